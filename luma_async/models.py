@@ -1,0 +1,171 @@
+"""What a relay tells us about a generation: frozen values, one for each object of the contract (sections 1 and 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal, NewType, TypeVar
+
+from attrs import field, frozen
+
+Link = NewType("Link", str)
+"""An absolute ``http`` or ``https`` URL; anything else in a link's place becomes None and a problem."""
+
+Role = Literal["video", "thumbnail", "last_frame"]
+"""Which of a generation's media is meant."""
+
+
+class State(StrEnum):
+    """The four words of the specification, and one for every word that nobody knows."""
+
+    PENDING = "pending"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether nothing comes after it; an unknown word means *still running*."""
+        return self in (State.COMPLETED, State.FAILED)
+
+
+@frozen(kw_only=True)
+class Palette:
+    """The colours of a picture."""
+
+    grid: str | None = None
+    """Base64 text, as the relay gave it."""
+
+
+@frozen(kw_only=True)
+class Image:
+    """A still picture: the thumbnail or the last frame."""
+
+    url: Link | None = None
+    width: int | None = None
+    """Pixels."""
+    height: int | None = None
+    """Pixels."""
+    palette: Palette | None = None
+    media_type: str | None = None
+
+
+@frozen(kw_only=True)
+class Video:
+    """The video as Luma offers it; on some relays ``url`` bears a watermark and ``download_url`` is clean."""
+
+    url: Link | None = None
+    download_url: Link | None = None
+    width: int | None = None
+    """Pixels."""
+    height: int | None = None
+    """Pixels."""
+    thumbnail: Image | None = None
+
+
+@frozen(kw_only=True)
+class RawVideo:
+    """The clean video."""
+
+    url: Link | None = None
+    width: int | None = None
+    """Pixels."""
+    height: int | None = None
+    """Pixels."""
+    duration: float | None = None
+    """Seconds."""
+    media_type: str | None = None
+
+
+_Medium = TypeVar("_Medium", Video, RawVideo, Image)
+
+
+@frozen(kw_only=True)
+class GenerationRequest:
+    """What was asked for."""
+
+    prompt: str | None = None
+    aspect_ratio: str | None = None
+    """Such as ``16:9``."""
+
+
+@frozen(kw_only=True)
+class Assets:
+    """The official API's place for the result; some relays copy it."""
+
+    video: Link | None = None
+
+
+@frozen(kw_only=True)
+class Artifact:
+    """The media once more, in one object."""
+
+    video: Video | None = None
+    thumbnail: Image | None = None
+    video_raw: RawVideo | None = None
+    last_frame: Image | None = None
+    created_at: datetime | None = None
+    """UTC; None where the relay sent Go's zero time."""
+
+
+@frozen(kw_only=True)
+class Generation:
+    """One answer about one task. Two are equal when all but ``raw`` is."""
+
+    id: str
+    """The task id that was asked for."""
+    state: State
+    state_text: str
+    """The relay's own word for the state."""
+    video: Video | None = None
+    request: GenerationRequest | None = None
+    artifact: Artifact | None = None
+    thumbnail: Image | None = None
+    video_raw: RawVideo | None = None
+    created_at: datetime | None = None
+    """UTC; None where it is missing, unusable or not set."""
+    last_frame: Image | None = None
+    failure_reason: str | None = None
+    """The relay's text, whole and unescaped: pass it through an escape before showing it."""
+    prompt: str | None = None
+    assets: Assets | None = None
+    result_url: Link | None = None
+    """The link of the row around the generation, where a relay wraps it in one."""
+    problems: tuple[str, ...] = ()
+    """Fields that were present but unusable, as dotted paths such as ``video.width``."""
+    raw: Mapping[str, Any] = field(factory=dict[str, Any], repr=False, eq=False)
+    """The relay's answer, nothing lost."""
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the generation has completed or failed."""
+        return self.state.is_terminal
+
+    @property
+    def video_url(self) -> str | None:
+        """The best link to the video at hand, in the order of contract section 1, or None."""
+        return self.link("video")
+
+    def link(self, role: Role) -> str | None:
+        """Return the best link to the medium *role* at hand, or None.
+
+        Where the top-level object is missing or has no link, the same one inside ``artifact`` serves (contract
+        section 1).
+        """
+        artifact = self.artifact or Artifact()
+        video = _serving(self.video, artifact.video) or Video()
+        if role == "video":
+            raw = _serving(self.video_raw, artifact.video_raw) or RawVideo()
+            assets = self.assets or Assets()
+            return video.download_url or raw.url or video.url or assets.video or self.result_url
+        image = _serving(getattr(self, role), getattr(artifact, role)) or Image()
+        if role == "thumbnail":
+            image = _serving(image, video.thumbnail) or Image()
+        return image.url
+
+
+def _serving(first: _Medium | None, second: _Medium | None) -> _Medium | None:
+    """Return the first of the two that has a link."""
+    return next((m for m in (first, second) if m and (m.url or getattr(m, "download_url", None))), None)

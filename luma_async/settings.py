@@ -1,0 +1,170 @@
+"""Address, key and limits of a client, from arguments or the environment, checked when they are made."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from attrs import Attribute, field, frozen
+
+from luma_async._text import shown
+from luma_async.errors import ConfigurationError
+
+Validator = Callable[[Any, "Attribute[Any]", Any], None]
+
+
+def number(*, above: float | None = None, optional: bool = False, whole: bool = False) -> Validator:
+    """Build an attrs validator for a finite number (more than *above*) that raises ConfigurationError."""
+    kind = "a whole number" if whole else "a number"
+    wanted = kind + (f" above {above:g}" if above is not None else "") + (" or None" if optional else "")
+
+    def check(instance: Any, attribute: Attribute[Any], value: Any) -> None:
+        if optional and value is None:
+            return
+        is_number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+        if not is_number or not math.isfinite(value) or (above is not None and value <= above):
+            name = f"{type(instance).__name__}({attribute.name}={shown(repr(value), 40)})"
+            raise ConfigurationError(f"{name} is not {wanted}", advice=f"give {attribute.name} as {wanted}")
+
+    return check
+
+
+def flag(instance: Any, attribute: Attribute[Any], value: Any) -> None:
+    """Refuse whatever is not a bool: ``"no"`` would switch a safeguard off."""
+    if not isinstance(value, bool):
+        name = f"{type(instance).__name__}({attribute.name}={shown(repr(value), 40)})"
+        raise ConfigurationError(f"{name} is not a bool", advice=f"give {attribute.name} as True or False")
+
+
+@frozen(kw_only=True)
+class Limits:
+    """What one client may take and use. Checked when made: ConfigurationError names the field."""
+
+    request_timeout: float = field(default=30.0, validator=number(above=0))
+    """Seconds for one request, from a free slot to the last byte; relays answer a poll in well under one."""
+    max_concurrency: int = field(default=64, validator=number(above=0, whole=True))
+    """Requests under way at once, and open connections; more than about 100 slows everything down."""
+    requests_per_second: float | None = field(default=None, validator=number(above=0, optional=True))
+    """A limit over all ids; None for none. Relays that state one allow 0.5 to 1 (contract section 5)."""
+    max_answer_bytes: int = field(default=2 * 2**20, validator=number(above=0, whole=True))
+    """Bytes of one answer after inflating; the fullest real one has 4 KiB."""
+    allow_insecure_http: bool = field(default=False, validator=flag)
+    """Whether ``base_url`` may be plain ``http`` beyond loopback: the key then crosses the network readable."""
+    allow_private_media: bool = field(default=False, validator=flag)
+    """Whether media may come over ``http`` or from private addresses, as the simulated relay serves them."""
+
+
+_KEY = re.compile(r"[\x21-\x7e]{1,4096}")
+
+
+@frozen(kw_only=True)
+class Settings:
+    """Where to ask and with which key. The key is in no repr."""
+
+    base_url: str
+    """Without a trailing slash; ``/luma/...`` is appended."""
+    api_key: str = field(repr=False)
+    limits: Limits
+
+    @classmethod
+    def load(
+        cls, base_url: str | None, api_key: str | None, limits: Limits, environ: Mapping[str, str] | None = None
+    ) -> Settings:
+        """Check the arguments; what is None comes from ``LUMA_BASE_URL``, ``LUMA_API_KEY`` or ``LUMA_API_KEY_FILE``.
+
+        Raises:
+            ConfigurationError: Something is missing or cannot work; it names the thing, and never holds the key.
+        """
+        env = os.environ if environ is None else environ
+        if not isinstance(limits, Limits):
+            raise ConfigurationError("limits is no Limits value", advice="give limits as luma_async.Limits(...)")
+        address = base_url if base_url is not None else env.get("LUMA_BASE_URL", "").strip()
+        key = api_key if api_key is not None else _key_of(env)
+        return cls(base_url=check_base_url(address, limits), api_key=_check_key(key), limits=limits)
+
+
+def _key_of(env: Mapping[str, str]) -> str:
+    if env.get("LUMA_API_KEY"):
+        return env["LUMA_API_KEY"].rstrip("\r\n")
+    if env.get("LUMA_API_KEY_FILE"):
+        return read_key_file(env["LUMA_API_KEY_FILE"])
+    raise ConfigurationError("there is no API key", advice="set LUMA_API_KEY or LUMA_API_KEY_FILE, or give api_key=")
+
+
+def read_key_file(path: str | os.PathLike[str]) -> str:
+    """Return the key in the file at *path*, without its trailing newline.
+
+    Raises:
+        ConfigurationError: The file cannot be read, or is no text.
+    """
+    try:
+        with Path(path).open(encoding="ascii") as file:
+            return file.read(8192).rstrip("\r\n")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not ASCII text"
+        raise ConfigurationError(
+            f"the key file {shown(path)} cannot be read: {reason}", advice="check the path and its permissions"
+        ) from None
+
+
+def _check_key(key: object) -> str:
+    if isinstance(key, str) and _KEY.fullmatch(key):
+        return key
+    raise ConfigurationError(
+        "the API key is unusable",
+        advice="a key is 1 to 4,096 visible ASCII characters, without blanks or line breaks: copy it again",
+    )
+
+
+def check_base_url(address: object, limits: Limits) -> str:
+    """Return *address* without its trailing slash, if a key may be sent there.
+
+    Raises:
+        ConfigurationError: It is no address for a relay; the text never holds a password.
+    """
+    if not address:
+        raise ConfigurationError("there is no relay address", advice="set LUMA_BASE_URL or give base_url=")
+    parts = _split(address)
+    if parts.username is not None or parts.password is not None:
+        raise _unusable("holds a user name or password", "give the key as api_key=")
+    if parts.query or parts.fragment or "?" in str(address) or "#" in str(address):
+        raise _unusable("has a query or fragment", "give only scheme, host, port and path")
+    if parts.scheme == "http" and not (limits.allow_insecure_http or is_loopback(parts.hostname or "")):
+        raise _unusable(
+            f"({shown(address, 200)}) would send the key unencrypted",
+            "use https, or Limits(allow_insecure_http=True) if you mean it",
+        )
+    return str(address).rstrip("/")
+
+
+def _split(address: object) -> SplitResult:
+    if not isinstance(address, str) or not address.isascii() or not address.isprintable():
+        raise _unusable("is not printable ASCII text", "write an international host in its xn-- form")
+    if " " in address or "\\" in address:
+        raise _unusable("holds a blank or a backslash", "write it like https://relay.example")
+    try:
+        parts = urlsplit(address)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise _unusable("has an unusable host or port", "write it like https://relay.example:8443") from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise _unusable("is not an absolute http(s) URL", "write it like https://relay.example")
+    return parts
+
+
+def _unusable(what: str, advice: str) -> ConfigurationError:
+    return ConfigurationError(f"base_url {what}", advice=advice)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether *host* is this machine by name or literal address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
