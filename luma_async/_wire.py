@@ -47,6 +47,11 @@ def check_task_id(task_id: object) -> str:
     )
 
 
+def task_path(task_id: str) -> str:
+    """Return where a checked *task_id* is asked for (contract section 1)."""
+    return f"/luma/generations/{task_id}"
+
+
 @frozen
 class Answer:
     """One whole HTTP answer, as far as it matters."""
