@@ -6,6 +6,7 @@ import ipaddress
 import math
 import os
 import re
+import ssl
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,18 +20,29 @@ from luma_async.errors import ConfigurationError
 Validator = Callable[[Any, "Attribute[Any]", Any], None]
 
 
-def number(*, above: float | None = None, optional: bool = False, whole: bool = False) -> Validator:
-    """Build an attrs validator for a finite number (more than *above*) that raises ConfigurationError."""
+def check_number(
+    value: object, name: str, *, above: float | None = None, optional: bool = False, whole: bool = False
+) -> None:
+    """Refuse whatever is not a finite number, or is not more than *above*.
+
+    Raises:
+        ConfigurationError: It names *name* and what is wanted.
+    """
     kind = "a whole number" if whole else "a number"
     wanted = kind + (f" above {above:g}" if above is not None else "") + (" or None" if optional else "")
+    if optional and value is None:
+        return
+    fits = isinstance(value, int if whole else int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not fits or (above is not None and value <= above):  # type: ignore[operator]
+        raise ConfigurationError(f"{name}={shown(repr(value), 40)} is not {wanted}", advice=f"give {wanted}")
+
+
+def number(*, above: float | None = None, optional: bool = False, whole: bool = False) -> Validator:
+    """Build the attrs validator that does what ``check_number`` does."""
 
     def check(instance: Any, attribute: Attribute[Any], value: Any) -> None:
-        if optional and value is None:
-            return
-        is_number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
-        if not is_number or not math.isfinite(value) or (above is not None and value <= above):
-            name = f"{type(instance).__name__}({attribute.name}={shown(repr(value), 40)})"
-            raise ConfigurationError(f"{name} is not {wanted}", advice=f"give {attribute.name} as {wanted}")
+        name = f"{type(instance).__name__}.{attribute.name}"
+        check_number(value, name, above=above, optional=optional, whole=whole)
 
     return check
 
@@ -160,6 +172,39 @@ def _split(address: object) -> SplitResult:
 
 def _unusable(what: str, advice: str) -> ConfigurationError:
     return ConfigurationError(f"base_url {what}", advice=advice)
+
+
+def check_proxy(proxy: object) -> str | None:
+    """Return *proxy* if it is None or the URL of an HTTP proxy.
+
+    Raises:
+        ConfigurationError: It is not; the text never holds a password.
+    """
+    if proxy is None:
+        return None
+    try:
+        parts = urlsplit(proxy) if isinstance(proxy, str) else None
+    except ValueError:
+        parts = None
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigurationError("proxy is no URL of an HTTP proxy", advice="write it like http://proxy.example:3128")
+    return str(proxy)
+
+
+def check_ssl_context(context: object) -> ssl.SSLContext | None:
+    """Return *context* if it is None or verifies certificates and host names.
+
+    Raises:
+        ConfigurationError: It would hand the key to anybody.
+    """
+    if context is None:
+        return None
+    if not isinstance(context, ssl.SSLContext) or context.verify_mode != ssl.CERT_REQUIRED or not context.check_hostname:
+        raise ConfigurationError(
+            "ssl_context is no SSLContext that verifies certificates and host names",
+            advice="start from ssl.create_default_context() and load your certificate authority into it",
+        )
+    return context
 
 
 def is_loopback(host: str) -> bool:
