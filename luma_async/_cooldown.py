@@ -1,0 +1,79 @@
+"""The pause that all ids of a client share after the relay said *slow down* (DESIGN: rule 4)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from random import random
+
+from attrs import define, field
+
+from luma_async.pacing import PollPolicy
+
+_RELEASED_PER_SECOND = 20
+"""How fast those who waited go out again: more at once would be the burst that the relay complained about."""
+
+
+@define(eq=False)
+class Cooldown:
+    """Open until the relay complains; then shut for a while, then one probe goes first.
+
+    The clock is the running event loop's, in seconds.
+    """
+
+    policy: PollPolicy
+    randomness: Callable[[], float] = random
+    is_open: bool = True
+    _until: float = 0.0
+    _complaints: int = 0
+    _probing: bool = False
+    _waiting: int = 0
+    _turned: asyncio.Event = field(factory=asyncio.Event)
+
+    async def passage(self) -> bool:
+        """Wait until a request may go out; return whether it is the probe, which must call ``probe_ended``."""
+        while not self.is_open:
+            if not self._probing:
+                await self._rest()
+                return True
+            await self._queue()
+        return False
+
+    def slow_down(self, hint: float | None, *, probing: bool) -> None:
+        """Shut for *hint* seconds, or for our own backoff, but at most for the policy's ``maximum``."""
+        if self.is_open or probing:
+            self._complaints += 1
+        pause = max(hint or self.policy.backoff(self._complaints, self.randomness), self.policy.min_interval)
+        self._until = max(self._until, asyncio.get_running_loop().time() + min(pause, self.policy.maximum))
+        self.is_open = False
+
+    def probe_ended(self, *, welcome: bool) -> None:
+        """Open if the probe was *welcome*; else let the next one rest and probe. Those who wait look up."""
+        self._probing = False
+        if welcome:
+            self.is_open = True
+            self._complaints = 0
+        turned, self._turned = self._turned, asyncio.Event()
+        turned.set()
+
+    async def _rest(self) -> None:
+        """Be the probe: sleep until the pause is over, however often it is prolonged. Cancelling leaves it to another."""
+        self._probing = True
+        loop = asyncio.get_running_loop()
+        try:
+            while (left := self._until - loop.time()) > 0:
+                await asyncio.sleep(left)
+        except asyncio.CancelledError:
+            self.probe_ended(welcome=False)
+            raise
+
+    async def _queue(self) -> None:
+        """Wait for the probe's end, then a random share of the time that all who wait need to go out evenly."""
+        self._waiting += 1
+        try:
+            await self._turned.wait()
+            if self.is_open:
+                spread = min(self.policy.maximum, self._waiting / _RELEASED_PER_SECOND)
+                await asyncio.sleep(spread * self.randomness())
+        finally:
+            self._waiting -= 1

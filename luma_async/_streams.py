@@ -1,0 +1,239 @@
+"""What comes bit by bit: outcomes of many ids, and snapshots of one, as async iterators."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Hashable, Iterable, Sized
+from contextlib import aclosing
+from itertools import count
+from typing import Any, Generic, Self, TypeVar
+
+from attrs import define, field
+
+from luma_async import _wire
+from luma_async._watching import Waiter, Watching
+from luma_async.errors import ConfigurationError, GenerationFailedError
+from luma_async.models import Generation
+from luma_async.outcomes import Outcome
+
+T = TypeVar("T")
+
+Ids = Iterable[str] | AsyncIterable[str]
+
+_UNSIZED_IN_FLIGHT = 1000
+"""From an iterator, which may be endless, this many ids at once unless told otherwise."""
+_TAKEN_BEFORE_OTHERS_RUN = 100
+_THE_END = object()
+
+
+@define(eq=False)
+class _Stream(Generic[T]):
+    """Things that are ready, and those who wait for more. Leave it with ``async with`` or ``aclose``."""
+
+    _ready: deque[T] = field(factory=deque, init=False)
+    _news: asyncio.Event = field(factory=asyncio.Event, init=False)
+    _closed: bool = field(default=False, init=False)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __aenter__(self) -> Self:
+        self._start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def __anext__(self) -> T:
+        self._start()
+        while not self._ready:
+            if self._closed or self._is_over():
+                await self.aclose()
+                self._conclude()
+                raise StopAsyncIteration
+            self._news.clear()
+            await self._news.wait()
+        return self._hand_out(self._ready.popleft())
+
+    def _put(self, thing: T) -> None:
+        self._ready.append(thing)
+        self._news.set()
+
+    def _hand_out(self, thing: T) -> T:
+        return thing
+
+    def _start(self) -> None:
+        """Begin, if that has not been done."""
+
+    def _is_over(self) -> bool:
+        """Whether nothing more can come."""
+        return True
+
+    def _conclude(self) -> None:
+        """Raise what ended the stream, if it was no good end."""
+
+    async def aclose(self) -> None:
+        """Stop waiting; the generations go on at the relay. Closing twice is closing."""
+        self._closed = True
+        self._news.set()
+
+
+@define(eq=False)
+class Outcomes(_Stream[Outcome]):
+    """Outcomes in the order in which they come about; each id once."""
+
+    _watching: Watching
+    _ids: Ids
+    _timeout: float | None
+    _room: asyncio.Semaphore | None
+    _feeder: asyncio.Task[None] | None = field(default=None, init=False)
+    _waiters: dict[Hashable, Waiter] = field(factory=dict, init=False)
+    _seen: set[Hashable] = field(factory=set, init=False)
+    _defect: Exception | None = field(default=None, init=False)
+
+    @classmethod
+    def of(cls, watching: Watching, task_ids: Ids, timeout: float | None, max_in_flight: int | None) -> Outcomes:
+        """Check the arguments; nothing starts before the iteration does.
+
+        Raises:
+            ConfigurationError: *task_ids* is a single string or no iterable, or a number is out of range.
+        """
+        ids = checked_ids(task_ids)
+        if max_in_flight is None and not isinstance(ids, Sized):
+            max_in_flight = _UNSIZED_IN_FLIGHT
+        room = None if max_in_flight is None else asyncio.Semaphore(max_in_flight)
+        return cls(watching, ids, timeout, room)
+
+    def _start(self) -> None:
+        if self._feeder is None and not self._closed:
+            self._feeder = asyncio.create_task(self._feed(), name="luma_async ids")
+            self._feeder.add_done_callback(self._fed)
+
+    def _is_over(self) -> bool:
+        return self._feeder is not None and self._feeder.done() and not self._waiters
+
+    def _fed(self, feeder: asyncio.Task[None]) -> None:
+        """Note the end of the source; an error of its own waits for the outcomes before it."""
+        defect = None if feeder.cancelled() else feeder.exception()
+        if isinstance(defect, Exception):
+            self._defect = defect
+        self._news.set()
+
+    def _conclude(self) -> None:
+        """Let the source's own error, or a strategy's, come out once what was taken up has been handed out."""
+        defect, self._defect = self._defect, None
+        if defect is not None:
+            raise defect
+
+    def _hand_out(self, thing: Outcome) -> Outcome:
+        """Make room for another id only now, so that a slow consumer slows the source."""
+        if self._room is not None:
+            self._room.release()
+        return thing
+
+    async def _feed(self) -> None:
+        async with aclosing(_each(self._ids)) as source:
+            for taken in count(1):
+                if self._room is not None:
+                    await self._room.acquire()
+                task_id = await anext(source, _THE_END)
+                if task_id is _THE_END:
+                    return
+                if not self._take_up(task_id) and self._room is not None:
+                    self._room.release()
+                if taken % _TAKEN_BEFORE_OTHERS_RUN == 0:
+                    await asyncio.sleep(0)
+
+    def _take_up(self, task_id: Any) -> bool:
+        """Begin to wait for *task_id*, or refuse it, alone; return whether it is new."""
+        key = identity_of(task_id)
+        if key in self._seen:
+            return False
+        self._seen.add(key)
+        try:
+            checked = _wire.check_task_id(task_id)
+        except ConfigurationError as error:
+            self._put(Outcome(task_id=task_id, error=error))
+        else:
+            self._waiters[key] = self._watching.join(checked, self._timeout, lambda end: self._settle(key, end))
+        return True
+
+    def _settle(self, key: Hashable, end: Outcome | Exception) -> None:
+        self._waiters.pop(key, None)
+        if isinstance(end, Outcome):
+            self._put(end)
+        else:
+            self._defect = end
+            self._news.set()
+
+    async def aclose(self) -> None:
+        """Stop waiting for all ids; the generations go on at the relay. Closing twice is closing."""
+        await super().aclose()
+        if self._feeder is not None:
+            self._feeder.cancel()
+        waiters, self._waiters = self._waiters, {}
+        for waiter in waiters.values():
+            waiter.leave()
+        if self._feeder is not None:
+            await asyncio.wait([self._feeder])
+
+
+@define(eq=False)
+class Snapshots(_Stream[Generation]):
+    """One generation for each change of its state, the terminal one last."""
+
+    _join: Callable[[Callable[[Outcome | Exception], None], Callable[[Generation], None]], Waiter]
+    _waiter: Waiter | None = field(default=None, init=False)
+    _end: Outcome | Exception | None = field(default=None, init=False)
+
+    def _start(self) -> None:
+        if self._waiter is None and not self._closed:
+            self._waiter = self._join(self._settle, self._put)
+
+    def _is_over(self) -> bool:
+        return self._end is not None
+
+    def _conclude(self) -> None:
+        """Raise what kept the terminal state from being seen; ``failed`` was seen."""
+        end, self._end = self._end, None
+        error = end.error if isinstance(end, Outcome) else end
+        if error is not None and not isinstance(error, GenerationFailedError):
+            raise error
+
+    def _settle(self, end: Outcome | Exception) -> None:
+        self._end = end
+        self._news.set()
+
+    async def aclose(self) -> None:
+        """Stop watching; the generation goes on at the relay. Closing twice is closing."""
+        await super().aclose()
+        if self._waiter is not None:
+            self._waiter.leave()
+
+
+def checked_ids(task_ids: Any) -> Ids:
+    """Return *task_ids* if it can be a collection or stream of ids.
+
+    Raises:
+        ConfigurationError: A single string or bytes would be read letter by letter.
+    """
+    if isinstance(task_ids, str | bytes | bytearray) or not isinstance(task_ids, Iterable | AsyncIterable):
+        raise ConfigurationError(
+            f"task_ids is a single {type(task_ids).__name__}", advice="give a list of task ids, even for one"
+        )
+    return task_ids
+
+
+def identity_of(task_id: Any) -> Hashable:
+    """Return what makes two asked-for ids the same one, however odd they are."""
+    return task_id if isinstance(task_id, str) else (type(task_id), repr(task_id))
+
+
+async def _each(ids: Ids) -> AsyncGenerator[Any]:
+    if isinstance(ids, AsyncIterable):
+        async for task_id in ids:
+            yield task_id
+    else:
+        for task_id in ids:
+            yield task_id

@@ -1,0 +1,293 @@
+"""One exchange with the relay: key, limits, shared cool-down; aiohttp's errors are translated here and stop here."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import TypeVar
+
+import aiohttp
+from attrs import define, field, frozen
+from yarl import URL
+
+from luma_async._cooldown import Cooldown
+from luma_async._text import shown
+from luma_async._wire import Answer
+from luma_async.errors import (
+    APIError,
+    ClientClosedError,
+    LumaError,
+    ProtocolError,
+    RequestTimeoutError,
+    TransportError,
+    Verdict,
+)
+from luma_async.settings import Settings
+
+T = TypeVar("T")
+
+
+@frozen(kw_only=True)
+class Network:
+    """What the user brings for the way to the relay and to the media."""
+
+    connector: aiohttp.BaseConnector | None = None
+    """Shared, and never closed by us."""
+    proxy: str | None = field(default=None, repr=False)
+    ssl_context: ssl.SSLContext | None = None
+
+
+@define(eq=False)
+class Request:
+    """One request, and when it got its slot (seconds on the event loop's clock; None while it waits for one)."""
+
+    method: str
+    path: str
+    body: bytes | None = None
+    admitted_at: float | None = None
+
+
+@define(eq=False)
+class _Pool:
+    """One set of connections; retired as a whole, and closed when its last request has ended."""
+
+    session: aiohttp.ClientSession
+    under_way: int = 0
+    retired: bool = False
+
+    async def close_if_idle(self) -> None:
+        if self.retired and not self.under_way:
+            await self.session.close()
+
+
+_MAX_REDIRECTS = 5
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_SHORTEST_KEY_TO_HIDE = 8
+"""Blanking out a shorter key in answers would garble ordinary words."""
+
+
+@define(eq=False)
+class Transport:
+    """Sends requests to one relay with one key. Belongs to one event loop."""
+
+    settings: Settings
+    network: Network
+    cooldown: Cooldown
+    _pool: _Pool | None = None
+    _slots: asyncio.Semaphore = field(init=False)
+    _next_turn: float = 0.0
+    _closed: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        self._slots = asyncio.Semaphore(self.settings.limits.max_concurrency)
+
+    async def exchange(self, request: Request, read: Callable[[Answer], T], *, deadline: float | None = None) -> T:
+        """Send *request*, let *read* make sense of the answer, and take note of what its errors mean for all ids.
+
+        Waiting for the cool-down, the rate limit and a free slot does not count as the request's time.
+
+        Args:
+            request: What to ask.
+            read: Turns the answer into a value, or raises a LumaError.
+            deadline: The event loop's time at which to give up, if that comes before ``request_timeout``.
+
+        Raises:
+            LumaError: Whatever *read* raises; TransportError, ProtocolError or ClientClosedError if no answer came.
+        """
+        probing = await self._admitted()
+        welcome = False
+        try:
+            result = read(await self._answer(request, deadline))
+            welcome = True
+        except LumaError as error:
+            welcome = error.verdict is not Verdict.SLOW_DOWN
+            await self._take_note(error, probing=probing)
+            raise
+        finally:
+            self._slots.release()
+            if probing:
+                self.cooldown.probe_ended(welcome=welcome)
+        return result
+
+    async def aclose(self) -> None:
+        """Close every connection of our own; requests under way end with ClientClosedError."""
+        self._closed = True
+        await self._retire()
+
+    async def _admitted(self) -> bool:
+        """Wait for leave to send and for a slot; return whether this is the cool-down's probe."""
+        while True:
+            probing = not self.cooldown.is_open and await self.cooldown.passage()
+            try:
+                await self._turn()
+                await self._slots.acquire()
+            except asyncio.CancelledError:
+                if probing:
+                    self.cooldown.probe_ended(welcome=False)
+                raise
+            if probing or self.cooldown.is_open:
+                return probing
+            self._slots.release()
+
+    async def _turn(self) -> None:
+        """Space requests out to ``requests_per_second``."""
+        rate = self.settings.limits.requests_per_second
+        if rate is not None:
+            now = asyncio.get_running_loop().time()
+            turn = max(now, self._next_turn)
+            self._next_turn = turn + 1 / rate
+            await asyncio.sleep(turn - now)
+
+    async def _take_note(self, error: LumaError, *, probing: bool) -> None:
+        if error.verdict is Verdict.SLOW_DOWN:
+            self.cooldown.slow_down(error.retry_after if isinstance(error, APIError) else None, probing=probing)
+        if isinstance(error, ProtocolError) and error.foreign:
+            await self._retire()
+
+    async def _retire(self) -> None:
+        """Give up all pooled connections: new requests open new ones, those under way finish on the old."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.retired = True
+            if self._closed:
+                await pool.session.close()
+            await pool.close_if_idle()
+
+    async def _answer(self, request: Request, deadline: float | None) -> Answer:
+        """Return the whole answer, with every foreign error translated.
+
+        The translation is raised outside the handler, so that no aiohttp object, which would hold the key, hangs on it.
+        """
+        if self._closed:
+            raise _closed()
+        loop = asyncio.get_running_loop()
+        request.admitted_at = loop.time()
+        expires = request.admitted_at + self.settings.limits.request_timeout
+        pool = self._pool = self._pool or self._new_pool()
+        pool.under_way += 1
+        try:
+            async with asyncio.timeout_at(expires if deadline is None else min(expires, deadline)):
+                return await self._follow(pool.session, request)
+        except (aiohttp.ClientError, OSError) as error:
+            trouble = translated(error, self._host())
+        finally:
+            pool.under_way -= 1
+            await pool.close_if_idle()
+        raise _closed() if self._closed else trouble
+
+    def _host(self) -> str:
+        url = URL(self.settings.base_url)
+        return f"{url.host}:{url.port}"
+
+    def _new_pool(self) -> _Pool:
+        return _Pool(new_session(self.network, self.network.connector, self.settings.limits.max_concurrency))
+
+    async def _follow(self, session: aiohttp.ClientSession, request: Request) -> Answer:
+        """Send *request*, following redirects within the same origin only: the key must not go anywhere else."""
+        start = url = URL(self.settings.base_url + request.path, encoded=True)
+        for _ in range(_MAX_REDIRECTS + 1):
+            async with session.request(
+                request.method, url, data=request.body, headers=self._headers(), allow_redirects=False
+            ) as response:
+                location = response.headers.get("Location") if response.status in _REDIRECTS else None
+                if location is None:
+                    return await self._read(response)
+            url = _redirected(url, location)
+            if not _same_origin(url, start) or (request.method == "POST" and response.status < 307):  # noqa: PLR2004
+                raise _refused_redirect(f"to {url.host or 'another scheme'}")
+        raise _refused_redirect("too often")
+
+    def _headers(self) -> dict[str, str]:
+        """The three that the contract requires (section 1), and who we are."""
+        return {
+            "Accept": "application/json",
+            "Content-Type": "application/json",
+            "Authorization": f"Bearer {self.settings.api_key}",
+            "User-Agent": "luma-async",
+        }
+
+    async def _read(self, response: aiohttp.ClientResponse) -> Answer:
+        limit = self.settings.limits.max_answer_bytes
+        body = bytearray()
+        async for chunk in response.content.iter_any():
+            body += chunk
+            if len(body) > limit:
+                raise ProtocolError(f"the relay's answer is larger than {limit} bytes", verdict=Verdict.PASSING)
+        return Answer(
+            status=response.status,
+            body=self._without_key(bytes(body)),
+            content_type=response.headers.get("Content-Type", ""),
+            retry_after=response.headers.get("Retry-After"),
+            request_id=response.headers.get("X-Oneapi-Request-Id"),
+        )
+
+    def _without_key(self, body: bytes) -> bytes:
+        """Some relays repeat the key in their complaint; it must not get into an error or a log."""
+        key = self.settings.api_key.encode()
+        return body.replace(key, b"[key]") if len(key) >= _SHORTEST_KEY_TO_HIDE and key in body else body
+
+
+def new_session(
+    network: Network, connector: aiohttp.BaseConnector | None, limit: int, **own: object
+) -> aiohttp.ClientSession:
+    """Return a session that keeps no cookies, heeds no environment, and has no timeout of its own.
+
+    Args:
+        network: The user's proxy and TLS context.
+        connector: One to use and leave open; None for one of our own with *limit* connections.
+        limit: Connections at most.
+        own: Further arguments for our own connector.
+    """
+    return aiohttp.ClientSession(
+        connector=connector or aiohttp.TCPConnector(limit=limit, ssl=network.ssl_context or True, **own),  # type: ignore[arg-type]
+        connector_owner=connector is None,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        proxy=network.proxy,
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+        trust_env=False,
+    )
+
+
+def _redirected(url: URL, location: str) -> URL:
+    try:
+        return url.join(URL(location))
+    except ValueError:
+        raise _refused_redirect("to no URL at all") from None
+
+
+def _same_origin(url: URL, start: URL) -> bool:
+    return (url.scheme, url.host, url.port) == (start.scheme, start.host, start.port)
+
+
+def _refused_redirect(where: str) -> ProtocolError:
+    return ProtocolError(
+        f"the relay redirects {shown(where, 100)}: refused, the key stays with its origin",
+        advice="check base_url: this address may be no relay with Luma",
+    )
+
+
+def _closed() -> ClientClosedError:
+    return ClientClosedError("the client is closed", advice="make a new LumaClient")
+
+
+_DROPPED_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+"""A connection that broke inside TLS, which says nothing about certificates."""
+
+
+def translated(error: Exception, host: str) -> LumaError:
+    """Return our error for aiohttp's or the system's; *host* is ``name:port``."""
+    cause = getattr(error, "os_error", error)
+    reason = shown(getattr(cause, "strerror", None) or type(cause).__name__, 120)
+    if isinstance(error, TimeoutError):
+        return RequestTimeoutError(f"{host} did not answer in time", verdict=Verdict.PASSING)
+    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError) and not isinstance(cause, _DROPPED_TLS):
+        told = shown(getattr(cause, "verify_message", "") or getattr(cause, "reason", "") or reason, 120)
+        return TransportError(
+            f"no secure connection to {host}: {told}", advice="check the address and the certificate; see ssl_context="
+        )
+    if isinstance(error, aiohttp.ClientResponseError | aiohttp.InvalidURL):
+        return ProtocolError(f"{host} did not answer in good HTTP", verdict=Verdict.PASSING)
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return TransportError(f"{host} broke off in the middle of its answer", verdict=Verdict.PASSING)
+    return TransportError(f"no answer from {host}: {reason}", verdict=Verdict.PASSING)

@@ -1,0 +1,303 @@
+"""LumaClient: one coroutine for each thing a user wants."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from collections.abc import AsyncIterable, Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from luma_async import _wire
+from luma_async._cooldown import Cooldown
+from luma_async._looking import Looker
+from luma_async._streams import Outcomes, Snapshots, checked_ids, identity_of
+from luma_async._transport import Network, Transport
+from luma_async._watching import Watching
+from luma_async.download import Downloader
+from luma_async.errors import ClientClosedError, ConfigurationError, GenerationFailedError
+from luma_async.models import Generation, Role
+from luma_async.outcomes import Outcome
+from luma_async.pacing import PollPolicy, PollWait
+from luma_async.settings import Limits, Settings, check_number, check_proxy, check_ssl_context
+
+if TYPE_CHECKING:
+    import aiohttp
+
+_DEFAULT_TIMEOUT = 1800.0
+"""Seconds: people's own scripts wait 5 to 60 minutes (contract section 5)."""
+
+
+class LumaClient:
+    """Waits for generations at one relay with one key.
+
+    Use it as ``async with LumaClient() as luma``, or call ``aclose`` when done. It belongs to the event loop it is
+    first used in. Every call can raise ClientClosedError; ConfigurationError before anything is sent;
+    AuthenticationError, PermissionDeniedError and the other APIErrors where the relay says no; TransportError and
+    ProtocolError where no usable answer comes for too long.
+
+    Args:
+        base_url: The relay's address, which may carry a path; None: ``LUMA_BASE_URL``.
+        api_key: The key; None: ``LUMA_API_KEY``, or the file that ``LUMA_API_KEY_FILE`` names.
+        polling: When to ask again, and when to give up on a relay in trouble.
+        limits: What the client may take and use.
+        batch: Whether many ids share one request: ``"never"``, each id is asked for alone.
+        connector: An aiohttp connector to share with other sessions; it is never closed here.
+        proxy: URL of an HTTP proxy; the environment's proxies are not heeded.
+        ssl_context: For a private certificate authority; it must verify certificates and host names.
+
+    Raises:
+        ConfigurationError: An argument, or the environment in its place, is missing or cannot work.
+    """
+
+    def __init__(  # noqa: PLR0913 - the public signature
+        self,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        *,
+        polling: PollPolicy = PollPolicy(),  # noqa: B008 - a frozen value
+        limits: Limits = Limits(),  # noqa: B008 - a frozen value
+        batch: Literal["never"] = "never",
+        connector: aiohttp.BaseConnector | None = None,
+        proxy: str | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        _check_options(polling, batch)
+        settings = Settings.load(base_url, api_key, limits)
+        network = Network(connector=connector, proxy=check_proxy(proxy), ssl_context=check_ssl_context(ssl_context))
+        self._settings = settings
+        self._transport = Transport(settings, network, Cooldown(polling))
+        self._looker = Looker(self._transport, polling)
+        self._watching = Watching(self._looker, polling, PollWait(polling))
+        self._downloader = Downloader(network, settings.limits, self._renewed)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<LumaClient {self._settings.base_url}{' closed' if self._closed else ''}>"
+
+    async def __aenter__(self) -> Self:
+        self._enter_loop()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the client: waits still running get ClientClosedError. The generations go on at the relay.
+
+        Closing twice is closing. Cancelling leaves connections open until the call is repeated.
+        """
+        self._check_loop()
+        self._closed = True
+        await self._watching.aclose()
+        await self._transport.aclose()
+        await self._downloader.aclose()
+
+    async def get_generation(self, task_id: str) -> Generation:
+        """Look once; any state is an answer, ``failed`` too.
+
+        Passing trouble is retried: at most 3 tries, within ``Limits.request_timeout`` seconds in all.
+
+        Args:
+            task_id: As the submit call returned it.
+
+        Raises:
+            NotFoundError: The relay does not know the task.
+            LumaError: What the class says.
+        """
+        self._enter_loop()
+        return (await self._looker.look_patiently(_wire.check_task_id(task_id))).unwrap()
+
+    async def get_generations(self, task_ids: Iterable[str]) -> list[Outcome]:
+        """Look once at each, concurrently.
+
+        Args:
+            task_ids: A bad one becomes an outcome with a ConfigurationError, and the others go on.
+
+        Returns:
+            Outcomes in the order asked; an id that was asked for twice is looked at once and stands at each place.
+        """
+        self._enter_loop()
+        asked = _listed(task_ids)
+        async with asyncio.TaskGroup() as group:
+            looks = {identity_of(i): group.create_task(self._glance(i)) for i in _once(asked)}
+        return [looks[identity_of(task_id)].result() for task_id in asked]
+
+    async def wait_until_done(
+        self,
+        task_id: str,
+        *,
+        timeout: float | None = _DEFAULT_TIMEOUT,  # noqa: ASYNC109 - promised as an argument, kept per id
+        raise_on_failure: bool = True,
+    ) -> Generation:
+        """Poll until the task has completed or failed.
+
+        Those who wait for the same id share one poll loop. Cancelling stops this waiting at once, never the
+        generation, and leaves the others alone.
+
+        Args:
+            task_id: As the submit call returned it.
+            timeout: Seconds from now on; None waits for ever.
+            raise_on_failure: Whether ``failed`` is raised; else it is returned like ``completed``.
+
+        Returns:
+            The generation, ``completed`` (or ``failed`` with *raise_on_failure* false).
+
+        Raises:
+            GenerationFailedError: It failed; the error carries the generation.
+            WaitTimeoutError: The time is over; the work at the relay goes on, so wait again with the same id.
+            LumaError: What the class says.
+        """
+        self._enter_loop()
+        outcome = await self._watching.wait(_wire.check_task_id(task_id), _checked_timeout(timeout))
+        if isinstance(outcome.error, GenerationFailedError) and not raise_on_failure:
+            return outcome.error.generation
+        return outcome.unwrap()
+
+    async def wait_all(
+        self,
+        task_ids: Iterable[str],
+        *,
+        timeout: float | None = _DEFAULT_TIMEOUT,  # noqa: ASYNC109 - see wait_until_done
+    ) -> list[Outcome]:
+        """Wait for many; never raises for one bad id. Cancelling stops all of them.
+
+        Args:
+            task_ids: A bad one becomes an outcome with a ConfigurationError, and the others go on.
+            timeout: Seconds for each; None waits for ever.
+
+        Returns:
+            Outcomes in the order asked; an id that was asked for twice is polled once and stands at each place.
+        """
+        asked = _listed(task_ids)
+        async with self.as_completed(asked, timeout=timeout) as outcomes:
+            by_id = {identity_of(outcome.task_id): outcome async for outcome in outcomes}
+        return [by_id[identity_of(task_id)] for task_id in asked]
+
+    def as_completed(
+        self,
+        task_ids: Iterable[str] | AsyncIterable[str],
+        *,
+        timeout: float | None = _DEFAULT_TIMEOUT,
+        max_in_flight: int | None = None,
+    ) -> Outcomes:
+        """Wait for many and hand each out as it ends; never raises for one bad id.
+
+        Use it as ``async with luma.as_completed(ids) as outcomes: async for outcome in outcomes``; leaving the block
+        stops the waiting for the rest. If *task_ids* itself raises, that comes out after the outcomes of all ids it
+        gave before.
+
+        Args:
+            task_ids: Ids, or an async iterable of ids (a queue, a pipeline), pulled only as fast as outcomes are taken.
+            timeout: Seconds for each id, from when it is taken up; None waits for ever.
+            max_in_flight: Ids taken up and not yet handed out, at most. None: all of a collection; 1,000 of an
+                iterator or async iterable, which may be endless.
+
+        Returns:
+            Outcomes in the order in which they come about; one for an id that is asked for twice.
+        """
+        self._enter_loop()
+        check_number(max_in_flight, "max_in_flight", above=0, optional=True, whole=True)
+        return Outcomes.of(self._watching, checked_ids(task_ids), _checked_timeout(timeout), max_in_flight)
+
+    def watch(self, task_id: str, *, timeout: float | None = _DEFAULT_TIMEOUT) -> Snapshots:
+        """Follow one task: a snapshot for each observed change of state, ``failed`` included; ends after the last one.
+
+        Use it as ``async with luma.watch(task_id) as snapshots: async for snapshot in snapshots``.
+
+        Args:
+            task_id: As the submit call returned it.
+            timeout: Seconds from the beginning of the iteration; None follows for ever.
+
+        Returns:
+            Snapshots; the iteration raises WaitTimeoutError at the deadline, and LumaError where the wait has failed.
+        """
+        self._enter_loop()
+        return Snapshots(partial(self._watching.join, _wire.check_task_id(task_id), _checked_timeout(timeout)))
+
+    async def download(
+        self,
+        generation: Generation,
+        directory: str | os.PathLike[str],
+        *,
+        role: Role = "video",
+        overwrite: bool = False,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> Path:
+        """Store one medium of a finished generation as ``<task id>.<role>.<ending>``.
+
+        The file appears whole or not at all. An expired link is renewed by asking for the task again. Cancelling
+        leaves no file behind.
+
+        Args:
+            generation: One that has completed.
+            directory: Made if it does not exist.
+            role: ``"video"``, ``"thumbnail"`` or ``"last_frame"``.
+            overwrite: Whether a file of that name is replaced; else it is an error.
+            on_progress: Called with the bytes stored so far and the bytes in all.
+
+        Returns:
+            Where it is.
+
+        Raises:
+            DownloadError: It could not be stored; ``.reason`` says why in one word.
+            ConfigurationError: An argument cannot work.
+        """
+        self._enter_loop()
+        return await self._downloader.download(
+            generation, Path(directory), role=role, overwrite=overwrite, on_progress=on_progress
+        )
+
+    async def _renewed(self, task_id: str) -> Generation:
+        return (await self._looker.look_patiently(task_id)).unwrap()
+
+    async def _glance(self, task_id: Any) -> Outcome:
+        try:
+            return await self._looker.look_patiently(_wire.check_task_id(task_id))
+        except ConfigurationError as error:
+            return Outcome(task_id=task_id, error=error)
+
+    def _enter_loop(self) -> None:
+        """Bind the client to the running event loop.
+
+        Raises:
+            ClientClosedError: It is closed, or belongs to another loop.
+        """
+        self._check_loop()
+        self._loop = self._loop or asyncio.get_running_loop()
+        if self._closed:
+            raise ClientClosedError("the client is closed", advice="make a new LumaClient")
+
+    def _check_loop(self) -> None:
+        if self._loop is not None and self._loop is not asyncio.get_running_loop():
+            raise ClientClosedError(
+                "the client belongs to another event loop", advice="make one LumaClient in each event loop"
+            )
+
+
+def _check_options(polling: object, batch: object) -> None:
+    if not isinstance(polling, PollPolicy):
+        raise ConfigurationError("polling is no PollPolicy value", advice="give polling as luma_async.PollPolicy(...)")
+    if batch != "never":
+        raise ConfigurationError(f"batch={batch!r} is not known", advice='give batch="never"')
+
+
+def _checked_timeout(timeout: float | None) -> float | None:
+    check_number(timeout, "timeout", above=0, optional=True)
+    return timeout
+
+
+def _listed(task_ids: Iterable[str]) -> list[str]:
+    ids = checked_ids(task_ids)
+    if isinstance(ids, AsyncIterable):
+        raise ConfigurationError(
+            "task_ids is an async iterable", advice="use as_completed, which takes one as it comes"
+        )
+    return list(ids)
+
+
+def _once(asked: list[str]) -> list[str]:
+    return list({identity_of(task_id): task_id for task_id in asked}.values())
