@@ -1,0 +1,31 @@
+"""A simulated relay that speaks the contract on loopback, so that pipelines are tested without credits or network."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from luma_async.testing.exchange import SeenRequest
+    from luma_async.testing.faults import Fault
+    from luma_async.testing.relay import SimulatedRelay
+    from luma_async.testing.scripts import Script, Step
+    from luma_async.testing.threads import RelayThread
+
+__all__ = ["Fault", "RelayThread", "Script", "SeenRequest", "SimulatedRelay", "Step"]
+
+_HOMES = {
+    "Fault": "faults",
+    "RelayThread": "threads",
+    "Script": "scripts",
+    "SeenRequest": "exchange",
+    "SimulatedRelay": "relay",
+    "Step": "scripts",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for: the pytest plug-in lives in this package and must cost nothing where it is not used."""
+    if name in _HOMES:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

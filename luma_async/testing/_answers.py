@@ -1,0 +1,152 @@
+"""What the simulated relay says, as JSON values: each function gives one shape of the contract."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from attrs import frozen
+
+from luma_async.models import State
+from luma_async.testing import _media
+from luma_async.testing.scripts import Moment, Script
+
+JSON = dict[str, Any]
+LinkTo = Callable[[str], str]
+"""Gives a fresh link to one of a task's files."""
+
+GO_ZERO_TIME = "0001-01-01T00:00:00Z"
+
+_PALETTE = b64encode(bytes(range(75))).decode()
+_OUTER_WORDS = {
+    State.PENDING: "SUBMITTED",
+    State.PROCESSING: "IN_PROGRESS",
+    State.COMPLETED: "SUCCESS",
+    State.FAILED: "FAILURE",
+}
+
+
+@frozen(kw_only=True)
+class Task:
+    """One task in the relay's books."""
+
+    task_id: str
+    number: int
+    """The database key, which a row shows as its ``id``."""
+    script: Script
+    born: float
+    """Relay seconds at its registration."""
+    created_at: datetime
+    """The same moment as a UTC time."""
+
+
+def submitted(task: Task) -> JSON:
+    """Answer a submit; its time has six fraction digits, a poll's has three."""
+    return {
+        "id": task.task_id,
+        "prompt": task.script.prompt,
+        "state": "pending",
+        "created_at": _stamp(task.created_at, "microseconds"),
+        "video": None,
+        "thumbnail": None,
+        "last_frame": None,
+        "liked": None,
+        "estimate_wait_seconds": None,
+    }
+
+
+def generation(task: Task, now: float, link: LinkTo) -> JSON:
+    """Answer a look at *now*, relay seconds: the fullest shape once there are links, a sparse one before."""
+    moment = task.script.at(now - task.born)
+    created_at = _stamp(task.created_at, "milliseconds")
+    if moment.has_links:
+        return {"id": task.task_id, "state": moment.word, "created_at": created_at, **_result(task.script, link)}
+    answer = {
+        "id": task.task_id,
+        "liked": None,
+        "state": moment.word,
+        "video": None,
+        "prompt": task.script.prompt,
+        "created_at": created_at,
+        "estimate_wait_seconds": None,
+    }
+    if moment.state is State.FAILED:
+        answer["failure_reason"] = task.script.failure_reason
+    return answer
+
+
+def row(task: Task, now: float, link: LinkTo) -> JSON:
+    """Wrap the generation as a gateway's database does (contract, *Wrapped answers*)."""
+    script, age = task.script, now - task.born
+    moment = script.at(age)
+    started, finished = age >= script.starts_after, moment.state.is_terminal
+    return {
+        "id": task.number,
+        "created_at": _stamp(task.created_at, "milliseconds"),
+        "updated_at": _stamp(task.created_at + timedelta(seconds=age), "milliseconds"),
+        "task_id": task.task_id,
+        "platform": "luma",
+        "action": "LUMA_VIDEO",
+        "status": _OUTER_WORDS.get(moment.state, moment.word),
+        "fail_reason": (script.failure_reason or "") if moment.state is State.FAILED else "",
+        "submit_time": _seconds(task, 0),
+        "start_time": _seconds(task, script.starts_after) if started else 0,
+        "finish_time": _seconds(task, script.duration) if finished else 0,
+        "progress": _progress(moment),
+        "data": generation(task, now, link),
+    }
+
+
+def _result(script: Script, link: LinkTo) -> JSON:
+    size = {"width": _media.WIDTH, "height": _media.HEIGHT}
+    request = {"prompt": script.prompt, "aspect_ratio": script.aspect_ratio}
+    if script.watermarked_only:
+        return {"video": {"url": link(_media.WATERMARKED), **size}, "request": request}
+    clean = link(_media.VIDEO)
+    media = {
+        "video": {"url": link(_media.WATERMARKED), **size, "download_url": clean},
+        "thumbnail": {
+            "url": link(_media.THUMBNAIL),
+            **size,
+            "palette": {"grid": _PALETTE},
+            "media_type": "image",
+        },
+        "video_raw": {"url": clean, **size, "duration": _media.DURATION, "media_type": "video"},
+        "last_frame": {"url": link(_media.LAST_FRAME), **size, "palette": None, "media_type": "image"},
+    }
+    return {"request": request, "artifact": {**media, "created_at": GO_ZERO_TIME}, **media}
+
+
+def _stamp(moment: datetime, digits: str) -> str:
+    return moment.astimezone(UTC).isoformat(timespec=digits).replace("+00:00", "Z")
+
+
+def _seconds(task: Task, age: float) -> int:
+    return int((task.created_at + timedelta(seconds=age)).timestamp())
+
+
+def _progress(moment: Moment) -> str:
+    return "100%" if moment.state.is_terminal else f"{min(99, int(moment.progress * 100))}%"
+
+
+def enveloped(data: Any) -> JSON:
+    """Wrap *data* as gateways do; nothing found is null."""
+    return {"code": "success", "message": "", "data": data or None}
+
+
+def complaint(code: str, message: str | None = None) -> JSON:
+    """Say no to a request."""
+    return {"code": code, "message": message or code, "data": None}
+
+
+def bad_key(request_id: str) -> JSON:
+    """Say no to a key."""
+    return {"error": {"message": f"无效的令牌 (request id: {request_id})", "type": "new_api_error"}}
+
+
+def invalid_url(method: str, path: str) -> JSON:
+    """Say that this gateway knows no such path."""
+    error = {"message": f"Invalid URL ({method} {path})", "type": "invalid_request_error", "param": "", "code": ""}
+    return {"error": error}

@@ -1,0 +1,128 @@
+"""The files the simulated relay serves: tiny, valid, each task's its own; and the pure side of serving them."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import struct
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from urllib.parse import quote
+
+from attrs import field, frozen
+
+from luma_async.testing.exchange import Reply
+
+WIDTH, HEIGHT = 160, 90
+"""Pixels, of the video and the pictures."""
+DURATION = 2.0
+"""Seconds of video."""
+
+VIDEO, WATERMARKED, THUMBNAIL, LAST_FRAME = "video.mp4", "watermarked.mp4", "thumbnail.jpg", "last_frame.jpg"
+_SOURCES = {VIDEO: "clip.mp4", WATERMARKED: "clip.mp4", THUMBNAIL: THUMBNAIL, LAST_FRAME: LAST_FRAME}
+
+
+@frozen
+class Medium:
+    """One file of one task."""
+
+    content: bytes = field(repr=False)
+    content_type: str
+
+    @classmethod
+    def of(cls, task_id: str, name: str) -> Medium | None:
+        """Return the file *name* of a task, which nobody else has byte for byte; None for an unknown name."""
+        source = _SOURCES.get(name)
+        if source is None:
+            return None
+        mark = f"{task_id}/{name}".encode()
+        if source.endswith(".mp4"):
+            return cls(_packaged(source) + _free_box(mark), "video/mp4")
+        return cls(_commented(_packaged(source), mark), "image/jpeg")
+
+    @property
+    def etag(self) -> str:
+        """A strong one, RFC 9110 section 8.8.3."""
+        return f'"{hashlib.sha256(self.content).hexdigest()[:32]}"'
+
+    def reply(self, headers: Mapping[str, str]) -> Reply:
+        """Answer a request for it: whole, in part, or 416 (RFC 9110 sections 13.1.5 and 14)."""
+        size = len(self.content)
+        always = {"ETag": self.etag, "Accept-Ranges": "bytes", "Content-Type": self.content_type}
+        wanted = _range_of(headers, self.etag, size)
+        if wanted is None:
+            return Reply(body=self.content, headers=always)
+        if not wanted:
+            return Reply(status=416, headers={**always, "Content-Range": f"bytes */{size}"})
+        part = {"Content-Range": f"bytes {wanted.start}-{wanted.stop - 1}/{size}"}
+        return Reply(status=206, body=self.content[wanted.start : wanted.stop], headers={**always, **part})
+
+
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
+
+
+def _range_of(headers: Mapping[str, str], etag: str, size: int) -> range | None:
+    """Return the bytes wanted, empty if there are none such; None where all of them are."""
+    found = _RANGE.fullmatch(headers.get("Range", "").strip())
+    if found is None or found[0] == "bytes=-" or headers.get("If-Range", etag) != etag:
+        return None
+    first, last = found[1], found[2]
+    if not first:
+        return range(max(0, size - int(last)), size)
+    if last and int(last) < int(first):
+        return None
+    return range(int(first), min(size, int(last) + 1) if last else size)
+
+
+@cache
+def _packaged(name: str) -> bytes:
+    return files("luma_async.testing").joinpath(name).read_bytes()
+
+
+def _free_box(mark: bytes) -> bytes:
+    """Build an MP4 box that players skip (ISO/IEC 14496-12 section 8.1.2)."""
+    return struct.pack(">I4s", 8 + len(mark), b"free") + mark
+
+
+def _commented(jpeg: bytes, mark: bytes) -> bytes:
+    """Put a comment segment behind the JFIF header, which has to come first."""
+    (length,) = struct.unpack_from(">H", jpeg, 4)
+    behind_header = 4 + length
+    comment = struct.pack(">2sH", b"\xff\xfe", 2 + len(mark)) + mark
+    return jpeg[:behind_header] + comment + jpeg[behind_header:]
+
+
+@frozen(kw_only=True)
+class Links:
+    """Makes and checks presigned links, which die after a while as those of a CDN do."""
+
+    base_url: str
+    secret: bytes = field(repr=False)
+    lifetime: float
+    """Relay seconds."""
+
+    def to(self, task_id: str, name: str, now: float) -> str:
+        """Return a link made at *now*, relay seconds."""
+        path = f"/media/{quote(task_id, safe='')}/{name}"
+        expires = f"{now + self.lifetime:.3f}"
+        return f"{self.base_url}{path}?expires={expires}&signature={self._sign(path, expires)}"
+
+    def holds(self, path: str, query: Mapping[str, str], now: float) -> bool:
+        """Whether the link is ours and still alive at *now*."""
+        expires = query.get("expires", "")
+        genuine = hmac.compare_digest(self._sign(path, expires).encode(), query.get("signature", "").encode())
+        return genuine and now < float(expires)
+
+    def _sign(self, path: str, expires: str) -> str:
+        return hmac.new(self.secret, f"{path}?{expires}".encode(), "sha256").hexdigest()
+
+
+EXPIRED = Reply(
+    status=403,
+    body=b'<?xml version="1.0" encoding="UTF-8"?><Error><Code>AccessDenied</Code>'
+    b"<Message>Request has expired</Message></Error>",
+    headers={"Content-Type": "application/xml"},
+)
+"""What a CDN says to a link that is too old, or was tampered with."""

@@ -1,0 +1,125 @@
+"""One exchange as the simulated relay sees it, without I/O: what was asked, and what is answered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+from urllib.parse import unquote
+
+from attrs import field, frozen
+
+Kind = Literal["look", "batch", "submit", "link", "media", "unknown"]
+"""What a request is for: one task, many tasks, a new task, a clean link, a file, or nothing a relay knows."""
+
+
+@frozen
+class Target:
+    """What a method and a path mean."""
+
+    kind: Kind
+    task_id: str | None = None
+    file: str | None = None
+
+    @classmethod
+    def of(cls, method: str, path: str) -> Target:
+        """Read *path*, still percent-encoded and without its query (contract sections 1 to 3)."""
+        match method, [unquote(part) for part in path.split("/")]:
+            case "GET", ["", "luma", "generations", task_id] if task_id:
+                return cls("look", task_id)
+            case "POST", ["", "luma", "tasks"]:
+                return cls("batch")
+            case "POST", ["", "luma", "generations"]:
+                return cls("submit")
+            case "GET", ["", "luma", "generations", task_id, "download_video_url"]:
+                return cls("link", task_id)
+            case (("GET" | "HEAD"), ["", "media", task_id, file]):
+                return cls("media", task_id, file)
+            case _:
+                return cls("unknown")
+
+
+@frozen(kw_only=True)
+class Asked:
+    """A request, read to its end."""
+
+    method: str
+    path: str
+    """Percent-encoded, without the query."""
+    query: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
+    """Any case will do; holds the key."""
+    body: bytes = b""
+    target: Target
+    now: float
+    """Relay seconds."""
+
+    @property
+    def document(self) -> Mapping[str, Any]:
+        """The JSON object in the body; empty where there is none."""
+        try:
+            found = json.loads(self.body)
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def ids(self) -> tuple[str, ...] | None:
+        """The tasks asked about, each once; None where a batch query has no usable list."""
+        if self.target.kind != "batch":
+            return (self.target.task_id,) if self.target.task_id is not None else ()
+        ids = self.document.get("ids")
+        if not isinstance(ids, list) or not all(isinstance(task_id, str) for task_id in ids):
+            return None
+        return tuple(dict.fromkeys(ids))
+
+
+@frozen(kw_only=True)
+class Reply:
+    """A whole answer."""
+
+    status: int = 200
+    body: bytes = field(default=b"", repr=False)
+    headers: Mapping[str, str] = field(factory=dict[str, str])
+
+    @classmethod
+    def json(cls, value: Any, status: int = 200) -> Reply:
+        """Write *value* as relays do: Chinese as it is."""
+        body = json.dumps(value, ensure_ascii=False).encode()
+        return cls(status=status, body=body, headers={"Content-Type": "application/json; charset=utf-8"})
+
+
+@frozen(kw_only=True)
+class SeenRequest:
+    """A request that the simulated relay got, for assertions. The key is never in it."""
+
+    kind: Kind
+    method: str
+    path: str
+    """Percent-encoded, without the query."""
+    task_ids: tuple[str, ...]
+    """The tasks it is about; several in a batch query."""
+    status: int | None
+    """The HTTP status answered; None where the connection was reset instead."""
+    at: float
+    """Relay seconds from the relay's making to the request."""
+    had_key: bool
+    """Whether an ``Authorization`` header came along, right or wrong; a request for media must have none."""
+    headers: Mapping[str, str] = field(repr=False)
+    """The request's headers, names in lower case, without ``authorization``."""
+
+    @classmethod
+    def of(cls, asked: Asked, status: int | None, *, key: str) -> SeenRequest:
+        """Keep what may be kept of *asked*."""
+        headers = {name.lower(): value.replace(key, "[key]") for name, value in asked.headers.items()}
+        had_key = headers.pop("authorization", None) is not None
+        return cls(
+            kind=asked.target.kind,
+            method=asked.method,
+            path=asked.path.replace(key, "[key]"),
+            task_ids=asked.ids or (),
+            status=status,
+            at=asked.now,
+            had_key=had_key,
+            headers=headers,
+        )

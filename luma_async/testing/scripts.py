@@ -1,0 +1,123 @@
+"""What a simulated task will do: its states over time, and what it has to show in each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import accumulate
+from math import inf
+from typing import TypedDict, Unpack
+
+from attrs import evolve, field, frozen, validators
+
+from luma_async._wire import state_of
+from luma_async.models import State
+
+
+def _passing(_: object, __: object, seconds: float) -> None:
+    if not 0 <= seconds < inf:
+        raise ValueError(f"a state cannot last {seconds} seconds: end the script with the state that stays")
+
+
+@frozen
+class Step:
+    """A state that passes."""
+
+    state: str
+    """The relay's word; any word will do, known or not."""
+    seconds: float = field(validator=_passing)
+    """Relay seconds until the next state."""
+
+
+@frozen(kw_only=True)
+class Moment:
+    """Where a script stands at one time."""
+
+    word: str
+    progress: float
+    """From 0 to 1."""
+    has_links: bool
+
+    @property
+    def state(self) -> State:
+        """What the word means to a client."""
+        return state_of(self.word)
+
+
+class Details(TypedDict, total=False):
+    """What every script can be told beside its states."""
+
+    failure_reason: str | None
+    prompt: str
+    aspect_ratio: str
+    links_after: float
+    watermarked_only: bool
+
+
+@frozen(kw_only=True)
+class Script:
+    """The life of one simulated task: states that pass, and a last word that stays.
+
+    Times are relay seconds: a relay with ``speed=50`` goes through a script of five seconds in a tenth of one.
+
+    Raises:
+        ValueError: A step takes a negative or endless time.
+    """
+
+    steps: tuple[Step, ...] = ()
+    final: str = "completed"
+    """The last word, for ever; one that is not terminal makes a task that never ends."""
+    failure_reason: str | None = None
+    """What a failed generation says; None for a relay that gives no reason."""
+    prompt: str = "a sunrise, timelapse"
+    aspect_ratio: str = "16:9"
+    links_after: float = field(default=0.0, validator=validators.ge(0))
+    """Relay seconds from *completed* to the first link (contract section 1); ``math.inf`` for a task without any."""
+    watermarked_only: bool = False
+    """Whether the answer has only ``video.url``, so that the clean link has to be asked for."""
+
+    @classmethod
+    def of(cls, *states: tuple[str, float] | str, **details: Unpack[Details]) -> Script:
+        """Build a script of (state, relay seconds) pairs and a last word, ``completed`` if none is given.
+
+        Raises:
+            ValueError: A bare word stands before the end.
+        """
+        *passing, final = states if states and isinstance(states[-1], str) else (*states, "completed")
+        steps = tuple(Step(*state) for state in passing if not isinstance(state, str))
+        if len(steps) < len(passing) or not isinstance(final, str):
+            raise ValueError("only the last state comes without its seconds")
+        return cls(steps=steps, final=final, **details)
+
+    @classmethod
+    def completes(cls, *, pending: float = 2.0, processing: float = 3.0, **details: Unpack[Details]) -> Script:
+        """Build the usual life: pending, processing, completed."""
+        return cls.of(("pending", pending), ("processing", processing), "completed", **details)
+
+    @classmethod
+    def fails(
+        cls, *, reason: str | None = "the prompt was refused", after: float = 3.0, **details: Unpack[Details]
+    ) -> Script:
+        """Build a life that ends in ``failed`` after *after* relay seconds of processing."""
+        return evolve(cls.of(("processing", after), "failed", **details), failure_reason=reason)
+
+    @property
+    def duration(self) -> float:
+        """Relay seconds until the final word."""
+        return sum(step.seconds for step in self.steps)
+
+    @property
+    def starts_after(self) -> float:
+        """Relay seconds until a state other than pending, or the final word."""
+        waiting = (step.seconds for step, _ in self._ends() if state_of(step.state) is State.PENDING)
+        return sum(waiting)
+
+    def at(self, age: float) -> Moment:
+        """Return where the script stands *age* relay seconds after the task was registered."""
+        for step, end in self._ends():
+            if age < end:
+                return Moment(word=step.state, progress=max(0.0, age) / self.duration, has_links=False)
+        completed = state_of(self.final) is State.COMPLETED
+        return Moment(word=self.final, progress=1.0, has_links=completed and age >= self.duration + self.links_after)
+
+    def _ends(self) -> Iterator[tuple[Step, float]]:
+        return zip(self.steps, accumulate(step.seconds for step in self.steps), strict=True)
