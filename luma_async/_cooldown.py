@@ -57,7 +57,7 @@ class Cooldown:
         turned.set()
 
     async def _rest(self) -> None:
-        """Be the probe: sleep until the pause is over, however often it is prolonged. Cancelling leaves it to another."""
+        """Be the probe: sleep until the pause is over, even if it is prolonged. Cancelling leaves it to another."""
         self._probing = True
         loop = asyncio.get_running_loop()
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from attrs import define, frozen
 from tenacity import AsyncRetrying, retry_if_result
@@ -16,7 +16,7 @@ from luma_async.outcomes import Outcome
 from luma_async.pacing import PollPolicy, PollWait
 
 if TYPE_CHECKING:
-    from tenacity import RetryCallState
+    from tenacity import Future, RetryCallState
 
 _MOST_TRIES = 3
 """Of a single look, when passing trouble comes between."""
@@ -87,7 +87,7 @@ class Looker:
         """Ask up to three times through passing trouble, for ``request_timeout`` seconds from the first slot on."""
         began = asyncio.get_running_loop().time()
         glance = _Glance(self, task_id)
-        look = await AsyncRetrying(
+        look: Look = await AsyncRetrying(
             retry=retry_if_result(go_on),
             wait=PollWait(self.policy),
             stop=glance.is_over,
@@ -141,4 +141,5 @@ class _Glance:
 
 
 def _outcome_of(retry_state: RetryCallState) -> Look:
-    return retry_state.outcome.result()
+    look: Look = cast("Future", retry_state.outcome).result()
+    return look

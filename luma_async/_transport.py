@@ -174,7 +174,11 @@ class Transport:
         finally:
             pool.under_way -= 1
             await pool.close_if_idle()
-        raise _closed() if self._closed else trouble
+        raise self._really(trouble)
+
+    def _really(self, trouble: LumaError) -> LumaError:
+        """Whatever a request ends with while the client closes, the closing is why."""
+        return _closed() if self._closed else trouble
 
     def _host(self) -> str:
         url = URL(self.settings.base_url)

@@ -73,7 +73,7 @@ class Watching:
     def join(
         self,
         task_id: str,
-        timeout: float | None,  # noqa: ASYNC109 - belongs to the waiter, not to this call
+        timeout: float | None,
         on_end: Callable[[Outcome | Exception], None],
         on_change: Callable[[Generation], None] | None = None,
     ) -> Waiter:
@@ -197,11 +197,12 @@ class _Poll:
         self, waiter: Waiter, *, generation: Generation | None = None, error: LumaError | None = None
     ) -> Outcome:
         """Return what became of the id for *waiter*; a failed generation is an error, and each has his own object."""
-        if generation is not None and generation.state is State.FAILED:
-            generation, error = None, GenerationFailedError(generation)
+        failed = generation is not None and generation.state is State.FAILED
+        if generation is not None and failed:
+            error = GenerationFailedError(generation)
         return Outcome(
             task_id=self.task_id,
-            generation=generation,
+            generation=None if failed else generation,
             error=None if error is None else error.for_task(self.task_id),
             elapsed=_loop().time() - waiter.joined,
             looks=waiter.looks,

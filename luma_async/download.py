@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import os
 import secrets
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO, get_args
+from typing import Any, BinaryIO
 
 import aiohttp
 from attrs import define, field, frozen
@@ -19,7 +21,7 @@ from yarl import URL
 from luma_async import _wire
 from luma_async._text import shown
 from luma_async._transport import Network, new_session, translated
-from luma_async.errors import ConfigurationError, DownloadError, LumaError, RequestTimeoutError, Verdict
+from luma_async.errors import ConfigurationError, DownloadError, DownloadReason, LumaError, Verdict
 from luma_async.models import Generation, Role
 from luma_async.settings import Limits
 
@@ -35,6 +37,8 @@ _CHUNK = 2**18
 """Bytes that go to the disk at once."""
 _EXPIRED = frozenset({401, 403, 404, 410})
 """What CDNs answer to a presigned link after its hour (contract section 1)."""
+_PASSING = frozenset({408, 425, 429})
+"""What may pass, as all 5xx may."""
 
 _ENDINGS = {
     "video/mp4": "mp4",
@@ -45,7 +49,7 @@ _ENDINGS = {
     "image/webp": "webp",
     "image/gif": "gif",
 }
-_USUAL_ENDING = {"video": "mp4", "thumbnail": "jpg", "last_frame": "jpg"}
+_USUAL_ENDING: dict[Role, str] = {"video": "mp4", "thumbnail": "jpg", "last_frame": "jpg"}
 _NO_MEDIA = ("text/", "application/json", "application/xml", "application/problem+json")
 
 
@@ -173,8 +177,7 @@ class Downloader:
         except FileExistsError:
             raise _exists(order, target) from None
         finally:
-            file.close()
-            part.unlink(missing_ok=True)
+            _tidy(file, part)
         return target
 
     async def _copy(self, order: _Order, response: aiohttp.ClientResponse, file: BinaryIO) -> None:
@@ -190,13 +193,12 @@ class Downloader:
             if order.on_progress is not None:
                 order.on_progress(stored, total)
         if stored != total:
-            raise _error(response.url, order.task_id, "truncated", f"{stored} of {total} bytes came", Verdict.PASSING)
+            raise _error(response.url, order.task_id, "truncated", f"{stored} of {total} bytes came")
 
 
-def _checked_role(role: str) -> Role:
-    for known in get_args(Role):
-        if role == known:
-            return known
+def _checked_role(role: Role) -> Role:
+    if role in _USUAL_ENDING:
+        return role
     raise ConfigurationError(
         f"role={shown(repr(role), 40)} is not known", advice="give 'video', 'thumbnail' or 'last_frame'"
     )
@@ -219,7 +221,7 @@ def _create(part: Path) -> BinaryIO:
 
 
 def _finish(file: BinaryIO, part: Path, target: Path, *, overwrite: bool) -> None:
-    """Bring the bytes to the disk, then the name into being, atomically.
+    """Bring the bytes to the disk, then the name into being, atomically, then the name to the disk.
 
     Raises:
         FileExistsError: *target* appeared meanwhile and is not to be overwritten.
@@ -230,7 +232,38 @@ def _finish(file: BinaryIO, part: Path, target: Path, *, overwrite: bool) -> Non
     if overwrite:
         part.replace(target)
     else:
+        _name_exclusively(part, target)
+    _sync_directory(target.parent)
+
+
+_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+
+
+def _name_exclusively(part: Path, target: Path) -> None:
+    """Give *part* its name unless that is taken; where there are no hard links, reserve the name first."""
+    try:
         os.link(part, target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        part.replace(target)
+
+
+def _sync_directory(directory: Path) -> None:
+    if hasattr(os, "O_DIRECTORY"):
+        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _tidy(file: BinaryIO, part: Path) -> None:
+    """Leave nothing behind; a full disk, which was told already, can make closing fail too."""
+    with suppress(OSError):
+        file.close()
+    part.unlink(missing_ok=True)
 
 
 def _checked_url(link: str, task_id: str, limits: Limits) -> URL:
@@ -287,20 +320,27 @@ def _check_answer(response: aiohttp.ClientResponse, url: URL, task_id: str) -> N
 
 
 def _trouble_with(response: aiohttp.ClientResponse, url: URL, task_id: str) -> DownloadError | None:
-    status, headers = response.status, response.headers
-    if status in _EXPIRED:
-        return _error(url, task_id, "expired", f"the link is no longer valid (HTTP {status})")
-    if status != 200:  # noqa: PLR2004
-        verdict = Verdict.PASSING if status >= 500 or status in (408, 425, 429) else Verdict.FINAL  # noqa: PLR2004
-        return _error(url, task_id, "status", f"the media server answered HTTP {status}", verdict)
-    if headers.get("Content-Type", "").lower().startswith(_NO_MEDIA):
-        return _error(url, task_id, "not-media", f"{shown(headers['Content-Type'], 60)} came where a medium belongs")
-    if headers.get("Content-Encoding", "identity").lower() != "identity":
-        return _error(url, task_id, "refused", "the media server packed the file, so its length cannot be checked")
+    if response.status in _EXPIRED:
+        return _error(url, task_id, "expired", f"the link is no longer valid (HTTP {response.status})")
+    if response.status != 200:  # noqa: PLR2004
+        told = _error(url, task_id, "status", f"the media server answered HTTP {response.status}")
+        told.verdict = Verdict.PASSING if response.status in _PASSING or response.status // 100 == 5 else Verdict.FINAL  # noqa: PLR2004
+        return told
+    found = _unfit(response)
+    return found and _error(url, task_id, *found)
+
+
+def _unfit(response: aiohttp.ClientResponse) -> tuple[DownloadReason, str] | None:
+    """Return why a good status brings no medium that can be checked."""
+    kind = response.headers.get("Content-Type", "").lower()
+    if kind.startswith(_NO_MEDIA):
+        return "not-media", f"{shown(kind, 60)} came where a medium belongs"
+    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+        return "refused", "the media server packed the file, so its length cannot be checked"
     if response.content_length is None:
-        return _error(url, task_id, "truncated", "the media server does not say how long the file is")
+        return "truncated", "the media server does not say how long the file is"
     if response.content_length > _LARGEST:
-        return _error(url, task_id, "too-large", f"the file would have {response.content_length} bytes")
+        return "too-large", f"the file would have {response.content_length} bytes"
     return None
 
 
@@ -311,28 +351,25 @@ def _translated(error: Exception, url: URL, task_id: str) -> DownloadError:
     if isinstance(error, OSError) and not isinstance(error, aiohttp.ClientError | TimeoutError):
         return _disk(error, task_id)
     ours = translated(error, f"{url.host}:{url.port}")
-    reason = "truncated" if isinstance(error, aiohttp.ClientPayloadError | RequestTimeoutError) else "status"
-    return _error(url, task_id, reason, ours.summary, ours.verdict)
+    cut = isinstance(error, aiohttp.ClientPayloadError | TimeoutError)
+    told = _error(url, task_id, "truncated" if cut else "status", ours.summary)
+    told.verdict = ours.verdict
+    return told
 
 
-def _has_private_address(error: BaseException | None) -> bool:
-    return isinstance(error, _PrivateAddressError) or (
-        isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, _PrivateAddressError)
-    )
+def _has_private_address(error: Exception) -> bool:
+    return isinstance(getattr(error, "os_error", error), _PrivateAddressError)
 
 
-def _error(
-    url: URL, task_id: str, reason: Any, summary: str, verdict: Verdict = Verdict.FINAL, advice: str = ""
-) -> DownloadError:
+def _error(url: URL, task_id: str, reason: DownloadReason, summary: str) -> DownloadError:
     bare = str(url.with_query(None).with_fragment(None).with_user(None))
-    return DownloadError(summary, reason=reason, url=bare, task_id=task_id, verdict=verdict, advice=advice)
+    return DownloadError(summary, reason=reason, url=bare, task_id=task_id)
 
 
 def _refused(url: URL | None, task_id: str, summary: str) -> DownloadError:
-    advice = "Limits(allow_private_media=True) allows http and private addresses"
-    if url is None:
-        return DownloadError(summary, reason="refused", task_id=task_id, advice=advice)
-    return _error(url, task_id, "refused", summary, advice=advice)
+    told = _error(url or URL(), task_id, "refused", summary)
+    told.advice = "Limits(allow_private_media=True) allows http and private addresses"
+    return told
 
 
 def _exists(order: _Order, path: Path) -> DownloadError:
