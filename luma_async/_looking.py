@@ -95,7 +95,7 @@ class Looker:
         )(glance.look)
         return Outcome(
             task_id=task_id,
-            generation=look.sighting and look.sighting.generation,
+            generation=None if look.sighting is None else look.sighting.generation,
             error=look.error and look.error.for_task(task_id),
             elapsed=asyncio.get_running_loop().time() - began,
             looks=glance.tries,
