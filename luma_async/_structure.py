@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from attrs import fields_dict, has
 from cattrs import ClassValidationError, Converter
 from cattrs.gen import make_dict_structure_fn, override
 
-from luma_async.models import Artifact, Assets, Generation, GenerationRequest, Image, Link, Palette, RawVideo, Video
+from luma_async.models import Generation, Link
 from luma_async.outcomes import Outcome
 
 _MAX_DEPTH = 64
+_MAX_DOCUMENTS = 8
 _MAX_INTEGER_DIGITS = 20
 
-_OPENING, _CLOSING = b"[{", b"]}"
+_BLANKS = re.compile(r"\s*")
 
 
 class NotJSONError(ValueError):
@@ -29,13 +32,11 @@ def decode(body: bytes) -> list[Any]:
     """Return the JSON documents in *body*: usually one; gateways sometimes run two together (contract section 4).
 
     Raises:
-        NotJSONError: Empty, not UTF-8, not JSON, a NaN or infinity, an integer of over 20 digits, or nested over 64 deep.
+        NotJSONError: Empty, not UTF-8, not JSON, over 8 documents, a NaN or infinity, an integer of over 20 digits,
+            or nested over 64 deep.
     """
     try:
-        text = body.decode("utf-8-sig").strip()
-        if not text:
-            raise NotJSONError("an empty body")
-        return list(_documents(text))
+        return _documents(body.decode("utf-8-sig").strip())
     except UnicodeDecodeError:
         raise NotJSONError("text that is not UTF-8") from None
     except RecursionError:
@@ -46,21 +47,32 @@ def decode(body: bytes) -> list[Any]:
 
 def opened(value: Any) -> Any:
     """Return what a string that holds JSON says; anything else as it is (contract section 4: JSON inside a string)."""
-    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+    while isinstance(value, str) and value.lstrip()[:1] in ("{", "[", '"'):
         try:
-            return decode(value.encode("utf-8", "surrogatepass"))[0]
+            value = decode(value.encode("utf-8", "surrogatepass"))[0]
         except NotJSONError:
-            return value
+            break
     return value
 
 
-def _documents(text: str) -> Iterator[Any]:
+def _documents(text: str) -> list[Any]:
+    documents: list[Any] = []
     at = 0
     while at < len(text):
-        document, at = _decoder.raw_decode(text, at)
+        document, end = _decoder.raw_decode(text, at)
         _check_depth(document)
-        yield document
-        at += len(text) - at - len(text[at:].lstrip())
+        documents.append(document)
+        if len(documents) > _MAX_DOCUMENTS:
+            raise NotJSONError("many JSON documents in a row")
+        at = _end_of_blanks(text, end)
+    if not documents:
+        raise NotJSONError("an empty body")
+    return documents
+
+
+def _end_of_blanks(text: str, start: int) -> int:
+    blanks = _BLANKS.match(text, start)
+    return blanks.end() if blanks else start
 
 
 def _check_depth(document: Any) -> None:
@@ -77,17 +89,17 @@ def _children(value: Any) -> list[Any]:
     return [child for child in values if isinstance(child, dict | list)]
 
 
-def _refuse(word: str) -> Any:
-    raise NotJSONError(f"the number {word}")
+def _refuse(number: str) -> Any:
+    raise NotJSONError(f"JSON with {number}, which is no number for JSON")
 
 
 def _finite(digits: str) -> float:
     number = float(digits)
-    return number if math.isfinite(number) else _refuse("too large for a float")
+    return number if math.isfinite(number) else _refuse("a float beyond all bounds")
 
 
 def _integer(digits: str) -> int:
-    return int(digits) if len(digits) <= _MAX_INTEGER_DIGITS else _refuse("too large for an integer")
+    return int(digits) if len(digits) <= _MAX_INTEGER_DIGITS else _refuse("an integer beyond all bounds")
 
 
 _decoder = json.JSONDecoder(parse_float=_finite, parse_int=_integer, parse_constant=_refuse)
@@ -115,16 +127,18 @@ def _unusable(error: ClassValidationError, above: tuple[str, ...] = ()) -> Itera
 
 
 def _without(fields: Mapping[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+    """Return *fields* without the one at *path*, or without what stands in the way to it: a string for an object."""
     first, *rest = path
-    return {**fields, first: _without(fields[first], tuple(rest)) if rest else None}
+    within = opened(fields[first])
+    return {**fields, first: _without(within, tuple(rest)) if rest and isinstance(within, Mapping) else None}
 
 
 def outcome_line(outcome: Outcome) -> str:
     """Return *outcome* as one line of ASCII JSON: the schema of the command line and the journal."""
     done, error = outcome.generation, outcome.error
-    last = done or getattr(error, "generation", None) or getattr(error, "last", None)
+    last: Generation | None = done or getattr(error, "generation", None) or getattr(error, "last", None)
     record = {
-        "task_id": outcome.task_id if isinstance(outcome.task_id, str) else repr(outcome.task_id),
+        "task_id": _as_text(outcome.task_id),
         "state": last.state if last else None,
         "video_url": last.video_url if last else None,
         "error": error and {"type": type(error).__name__, "message": str(error), "retryable": error.retryable},
@@ -135,17 +149,22 @@ def outcome_line(outcome: Outcome) -> str:
     return json.dumps(record, allow_nan=False)
 
 
+def _as_text(task_id: object) -> str:
+    """Return what the caller passed, however odd, as text."""
+    return task_id if isinstance(task_id, str) else repr(task_id)
+
+
 def _text(value: Any, _: Any) -> str:
     if not isinstance(value, str):
         raise TypeError("not a string")
     return value
 
 
-def _whole(value: Any, _: Any) -> int:
-    number = _number(value, _)
+def _whole(value: Any, kind: Any) -> int:
+    number = _number(value, kind)
     if number != int(number):
-        raise TypeError("not a whole number")
-    return int(number)
+        raise ValueError("not a whole number")
+    return int(value)
 
 
 def _number(value: Any, _: Any) -> float:
@@ -168,18 +187,25 @@ def link_or_none(value: Any) -> Link | None:
     """Return *value* if it is an absolute http(s) URL (contract section 1), else None."""
     if not isinstance(value, str) or not value.isprintable() or " " in value:
         return None
-    scheme, separator, rest = value.partition("://")
-    host = rest.partition("/")[0].partition("?")[0].partition("#")[0]
-    return Link(value) if separator and host and scheme.lower() in ("http", "https") else None
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return None
+    return Link(value) if parts.scheme in ("http", "https") and parts.hostname else None
+
+
+_GO_ZERO = -62135596800
+"""Go's zero time in Unix seconds."""
 
 
 def _moment(value: Any, _: Any) -> datetime | None:
     """RFC 3339 or Unix seconds; Go's zero time and 0 mean *not set* (contract section 1, *Times*)."""
     if value is None or value == "":
         return None
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return datetime.fromtimestamp(value, UTC) if value else None
-    moment = datetime.fromisoformat(value)
+    if isinstance(value, str):
+        moment = datetime.fromisoformat(value.upper())
+    else:
+        moment = datetime.fromtimestamp(_number(value, _) or _GO_ZERO, UTC)
     if moment.year == 1:
         return None
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
@@ -189,13 +215,21 @@ def _as_it_is(value: Any, _: Any) -> Any:
     return value
 
 
+_NOTHING: tuple[Any, ...] = ("", [])
+"""What stands for *no object* besides null: PHP writes an empty object as an empty list."""
+
+
 def _lenient_object(kind: type) -> Any:
     """Build the hook for one of our classes: unknown keys are ignored, a plain string is the object's URL."""
     ready = {"raw", "problems", "state", "result_url"} & set(fields_dict(kind))
-    structure = make_dict_structure_fn(kind, _converter, **{name: override(struct_hook=_as_it_is) for name in ready})
+    overrides: dict[str, Any] = {name: override(struct_hook=_as_it_is) for name in ready}
+    structure: Callable[[Any, Any], Any] = make_dict_structure_fn(kind, _converter, **overrides)
     has_url = "url" in fields_dict(kind)
 
     def hook(value: Any, cls: Any) -> Any:
+        value = opened(value)
+        if value in _NOTHING:
+            return None
         if has_url and isinstance(value, str):
             value = {"url": value}
         if not isinstance(value, Mapping):

@@ -108,7 +108,7 @@ class RequestTimeoutError(TransportError, TimeoutError):
 class APIError(LumaError):
     """The relay said no."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what support asks for, each by its name
         self,
         summary: str,
         *,
@@ -205,7 +205,9 @@ DownloadReason = Literal[
 class DownloadError(LumaError):
     """A finished medium could not be stored. The generation itself is unharmed."""
 
-    def __init__(self, summary: str, *, reason: DownloadReason, url: str | None = None, **common: Unpack[Common]) -> None:
+    def __init__(
+        self, summary: str, *, reason: DownloadReason, url: str | None = None, **common: Unpack[Common]
+    ) -> None:
         super().__init__(summary, **common)
         self.reason: DownloadReason = reason
         """One word for programs."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import random
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from attrs import Attribute, field, frozen
 from tenacity.wait import wait_base
@@ -13,7 +13,7 @@ from luma_async.errors import ConfigurationError
 from luma_async.settings import number
 
 if TYPE_CHECKING:
-    from tenacity import RetryCallState
+    from tenacity import Future, RetryCallState
 
 _JITTER = 0.2
 """Share of a pause by which it varies to either side, so that ids that started together drift apart."""
@@ -25,7 +25,9 @@ _ENOUGH_STEPS = 64
 
 def _strategy(_: Any, __: Attribute[Any], value: Any) -> None:
     if value is not None and not callable(value):
-        raise ConfigurationError("PollPolicy(wait=...) is no tenacity strategy", advice="give one, such as wait_fixed(5)")
+        raise ConfigurationError(
+            "PollPolicy(wait=...) is no tenacity strategy", advice="give one, such as wait_fixed(5)"
+        )
 
 
 @frozen(kw_only=True)
@@ -70,8 +72,8 @@ class PollPolicy:
 
     def jittered(self, pause: float, randomness: Callable[[], float] = random) -> float:
         """Spread *pause* to both sides, within ``min_interval`` and ``maximum``."""
-        low = max(self.min_interval, pause * (1 - _JITTER))
-        high = min(self.maximum, pause * (1 + _JITTER))
+        edges = (pause * (1 - _JITTER), pause * (1 + _JITTER))
+        low, high = (min(max(edge, self.min_interval), self.maximum) for edge in edges)
         return low + (high - low) * randomness()
 
 
@@ -81,12 +83,17 @@ class Paced(Protocol):
     @property
     def good(self) -> int:
         """Good looks so far."""
+        ...
+
     @property
     def failures(self) -> int:
         """Failed looks in a row, this one included; 0 after a good one."""
+        ...
+
     @property
     def hint(self) -> float | None:
         """Seconds the relay asked to be left alone."""
+        ...
 
 
 class PollWait(wait_base):
@@ -98,9 +105,9 @@ class PollWait(wait_base):
 
     def __call__(self, retry_state: RetryCallState) -> float:
         """Return seconds."""
-        assert retry_state.outcome is not None
-        look: Paced = retry_state.outcome.result()
-        return max(self._wanted(look, retry_state), self._policy.min_interval, look.hint or 0.0)
+        outcome = cast("Future", retry_state.outcome)  # there is one by the time tenacity wants to wait
+        look: Paced = outcome.result()
+        return max(self._policy.min_interval, look.hint or 0.0, self._wanted(look, retry_state))
 
     def _wanted(self, look: Paced, retry_state: RetryCallState) -> float:
         if self._policy.wait is not None:

@@ -7,6 +7,7 @@ import math
 import os
 import re
 import ssl
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,9 +33,14 @@ def check_number(
     wanted = kind + (f" above {above:g}" if above is not None else "") + (" or None" if optional else "")
     if optional and value is None:
         return
-    fits = isinstance(value, int if whole else int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not fits or (above is not None and value <= above):  # type: ignore[operator]
+    if not _fits(value, -math.inf if above is None else above, whole=whole):
         raise ConfigurationError(f"{name}={shown(repr(value), 40)} is not {wanted}", advice=f"give {wanted}")
+
+
+def _fits(value: object, above: float, *, whole: bool) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+        return False
+    return above < value <= sys.float_info.max
 
 
 def number(*, above: float | None = None, optional: bool = False, whole: bool = False) -> Validator:
@@ -94,11 +100,15 @@ class Settings:
             ConfigurationError: Something is missing or cannot work; it names the thing, and never holds the key.
         """
         env = os.environ if environ is None else environ
-        if not isinstance(limits, Limits):
-            raise ConfigurationError("limits is no Limits value", advice="give limits as luma_async.Limits(...)")
+        _check_limits(limits)
         address = base_url if base_url is not None else env.get("LUMA_BASE_URL", "").strip()
         key = api_key if api_key is not None else _key_of(env)
         return cls(base_url=check_base_url(address, limits), api_key=_check_key(key), limits=limits)
+
+
+def _check_limits(limits: object) -> None:
+    if not isinstance(limits, Limits):
+        raise ConfigurationError("limits is no Limits value", advice="give limits as luma_async.Limits(...)")
 
 
 def _key_of(env: Mapping[str, str]) -> str:
@@ -199,7 +209,11 @@ def check_ssl_context(context: object) -> ssl.SSLContext | None:
     """
     if context is None:
         return None
-    if not isinstance(context, ssl.SSLContext) or context.verify_mode != ssl.CERT_REQUIRED or not context.check_hostname:
+    if (
+        not isinstance(context, ssl.SSLContext)
+        or context.verify_mode != ssl.CERT_REQUIRED
+        or not context.check_hostname
+    ):
         raise ConfigurationError(
             "ssl_context is no SSLContext that verifies certificates and host names",
             advice="start from ssl.create_default_context() and load your certificate authority into it",

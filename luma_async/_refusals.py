@@ -1,0 +1,292 @@
+"""One HTTP answer, and the error it is when it says no (contract section 4)."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from attrs import evolve, frozen
+
+from luma_async import _structure
+from luma_async._text import shown
+from luma_async.errors import (
+    APIError,
+    AuthenticationError,
+    LumaError,
+    NotFoundError,
+    PermissionDeniedError,
+    ProtocolError,
+    QuotaExceededError,
+    RateLimitError,
+    ServerError,
+    Verdict,
+)
+
+
+@frozen
+class Answer:
+    """One whole HTTP answer, as far as it matters."""
+
+    status: int
+    body: bytes
+    content_type: str = ""
+    retry_after: str | None = None
+    request_id: str | None = None
+
+    @property
+    def is_html(self) -> bool:
+        """Whether a page came where JSON belongs. The body decides: some gateways call their JSON ``text/html``."""
+        start = self.body[:1000].lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+        return start == b"<" or ("html" in self.content_type.lower() and start not in (b"{", b"[", b""))
+
+
+# --- each cause is one row ---
+
+
+@frozen
+class Cause:
+    """What one cause becomes."""
+
+    error: type[APIError]
+    verdict: Verdict
+    advice: str = ""
+
+
+_KEY_ADVICE = "check the key: LUMA_API_KEY, LUMA_API_KEY_FILE or api_key="
+_ADDRESS_ADVICE = "check base_url: this address may be no relay with Luma"
+_CREDIT_ADVICE = "the account at the relay is out of credit"
+
+_BY_STATUS = {
+    400: Cause(APIError, Verdict.FINAL),
+    401: Cause(AuthenticationError, Verdict.FINAL, _KEY_ADVICE),
+    402: Cause(QuotaExceededError, Verdict.FINAL, _CREDIT_ADVICE),
+    403: Cause(PermissionDeniedError, Verdict.FINAL, "the key may not do this at this relay"),
+    404: Cause(NotFoundError, Verdict.UNCONFIRMED, "check the task id, and that the key is the one that submitted it"),
+    408: Cause(APIError, Verdict.PASSING),
+    410: Cause(NotFoundError, Verdict.FINAL, "the relay has forgotten this task"),
+    425: Cause(APIError, Verdict.PASSING),
+    429: Cause(RateLimitError, Verdict.SLOW_DOWN, "ask less often: Limits(requests_per_second=...)"),
+    501: Cause(ServerError, Verdict.FINAL, _ADDRESS_ADVICE),
+    505: Cause(ServerError, Verdict.FINAL, _ADDRESS_ADVICE),
+}
+_CLIENT_ERROR = Cause(APIError, Verdict.FINAL)
+_SERVER_ERROR = Cause(ServerError, Verdict.PASSING, "the relay or its upstream is in trouble: ask again later")
+_SATURATED = Cause(RateLimitError, Verdict.SLOW_DOWN, "the relay's upstream is saturated: ask again later")
+_HINTED = Cause(ServerError, Verdict.SLOW_DOWN, "the relay asked us to come back later")
+_WRONG_PATH = Cause(NotFoundError, Verdict.FINAL, _ADDRESS_ADVICE)
+_QUOTA = Cause(QuotaExceededError, Verdict.FINAL, _CREDIT_ADVICE)
+
+_BY_WORD = {
+    "task_not_exist": _BY_STATUS[404],
+    "task_not_found": _BY_STATUS[404],
+    "quota_not_enough": _QUOTA,
+    "insufficient_user_quota": _QUOTA,
+    "insufficient_quota": _QUOTA,
+    "pre_consume_token_quota_failed": _QUOTA,
+    "upstream_load_saturated": _SATURATED,
+    "负载已饱和": _SATURATED,
+}
+"""Words that tell more than the status, wherever a complaint has them: as its code, or somewhere in its text."""
+
+
+def _named(word: str) -> Cause | None:
+    plain = _plainly(word)
+    return next((cause for name, cause in _BY_WORD.items() if name in plain), None)
+
+
+def _plainly(word: str) -> str:
+    """Write a code and the same code as words alike."""
+    return word.casefold().replace(" ", "_").replace("-", "_")
+
+
+def cause_of(status: int, words: list[str], *, hinted: bool = False) -> Cause | None:
+    """Return the row for an answer with *status* that uses *words*; None where no row fits (no answer at all)."""
+    named = next(filter(None, map(_named, reversed(words))), None)
+    if named is not None:
+        return named
+    if status == 404 and any("invalid_url" in _plainly(word) for word in words):  # noqa: PLR2004 - contract section 4
+        return _WRONG_PATH
+    if status == 503 and hinted:  # noqa: PLR2004 - DESIGN, rule 4
+        return _HINTED
+    return _BY_STATUS.get(status) or {4: _CLIENT_ERROR, 5: _SERVER_ERROR}.get(status // 100)
+
+
+# --- the three ways to say no ---
+
+
+def refusal(answer: Answer) -> LumaError:
+    """Return the error that an answer with a status other than 200 to 203 is."""
+    complaint = _Complaint.of(answer, _lenient_documents(answer))
+    hint = retry_after(answer.retry_after, datetime.now(UTC))
+    cause = cause_of(answer.status, complaint.words, hinted=hint is not None)
+    if cause is None:
+        return ProtocolError(f"the relay answered HTTP {answer.status}, which is no answer", verdict=Verdict.PASSING)
+    if answer.is_html and cause.verdict in (Verdict.FINAL, Verdict.UNCONFIRMED):
+        cause = evolve(cause, advice=_ADDRESS_ADVICE)
+    return complaint.error(answer, cause, hint)
+
+
+def refusal_inside(answer: Answer, documents: list[Any]) -> LumaError:
+    """Return the error inside a 200: passing, but for the causes that have a name (DESIGN: rule 3)."""
+    complaint = _Complaint.of(answer, documents)
+    if not complaint.is_one:
+        return ProtocolError("the relay's answer has no task in it", verdict=Verdict.PASSING)
+    cause = cause_of(0, complaint.words)
+    if cause is None:
+        cause = cause_of(_as_status(complaint.code), []) or _CLIENT_ERROR
+        slow = cause.verdict is Verdict.SLOW_DOWN
+        cause = evolve(cause, verdict=Verdict.SLOW_DOWN if slow else Verdict.PASSING)
+    return complaint.error(answer, cause, retry_after(answer.retry_after, datetime.now(UTC)))
+
+
+def not_a_relay(answer: Answer) -> ProtocolError:
+    """Return the error that a page is where JSON belongs."""
+    title = _title(answer.body)
+    return ProtocolError(
+        f"a web page came where JSON belongs{f' ({title})' if title else ''}",
+        verdict=Verdict.PASSING,
+        advice=_ADDRESS_ADVICE,
+    )
+
+
+def _as_status(code: str | int | None) -> int:
+    """Return a code that is an HTTP status as one; 0 where it is none."""
+    return int(code) if code is not None and re.fullmatch(r"[1-9][0-9]{2}", str(code)) else 0
+
+
+# --- what a complaint says, and where it says it ---
+
+_TEXT_KEYS = ("message", "msg", "detail", "description", "error", "errors", "reason", "fail_reason")
+_MARKS = ("code", "type", "success", *_TEXT_KEYS)
+_DEEPEST = 8
+
+
+@frozen
+class _Saying:
+    key: str
+    value: str | int
+    depth: int
+
+    @property
+    def text(self) -> str | None:
+        """What a person is to read, or None."""
+        return self.value if self.key in _TEXT_KEYS and isinstance(self.value, str) and self.value.strip() else None
+
+
+def _said(value: Any, key: str = "", depth: int = 0) -> Iterator[_Saying]:
+    """Yield each thing that a complaint says, the outermost first, opening JSON inside strings."""
+    opened = _structure.opened(value)
+    if key and isinstance(opened, str | int) and opened != "":
+        yield _Saying(key, opened, depth)
+    elif depth < _DEEPEST:
+        for name, part in _parts(opened, key):
+            yield from _said(part, name, depth + 1)
+
+
+def _parts(value: Any, key: str) -> list[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        return [(name, value[name]) for name in _MARKS if name in value]
+    return [(key, item) for item in value] if isinstance(value, list) else []
+
+
+def innermost_text(value: Any) -> str | None:
+    """Return what a person is to read of *value*: the deepest text in it, whole; None where it has none."""
+    return _deepest_text(list(_said(value, "message")))
+
+
+def _deepest_text(said: list[_Saying]) -> str | None:
+    texts = [saying for saying in said if saying.text]
+    return max(texts, key=lambda saying: saying.depth).text if texts else None
+
+
+@frozen
+class _Complaint:
+    """What an unhappy answer says, wherever it says it."""
+
+    code: str | int | None
+    message: str
+    """Whole, and as it came."""
+    words: list[str]
+    is_one: bool
+
+    @classmethod
+    def of(cls, answer: Answer, documents: list[Any]) -> _Complaint:
+        said = [saying for document in documents for saying in _said(document)]
+        words = [saying.value for saying in said if isinstance(saying.value, str)]
+        if not documents:
+            words = [_plain(answer)]
+        types = [saying.value for saying in said if saying.key == "type"]
+        message = _deepest_text(said) or (str(types[-1]) if types else "" if documents else words[0])
+        return cls(_code(said), message, words, is_one=any(saying.key != "type" for saying in said))
+
+    def error(self, answer: Answer, cause: Cause, hint: float | None) -> APIError:
+        """Return the error that *cause* makes of it."""
+        what = f"HTTP {answer.status}{' without a task' if answer.status < 300 else ''}"  # noqa: PLR2004
+        code = f", code {shown(self.code, 60)}" if self.code is not None else ""
+        message = shown(self.message)
+        request_id = answer.request_id or self._request_id()
+        return cause.error(
+            f"the relay answered {what}{code}{f': {message}' if message else ''}",
+            status=answer.status,
+            code=self.code,
+            message=message,
+            request_id=shown(request_id, 80) if request_id else None,
+            retry_after=hint,
+            advice=cause.advice,
+            verdict=cause.verdict,
+        )
+
+    def _request_id(self) -> str | None:
+        """Return the id that gateways append to their texts."""
+        found = (re.search(r"request id: ([\w-]+)", word) for word in reversed(self.words))
+        return next((match[1] for match in found if match), None)
+
+
+def _code(said: list[_Saying]) -> str | int | None:
+    """Return the code that tells most: one with a name, else the innermost."""
+    codes = [saying.value for saying in said if saying.key == "code" and not isinstance(saying.value, bool)]
+    named = [code for code in codes if code in _BY_WORD]
+    return next(reversed(named or codes), None)
+
+
+def _lenient_documents(answer: Answer) -> list[Any]:
+    """Return the JSON of an answer that says no anyway; an HTML page or plain text has none."""
+    try:
+        return _structure.decode(answer.body)
+    except _structure.NotJSONError:
+        return []
+
+
+def _plain(answer: Answer) -> str:
+    return _title(answer.body) if answer.is_html else answer.body[:2000].decode("utf-8", "replace").strip()
+
+
+_TITLE = re.compile(rb"<(title|h1)\b[^>]{0,200}>(.{1,500}?)</\1>", re.IGNORECASE | re.DOTALL)
+
+
+def _title(page: bytes) -> str:
+    found = _TITLE.search(page[:20_000])
+    return shown(html.unescape(found[2].decode("utf-8", "replace")).strip(), 120) if found else ""
+
+
+# --- when to come back ---
+
+_DIGITS = re.compile(r"[0-9]{1,9}")
+
+
+def retry_after(value: str | None, now: datetime) -> float | None:
+    """Return the seconds that a ``Retry-After`` asks for (RFC 9110 section 10.2.3), or None if it is unusable."""
+    if value is None:
+        return None
+    if _DIGITS.fullmatch(value.strip()):
+        return float(value)
+    try:
+        moment = parsedate_to_datetime(value)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, (aware - now).total_seconds())
