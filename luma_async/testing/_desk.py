@@ -5,9 +5,10 @@ from __future__ import annotations
 import hmac
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import count
 from random import Random
 from threading import Lock
 from uuid import UUID
@@ -54,6 +55,7 @@ class Desk:
     _tasks: dict[str, Task] = field(factory=dict[str, Task], init=False, repr=False)
     _troubles: Troubles = field(factory=Troubles, init=False, repr=False)
     _seen: deque[SeenRequest] = field(init=False, repr=False)
+    _numbers: Iterator[int] = field(factory=count, init=False, repr=False)
     _lock: Lock = field(factory=Lock, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -128,9 +130,9 @@ class Desk:
         return reply, fault
 
     def _request_id(self) -> str:
-        """Return the time and eight characters, as gateways make them."""
+        """Return the time and eight digits, as gateways make them."""
         moment = self.epoch + timedelta(seconds=self.now)
-        return f"{moment:%Y%m%d%H%M%S%f}{len(self._seen):08d}"
+        return f"{moment:%Y%m%d%H%M%S%f}{next(self._numbers):08d}"
 
     def _answer(self, asked: Asked, *, stranger: bool) -> Reply:
         kind = asked.target.kind
