@@ -170,7 +170,7 @@ class _Poll:
             self._waiters.remove(waiter)
         if not self._waiters:
             self.room.forget(self)
-            if self.task is not None and self.task is not asyncio.current_task():
+            if self.task is not None:
                 self.task.cancel()
 
     def end_with(self, end_of: Callable[[Waiter], Outcome | Exception]) -> None:
