@@ -1,0 +1,51 @@
+"""The command line: parse, call the client, show. Only ``main`` is meant to be called."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Sequence
+
+from luma_async.cli._exit import Status
+from luma_async.cli._output import OutputLostError, guarded, prepare, say
+
+__all__ = ["main"]
+
+_EXTRA = ("cyclopts", "rich")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``luma-async`` and return its exit status.
+
+    Args:
+        arguments: The command line without the program's name; None: the process's own.
+
+    Raises:
+        SystemExit: The arguments cannot be understood (status 2).
+    """
+    prepare()
+    try:
+        return int(_run(list(sys.argv[1:] if arguments is None else arguments)))
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _EXTRA:
+            raise
+        say("the command line is not installed: pip install 'luma-async[cli]'")
+        return int(Status.USAGE)
+    except OutputLostError as lost:
+        return int(lost.status())
+    except KeyboardInterrupt:
+        return int(Status.INTERRUPTED)
+
+
+def _run(arguments: list[str]) -> Status:
+    from luma_async.cli._commands import app  # noqa: PLC0415 - what it imports may not be installed
+
+    command, bound, _ = app.parse_args(arguments)
+    with guarded():
+        result = command(*bound.args, **bound.kwargs)
+        if not inspect.iscoroutine(result):
+            sys.stdout.flush()
+            return Status.DONE
+    from luma_async.cli._running import run  # noqa: PLC0415 - asyncio is no part of --help
+
+    return run(result)

@@ -1,0 +1,185 @@
+"""Options that several commands share, as values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from attrs import frozen
+from cyclopts import Group, Parameter
+
+from luma_async.models import Role
+from luma_async.pacing import PollPolicy
+from luma_async.settings import Limits, read_key_file
+
+if TYPE_CHECKING:
+    from luma_async.client import LumaClient
+
+_IDS = Group("Task ids", sort_key=1)
+_RELAY = Group("Relay", sort_key=2)
+_WAITING = Group("Waiting", sort_key=3)
+_FILES = Group("Files", sort_key=4)
+_OUTPUT = Group("Output", sort_key=5)
+
+_POLLING = PollPolicy()
+
+TaskIds = Annotated[
+    str,
+    Parameter(
+        name="ID",
+        group=_IDS,
+        help="Task ids. Without any, and without --from, they are read from standard input.",
+    ),
+]
+"""Each of a command's arguments."""
+
+FromFile = Annotated[
+    str | None,
+    Parameter(
+        name="--from",
+        group=_IDS,
+        metavar="FILE",
+        allow_leading_hyphen=True,
+        help="Also read ids from this file, one a line; - is standard input. "
+        "Blank lines and comments (#) are skipped, and an id that comes twice is taken once.",
+    ),
+]
+
+AsJson = Annotated[
+    bool,
+    Parameter(
+        name="--json",
+        group=_OUTPUT,
+        negative="",
+        show_default=False,
+        help="Write one JSON line for each outcome on a terminal too, as in a pipe. [default: only in a pipe]",
+    ),
+]
+
+
+@Parameter(name="*")
+@frozen(kw_only=True)
+class Relay:
+    """Whom to ask, and what may be taken for it."""
+
+    base_url: Annotated[
+        str | None,
+        Parameter(
+            group=_RELAY, metavar="URL", help="The relay's address, which may carry a path. [default: $LUMA_BASE_URL]"
+        ),
+    ] = None
+    key_file: Annotated[
+        Path | None,
+        Parameter(
+            group=_RELAY,
+            metavar="FILE",
+            help="File that holds the API key; the key itself is no option, for any user could read it in the list "
+            "of processes. [default: $LUMA_API_KEY, or the file $LUMA_API_KEY_FILE]",
+        ),
+    ] = None
+    insecure_http: Annotated[
+        bool,
+        Parameter(
+            group=_RELAY,
+            negative="",
+            show_default=False,
+            help="Allow an http:// address beyond this machine: the key then crosses the network readable. "
+            "[default: refused]",
+        ),
+    ] = False
+    requests_per_second: Annotated[
+        float | None,
+        Parameter(group=_RELAY, metavar="NUMBER", help="Requests a second at most, over all ids. [default: no limit]"),
+    ] = None
+
+    def client(self, polling: PollPolicy = _POLLING, *, private_media: bool = False) -> LumaClient:
+        """Make the client.
+
+        Raises:
+            ConfigurationError: An option, or the environment in its place, is missing or cannot work.
+        """
+        from luma_async.client import LumaClient  # noqa: PLC0415 - aiohttp is no part of --help
+
+        limits = Limits(
+            allow_insecure_http=self.insecure_http,
+            allow_private_media=private_media,
+            requests_per_second=self.requests_per_second,
+        )
+        key = None if self.key_file is None else read_key_file(self.key_file)
+        return LumaClient(self.base_url, key, polling=polling, limits=limits)
+
+
+@Parameter(name="*")
+@frozen(kw_only=True)
+class Waiting:
+    """How long to wait, and how often to ask."""
+
+    timeout: Annotated[
+        float | None,
+        Parameter(
+            group=_WAITING,
+            metavar="SECONDS",
+            help="Wait so long for each id, from when it is taken up; none waits for ever.",
+        ),
+    ] = 1800.0
+    max_in_flight: Annotated[
+        int | None,
+        Parameter(group=_WAITING, metavar="NUMBER", help="Wait for so many ids at once. [default: 1000]"),
+    ] = None
+    initial: Annotated[
+        float,
+        Parameter(group=_WAITING, metavar="SECONDS", help="Pause before an id's second look; pauses grow from there."),
+    ] = _POLLING.initial
+    maximum: Annotated[
+        float,
+        Parameter(group=_WAITING, metavar="SECONDS", help="Longest pause between two looks at an id."),
+    ] = _POLLING.maximum
+    min_interval: Annotated[
+        float,
+        Parameter(group=_WAITING, metavar="SECONDS", help="Shortest pause between two looks at an id."),
+    ] = _POLLING.min_interval
+
+    @property
+    def polling(self) -> PollPolicy:
+        """The pace.
+
+        Raises:
+            ConfigurationError: A pause is out of range or out of order.
+        """
+        return PollPolicy(initial=self.initial, maximum=self.maximum, min_interval=self.min_interval)
+
+
+Directory = Annotated[
+    Path,
+    Parameter(
+        name=["--directory", "-o"], group=_FILES, metavar="DIR", help="Where the files go; made if it is not there."
+    ),
+]
+
+
+@Parameter(name="*")
+@frozen(kw_only=True)
+class Files:
+    """Which media go where."""
+
+    directory: Directory = Path()
+    role: Annotated[Role, Parameter(group=_FILES, help="Which of a generation's media.")] = "video"
+    overwrite: Annotated[
+        bool,
+        Parameter(
+            group=_FILES,
+            negative="",
+            show_default=False,
+            help="Replace a file that is there already. [default: an error for that id]",
+        ),
+    ] = False
+    private_media: Annotated[
+        bool,
+        Parameter(
+            group=_FILES,
+            negative="",
+            show_default=False,
+            help="Allow media over http:// and from private addresses, as the simulated relay serves them. "
+            "[default: refused]",
+        ),
+    ] = False

@@ -1,0 +1,90 @@
+"""Standard output and standard error: whole lines, and what happens when nobody takes them any more."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager, suppress
+
+from luma_async._text import shown
+from luma_async.cli._exit import Status
+
+_SPOKEN = {
+    "give base_url=": "give --base-url",
+    "or give api_key=": "or give --key-file",
+    "Limits(allow_insecure_http=True)": "--insecure-http",
+    "Limits(allow_private_media=True)": "--private-media",
+    "overwrite=True": "--overwrite",
+}
+"""What the library calls a thing, and what the command line calls it."""
+
+
+class OutputLostError(Exception):
+    """Standard output takes nothing more: its reader has gone, or its disk is full."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(cause.strerror or str(cause))
+        self.is_closed_pipe = isinstance(cause, BrokenPipeError)
+        """Whether its reader has gone: no reason to complain."""
+
+    def status(self) -> Status:
+        """Say what is to be said, and return the exit status."""
+        if self.is_closed_pipe:
+            return Status.CLOSED_PIPE
+        say(f"standard output cannot be written: {self}")
+        return Status.ERROR
+
+
+def prepare() -> None:
+    """Let no text fail to be written because a terminal's encoding has no word for it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def say(text: str) -> None:
+    """Write a line to standard error, if there is one."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            sys.stderr.write(f"luma-async: {text}\n")
+            sys.stderr.flush()
+
+
+def say_ids(heading: str, task_ids: Iterable[str]) -> None:
+    """Write *heading* and each id on a line of its own to standard error, ready to be used as a list of ids."""
+    listed = "".join(f"\n{shown(task_id)}" for task_id in task_ids)
+    if listed:
+        say(f"{heading}:{listed}")
+
+
+def spoken(text: str) -> str:
+    """Return an error's *text* with the library's names replaced by the command line's."""
+    for name, option in _SPOKEN.items():
+        text = text.replace(name, option)
+    return text
+
+
+@contextmanager
+def guarded() -> Generator[None]:
+    """Turn trouble with standard output into OutputLostError, and keep the interpreter from meeting it again."""
+    try:
+        yield
+    except OSError as error:
+        with suppress(OSError, ValueError, AttributeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise OutputLostError(error) from None
+
+
+def write(text: str) -> None:
+    """Write *text* to standard output, at once.
+
+    Raises:
+        OutputLostError: It cannot be written.
+    """
+    with guarded():
+        if sys.stdout is None:
+            raise OSError("it is closed")
+        sys.stdout.write(text)
+        sys.stdout.flush()

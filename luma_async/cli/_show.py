@@ -1,0 +1,116 @@
+"""What the user sees of ids under way: JSON lines in a pipe, a live table on a terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from attrs import define, field
+
+from luma_async._structure import outcome_line
+from luma_async.cli._exit import Status, fate_of, worst
+from luma_async.cli._output import say, write
+from luma_async.outcomes import Outcome
+
+
+@define(eq=False)
+class Row:
+    """An id under way."""
+
+    began: float
+    """Monotonic seconds."""
+    state: str = "waiting"
+    """The relay's own word, or ours; unescaped."""
+
+
+@define(eq=False)
+class Board:
+    """Which ids are under way, and how the others ended."""
+
+    clock: Callable[[], float] = time.monotonic
+    rows: dict[str, Row] = field(factory=dict, init=False)
+    """Ids under way, in the order in which they were taken up."""
+    ended: Counter[Status] = field(factory=Counter, init=False)
+    unfinished: list[str] = field(factory=list, init=False)
+    """Ids that were not done in time."""
+
+    def begin(self, task_id: str) -> None:
+        """Take *task_id* up."""
+        self.rows[task_id] = Row(self.clock())
+
+    def see(self, task_id: str, state: str) -> None:
+        """Note the latest state of *task_id*, if it is under way."""
+        if task_id in self.rows:
+            self.rows[task_id].state = state
+
+    def end(self, outcome: Outcome) -> Status:
+        """Count *outcome* and return its fate."""
+        self.rows.pop(outcome.task_id, None)
+        fate = fate_of(outcome)
+        self.ended[fate] += 1
+        if fate is Status.UNFINISHED:
+            self.unfinished.append(outcome.task_id)
+        return fate
+
+    @property
+    def status(self) -> Status:
+        """The exit status for all that ended."""
+        return worst(self.ended)
+
+
+@define(eq=False)
+class _Lines:
+    """Writes lines in a thread, one after the other, so that a slow reader holds up nothing but the lines."""
+
+    _turn: asyncio.Lock = field(factory=asyncio.Lock, init=False)
+
+    async def put(self, line: str) -> None:
+        """Write *line* at once.
+
+        Raises:
+            OutputLostError: It cannot be written.
+        """
+        async with self._turn:
+            await asyncio.to_thread(write, f"{line}\n")
+
+
+@define(eq=False)
+class Show:
+    """Shows outcomes as JSON lines; the base of the table."""
+
+    board: Board = field(factory=Board, init=False)
+    follow: Callable[[str], None] | None = field(default=None, init=False)
+    """Called with each id whose states a display wants to be told."""
+    _lines: _Lines = field(factory=_Lines, init=False)
+
+    def begin(self, task_id: str) -> None:
+        """Show that *task_id* is taken up."""
+        self.board.begin(task_id)
+
+    async def end(self, outcome: Outcome, stored: Path | None = None) -> None:
+        """Show *outcome*, and where its medium was *stored*.
+
+        Raises:
+            OutputLostError: It cannot be written.
+        """
+        self.board.end(outcome)
+        await self._lines.put(outcome_line(outcome))
+        if stored is not None:
+            say(f"stored {stored}")
+
+
+@asynccontextmanager
+async def showing(*, as_json: bool) -> AsyncGenerator[Show]:
+    """Show what is going on in the way that suits standard output; *as_json* decides for JSON lines."""
+    if as_json or sys.stdout is None or not sys.stdout.isatty():
+        yield Show()
+        return
+    from luma_async.cli._table import Table  # noqa: PLC0415 - rich's live display is for terminals alone
+
+    async with Table.live() as table:
+        yield table

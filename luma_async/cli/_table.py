@@ -1,0 +1,147 @@
+"""The live table: ids under way with their states, a bar, and above it a line for each id that ended."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from itertools import islice
+from pathlib import Path
+from typing import Self
+
+from attrs import define, field
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table as Grid
+from rich.text import Text
+
+from luma_async._text import shown
+from luma_async.cli._exit import Status
+from luma_async.cli._output import OutputLostError, guarded, spoken
+from luma_async.cli._show import Row, Show
+from luma_async.outcomes import Outcome
+
+_MOST_ROWS = 20
+_OTHER_LINES = 4
+"""Of the terminal's height: the heading, the count of what is not shown, the bar, the cursor."""
+_REFRESH = 0.125
+"""Seconds."""
+_LONGEST_LINK = 8192
+"""Characters: a presigned link has some hundred, and a shortened one is none."""
+
+_WORDS = {
+    Status.DONE: ("completed", "green"),
+    Status.FAILED: ("failed", "red"),
+    Status.UNFINISHED: ("not done", "yellow"),
+    Status.ERROR: ("error", "red"),
+}
+
+
+@define(eq=False)
+class Table(Show):
+    """Shows ids on a terminal. Nothing that a relay or a user wrote is taken for markup."""
+
+    console: Console
+    _ended: list[Text] = field(factory=list, init=False)
+    _followed: set[str] = field(factory=set, init=False)
+    _words: Counter[str] = field(factory=Counter, init=False)
+
+    @classmethod
+    @asynccontextmanager
+    async def live(cls, console: Console | None = None) -> AsyncGenerator[Self]:
+        """Keep the table on the terminal up to date until the block is left."""
+        console = console or Console(highlight=False, markup=False, emoji=False)
+        table = cls(console)
+        to_stderr = sys.stderr is not None and sys.stderr.isatty()
+        with Live(console=console, auto_refresh=False, redirect_stderr=to_stderr) as live:
+            ticker = asyncio.create_task(table._refresh_for_ever(live), name="table")
+            try:
+                yield table
+            finally:
+                ticker.cancel()
+                await asyncio.wait([ticker])
+                table.refresh(live)
+
+    async def _refresh_for_ever(self, live: Live) -> None:
+        with suppress(OutputLostError):  # the last refresh meets it again
+            while True:
+                self.refresh(live)
+                await asyncio.sleep(_REFRESH)
+
+    def refresh(self, live: Live) -> None:
+        """Write the lines of the ids that ended, whole, and draw the table below them."""
+        with guarded():
+            live.update(self.picture())
+            if self._ended:
+                self.console.print(Text("\n").join(self._ended), soft_wrap=True)
+                self._ended.clear()
+            live.refresh()
+
+    def begin(self, task_id: str) -> None:
+        """Take *task_id* up, and ask for its states if it is among those shown."""
+        super().begin(task_id)
+        self._follow_shown()
+
+    async def end(self, outcome: Outcome, stored: Path | None = None) -> None:
+        """Show *outcome*, and where its medium was *stored*, with the next refresh."""
+        fate = self.board.end(outcome)
+        word, style = _WORDS[fate]
+        if fate is Status.DONE and outcome.generation is not None:
+            word = shown(outcome.generation.state, 12)
+        times = f"{outcome.elapsed:7.1f} s"
+        line = Text.assemble((f"{word:<10}", style), f" {times}  {shown(outcome.task_id)}  {_result(outcome, stored)}")
+        self._ended.append(line)
+        self._words[word] += 1
+        self._follow_shown()
+
+    def _shown(self) -> list[tuple[str, Row]]:
+        """Return the ids that have been under way for longest: one that is shown stays so until it ends."""
+        room = max(1, min(_MOST_ROWS, self.console.height - _OTHER_LINES))
+        return list(islice(self.board.rows.items(), room))
+
+    def _follow_shown(self) -> None:
+        for task_id, _ in self._shown():
+            if self.follow is not None and task_id not in self._followed:
+                self._followed.add(task_id)
+                self.follow(task_id)
+
+    def picture(self) -> RenderableType:
+        """Return the table of the ids under way, with the bar."""
+        rows = self._shown()
+        hidden = len(self.board.rows) - len(rows)
+        parts: list[RenderableType] = [self._grid(rows)] if rows else []
+        if hidden:
+            parts.append(Text(f"and {hidden} more"))
+        return Group(*parts, self._bar())
+
+    def _grid(self, rows: list[tuple[str, Row]]) -> Grid:
+        grid = Grid(box=None, pad_edge=False)
+        grid.add_column("task", no_wrap=True, overflow="crop", ratio=1)
+        grid.add_column("state", no_wrap=True, overflow="crop")
+        grid.add_column("elapsed", justify="right", no_wrap=True)
+        now = self.board.clock()
+        for task_id, row in rows:
+            grid.add_row(Text(shown(task_id)), Text(shown(row.state, 24)), Text(f"{now - row.began:.0f} s"))
+        return grid
+
+    def _bar(self) -> RenderableType:
+        done = self._words.total()
+        total = done + len(self.board.rows)
+        counts = ", ".join(f"{count} {word}" for word, count in self._words.items())
+        bar = Grid.grid(padding=(0, 1))
+        line = ProgressBar(total=max(total, 1), completed=done, width=24, finished_style="green")
+        bar.add_row(line, Text(f"{done}/{total}"), Text(counts))
+        return bar
+
+
+def _result(outcome: Outcome, stored: Path | None) -> str:
+    if stored is not None:
+        return shown(stored, _LONGEST_LINK)
+    if outcome.error is not None:
+        advice = f" ({outcome.error.advice})" if outcome.error.advice else ""
+        return shown(spoken(f"{outcome.error.summary}{advice}"), 600)
+    link = outcome.generation and outcome.generation.video_url
+    return shown(link or "", _LONGEST_LINK)

@@ -1,0 +1,173 @@
+"""What the commands do with ids: look at each, wait for them, store what they made."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Iterable
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import TypeVar
+
+from attrs import evolve, frozen
+
+from luma_async.cli._exit import Status
+from luma_async.cli._ids import Ids
+from luma_async.cli._options import Files, Waiting
+from luma_async.cli._output import say_ids
+from luma_async.cli._show import Show, showing
+from luma_async.client import LumaClient
+from luma_async.errors import LumaError
+from luma_async.models import Generation
+from luma_async.outcomes import Outcome
+
+T = TypeVar("T")
+
+_LOOKS_AT_ONCE = 64
+_DOWNLOADS_AT_ONCE = 8
+
+
+@frozen
+class Job:
+    """Whom to ask, about which ids, and where to show what comes of it."""
+
+    luma: LumaClient
+    ids: Ids
+    show: Show
+
+    async def begun(self) -> AsyncIterator[str]:
+        """Yield the ids, and show each as it is taken up."""
+        async for task_id in self.ids:
+            self.show.begin(task_id)
+            yield task_id
+
+    @contextmanager
+    def reckoned(self) -> Generator[None]:
+        """Say at the end which ids are not done, also where a signal makes the end."""
+        board = self.show.board
+        try:
+            yield
+        except asyncio.CancelledError:
+            left = [*board.unfinished, *board.rows, *self.ids.rest()]
+            say_ids(f"stopped with {len(left)} not done; their generations go on at the relay", left)
+            raise
+        say_ids(f"{len(board.unfinished)} not done in time; their generations go on at the relay", board.unfinished)
+
+
+@asynccontextmanager
+async def job(given: Iterable[str], path: str | None, client: LumaClient, *, as_json: bool) -> AsyncGenerator[Job]:
+    """Open everything a job needs.
+
+    Args:
+        given: Task ids.
+        path: A file with more, ``-`` for standard input; None for standard input if no id is *given*.
+        client: Closed at the end.
+        as_json: Whether to write JSON lines on a terminal too.
+
+    Raises:
+        ConfigurationError: There is nothing to read ids from.
+    """
+    ids = Ids.of(given, path)
+    async with client as luma, showing(as_json=as_json) as show:
+        yield Job(luma, ids, show)
+
+
+async def look(job: Job) -> Status:
+    """Look once at each id."""
+
+    async def look_at(task_id: str) -> None:
+        for outcome in await job.luma.get_generations([task_id]):
+            await job.show.end(outcome)
+
+    with job.reckoned():
+        await _for_each(job.begun(), look_at, _LOOKS_AT_ONCE)
+    return job.show.board.status
+
+
+async def wait(job: Job, waiting: Waiting) -> Status:
+    """Wait for each id, and show it as it ends."""
+    with job.reckoned():
+        async with _outcomes(job, waiting) as outcomes:
+            async for outcome in outcomes:
+                await job.show.end(outcome)
+    return job.show.board.status
+
+
+async def fetch(job: Job, waiting: Waiting, files: Files) -> Status:
+    """Wait for each id, and store its medium as soon as it has completed; one that cannot be stored harms no other."""
+
+    async def store(outcome: Outcome) -> None:
+        if outcome.generation is None:
+            await job.show.end(outcome)
+            return
+        job.show.board.see(outcome.task_id, "storing")
+        try:
+            path = await _stored(job, outcome.generation, files)
+        except LumaError as error:
+            await job.show.end(_not_stored(outcome, error))
+        else:
+            await job.show.end(outcome, path)
+
+    with job.reckoned():
+        async with _outcomes(job, waiting) as outcomes:
+            await _for_each(outcomes, store, _DOWNLOADS_AT_ONCE)
+    return job.show.board.status
+
+
+async def _stored(job: Job, generation: Generation, files: Files) -> Path:
+    def progress(done: int, total: int) -> None:
+        if total:
+            job.show.board.see(generation.id, f"storing {100 * done // total} %")
+
+    return await job.luma.download(
+        generation, files.directory, role=files.role, overwrite=files.overwrite, on_progress=progress
+    )
+
+
+def _not_stored(outcome: Outcome, error: LumaError) -> Outcome:
+    """Return *outcome* with *error* as its end; its line still tells of the generation, which is unharmed."""
+    vars(error)["generation"] = outcome.generation
+    return evolve(outcome, generation=None, error=error)
+
+
+async def _for_each(items: AsyncIterable[T], work: Callable[[T], Awaitable[None]], at_once: int) -> None:
+    """Do *work* for each of *items*, so many *at_once*, and take no more items than that."""
+    slots = asyncio.Semaphore(at_once)
+
+    async def one(item: T) -> None:
+        try:
+            await work(item)
+        finally:
+            slots.release()
+
+    async with asyncio.TaskGroup() as group:
+        async for item in items:
+            await slots.acquire()
+            group.create_task(one(item))
+
+
+@asynccontextmanager
+async def _outcomes(job: Job, waiting: Waiting) -> AsyncGenerator[AsyncIterable[Outcome]]:
+    ends = job.luma.as_completed(job.begun(), timeout=waiting.timeout, max_in_flight=waiting.max_in_flight)
+    async with ends as outcomes, _following(job, waiting):
+        yield outcomes
+
+
+@asynccontextmanager
+async def _following(job: Job, waiting: Waiting) -> AsyncGenerator[None]:
+    """Tell the show the states of the ids it wants followed. Poll loops are shared: a relay hardly notices."""
+    followers: set[asyncio.Task[None]] = set()
+    job.show.follow = lambda task_id: followers.add(asyncio.create_task(_follow(job, task_id, waiting)))
+    try:
+        yield
+    finally:
+        job.show.follow = None
+        for follower in followers:
+            follower.cancel()
+        await asyncio.gather(*followers, return_exceptions=True)
+
+
+async def _follow(job: Job, task_id: str, waiting: Waiting) -> None:
+    with suppress(LumaError):  # the id's outcome tells of it
+        async with job.luma.watch(task_id, timeout=waiting.timeout) as snapshots:
+            async for generation in snapshots:
+                job.show.board.see(task_id, generation.state_text)
