@@ -15,6 +15,7 @@ from uuid import UUID
 
 from attrs import define, evolve, field, validators
 
+from luma_async._wire import check_task_id
 from luma_async.testing import _answers
 from luma_async.testing._answers import LinkTo, Task
 from luma_async.testing._media import EXPIRED, VIDEO, Links, Medium
@@ -77,12 +78,12 @@ class Desk:
         """Register a task, whose time starts at once, and return its id; one is made up if none is given.
 
         Raises:
-            ValueError: The id is taken.
+            ValueError: The id is taken, or is none that a client could ask for.
         """
         with self._lock:
             if task_id is None:
                 task_id = str(UUID(int=self.randomness.getrandbits(128), version=4))
-            if task_id in self._tasks:
+            if check_task_id(task_id) in self._tasks:
                 raise ValueError(f"task {task_id!r} is registered already")
             self._tasks[task_id] = self._new(task_id, script or self.script)
             return task_id
@@ -147,7 +148,7 @@ class Desk:
         return self._batch(asked, stranger=stranger) if kind == "batch" else self._one(asked, stranger=stranger)
 
     def _knows(self, authorization: str) -> bool:
-        return hmac.compare_digest(authorization.encode(), f"Bearer {self.api_key}".encode())
+        return hmac.compare_digest(authorization.encode(errors="replace"), f"Bearer {self.api_key}".encode())
 
     def _submit(self, asked: Asked) -> Reply:
         prompt = asked.document.get("user_prompt")

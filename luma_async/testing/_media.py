@@ -112,7 +112,9 @@ class Links:
     def holds(self, path: str, query: Mapping[str, str], now: float) -> bool:
         """Whether the link is ours and still alive at *now*."""
         expires = query.get("expires", "")
-        genuine = hmac.compare_digest(self._sign(path, expires).encode(), query.get("signature", "").encode())
+        genuine = hmac.compare_digest(
+            self._sign(path, expires).encode(), query.get("signature", "").encode(errors="replace")
+        )
         return genuine and now < float(expires)
 
     def _sign(self, path: str, expires: str) -> str:

@@ -84,8 +84,8 @@ class Reply:
 
     @classmethod
     def json(cls, value: Any, status: int = 200) -> Reply:
-        """Write *value* as relays do: Chinese as it is."""
-        body = json.dumps(value, ensure_ascii=False).encode()
+        """Write *value* as relays do: Chinese as it is; only half a surrogate pair stays an escape."""
+        body = json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace")
         return cls(status=status, body=body, headers={"Content-Type": "application/json; charset=utf-8"})
 
 

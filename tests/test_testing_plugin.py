@@ -1,0 +1,111 @@
+"""The pytest plug-in, in test runs of its own."""
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+OPTIONS = ("-W", "error", "--strict-markers", "-p", "no:cacheprovider")
+ASYNCIO = ("-o", "asyncio_default_fixture_loop_scope=function")
+NO_ASYNCIO = ("-p", "no:asyncio")
+
+PIPELINE = """
+import pytest
+from luma_async import State
+from luma_async.testing import Fault, Script
+
+clients = []
+
+@pytest.mark.asyncio
+async def test_a_pipeline(luma_relay, luma_client, tmp_path):
+    clients.append(luma_client)
+    luma_relay.trouble(Fault.bad_gateway())
+    task_id = luma_relay.add(script=Script.of(("pending", 1), ("dreaming", 1), "completed"))
+
+    generation = await luma_client.wait_until_done(task_id, timeout=30)
+    path = await luma_client.download(generation, tmp_path)
+
+    assert generation.state is State.COMPLETED
+    assert path.read_bytes().endswith(f"{task_id}/video.mp4".encode())
+
+def test_the_client_is_closed_afterwards():
+    assert repr(clients[0]).endswith("closed>")
+"""
+
+
+@pytest.mark.parametrize(
+    ("mode", "pipeline"),
+    [("strict", PIPELINE), ("auto", PIPELINE.replace("@pytest.mark.asyncio\n", ""))],
+    ids=["strict", "auto"],
+)
+def test_a_pipeline_is_tested_with_two_fixtures(pytester: pytest.Pytester, mode: str, pipeline: str) -> None:
+    """luma_relay and luma_client work in both modes of pytest-asyncio, warnings being errors."""
+    pytester.makepyfile(pipeline)
+
+    result = pytester.runpytest_subprocess(*OPTIONS, *ASYNCIO, f"--asyncio-mode={mode}")
+
+    result.assert_outcomes(passed=2)
+
+
+def test_without_pytest_asyncio_the_client_fixture_says_what_is_missing(pytester: pytest.Pytester) -> None:
+    """The relay works all the same: any async plug-in can ask it."""
+    pytester.makepyfile(
+        """
+        def test_relay(luma_relay):
+            assert luma_relay.add()
+
+        def test_client(luma_client):
+            pass
+        """
+    )
+
+    result = pytester.runpytest_subprocess(*OPTIONS, *NO_ASYNCIO)
+
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*luma_client needs the pytest-asyncio plug-in: install pytest-asyncio, or *"])
+
+
+@pytest.mark.parametrize("options", [ASYNCIO, NO_ASYNCIO], ids=["asyncio", "no asyncio"])
+def test_a_run_that_uses_none_of_it_pays_nothing(pytester: pytest.Pytester, options: tuple[str, ...]) -> None:
+    """Neither aiohttp nor our client nor the relay is imported; pytest-asyncio only by those who have it on."""
+    pytester.makepyfile(
+        """
+        import sys
+
+        HEAVY = {"aiohttp", "cattrs", "luma_async.client", "luma_async.testing.relay", "luma_async.testing.scripts"}
+
+        def test_nothing_is_imported(pytestconfig):
+            loaded = HEAVY & set(sys.modules)
+
+            assert not loaded
+            assert pytestconfig.pluginmanager.hasplugin("luma_async")
+            assert pytestconfig.pluginmanager.hasplugin("asyncio") == ("pytest_asyncio" in sys.modules)
+        """
+    )
+
+    result = pytester.runpytest_subprocess(*OPTIONS, *options)
+
+    result.assert_outcomes(passed=1)
+
+
+def test_each_test_has_a_relay_of_its_own_much_faster_than_life(pytester: pytest.Pytester) -> None:
+    """The usual script is over in a tenth of a second; a marker may say otherwise; no task outlives its test."""
+    pytester.makepyfile(
+        """
+        import pytest
+
+        def test_usual(luma_relay):
+            assert (luma_relay.speed, luma_relay.envelope, luma_relay.add("a")) == (50, False, "a")
+
+        @pytest.mark.luma_relay(envelope=True)
+        def test_marked(luma_relay):
+            assert (luma_relay.speed, luma_relay.envelope, luma_relay.add("a")) == (50, True, "a")
+
+        @pytest.mark.luma_relay(speed=2)
+        def test_slower(luma_relay):
+            assert luma_relay.speed == 2
+        """
+    )
+
+    result = pytester.runpytest_subprocess(*OPTIONS, *ASYNCIO)
+
+    result.assert_outcomes(passed=3)
