@@ -256,9 +256,11 @@ class _Poll:
             self._looking = False
             now = _loop().time()
             self._took = now - started
-        for waiter in self._waiters:
-            waiter.looks += 1
         self._not_before = now + max(self.room.policy.min_interval, look.hint or 0.0)
+        for waiter in list(self._waiters):
+            waiter.looks += 1
+            if waiter.deadline is not None and now >= waiter.deadline and not look.is_last:
+                self._deadline(waiter, now)
         return look
 
     def _seen(self, sighting: Sighting) -> Look:

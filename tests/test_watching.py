@@ -159,6 +159,17 @@ def test_relay_that_never_answers_ends_at_the_deadline_with_the_time_out_as_last
     assert isinstance(error.last_error, RequestTimeoutError)
 
 
+def test_nothing_is_asked_after_the_deadline() -> None:
+    """A look that is cut at the deadline is the last, even where pauses are tiny."""
+    script = Script([PENDING], takes=1e9)
+
+    outcome = wait_for(script, 5.0, PollPolicy(min_interval=0.001, initial=0.001, maximum=0.001))
+
+    assert isinstance(error_of(outcome), WaitTimeoutError)
+    assert script.at == [0.0]
+    assert outcome.looks == 1
+
+
 def test_http_timeout_is_cut_at_the_latest_of_the_deadlines() -> None:
     """The look that several wait for may last as long as the most patient of them."""
     script = Script([PENDING])
