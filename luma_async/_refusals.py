@@ -176,6 +176,11 @@ class _Saying:
         """What a person is to read, or None."""
         return self.value if self.key in _TEXT_KEYS and isinstance(self.value, str) and self.value.strip() else None
 
+    @property
+    def is_complaint(self) -> bool:
+        """Whether it is more than the ``type`` that a task may have too."""
+        return self.key != "type" or self.depth > 1
+
 
 def _said(value: Any, key: str = "", depth: int = 0) -> Iterator[_Saying]:
     """Yield each thing that a complaint says, the outermost first, opening JSON inside strings."""
@@ -221,7 +226,7 @@ class _Complaint:
             words = [_plain(answer)]
         types = [saying.value for saying in said if saying.key == "type"]
         message = _deepest_text(said) or (str(types[-1]) if types else "" if documents else words[0])
-        return cls(_code(said), message, words, is_one=any(saying.key != "type" for saying in said))
+        return cls(_code(said), message, words, is_one=any(saying.is_complaint for saying in said))
 
     def error(self, answer: Answer, cause: Cause, hint: float | None) -> APIError:
         """Return the error that *cause* makes of it."""

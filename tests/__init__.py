@@ -1,0 +1,1 @@
+"""The tests of luma_async."""

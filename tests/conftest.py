@@ -1,0 +1,28 @@
+"""What all tests share: a clean environment, repeatable examples, and aioresponses made to fit aiohttp."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from unittest.mock import Mock
+
+import aioresponses.core
+import hypothesis
+import pytest
+from aiohttp import ClientResponse
+
+# aioresponses 0.7.9 does not know of the argument that ClientResponse got in aiohttp 3.14.
+aioresponses.core.ClientResponse = partial(  # type: ignore[assignment,attr-defined]
+    ClientResponse, stream_writer=Mock(output_size=0)
+)
+
+hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("repeatable")
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test depends on the address, key or proxy of whoever runs it."""
+    for name in os.environ:
+        if name.upper().startswith("LUMA_") or name.upper().endswith("_PROXY"):
+            monkeypatch.delenv(name)

@@ -1,0 +1,65 @@
+"""Real answers of relays, and short ways to make others."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from luma_async._wire import Answer
+
+KEY = "sk-test-0123456789"
+TASK_ID = "4665a07c-7641-4809-a133-10786201bb56"
+
+_SAMPLES = Path(__file__).parent / "samples"
+
+
+@frozen
+class Sample:
+    """One real answer, and the request that it answered."""
+
+    request: str
+    status: int
+    headers: dict[str, str]
+    body: Any
+    """Text is those very characters; anything else is JSON."""
+
+    @property
+    def content(self) -> bytes:
+        """The body as it came."""
+        return as_bytes(self.body)
+
+    @property
+    def answer(self) -> Answer:
+        """What the pure rooms see of it."""
+        return Answer(
+            status=self.status,
+            body=self.content,
+            content_type=self.headers.get("Content-Type", ""),
+            retry_after=self.headers.get("Retry-After"),
+            request_id=self.headers.get("X-Oneapi-Request-Id"),
+        )
+
+
+def sample_names() -> list[str]:
+    """Return the names of all samples."""
+    return sorted(path.stem for path in _SAMPLES.glob("*.json"))
+
+
+def sample(name: str) -> Sample:
+    """Return the sample *name*, such as ``get__completed__minimal``."""
+    return Sample(**json.loads((_SAMPLES / f"{name}.json").read_text(encoding="utf-8")))
+
+
+def answer(body: Any = "", status: int = 200, content_type: str = "application/json", **rest: str | None) -> Answer:
+    """Return an answer with *body*: text and bytes as they are, anything else as JSON."""
+    return Answer(status=status, body=as_bytes(body), content_type=content_type, **rest)
+
+
+def as_bytes(body: Any) -> bytes:
+    """Return *body* as it goes over the wire."""
+    if isinstance(body, bytes):
+        return body
+    return (body if isinstance(body, str) else json.dumps(body)).encode()

@@ -1,0 +1,643 @@
+"""What is asked for, and which task an answer is about (contract sections 1 and 2)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from attrs import frozen
+from hypothesis import given
+from hypothesis import strategies as st
+from yarl import URL
+
+from luma_async import ConfigurationError, Generation, LumaError, ProtocolError, State, _wire
+from tests.kit import TASK_ID, answer, sample, sample_names
+
+CLEAN = "https://cdn.example/clean.mp4"
+RAW = "https://cdn.example/raw.mp4"
+MARKED = "https://cdn.example/watermarked.mp4"
+OFFICIAL = "https://cdn.example/official.mp4"
+ROW = "https://cdn.example/row.mp4"
+
+
+def read(body: Any, task_id: str = TASK_ID) -> Generation:
+    """Read *body* as the answer about *task_id*."""
+    return _wire.read_task(answer(body), task_id)
+
+
+def refused(body: Any) -> LumaError:
+    """Return the error that a 200 with *body* is."""
+    with pytest.raises(LumaError) as caught:
+        _wire.read_task(answer(body), TASK_ID)
+    return caught.value
+
+
+# --- the samples ---
+
+
+@frozen
+class Told:
+    """What a sample says of its task."""
+
+    task_id: str
+    state: State
+    video_url: str | None = None
+    created_at: datetime | None = None
+    size: tuple[int | None, int | None] | None = None
+    """Of the video, in pixels."""
+    duration: float | None = None
+    prompt: str | None = None
+    thumbnail_url: str | None = None
+
+
+_R2 = "https://dc53a917a6f427706a8ca3ecc7d70ea4.r2.cloudflarestorage.com"
+_SIGNED = "&X-Amz-SignedHeaders=host&X-Amz-Signature=0000000000000000000000000000000000000000000000000000000000000000"
+_CDN = "https://storage.cdn-luma.com/dream-machine/b0d67582-c6f0-4973-a89c-3fea9d46d5e9"
+_FULL = Told(
+    task_id=TASK_ID,
+    state=State.COMPLETED,
+    video_url=f"{_CDN}/35049450-c008-4607-b1d0-0b025599f15d/video0b6619468da8e409da860706bbf26bbad.mp4",
+    created_at=datetime(2024, 12, 22, 13, 38, 40, 139_000, UTC),
+    size=(1360, 752),
+    duration=5.041667,
+    prompt="cat dance",
+    thumbnail_url=("https://imagedelivery.net/1KomXrSWiTojGGip43n0SQ/e4268de5-4a74-45ff-67b8-dc46df12de00/public"),
+)
+_EXTENDED = "9d4b7516-77e5-481a-b015-48313946f33b"
+
+TOLD = {
+    "get__completed__artifact": _FULL,
+    "tasks__completed__bare_array": _FULL,
+    "get__completed__minimal": Told(
+        task_id="luma_gen_abc123",
+        state=State.COMPLETED,
+        video_url="https://storage.cdn-luma.com/...",
+        created_at=datetime(2024, 3, 1, 12, tzinfo=UTC),
+        size=(None, None),
+    ),
+    "get__completed__presigned": Told(
+        task_id="d70f241f-dede-41ee-92bd-27e2d10d1cb3",
+        state=State.COMPLETED,
+        video_url=(
+            f"{_R2}/ai-lumalabs-storage-private/dream_machine/42fec936-6419-4e45-8d7f-50b258582283/"
+            "42fec936-6419-4e45-8d7f-50b258582283_raw_video_0_video0e7ae2e33eca140aba7a4ce29bf5c0431.mp4"
+            "?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=EXAMPLEKEY%2F20240722%2Fauto%2Fs3%2Faws4_request"
+            f"&X-Amz-Date=20240722T070743Z&X-Amz-Expires=3600{_SIGNED}"
+        ),
+        created_at=datetime(2024, 7, 22, 7, 5, 31, 207_000, UTC),
+        size=(512, 512),
+        prompt="cat dance",
+    ),
+    "get__completed__video_only": Told(
+        task_id="32ec5549-7b7a-4111-a43b-445b3a89c8ef",
+        state=State.COMPLETED,
+        video_url=(
+            f"{_R2}/ai-lumalabs-storage/lit_lite_inference_v1.6-xl/5bf08990-71ed-4a56-b531-2c2f02e18f51/"
+            "0af7d264-0ab5-45f1-befb-e382c81d8023_video05a8efbcf1ba2498bb02aa9dcefab47f8.mp4"
+            "?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=EXAMPLEKEY%2F20241015%2Fauto%2Fs3%2Faws4_request"
+            f"&X-Amz-Date=20241015T085653Z&X-Amz-Expires=3600{_SIGNED}"
+        ),
+        size=(752, 1360),
+    ),
+    "tasks__in_progress__envelope": Told(
+        task_id=_EXTENDED,
+        state=State.PROCESSING,
+        created_at=datetime(2024, 7, 1, 7, 35, 13, 498_000, UTC),
+        prompt="cat dance",
+    ),
+    "submit__pending__12_keys": Told(
+        task_id=TASK_ID, state=State.PENDING, created_at=datetime(2024, 12, 22, 13, 38, 40, 139_409, UTC)
+    ),
+    "submit__pending__201": Told(
+        task_id="fc7fb008-7a5e-40ad-a7ff-dbb63db61be8",
+        state=State.PENDING,
+        created_at=datetime(2024, 7, 22, 12, 47, 28, 553_735, UTC),
+        prompt="cat dance",
+    ),
+    "submit__queued__3_keys": Told(
+        task_id="luma_gen_abc123", state=State.PENDING, created_at=datetime(2024, 3, 1, 12, tzinfo=UTC)
+    ),
+    "extend__pending__7_keys": Told(
+        task_id=_EXTENDED,
+        state=State.PENDING,
+        created_at=datetime(2024, 7, 1, 7, 35, 13, 498_660, UTC),
+        prompt="cat dance",
+    ),
+}
+WITHOUT_TASK = {"download_video_url__ok", "tasks__no_match"}
+
+
+def test_every_sample_of_a_good_answer_has_an_expectation() -> None:
+    """A sample of a good answer that nobody reads here is a failure."""
+    good = {name for name in sample_names() if not name.startswith("error__")}
+
+    assert good == TOLD.keys() | WITHOUT_TASK
+
+
+@pytest.mark.parametrize(("name", "told"), TOLD.items(), ids=TOLD)
+def test_a_sample_is_read_exactly(name: str, told: Told) -> None:
+    """Identity, state, links, sizes, duration and time come out as they stand in the sample, without a problem."""
+    generation = _wire.read_task(sample(name).answer, told.task_id)
+
+    video = generation.video
+    seen = Told(
+        task_id=generation.id,
+        state=generation.state,
+        video_url=generation.video_url,
+        created_at=generation.created_at,
+        size=(video.width, video.height) if video else None,
+        duration=generation.video_raw.duration if generation.video_raw else None,
+        prompt=generation.prompt,
+        thumbnail_url=generation.link("thumbnail"),
+    )
+    assert seen == told
+    assert generation.problems == ()
+
+
+@pytest.mark.parametrize(("name", "told"), TOLD.items(), ids=TOLD)
+def test_a_sample_is_found_among_the_tasks_of_its_documents(name: str, told: Told) -> None:
+    """Reading many tasks finds the same one task as reading one does."""
+    documents = _wire.read_documents(sample(name).answer)
+
+    assert [_wire.identity(task) for document in documents for task in _wire.tasks_in(document)] == [told.task_id]
+
+
+@pytest.mark.parametrize("name", sorted(WITHOUT_TASK))
+def test_a_good_answer_without_a_task_has_none(name: str) -> None:
+    """A clean link, or an answer to a batch query that matched nothing, is read without finding any task."""
+    documents = _wire.read_documents(sample(name).answer)
+
+    assert [task for document in documents for task in _wire.tasks_in(document)] == []
+
+
+def test_the_fullest_sample_is_read_to_the_last_field() -> None:
+    """Artifact, palettes, last frame, request and the zero time of the specification's example are all there."""
+    generation = _wire.read_task(sample("get__completed__artifact").answer, TASK_ID)
+
+    assert generation.artifact is not None
+    assert generation.artifact.created_at is None
+    assert generation.artifact.video == generation.video
+    assert generation.artifact.video_raw == generation.video_raw
+    assert generation.artifact.thumbnail == generation.thumbnail
+    assert generation.artifact.last_frame == generation.last_frame
+    assert generation.last_frame is not None
+    assert generation.last_frame.palette is None
+    assert generation.last_frame.media_type == "image"
+    assert generation.thumbnail is not None
+    assert generation.thumbnail.palette is not None
+    assert (generation.thumbnail.palette.grid or "").startswith("em9csKqXYUgqdHVmmqeZLB8YaFpLjVw2bmFT")
+    assert generation.request is not None
+    assert generation.request.aspect_ratio == "16:9"
+    assert generation.raw == sample("get__completed__artifact").body
+
+
+# --- what to ask ---
+
+
+@pytest.mark.parametrize(
+    "task_id", [TASK_ID, "luma_gen_abc123", "task_" + "x" * 32, "a.b~c_d-e", "...", "0", "A" * 128]
+)
+def test_task_ids_of_all_relays_are_fine(task_id: str) -> None:
+    """A UUID and the other forms of contract section 1 pass unchanged into the path."""
+    assert _wire.check_task_id(task_id) == task_id
+    assert _wire.task_path(task_id) == f"/luma/generations/{task_id}"
+
+
+_ODD_IDS = ["", ".", "..", "../x", "a/b", "a?b", "a#b", "%2e%2e", "%2F", "a\\b", "a b", "a\r\nX: 1", "a\n", "\0", "é"]
+
+
+@pytest.mark.parametrize("task_id", [*_ODD_IDS, "\ud800", "x" * 129, "x" * 5000, None, 5, b"abc", ["abc"]])
+def test_whatever_could_change_the_path_is_no_task_id(task_id: object) -> None:
+    """It is refused before any request, with a short and printable message."""
+    with pytest.raises(ConfigurationError, match="is no task id") as caught:
+        _wire.check_task_id(task_id)
+
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 300
+
+
+@given(st.one_of(st.text(max_size=8), st.text("ab.%/~-_ é", max_size=8), st.from_regex(r"[A-Za-z0-9._~-]{1,128}")))
+def test_an_accepted_task_id_stays_as_it_is_in_any_path(task_id: str) -> None:
+    """Neither urllib nor yarl would write it differently, and it cannot leave its folder."""
+    try:
+        path = _wire.task_path(_wire.check_task_id(task_id))
+    except ConfigurationError:
+        return
+
+    assert quote(task_id, safe="") == task_id
+    assert URL("https://relay.example" + path).raw_path == path
+    assert URL("https://relay.example/luma/generations/").join(URL(task_id)).raw_path == path
+
+
+# --- the words for a state ---
+
+_WORDS = {
+    State.PENDING: ["pending", "queued", "NOT_START", "SUBMITTED", "QUEUED", "not_started"],
+    State.PROCESSING: ["processing", "dreaming", "in_progress", "running", "IN_PROGRESS"],
+    State.COMPLETED: ["completed", "succeeded", "success", "SUCCESS"],
+    State.FAILED: ["failed", "error", "expired", "cancelled", "canceled", "FAILURE"],
+    State.UNKNOWN: ["UNKNOWN", "COMPLETED_PARTIALLY", "done", "moderating", "0", "排队中", "completed?"],
+}
+_PAIRS = [(word, state) for state, words in _WORDS.items() for word in words]
+
+
+@pytest.mark.parametrize(("word", "state"), _PAIRS)
+@pytest.mark.parametrize("form", [str, str.lower, str.upper, str.title, " {} ".format])
+def test_each_word_for_a_state_is_known_in_any_case(word: str, state: State, form: Any) -> None:
+    """Case and blanks do not matter; the relay's own word is kept; a strange word ends no wait."""
+    generation = read({"id": TASK_ID, "state": form(word)})
+
+    assert generation.state is state
+    assert generation.state_text == form(word)
+    assert generation.is_terminal is (state in (State.COMPLETED, State.FAILED))
+
+
+@pytest.mark.parametrize("word", ["not start", "Not-Start", "IN PROGRESS"])
+def test_a_state_may_be_written_with_blanks_or_hyphens(word: str) -> None:
+    """``IN PROGRESS`` is ``in_progress``."""
+    assert _wire.state_of(word) is not State.UNKNOWN
+
+
+@pytest.mark.parametrize("state", [None, "", "  ", 2, True, ["completed"], {"word": "completed"}])
+def test_a_task_whose_state_is_no_word_is_no_answer(state: Any) -> None:
+    """Such an answer is asked for again, and never read as done."""
+    error = refused({"id": TASK_ID, "state": state})
+
+    assert type(error) is ProtocolError
+    assert error.retryable
+
+
+# --- wrapped answers ---
+
+
+def row(status: str, **rest: Any) -> dict[str, Any]:
+    """Return a row as gateways keep it in their database."""
+    return {"id": 13917, "task_id": TASK_ID, "status": status, "fail_reason": "", **rest}
+
+
+_GENERATION = {"id": TASK_ID, "state": "completed", "video": {"download_url": CLEAN}}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(_GENERATION, id="bare"),
+        pytest.param({"data": _GENERATION}, id="data"),
+        pytest.param({"code": "success", "message": "", "data": _GENERATION}, id="envelope"),
+        pytest.param({"code": 200, "msg": "ok", "data": [_GENERATION]}, id="envelope-list"),
+        pytest.param({"success": True, "result": _GENERATION}, id="result"),
+        pytest.param({"generations": [_GENERATION], "count": 1, "has_more": False}, id="gallery"),
+        pytest.param([_GENERATION], id="array"),
+        pytest.param({"code": "success", "data": row("SUCCESS", data=_GENERATION)}, id="row"),
+        pytest.param(row("SUCCESS", data=_GENERATION), id="bare-row"),
+        pytest.param({"data": row("SUCCESS", data=str(_GENERATION).replace("'", '"'))}, id="row-of-text"),
+        pytest.param({"data": row("SUCCESS", data=[_GENERATION])}, id="row-of-a-list"),
+        pytest.param(row("SUCCESS", data={"code": 0, "data": _GENERATION}), id="row-around-an-envelope"),
+        pytest.param(row("SUCCESS", data=row("SUCCESS", data=_GENERATION)), id="row-around-a-row"),
+        pytest.param(row("SUCCESS", data={**_GENERATION, "id": "another-at-the-upstream"}), id="row-of-another-name"),
+        pytest.param({**_GENERATION, "data": {"billing": 3}}, id="data-about-something-else"),
+        pytest.param({"id": "req-1", "code": "success", "data": _GENERATION}, id="envelope-with-an-id"),
+        pytest.param('"{\\"id\\": \\"' + TASK_ID + '\\", \\"state\\": \\"completed\\", \\"video\\": '
+                     '{\\"download_url\\": \\"' + CLEAN + '\\"}}"', id="text-of-text"),
+    ],
+)  # fmt: skip
+def test_a_generation_is_found_in_any_wrapping(body: Any) -> None:
+    """Bare, in an envelope, in a row, or wrapped by several relays: the task and its link are the same."""
+    generation = read(body)
+
+    assert generation.id == TASK_ID
+    assert generation.state is State.COMPLETED
+    assert generation.video_url == CLEAN
+    assert generation.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("status", "inner", "state"),
+    [
+        ("FAILURE", "processing", State.FAILED),
+        ("SUCCESS", "processing", State.COMPLETED),
+        ("IN_PROGRESS", "completed", State.PROCESSING),
+        ("", "completed", State.COMPLETED),
+        (None, "failed", State.FAILED),
+    ],
+)
+def test_the_outer_status_of_a_row_wins(status: Any, inner: str, state: State) -> None:
+    """A gateway's own time-out marks only the row; the inner state counts where the row says nothing."""
+    generation = read({"data": row(status, data={"id": TASK_ID, "state": inner})})
+
+    assert generation.state is state
+
+
+def test_a_bare_generation_goes_by_its_state() -> None:
+    """Without a ``task_id`` it is no row, and a ``status`` beside the ``state`` is of less weight."""
+    assert read({"id": TASK_ID, "state": "processing", "status": "success"}).state is State.PROCESSING
+    assert read({"id": TASK_ID, "status": "success"}).state is State.COMPLETED
+
+
+@pytest.mark.parametrize("key", ["fail_reason", "url", "result_url", "video_url"])
+def test_a_row_without_a_generation_gives_its_own_link(key: str) -> None:
+    """On success ``fail_reason`` may hold the link, and that is no failure."""
+    generation = read({"code": "success", "data": {"task_id": TASK_ID, "status": "SUCCESS", "data": None, key: ROW}})
+
+    assert generation.state is State.COMPLETED
+    assert generation.video_url == ROW
+    assert generation.failure_reason is None
+
+
+def test_a_filled_fail_reason_is_no_failure() -> None:
+    """Only the status fails a task, whatever the row's ``fail_reason`` says."""
+    generation = read(row("SUCCESS", fail_reason="slow", data=_GENERATION))
+
+    assert generation.state is State.COMPLETED
+    assert generation.video_url == CLEAN
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        pytest.param(row("FAILURE", result_url="upstream: bad prompt"), "upstream: bad prompt", id="result_url"),
+        pytest.param(row("FAILURE", fail_reason="out of time", result_url=""), "out of time", id="fail_reason"),
+        pytest.param({"id": TASK_ID, "state": "failed", "failure_reason": "moderated"}, "moderated", id="bare"),
+        pytest.param({"id": TASK_ID, "state": "failed", "error": {"message": "no"}}, "no", id="error-object"),
+        pytest.param({"id": TASK_ID, "state": "failed", "error": "no"}, "no", id="error-text"),
+        pytest.param({"id": TASK_ID, "state": "failed", "message": "no"}, "no", id="message"),
+        pytest.param({"id": TASK_ID, "state": "failed", "failure_reason": None}, None, id="null"),
+        pytest.param({"id": TASK_ID, "state": "failed", "failure_reason": ""}, None, id="empty"),
+        pytest.param({"id": TASK_ID, "state": "failed", "failure_reason": ROW}, None, id="only-a-link"),
+        pytest.param(
+            row("FAILURE", fail_reason="outer", data={"state": "failed", "failure_reason": "inner"}),
+            "inner",
+            id="the-inner-one-first",
+        ),
+        pytest.param(
+            row("FAILURE", fail_reason='{"error": {"message": "{\\"message\\": \\"deep\\", \\"code\\": 1}"}}'),
+            "deep",
+            id="text-in-text",
+        ),
+        pytest.param(
+            {"id": TASK_ID, "state": "failed", "failure_reason": "a", "error": "b", "message": "c"}, "a", id="order"
+        ),
+    ],
+)
+def test_why_it_failed_is_found(body: Any, reason: str | None) -> None:
+    """The reason is looked for in the places of the contract, in their order; a link is none."""
+    generation = read(body)
+
+    assert generation.state is State.FAILED
+    assert generation.failure_reason == reason
+    assert generation.result_url is None
+
+
+def test_a_huge_reason_is_kept_whole() -> None:
+    """Nothing is cut in the model, and control characters stay as they came: showing is another's business."""
+    reason = "\x1b[31m" + "x" * 2**20
+
+    assert read({"id": TASK_ID, "state": "failed", "failure_reason": reason}).failure_reason == reason
+
+
+def test_the_raw_answer_loses_nothing() -> None:
+    """The whole document is reachable, envelope and unknown fields included; of an array, the task's own part."""
+    envelope = {"code": "success", "new": [1], "data": {**_GENERATION, "unheard_of": {"x": 1}}}
+
+    assert read(envelope).raw == envelope
+    assert read([{**_GENERATION, "id": "another"}, _GENERATION]).raw == _GENERATION
+
+
+# --- whose answer it is ---
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"id": "another", "state": "completed", "video": {"url": MARKED}},
+        [{"id": "another", "state": "completed"}],
+        row("SUCCESS", task_id="another", data=_GENERATION),
+        {"data": [row("SUCCESS", task_id="another", data=_GENERATION)]},
+        {"id": TASK_ID.upper(), "state": "completed"},
+    ],
+)
+def test_another_tasks_answer_is_never_handed_out(body: Any) -> None:
+    """Not even where the asked id stands inside: a row's ``task_id`` is its identity."""
+    error = refused(body)
+
+    assert isinstance(error, ProtocolError)
+    assert error.foreign
+    assert error.retryable
+
+
+def test_an_integer_id_is_no_identity() -> None:
+    """A row's ``id`` is a database key; without a ``task_id`` only the generation in it can be meant."""
+    assert read({"data": {"id": 13917, "status": "SUCCESS", "data": _GENERATION}}).video_url == CLEAN
+    assert not getattr(refused({"id": 13917, "status": "SUCCESS"}), "foreign", True)
+
+
+def test_one_task_is_picked_out_of_several() -> None:
+    """Order does not matter, nor do the strangers around it."""
+    others = [{"id": f"other-{n}", "state": "failed"} for n in range(3)]
+
+    assert read({"data": [*others, _GENERATION, *others]}).video_url == CLEAN
+
+
+def test_of_two_documents_the_one_about_the_task_counts() -> None:
+    """An error and a task run together are an answer."""
+    generation = read('{"code": 400, "message": "fail_to_fetch_task"}{"id": "' + TASK_ID + '", "state": "pending"}')
+
+    assert generation.state is State.PENDING
+
+
+# --- which link is the video? ---
+
+_ALL: dict[str, Any] = {
+    "id": TASK_ID,
+    "state": "completed",
+    "video": {"url": MARKED, "download_url": CLEAN},
+    "video_raw": {"url": RAW},
+    "assets": {"video": OFFICIAL},
+    "url": ROW,
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "link"),
+    [
+        ({}, CLEAN),
+        ({"video": {"url": MARKED}}, RAW),
+        ({"video": {"url": MARKED, "download_url": ""}}, RAW),
+        ({"video": {"url": MARKED, "download_url": "/relative.mp4"}}, RAW),
+        ({"video": {"url": MARKED}, "video_raw": None}, MARKED),
+        ({"video": MARKED, "video_raw": {}}, MARKED),
+        ({"video": None, "video_raw": None}, OFFICIAL),
+        ({"video": None, "video_raw": None, "assets": None}, ROW),
+        ({"video": None, "video_raw": None, "assets": None, "url": None, "result_url": CLEAN}, CLEAN),
+        ({"video": None, "video_raw": None, "assets": None, "url": "none"}, None),
+        ({"video": None, "artifact": {"video": {"url": MARKED, "download_url": CLEAN}}}, CLEAN),
+        ({"video": {"url": MARKED}, "artifact": {"video": {"download_url": CLEAN}}}, RAW),
+        ({"video": None, "video_raw": None, "artifact": {"video_raw": {"url": RAW}}}, RAW),
+        ({"video": {}, "video_raw": {}, "artifact": {"video": {"url": MARKED}}}, MARKED),
+    ],
+)
+def test_the_best_link_is_preferred(change: dict[str, Any], link: str | None) -> None:
+    """The order is the contract's; where a top-level object has no link, the artifact's serves."""
+    assert read({**_ALL, **change}).video_url == link
+
+
+@pytest.mark.parametrize("state", ["processing", "failed", "queued"])
+def test_a_rows_link_counts_only_when_it_is_completed(state: str) -> None:
+    """Before, or after a failure, it may be anything."""
+    assert read({"task_id": TASK_ID, "status": state, "url": ROW}).video_url is None
+
+
+def test_other_media_have_links_too() -> None:
+    """A thumbnail may be a string, stand inside the video, or in the artifact; so may the last frame."""
+    thumb, frame = "https://cdn.example/t.jpg", "https://cdn.example/f.jpg"
+    inside = read({**_ALL, "video": {"url": MARKED, "thumbnail": thumb}})
+    beside = read({**_ALL, "thumbnail": thumb, "artifact": {"last_frame": {"url": frame}}})
+    nowhere = read(_ALL)
+
+    assert (inside.link("thumbnail"), inside.link("last_frame")) == (thumb, None)
+    assert (beside.link("thumbnail"), beside.link("last_frame")) == (thumb, frame)
+    assert nowhere.link("thumbnail") is None
+
+
+# --- bodies that are no answer ---
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["", "  \n", "null", "[]", "{}", '"completed"', "42", "{'a':1}", '{"id": "', "[1, [2]]", "true", "\x00", "data: 1"],
+)
+def test_a_body_that_is_no_answer_is_asked_for_again(body: str) -> None:
+    """It is a ProtocolError that passes, whatever the content type says."""
+    for content_type in ("application/json", "", "text/plain"):
+        with pytest.raises(ProtocolError) as caught:
+            _wire.read_task(answer(body, content_type=content_type), TASK_ID)
+
+        assert caught.value.retryable
+        assert not caught.value.foreign
+
+
+@pytest.mark.parametrize(
+    "number", ["NaN", "Infinity", "-Infinity", "1e400", "-1e999", "9" * 400, "1" * 5000, "-" + "9" * 21]
+)
+def test_numbers_beyond_all_bounds_are_no_answer(number: str) -> None:
+    """Nothing comes in that could not go out again as JSON."""
+    error = refused(f'{{"id": "{TASK_ID}", "state": "completed", "n": {number}}}')
+
+    assert type(error) is ProtocolError
+    assert len(str(error)) < 300
+
+
+@pytest.mark.parametrize("depth", [65, 2_000, 200_000])
+@pytest.mark.parametrize("brackets", ["[]", ('{"a":', "}")])
+def test_deep_nesting_is_no_answer(depth: int, brackets: Any) -> None:
+    """Neither the decoder's recursion nor ours gives way."""
+    opening, closing = brackets
+    inner = "1" if opening != "[" else ""
+
+    error = refused(f'{{"id": "{TASK_ID}", "state": "completed", "n": {opening * depth}{inner}{closing * depth}}}')
+
+    assert type(error) is ProtocolError
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "latin-1"])
+def test_other_encodings_are_no_answer(encoding: str) -> None:
+    """JSON is UTF-8; half-read text is worse than none."""
+    error = refused(f'{{"id": "{TASK_ID}", "state": "completed", "prompt": "é"}}'.encode(encoding))
+
+    assert type(error) is ProtocolError
+    assert error.retryable
+
+
+@pytest.mark.parametrize(
+    "content_type", ["", "text/plain", "application/octet-stream", "application/json; charset=bogus", "text/html"]
+)
+def test_good_json_counts_whatever_it_is_called(content_type: str) -> None:
+    """Also ``text/html``, as some gateways call their JSON; and a byte-order mark is no obstacle."""
+    body = b"\xef\xbb\xbf" + answer(_GENERATION).body
+
+    assert _wire.read_task(answer(body, content_type=content_type), TASK_ID).video_url == CLEAN
+
+
+def test_odd_but_valid_json_is_tolerated() -> None:
+    """Of duplicate keys the last counts; lone surrogates and NUL in a prompt are text."""
+    generation = read('{"id":"x","id":"' + TASK_ID + '","state":"pending","prompt":"a\\ud800\\u0000b"}')
+
+    assert generation.prompt == "a\ud800\0b"
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 203])
+def test_every_success_with_a_body_is_an_answer(status: int) -> None:
+    """A submit's 201 is no error."""
+    assert _wire.read_task(answer(_GENERATION, status), TASK_ID).video_url == CLEAN
+
+
+@pytest.mark.parametrize("status", [0, 101, 204, 205, 206, 226, 300, 302, 304, 600, 999])
+def test_no_other_status_is_an_answer(status: int) -> None:
+    """Not even with a completed task in it: half an answer, a redirect and nonsense are asked for again."""
+    with pytest.raises(ProtocolError, match=f"HTTP {status}") as caught:
+        _wire.read_task(answer(_GENERATION, status), TASK_ID)
+
+    assert caught.value.retryable
+
+
+# --- one property ---
+
+_TEXTS = [TASK_ID, "completed", "FAILURE", CLEAN, "ftp://x", "2024-07-01T07:35:13Z", '{"code":"x"}', '{"a":', '"', ""]
+_LEAVES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(10**19), 10**19),
+    st.floats(),
+    st.text(max_size=20),
+    st.sampled_from(_TEXTS),
+)
+_FIELDS = ["data", "video", "video_raw", "artifact", "assets", "thumbnail", "request", "url", "width",
+           "duration", "error", "message", "code", "created_at", "submit_time", "fail_reason",
+           "failure_reason", "prompt", "status"]  # fmt: skip
+_ANYTHING = st.recursive(
+    _LEAVES,
+    lambda inside: st.one_of(
+        st.lists(inside, max_size=3), st.dictionaries(st.sampled_from(_FIELDS), inside, max_size=6)
+    ),
+    max_leaves=20,
+)
+
+
+@st.composite
+def _taskish(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw something that looks like a task, or nearly."""
+    fields = draw(st.dictionaries(st.sampled_from(_FIELDS), _ANYTHING, max_size=8))
+    fields[draw(st.sampled_from(["id", "task_id"]))] = draw(st.sampled_from([TASK_ID, TASK_ID, "another", 5, None]))
+    fields[draw(st.sampled_from(["state", "status"]))] = draw(st.sampled_from(["completed", "failed", "odd", "", 1]))
+    return fields
+
+
+_BODIES = st.one_of(_taskish(), _ANYTHING, st.tuples(_taskish(), st.binary(max_size=5)), st.binary(max_size=200))
+_STATUSES = st.one_of(st.just(200), st.integers(0, 999))
+_TYPES = st.sampled_from(["application/json", "text/html", "", "text/plain; charset=bogus"])
+
+
+@given(body=_BODIES, status=_STATUSES, content_type=_TYPES, retry_after=st.one_of(st.none(), st.text(max_size=12)))
+def test_whatever_arrives_is_a_generation_or_one_of_our_errors(
+    body: Any, status: int, content_type: str, retry_after: str | None
+) -> None:
+    """Any bytes with any status: the asked task, or a LumaError whose text is short and printable."""
+    if isinstance(body, tuple):
+        body = answer(body[0]).body + body[1]
+    arrived = answer(body, status, content_type, retry_after=retry_after)
+
+    outcome: Generation | LumaError
+    try:
+        outcome = _wire.read_task(arrived, TASK_ID)
+    except LumaError as error:
+        outcome = error
+
+    if isinstance(outcome, LumaError):
+        assert str(outcome).isprintable()
+        assert len(str(outcome)) < 6_000
+    else:
+        assert outcome.id == TASK_ID
+        assert outcome.state_text.strip()
+        assert outcome.video_url is None or outcome.video_url.startswith("https://")
