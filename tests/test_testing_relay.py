@@ -6,12 +6,12 @@ import json
 import re
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
 import pytest
+from attrs import evolve
 
 from luma_async.testing import Fault, Script, SimulatedRelay
 
@@ -170,6 +170,27 @@ async def test_a_slow_answer_waits_its_real_seconds_and_is_right() -> None:
     assert (slept, answer["id"]) == ([30], "a")
 
 
+async def test_a_client_that_leaves_before_its_reset_is_no_trouble() -> None:
+    """The relay answers the next one as if nothing had been."""
+    asleep, awake = asyncio.Event(), asyncio.Event()
+
+    async def sleep(_: float) -> None:
+        asleep.set()
+        await awake.wait()
+
+    relay = SimulatedRelay(api_key=KEY, sleep=sleep)
+    relay.trouble(evolve(Fault.connection_reset(), delay=1))
+    async with relay, aiohttp.ClientSession(relay.base_url, headers=HEADERS) as session:
+        impatient = asyncio.create_task(look(session, relay.add()))
+        await asleep.wait()
+        impatient.cancel()
+        await asyncio.wait([impatient])
+        assert (await look(session, relay.add("b")))["id"] == "b"
+        awake.set()
+
+        assert (await look(session, "b"))["id"] == "b"
+
+
 async def test_after_any_trouble_the_next_answer_is_right(
     relay: SimulatedRelay, session: aiohttp.ClientSession
 ) -> None:
@@ -307,14 +328,3 @@ def test_it_leaves_no_warning_behind() -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603 - our own code
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-
-
-def test_time_passes_by_itself() -> None:
-    """Without a clock given, the relay's is the machine's, times the speed."""
-    relay = SimulatedRelay(speed=1e6)
-
-    first = relay.now
-    while time.monotonic() == time.monotonic():
-        pass
-
-    assert relay.now > first >= 0

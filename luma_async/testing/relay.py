@@ -100,7 +100,7 @@ class SimulatedRelay(Desk):
         if fault.delay:
             await self.sleep(fault.delay)
         if fault.reset:
-            _reset(request)
+            _hang_up(request, reset=True)
         if fault.cut_after is not None:
             return await _cut(request, reply, fault.cut_after)
         return web.Response(status=reply.status, body=reply.body, headers=reply.headers)
@@ -112,14 +112,15 @@ async def _cut(request: web.Request, reply: Reply, after: int) -> web.StreamResp
     response.content_length = len(reply.body)
     await response.prepare(request)
     await response.write(reply.body[:after])
-    if request.transport is not None:
-        request.transport.close()
+    _hang_up(request, reset=False)
     return response
 
 
-def _reset(request: web.Request) -> None:
-    """Close the connection with an RST, which is what lingering for zero seconds makes of a close."""
-    if request.transport is not None:
+def _hang_up(request: web.Request, *, reset: bool) -> None:
+    """End the connection; *reset* makes it an RST, which is what lingering for zero seconds makes of a close."""
+    if request.transport is None:  # the client was faster
+        return
+    if reset:
         connection: socket.socket = request.transport.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        request.transport.abort()
+    request.transport.close()
