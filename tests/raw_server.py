@@ -61,6 +61,8 @@ class RawServer:
     """Answers each request, on whatever connection, with the next reply; the last one serves for ever."""
 
     replies: Sequence[Reply]
+    listen_on: int = 0
+    """A port; 0 for any that is free."""
     heads: list[bytes] = field(factory=list)
     """The request lines and headers as they came, in order."""
     bodies: list[bytes] = field(factory=list)
@@ -84,7 +86,7 @@ class RawServer:
         return port
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.listen_on)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -474,9 +474,8 @@ async def test_server_that_comes_up_late_is_waited_for() -> None:
     async with LumaClient(f"http://127.0.0.1:{port}", KEY, polling=FAST) as luma:
         waiting = asyncio.create_task(luma.wait_until_done(ID, timeout=10.0))
         await asyncio.sleep(0.05)
-        late = await asyncio.start_server(lambda _, writer: writer.write(DONE), "127.0.0.1", port)
-        generation = await waiting
-        late.close()
+        async with RawServer([DONE], listen_on=port):
+            generation = await waiting
 
     assert generation.state is State.COMPLETED
 
