@@ -1,0 +1,46 @@
+"""How Sphinx builds these pages."""
+
+from __future__ import annotations
+
+from importlib.metadata import version as installed_version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+project = "luma_async"
+project_copyright = "the luma_async maintainers"
+version = release = installed_version("luma-async")
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build"]
+add_module_names = False
+
+html_theme = "furo"
+html_title = f"luma_async {version}"
+html_copy_source = False
+html_show_sourcelink = False
+
+myst_heading_anchors = 3
+
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+napoleon_numpy_docstring = False
+napoleon_use_rtype = False
+
+nitpicky = True
+# Names of other projects: resolving them needs their inventories, and so the network in every build.
+nitpick_ignore_regex = [
+    (r"py:.*", r"(aiohttp|collections|datetime|os|pathlib|random|ssl|tenacity)\..*|datetime|Random|RetryCallState"),
+]
+
+
+def keep_whole(_app: Sphinx, what: str, _name: str, _obj: object, _options: object, lines: list[str]) -> None:
+    """Keep napoleon from taking what stands before a colon in a field's string for the field's type."""
+    if what in ("attribute", "data", "property"):
+        lines[:0] = ["..", ""]  # an empty comment
+
+
+def setup(app: Sphinx) -> None:
+    """Come before napoleon, whose priority is the usual 500."""
+    app.connect("autodoc-process-docstring", keep_whole, priority=400)

@@ -1,0 +1,184 @@
+"""README and docs: Python blocks run, what they print is what the page says, and the commands are the real ones."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from doctest import ELLIPSIS, NORMALIZE_WHITESPACE, OutputChecker
+from io import StringIO
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from attrs import define, field
+from sybil import Document, Example
+from sybil.parsers.myst import CodeBlockParser
+
+import luma_async
+import luma_async.testing
+from luma_async.testing import RelayThread, Script, SimulatedRelay
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+KEY = "sk-test-0123456789"
+TASKS = {
+    "luma_gen_abc123": Script.of("completed"),
+    "luma_gen_def456": Script.of("completed"),
+    "luma_gen_ghi789": Script.of("failed", failure_reason="the prompt was refused"),
+    "luma_gen_slow": Script.of("processing"),
+}
+"""The ids that the pages ask for, and what becomes of them; no script takes time, since a second look would."""
+
+CERTIFICATE = """\
+-----BEGIN CERTIFICATE-----
+MIIBizCCATGgAwIBAgIUCKY659hEk4N5/qVJo3pUB5s+VqgwCgYIKoZIzj0EAwIw
+GjEYMBYGA1UEAwwPQ29tcGFueSBUZXN0IENBMCAXDTI2MTEyMjIxMTcxM1oYDzIx
+MjYxMDI5MjExNzEzWjAaMRgwFgYDVQQDDA9Db21wYW55IFRlc3QgQ0EwWTATBgcq
+hkjOPQIBBggqhkjOPQMBBwNCAASrtEcKaK6qsMytPyErfz314NKfB/Vu2AOPM1SS
+R3wM0+OKSvdGNl9XoUmu60QKKquN8I4Wyc0XdpYPLPpLbZrUo1MwUTAdBgNVHQ4E
+FgQUIHDCF1IHqhXbnF64iWe+Do+lVrYwHwYDVR0jBBgwFoAUIHDCF1IHqhXbnF64
+iWe+Do+lVrYwDwYDVR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNIADBFAiBuFo0/
+VwAh7/zxj2/CZ2Mp/eptUeyMGS1PxRNxmdI+zwIhAMx8COAQylKFq6mvZW3fmKCT
+qECaPZn8rvtTk6PTBnYE
+-----END CERTIFICATE-----
+"""
+"""Of an authority that signs nothing, for the page that loads a company's own."""
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A directory and an environment as the pages take them for granted, with a relay that knows their ids."""
+    (tmp_path / "company-ca.pem").write_text(CERTIFICATE, encoding="ascii")
+    monkeypatch.chdir(tmp_path)
+    with RelayThread(SimulatedRelay(api_key=KEY)) as relay:
+        monkeypatch.setenv("LUMA_BASE_URL", relay.base_url)
+        monkeypatch.setenv("LUMA_API_KEY", KEY)
+        for task_id, script in TASKS.items():
+            relay.add(task_id, script=script)
+        yield tmp_path
+
+
+@define(eq=False)
+class Reader:
+    """Reads a page as a person would at the prompt of ``python -m asyncio``: one namespace, one event loop."""
+
+    runner: asyncio.Runner
+    directory: Path
+    printed: str | None = field(default=None, init=False)
+    """What the last Python block printed, until it has been compared."""
+
+    def examples(self, page: Path) -> list[Example]:
+        """Return the blocks of *page* that can be checked, in order."""
+        parsers = CodeBlockParser("python", self.run), CodeBlockParser("text", self.compare)
+        document = Document.parse(str(page), *parsers)
+        document.namespace["__name__"] = "__main__"
+        return list(document.examples())
+
+    def run(self, example: Example) -> None:
+        """Run a Python block; one with tests in it is a file for pytest."""
+        source = "\n" * (example.line + example.parsed.line_offset) + example.parsed
+        with redirect_stdout(StringIO()) as printed:
+            if re.search(r"^(async )?def test_", example.parsed, re.MULTILINE):
+                run_pytest(example.parsed, self.directory)
+            else:
+                code = compile(source, example.path, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+                result = eval(code, example.namespace)  # noqa: S307 - our own pages
+                if inspect.iscoroutine(result):
+                    self.runner.run(result)
+        self.printed = printed.getvalue()
+
+    def compare(self, example: Example) -> str | None:
+        """Compare a block of plain text with what the Python block before it printed; ``...`` stands for anything."""
+        printed, self.printed = self.printed, None
+        if printed is None or OutputChecker().check_output(example.parsed, printed, ELLIPSIS | NORMALIZE_WHITESPACE):
+            return None
+        return f"expected:\n{example.parsed}\nprinted:\n{printed}"
+
+
+def run_pytest(source: str, directory: Path) -> None:
+    """Run *source* as a test file of somebody who has installed luma_async."""
+    file = directory / "test_pipeline.py"
+    file.write_text(source, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(directory), str(file)]
+    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_python_block_of_a_page_runs(page: Path, place: Path) -> None:
+    """Pasted one after the other, a page's Python blocks run, and print what the page says they print."""
+    with asyncio.Runner() as runner:
+        examples = Reader(runner, place).examples(page)
+
+        for example in examples:
+            example.evaluate()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_no_block_hides_from_the_reader(page: Path) -> None:
+    """Every fence that a page opens is of a kind that is checked here, by Sphinx, or by its eye."""
+    fences = re.findall(r"^\s*(?:`{3,}|~{3,}|:{3,})(\S+)", page.read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert set(fences) <= {"python", "text", "sh", "json", "{eval-rst}", "{toctree}", "{literalinclude}"}
+
+
+def test_the_readme_example_is_short() -> None:
+    """The README's example has at most twelve lines of code."""
+    (example,) = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+    assert len([line for line in example.splitlines() if line.strip()]) <= 12
+
+
+@pytest.mark.parametrize("command", ["pip install '.[cli]' && luma-async demo", "pip install '.[test]' && pytest"])
+def test_the_readme_gives_two_commands(command: str) -> None:
+    """Each of the two commands stands alone in a shell block of the README."""
+    assert f"```sh\n{command}\n```" in README
+
+
+@pytest.mark.parametrize("what", ["luma-async demo", "pytest"])
+def test_ci_takes_its_commands_out_of_the_readme(what: str) -> None:
+    """``.ci/run`` does not repeat the README's commands: it reads them, and so cannot run others."""
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+    assert f'command_of_readme "{what}"' in script
+    assert "pip install '.[" not in script
+
+
+def test_links_within_the_readme_lead_somewhere() -> None:
+    """Each relative link of the README is a file of the checkout."""
+    targets = re.findall(r"\]\(([^)#:]+)\)", README)
+
+    assert targets
+    assert [target for target in targets if not (ROOT / target).is_file()] == []
+
+
+@pytest.mark.parametrize("module", [luma_async, luma_async.testing], ids=lambda module: module.__name__)
+def test_the_reference_documents_what_is_public(module: ModuleType) -> None:
+    """The reference has an entry for each public name of a module, and for no other name of that module."""
+    source = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    sections = re.split(r"^\.\. currentmodule:: (\S+)$", source, flags=re.MULTILINE)
+    entries: dict[str, list[str]] = {}
+    for name, text in zip(sections[1::2], sections[2::2], strict=True):
+        entries.setdefault(name, []).extend(re.findall(r"^\.\. auto\w+:: (\w+)(?:\(|$)", text, re.MULTILINE))
+
+    assert sorted(entries[module.__name__]) == module.__all__
+
+
+def test_the_picture_shows_the_house() -> None:
+    """The architecture's picture has each module of the package, and no other."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    picture = page.split("```text\n")[1].split("```")[0]
+    modules = [path.name for path in (ROOT / "luma_async").rglob("*.py")]
+
+    drawn = re.findall(r"\w+\.py\b", picture)
+
+    assert sorted(drawn) == sorted(set(modules))
