@@ -181,7 +181,7 @@ class WaitTimeoutError(LumaError, TimeoutError):
     """A wait reached its deadline. The work at the relay goes on: ask again with the same id."""
 
     def __init__(self, task_id: str, *, waited: float, last: Generation | None, last_error: LumaError | None) -> None:
-        told = f"last state {shown(last.state_text, 60)!r}" if last else "no answer yet"
+        told = f"last state '{shown(last.state_text, 60)}'" if last else "no answer yet"
         trouble = f"; last trouble: {last_error.summary}" if last_error else ""
         super().__init__(
             f"not done after {waited:.1f} s, {told}{trouble}",

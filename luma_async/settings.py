@@ -79,6 +79,10 @@ class Limits:
 
 
 _KEY = re.compile(r"[\x21-\x7e]{1,4096}")
+_LABEL = "[A-Za-z0-9_-]{1,63}"
+_HOST_AND_PORT = re.compile(rf"({_LABEL}(\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?")
+_PATH = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
+"""RFC 3986, section 3.3."""
 
 
 @frozen(kw_only=True)
@@ -157,6 +161,8 @@ def check_base_url(address: object, limits: Limits) -> str:
         raise _unusable("holds a user name or password", "give the key as api_key=")
     if parts.query or parts.fragment or "?" in str(address) or "#" in str(address):
         raise _unusable("has a query or fragment", "give only scheme, host, port and path")
+    if not _PATH.fullmatch(parts.path):
+        raise _unusable("has a path with characters that no URL has", "write it like https://relay.example/v1")
     if parts.scheme == "http" and not (limits.allow_insecure_http or is_loopback(parts.hostname or "")):
         raise _unusable(
             f"({shown(address, 200)}) would send the key unencrypted",
@@ -170,14 +176,23 @@ def _split(address: object) -> SplitResult:
         raise _unusable("is not printable ASCII text", "write an international host in its xn-- form")
     if " " in address or "\\" in address:
         raise _unusable("holds a blank or a backslash", "write it like https://relay.example")
+    if not address.lower().startswith(("http://", "https://")):
+        raise _unusable("is not an absolute http(s) URL", "write it like https://relay.example")
+    parts = _web_address(address)
+    if parts is None:
+        raise _unusable("has an unusable host or port", "write it like https://relay.example:8443")
+    return parts
+
+
+def _web_address(address: str) -> SplitResult | None:
+    """Return the parts of an http(s) URL with a host and port that can be connected to, else None."""
     try:
         parts = urlsplit(address)
-        host, _ = parts.hostname, parts.port
+        _ = parts.port
     except ValueError:
-        raise _unusable("has an unusable host or port", "write it like https://relay.example:8443") from None
-    if parts.scheme not in ("http", "https") or not host:
-        raise _unusable("is not an absolute http(s) URL", "write it like https://relay.example")
-    return parts
+        return None
+    fits = parts.scheme in ("http", "https") and _HOST_AND_PORT.fullmatch(parts.netloc.rpartition("@")[2])
+    return parts if fits else None
 
 
 def _unusable(what: str, advice: str) -> ConfigurationError:
@@ -192,13 +207,9 @@ def check_proxy(proxy: object) -> str | None:
     """
     if proxy is None:
         return None
-    try:
-        parts = urlsplit(proxy) if isinstance(proxy, str) else None
-    except ValueError:
-        parts = None
-    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+    if not isinstance(proxy, str) or _web_address(proxy) is None:
         raise ConfigurationError("proxy is no URL of an HTTP proxy", advice="write it like http://proxy.example:3128")
-    return str(proxy)
+    return proxy
 
 
 def check_ssl_context(context: object) -> ssl.SSLContext | None:

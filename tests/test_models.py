@@ -1,0 +1,102 @@
+"""What a relay tells us, as frozen values."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import pytest
+from attrs import evolve
+from attrs.exceptions import FrozenInstanceError
+
+from luma_async import Artifact, Assets, Generation, Image, RawVideo, Role, State, Video
+from luma_async.models import Link
+
+A, B, C, D, E = (Link(f"https://cdn.example/{name}.mp4") for name in "abcde")
+
+
+def generation(**fields: Any) -> Generation:
+    """Return a completed generation with *fields*."""
+    return evolve(Generation(id="t", state=State.COMPLETED, state_text="completed"), **fields)
+
+
+@pytest.mark.parametrize(
+    ("state", "is_terminal"),
+    [
+        (State.PENDING, False),
+        (State.PROCESSING, False),
+        (State.COMPLETED, True),
+        (State.FAILED, True),
+        (State.UNKNOWN, False),
+    ],
+)
+def test_completed_and_failed_are_terminal(state: State, is_terminal: bool) -> None:  # noqa: FBT001
+    """Nothing else is: an unknown word means *still running*."""
+    assert state.is_terminal is is_terminal
+    assert generation(state=state).is_terminal is is_terminal
+
+
+def test_a_state_is_its_word() -> None:
+    """It is, prints as, and is found by the specification's word."""
+    assert State.COMPLETED.value == "completed"
+    assert f"{State.FAILED}" == "failed"
+    assert State("processing") is State.PROCESSING
+    assert [state.value for state in State] == ["pending", "processing", "completed", "failed", "unknown"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "link"),
+    [
+        ({"video": Video(url=C, download_url=A), "video_raw": RawVideo(url=B)}, A),
+        ({"video": Video(url=C), "video_raw": RawVideo(url=B)}, B),
+        ({"video": Video(url=C), "assets": Assets(video=D)}, C),
+        ({"assets": Assets(video=D), "result_url": E}, D),
+        ({"result_url": E}, E),
+        ({}, None),
+        ({"video": Video(width=5), "artifact": Artifact(video=Video(download_url=A))}, A),
+        ({"video": Video(url=C), "artifact": Artifact(video=Video(download_url=A))}, C),
+        ({"video": Video(url=C), "artifact": Artifact(video_raw=RawVideo(url=B))}, B),
+    ],
+)
+def test_the_best_video_link_comes_first(fields: dict[str, object], link: str | None) -> None:
+    """In the order of contract section 1; an object of the artifact serves where its namesake has no link."""
+    assert generation(**fields).video_url == generation(**fields).link("video") == link
+
+
+@pytest.mark.parametrize(
+    ("role", "fields", "link"),
+    [
+        ("thumbnail", {"thumbnail": Image(url=A), "video": Video(thumbnail=Image(url=B))}, A),
+        ("thumbnail", {"thumbnail": Image(width=1), "artifact": Artifact(thumbnail=Image(url=C))}, C),
+        ("thumbnail", {"video": Video(url=D, thumbnail=Image(url=B))}, B),
+        ("thumbnail", {"last_frame": Image(url=A)}, None),
+        ("last_frame", {"last_frame": Image(url=A), "artifact": Artifact(last_frame=Image(url=B))}, A),
+        ("last_frame", {"artifact": Artifact(last_frame=Image(url=B))}, B),
+        ("last_frame", {"thumbnail": Image(url=A)}, None),
+    ],
+)
+def test_pictures_have_links_too(role: Role, fields: dict[str, object], link: str | None) -> None:
+    """The thumbnail may stand in three places, the last frame in two."""
+    assert generation(**fields).link(role) == link
+
+
+def test_the_raw_answer_is_out_of_sight_and_out_of_comparison() -> None:
+    """It is in no repr, and two answers that say the same are equal and hash alike."""
+    first, second = generation(raw={"secret": 1}), generation(raw={"other": 2})
+
+    assert "secret" not in repr(first)
+    assert first == second
+    assert hash(first) == hash(second)
+    assert first != generation(prompt="x")
+
+
+def test_a_generation_is_frozen_and_travels() -> None:
+    """It cannot be changed, and comes out of a pickle as it went in, raw answer included."""
+    before = generation(video=Video(url=A), raw={"a": [1]})
+
+    after = pickle.loads(pickle.dumps(before))  # noqa: S301 - our own bytes
+
+    assert after == before
+    assert after.raw == before.raw
+    with pytest.raises(FrozenInstanceError):
+        after.id = "x"

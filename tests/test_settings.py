@@ -1,0 +1,425 @@
+"""Address, key and limits, checked when they are made."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import asdict
+from attrs.exceptions import FrozenInstanceError
+from hypothesis import given
+from hypothesis import strategies as st
+from yarl import URL
+
+from luma_async import ConfigurationError, Limits
+from luma_async.settings import (
+    Settings,
+    check_base_url,
+    check_number,
+    check_proxy,
+    check_ssl_context,
+    is_loopback,
+    read_key_file,
+)
+from tests.kit import KEY
+
+ADDRESS = "https://relay.example"
+
+
+def load(environ: dict[str, str] | None = None, **arguments: Any) -> Settings:
+    """Load settings from *environ* and nothing else but *arguments*."""
+    given = {"base_url": None, "api_key": None, "limits": Limits(), **arguments}
+    return Settings.load(**given, environ=environ or {})
+
+
+def refusal(**arguments: Any) -> str:
+    """Return the text of the error that these settings are."""
+    with pytest.raises(ConfigurationError) as caught:
+        load(**arguments)
+    assert caught.value.__cause__ is None
+    return str(caught.value)
+
+
+# --- the address (FAULTS: A31) ---
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (ADDRESS, ADDRESS),
+        (ADDRESS + "/", ADDRESS),
+        (ADDRESS + "//", ADDRESS),
+        ("https://relay.example:8443/v1/", "https://relay.example:8443/v1"),
+        ("HTTPS://Relay.Example.", "HTTPS://Relay.Example."),
+        ("https://10.0.0.1", "https://10.0.0.1"),
+        ("https://[2001:db8::1]:8443", "https://[2001:db8::1]:8443"),
+        ("https://xn--fiq228c.example/%E4%B8%AD", "https://xn--fiq228c.example/%E4%B8%AD"),
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("http://127.8.8.8", "http://127.8.8.8"),
+        ("http://localhost:8000/x", "http://localhost:8000/x"),
+        ("http://LocalHost", "http://LocalHost"),
+        ("http://[::1]:8000", "http://[::1]:8000"),
+    ],
+)
+def test_an_address_is_kept_without_its_slash(given: str, kept: str) -> None:
+    """It may carry a port and a path; plain http is fine on this machine."""
+    assert load(base_url=given, api_key=KEY).base_url == kept
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("", "no relay address"),
+        ("relay.example", "not an absolute"),
+        ("//relay.example", "not an absolute"),
+        ("relay.example:443", "not an absolute"),
+        ("ftp://relay.example", "not an absolute"),
+        ("file:///etc/passwd", "not an absolute"),
+        ("https:relay.example", "not an absolute"),
+        ("https://", "host or port"),
+        ("https:///v1", "host or port"),
+        ("https://:8443", "host or port"),
+        ("https://relay.example:", "host or port"),
+        ("https://relay.example:x", "host or port"),
+        ("https://relay.example:70000", "host or port"),
+        ("https://[::1", "host or port"),
+        ("https://[::1]x", "host or port"),
+        ("https://a..b", "host or port"),
+        ("https://a<b", "host or port"),
+        ("https://a%41", "host or port"),
+        ("https://" + "a" * 64, "host or port"),
+        ("https://relay.example?x=1", "query or fragment"),
+        ("https://relay.example?", "query or fragment"),
+        ("https://relay.example/#x", "query or fragment"),
+        ("https://relay.example/#", "query or fragment"),
+        ("https://relay.example/{a}", "path"),
+        ('https://relay.example/"', "path"),
+        ("https://relay.example /", "blank"),
+        (" https://relay.example", "blank"),
+        ("https://relay.example\\v1", "backslash"),
+        ("https://relay.example\n", "printable"),
+        ("https://relay.example\r\nX: 1", "printable"),
+        ("https://中转.example", "ASCII"),
+        ("https://relay.example\ud800", "ASCII"),
+        (b"https://relay.example", "ASCII"),
+        (5, "ASCII"),
+        ("http://relay.example", "unencrypted"),
+        ("http://127.0.0.1.example", "unencrypted"),
+        ("http://localhost.example", "unencrypted"),
+        ("http://10.0.0.1", "unencrypted"),
+        ("http://0.0.0.0", "unencrypted"),
+        ("http://[2001:db8::1]", "unencrypted"),
+    ],
+)
+def test_an_address_that_cannot_work_is_refused(address: Any, why: str) -> None:
+    """Before any request, in a printable text that says what is wrong and what to do."""
+    text = refusal(base_url=address, api_key=KEY)
+
+    assert why in text
+    assert text.isprintable()
+    assert text.endswith(")")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["https://user:s3cret@relay.example", "https://:s3cret@relay.example", "http://s3cret@relay.example",
+     "https://u:s3cret@relay.example:x", "ftp://u:s3cret@relay.example", "https://u:s3cret@[::1", "u:s3cret@relay",
+     "https://u:s3cret@relay.example/?q", "https://u:s3cret@a b", "https://u:s3cret@é"],
+)  # fmt: skip
+def test_a_password_in_the_address_is_refused_unseen(address: str) -> None:
+    """Whatever else is wrong with it."""
+    assert "s3cret" not in refusal(base_url=address, api_key=KEY)
+
+
+def test_plain_http_can_be_meant() -> None:
+    """By an explicit limit, and only by that."""
+    limits = Limits(allow_insecure_http=True)
+
+    assert load(base_url="http://relay.example", api_key=KEY, limits=limits).base_url == "http://relay.example"
+
+
+@given(st.one_of(st.text(max_size=30), st.from_regex(r"https?://[a-zA-Z0-9.:\[\]@%/_~{}<>?#-]{0,30}")))
+def test_an_accepted_address_makes_urls(address: str) -> None:
+    """With the same scheme and host, and our path at its end; everything else is a ConfigurationError."""
+    try:
+        base = check_base_url(address, Limits(allow_insecure_http=True))
+    except ConfigurationError:
+        return
+
+    url = URL(base + "/luma/generations/t", encoded=True)
+    assert url.scheme in ("http", "https")
+    assert url.host
+    assert url.raw_path.endswith("/luma/generations/t")
+    assert not url.user
+    assert not url.query_string
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1", True),
+        ("127.255.0.9", True),
+        ("::1", True),
+        ("localhost", True),
+        ("LOCALHOST", True),
+        ("localhost.example", False),
+        ("128.0.0.1", False),
+        ("0.0.0.0", False),  # noqa: S104 - an address to judge
+        ("::", False),
+        ("", False),
+        ("127.1", False),
+    ],
+)
+def test_loopback_is_this_machine(host: str, expected: bool) -> None:  # noqa: FBT001
+    """By its name, or by a literal address."""
+    assert is_loopback(host) is expected
+
+
+# --- the key (FAULTS: A32) ---
+
+_BAD_KEYS = [
+    "",
+    " ",
+    "sk test",
+    " sk-test-0123456789",
+    "sk-test-0123456789 ",
+    "sk-test\r\nX: 1",
+    "sk-test\nb",
+    "sk-test-0123456789\n",
+    "sk-test\0",
+    "sk-tést",
+    "sk-\ud800",
+    "sk-\x7f",
+    "s" * 4097,
+    "s" * 100_000,
+]
+
+
+@pytest.mark.parametrize("key", [*_BAD_KEYS, b"sk-test", 5, ["sk-test"]], ids=lambda key: repr(key)[:20])
+def test_a_key_that_cannot_be_sent_is_refused_unseen(key: Any) -> None:
+    """The text is the same for all, so that nothing of the key is in it."""
+    text = refusal(base_url=ADDRESS, api_key=key)
+
+    assert "API key is unusable" in text
+    assert text == refusal(base_url=ADDRESS, api_key="")
+
+
+@pytest.mark.parametrize("key", [KEY, "!", "~" * 4096, "".join(map(chr, range(0x21, 0x7F)))])
+def test_any_visible_ascii_is_a_key(key: str) -> None:
+    """Of one to 4,096 characters."""
+    assert load(base_url=ADDRESS, api_key=key).api_key == key
+
+
+def test_the_key_is_in_no_repr() -> None:
+    """Nor in the text of the settings."""
+    settings = load(base_url=ADDRESS, api_key=KEY)
+
+    assert KEY not in repr(settings)
+    assert KEY not in str(settings)
+    assert ADDRESS in repr(settings)
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\n"])
+def test_a_newline_at_the_end_is_stripped(tmp_path: Path, end: str) -> None:
+    """Of a key file, and of the environment; nothing else is."""
+    file = tmp_path / "key"
+    file.write_bytes(f"{KEY}{end}".encode())
+
+    assert read_key_file(file) == KEY
+    assert load({"LUMA_API_KEY_FILE": str(file)}, base_url=ADDRESS).api_key == KEY
+    assert load({"LUMA_API_KEY": KEY + end}, base_url=ADDRESS).api_key == KEY
+
+
+@pytest.mark.parametrize("key", [key for key in _BAD_KEYS[1:] if key != f"{KEY}\n"], ids=lambda key: repr(key)[:20])
+def test_a_bad_key_in_the_environment_or_a_file_is_refused_unseen(tmp_path: Path, key: str) -> None:
+    """Like one that is given."""
+    file = tmp_path / "key"
+    file.write_bytes(key.encode("utf-8", "surrogatepass"))
+
+    texts = [
+        refusal(environ={"LUMA_API_KEY": key}, base_url=ADDRESS),
+        refusal(environ={"LUMA_API_KEY_FILE": str(file)}, base_url=ADDRESS),
+    ]
+
+    assert not [text for text in texts if "sk-" in text or "sss" in text]
+
+
+@pytest.mark.parametrize("kind", ["missing", "directory", "binary", "nul"])
+def test_an_unreadable_key_file_is_named(tmp_path: Path, kind: str) -> None:
+    """With the reason, and without its contents."""
+    path: Any = tmp_path / "key"
+    if kind == "directory":
+        path.mkdir()
+    if kind == "binary":
+        path.write_bytes(b"sk-\xff")
+    if kind == "nul":
+        path = f"{path}\0"
+
+    with pytest.raises(ConfigurationError, match="cannot be read: ") as caught:
+        read_key_file(path)
+
+    assert str(tmp_path) in str(caught.value)
+    assert str(caught.value).isprintable()
+    assert caught.value.__cause__ is None
+    assert "None" not in str(caught.value)
+
+
+# --- what comes from where ---
+
+
+def test_an_argument_wins_over_the_environment_and_a_variable_over_a_file(tmp_path: Path) -> None:
+    """Argument, then LUMA_API_KEY, then LUMA_API_KEY_FILE; an empty variable is none."""
+    file = tmp_path / "key"
+    file.write_text("sk-file")
+    both = {"LUMA_API_KEY": "sk-variable", "LUMA_API_KEY_FILE": str(file), "LUMA_BASE_URL": "https://env.example"}
+    empty = {**both, "LUMA_API_KEY": ""}
+
+    assert load(both, base_url=ADDRESS, api_key="sk-argument").api_key == "sk-argument"
+    assert load(both, base_url=ADDRESS).base_url == ADDRESS
+    assert load(both).api_key == "sk-variable"
+    assert load(both).base_url == "https://env.example"
+    assert load(empty).api_key == "sk-file"
+
+
+@pytest.mark.parametrize(
+    ("environ", "advice"),
+    [
+        ({"LUMA_API_KEY": KEY}, "LUMA_BASE_URL"),
+        ({"LUMA_API_KEY": KEY, "LUMA_BASE_URL": "  "}, "LUMA_BASE_URL"),
+        ({"LUMA_BASE_URL": ADDRESS}, "LUMA_API_KEY"),
+        ({"LUMA_BASE_URL": ADDRESS, "LUMA_API_KEY": "", "LUMA_API_KEY_FILE": ""}, "LUMA_API_KEY_FILE"),
+    ],
+)
+def test_what_is_missing_is_asked_for(environ: dict[str, str], advice: str) -> None:
+    """By the name of its variable."""
+    assert advice in refusal(environ=environ)
+
+
+def test_blanks_around_an_address_in_the_environment_do_not_matter() -> None:
+    """They come from files with such variables."""
+    assert load({"LUMA_BASE_URL": f" {ADDRESS}/\n"}, api_key=KEY).base_url == ADDRESS
+
+
+def test_the_real_environment_is_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no other is given."""
+    monkeypatch.setenv("LUMA_BASE_URL", ADDRESS)
+    monkeypatch.setenv("LUMA_API_KEY", KEY)
+
+    settings = Settings.load(None, None, Limits())
+
+    assert (settings.base_url, settings.api_key) == (ADDRESS, KEY)
+
+
+# --- limits ---
+
+
+def test_the_limits_have_these_defaults() -> None:
+    """As the design states them."""
+    assert asdict(Limits()) == {
+        "request_timeout": 30.0,
+        "max_concurrency": 64,
+        "requests_per_second": None,
+        "max_answer_bytes": 2 * 2**20,
+        "allow_insecure_http": False,
+        "allow_private_media": False,
+    }
+
+
+_WRONG = [0, -1, -0.5, float("nan"), float("inf"), float("-inf"), 10**400, "5", True, False, [1], 1j]
+
+
+@pytest.mark.parametrize("value", _WRONG, ids=lambda value: repr(value)[:10])
+@pytest.mark.parametrize("name", ["request_timeout", "max_concurrency", "requests_per_second", "max_answer_bytes"])
+def test_a_limit_that_is_no_positive_number_is_refused(name: str, value: Any) -> None:
+    """The text names the field."""
+    with pytest.raises(ConfigurationError, match=name) as caught:
+        Limits(**{name: value})
+
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("name", ["request_timeout", "max_concurrency", "max_answer_bytes"])
+def test_only_the_rate_may_be_unlimited(name: str) -> None:
+    """None is a value for no other limit."""
+    assert Limits(requests_per_second=None).requests_per_second is None
+    with pytest.raises(ConfigurationError, match=name):
+        Limits(**{name: None})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["max_concurrency", "max_answer_bytes"])
+def test_counts_are_whole(name: str) -> None:
+    """Half a connection is none, while times and rates may be fractions."""
+    assert Limits(request_timeout=0.5, requests_per_second=0.5).request_timeout == 0.5
+    with pytest.raises(ConfigurationError, match="whole number"):
+        Limits(**{name: 1.5})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["allow_insecure_http", "allow_private_media"])
+@pytest.mark.parametrize("value", ["no", 0, 1, None])
+def test_a_safeguard_is_switched_by_a_bool_only(name: str, value: Any) -> None:
+    """``"no"`` would switch it off."""
+    with pytest.raises(ConfigurationError, match=name):
+        Limits(**{name: value})
+
+
+def test_limits_cannot_be_changed_afterwards() -> None:
+    """So that what was checked stays so."""
+    with pytest.raises(FrozenInstanceError):
+        Limits().request_timeout = -1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("limits", [None, {"request_timeout": 1}, 5])
+def test_limits_are_a_limits_value(limits: Any) -> None:
+    """Nothing that merely looks like one."""
+    assert "limits is no Limits value" in refusal(base_url=ADDRESS, api_key=KEY, limits=limits)
+
+
+@pytest.mark.parametrize("value", [-5, 0, 1e308])
+def test_a_number_without_a_bound_may_be_any_finite_one(value: float) -> None:
+    """Infinite ones are never wanted."""
+    check_number(value, "x")
+    with pytest.raises(ConfigurationError, match="x=inf is not a number"):
+        check_number(float("inf"), "x")
+
+
+# --- proxy and TLS ---
+
+
+@pytest.mark.parametrize("proxy", [None, "http://proxy.example:3128", "https://u:p@proxy.example", "http://[::1]:1"])
+def test_an_http_proxy_is_fine(proxy: str | None) -> None:
+    """With a password too: it is the user's word."""
+    assert check_proxy(proxy) == proxy
+
+
+@pytest.mark.parametrize(
+    "proxy", ["", "proxy.example:3128", "socks5://u:s3cret@x", "http://u:s3cret@", "http://[::1", "http://x:s3cret", 5]
+)
+def test_any_other_proxy_is_refused_unseen(proxy: Any) -> None:
+    """The text never holds a password."""
+    with pytest.raises(ConfigurationError, match="proxy is no URL") as caught:
+        check_proxy(proxy)
+
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_context_that_verifies_is_fine() -> None:
+    """And none is the usual one."""
+    context = ssl.create_default_context()
+
+    assert check_ssl_context(context) is context
+    assert check_ssl_context(None) is None
+
+
+def test_a_context_that_does_not_verify_is_refused() -> None:
+    """Neither without certificates, nor without host names, nor ``False`` in place of one."""
+    nameless = ssl.create_default_context()
+    nameless.check_hostname = False
+    trusting = ssl.create_default_context()
+    trusting.check_hostname = False
+    trusting.verify_mode = ssl.CERT_NONE
+
+    for context in (nameless, trusting, False, True, "no"):
+        with pytest.raises(ConfigurationError, match="verifies"):
+            check_ssl_context(context)
