@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import ipaddress
 import os
+import re
 import secrets
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from threading import Lock
+from typing import Any, BinaryIO, TypeVar, cast
 
 import aiohttp
 from attrs import define, field, frozen
@@ -21,12 +22,20 @@ from yarl import URL
 from luma_async import _wire
 from luma_async._text import shown
 from luma_async._transport import Network, new_session, translated
-from luma_async.errors import ConfigurationError, DownloadError, DownloadReason, LumaError, Verdict
+from luma_async.errors import (
+    ClientClosedError,
+    ConfigurationError,
+    DownloadError,
+    DownloadReason,
+    LumaError,
+    Verdict,
+)
 from luma_async.models import Generation, Role
 from luma_async.settings import Limits
 
-Progress = Callable[[int, int], None]
+Progress = Callable[[int, int], object]
 Renew = Callable[[str], Awaitable[Generation]]
+T = TypeVar("T")
 
 _CONNECTIONS = 8
 _TRIES = 3
@@ -35,10 +44,11 @@ _LARGEST = 16 * 2**30
 """Bytes of one medium; the longest generation has some hundred MiB."""
 _CHUNK = 2**18
 """Bytes that go to the disk at once."""
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _EXPIRED = frozenset({401, 403, 404, 410})
 """What CDNs answer to a presigned link after its hour (contract section 1)."""
-_PASSING = frozenset({408, 425, 429})
-"""What may pass, as all 5xx may."""
+_PASSING = frozenset({408, 425, 429, *range(500, 600)})
+_HEADERS = {"Accept-Encoding": "identity", "User-Agent": "luma-async"}
 
 _ENDINGS = {
     "video/mp4": "mp4",
@@ -82,51 +92,77 @@ class Downloader:
     limits: Limits
     renew: Renew
     """Asks for the task again, which gives a fresh link."""
+    sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep
+    """Waits between tries, seconds."""
     _session: aiohttp.ClientSession | None = None
+    _closed: bool = False
     _places: asyncio.Semaphore = field(factory=lambda: asyncio.Semaphore(_CONNECTIONS))
 
     async def download(
-        self, generation: Generation, directory: Path, *, role: Role, overwrite: bool, on_progress: Progress | None
+        self,
+        generation: Generation,
+        directory: str | os.PathLike[str],
+        *,
+        role: Role = "video",
+        overwrite: bool = False,
+        on_progress: Progress | None = None,
     ) -> Path:
         """Store one medium; see ``LumaClient.download``."""
+        found = _checked_generation(generation)
         order = _Order(
-            task_id=_wire.check_task_id(generation.id),
-            directory=directory,
+            task_id=_wire.check_task_id(found.id),
+            directory=_checked_directory(directory),
             role=_checked_role(role),
-            overwrite=overwrite,
-            on_progress=on_progress,
+            overwrite=_checked_flag(overwrite),
+            on_progress=_checked_progress(on_progress),
         )
         async with self._places:
-            await asyncio.to_thread(_prepare, order)
-            return await self._fetch_through_trouble(order, generation.link(order.role))
+            try:
+                await _on_disk(_prepare, order)
+                return await self._fetch_through_trouble(order, found.link(order.role))
+            except DownloadError as error:
+                error.task_id = order.task_id
+                raise
 
     async def aclose(self) -> None:
-        """Close the session; downloads under way end with DownloadError."""
+        """Close the session; downloads under way end with ClientClosedError."""
+        self._closed = True
         session, self._session = self._session, None
         if session is not None:
             await session.close()
 
     async def _fetch_through_trouble(self, order: _Order, link: str | None) -> Path:
         """Fetch *link*; renew it once if there is none or it has expired; repeat what may pass."""
-        attempt = AsyncRetrying(
-            retry=retry_if_exception(lambda error: isinstance(error, DownloadError) and error.retryable),
-            stop=stop_after_attempt(_TRIES),
-            wait=wait_exponential_jitter(initial=1, max=10),
-            reraise=True,
-        )
         try:
-            return await attempt(self._fetch, order, link)
+            return await self._tries()(self._fetch, order, link)
         except DownloadError as error:
             if error.reason not in ("no-link", "expired"):
                 raise
             trouble = error
-        return await attempt.copy()(self._fetch, order, await self._fresh_link(order, trouble))
+        return await self._tries()(self._fetch, order, await self._fresh_link(order, trouble))
+
+    def _tries(self) -> AsyncRetrying:
+        return AsyncRetrying(
+            retry=retry_if_exception(lambda error: isinstance(error, DownloadError) and error.retryable),
+            stop=stop_after_attempt(_TRIES),
+            wait=wait_exponential_jitter(initial=1, max=10),
+            sleep=self.sleep,
+            reraise=True,
+        )
 
     async def _fresh_link(self, order: _Order, trouble: DownloadError) -> str | None:
+        """Ask for the task again.
+
+        Raises:
+            DownloadError: *trouble*, where that did not help; it is retryable if asking may help later.
+        """
         try:
             return (await self.renew(order.task_id)).link(order.role)
+        except ClientClosedError:
+            raise
         except LumaError as error:
             trouble.add_note(f"The link could not be renewed: {error}")
+            trouble.verdict = Verdict.PASSING if error.retryable else Verdict.FINAL
         raise trouble
 
     async def _fetch(self, order: _Order, link: str | None) -> Path:
@@ -134,32 +170,28 @@ class Downloader:
             raise DownloadError(
                 f"the generation has no link for its {order.role}",
                 reason="no-link",
-                task_id=order.task_id,
                 advice="only a completed generation has media; look at it again",
             )
-        url = _checked_url(link, order.task_id, self.limits)
-        try:
-            async with await self._open(url, order) as response:
-                return await self._store(order, response)
-        except (aiohttp.ClientError, OSError) as error:
-            trouble = _translated(error, url, order.task_id)
-        raise trouble
+        async with await self._open(_checked_url(link, self.limits)) as response:
+            return await self._store(order, response)
 
-    async def _open(self, url: URL, order: _Order) -> aiohttp.ClientResponse:
+    async def _open(self, url: URL) -> aiohttp.ClientResponse:
         """Follow redirects by hand, each checked like the first address; return a good answer."""
-        self._session = self._session or self._new_session()
         for _ in range(_MAX_REDIRECTS + 1):
-            async with asyncio.timeout(self.limits.request_timeout):
-                response = await self._session.get(
-                    url, allow_redirects=False, headers={"Accept-Encoding": "identity", "User-Agent": "luma-async"}
-                )
-            location = response.headers.get("Location") if response.status // 100 == 3 else None  # noqa: PLR2004
+            response = await self._from_network(self._get(url), url, "status")
+            location = response.headers.get("Location") if response.status in _REDIRECTS else None
             if location is None:
-                _check_answer(response, url, order.task_id)
+                _check_answer(response)
                 return response
-            response.release()
-            url = _checked_url(str(url.join(URL(location))), order.task_id, self.limits)
-        raise _error(url, order.task_id, "refused", "the link redirects too often")
+            response.close()
+            url = _checked_url(location, self.limits, base=url)
+        raise _error("refused", "the link redirects too often", url)
+
+    async def _get(self, url: URL) -> aiohttp.ClientResponse:
+        if self._closed:
+            raise _closed()
+        self._session = self._session or self._new_session()
+        return await self._session.get(url, allow_redirects=False, auto_decompress=False, headers=_HEADERS)
 
     def _new_session(self) -> aiohttp.ClientSession:
         """Return a session whose every connection is checked at its final address, unless a proxy makes them."""
@@ -169,165 +201,191 @@ class Downloader:
 
     async def _store(self, order: _Order, response: aiohttp.ClientResponse) -> Path:
         target = order.target(response.headers.get("Content-Type", ""))
-        part = order.directory / f".{target.name}.{secrets.token_hex(8)}.part"
-        file = await asyncio.to_thread(_create, part)
+        part = _Part(order.directory / f".{target.name}.{secrets.token_hex(8)}.part")
         try:
-            await self._copy(order, response, file)
-            await asyncio.to_thread(_finish, file, part, target, overwrite=order.overwrite)
-        except FileExistsError:
-            raise _exists(order, target) from None
+            await _on_disk(part.create)
+            await self._copy(order, response, part)
+            if not await _on_disk(part.finish, target, overwrite=order.overwrite):
+                raise _exists(target)
         finally:
-            _tidy(file, part)
+            part.discard()
         return target
 
-    async def _copy(self, order: _Order, response: aiohttp.ClientResponse, file: BinaryIO) -> None:
+    async def _copy(self, order: _Order, response: aiohttp.ClientResponse, part: _Part) -> None:
         total = int(response.headers["Content-Length"])
         stored = 0
-        while True:
-            async with asyncio.timeout(self.limits.request_timeout):
-                chunk = await response.content.read(_CHUNK)
-            if not chunk:
-                break
-            await asyncio.to_thread(file.write, chunk)
+        while chunk := await self._from_network(response.content.read(_CHUNK), response.url, "truncated"):
+            await _on_disk(part.write, chunk)
             stored += len(chunk)
             if order.on_progress is not None:
                 order.on_progress(stored, total)
         if stored != total:
-            raise _error(response.url, order.task_id, "truncated", f"{stored} of {total} bytes came")
+            raise _error("truncated", f"{stored} of {total} bytes came", response.url, Verdict.PASSING)
+
+    async def _from_network(self, coming: Awaitable[T], url: URL, reason: DownloadReason) -> T:
+        """Await what a server owes, for ``request_timeout`` at most.
+
+        Its errors become ours here alone, outside the handler: the user's callback may raise the same kinds, and no
+        aiohttp object is to hang on what we raise.
+        """
+        try:
+            async with asyncio.timeout(self.limits.request_timeout):
+                return await coming
+        except (aiohttp.ClientError, OSError) as error:
+            trouble = _translated(error, url, reason)
+        raise _closed() if self._closed else trouble
 
 
-def _checked_role(role: Role) -> Role:
-    if role in _USUAL_ENDING:
-        return role
-    raise ConfigurationError(
-        f"role={shown(repr(role), 40)} is not known", advice="give 'video', 'thumbnail' or 'last_frame'"
-    )
+# --- what the user gave ---
 
 
-def _prepare(order: _Order) -> None:
-    """Make the directory, and refuse early what would be refused at the end."""
+def _checked_generation(generation: object) -> Generation:
+    if isinstance(generation, Generation):
+        return generation
+    raise _unusable("generation", generation, "give a Generation, as get_generation or wait_until_done returned it")
+
+
+def _checked_directory(directory: str | os.PathLike[str]) -> Path:
     try:
-        order.directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _disk(error, order.task_id) from None
-    existing = None if order.overwrite else order.existing()
-    if existing is not None:
-        raise _exists(order, existing)
+        path = Path(directory)
+        if b"\0" not in os.fsencode(path):
+            return path
+    except (TypeError, ValueError):
+        pass
+    raise _unusable("directory", directory, "give a path as str or Path")
 
 
-def _create(part: Path) -> BinaryIO:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    return os.fdopen(os.open(part, flags, 0o666), "wb")
+def _checked_role(role: object) -> Role:
+    if isinstance(role, str) and role in _USUAL_ENDING:
+        return role
+    raise _unusable("role", role, "give 'video', 'thumbnail' or 'last_frame'")
 
 
-def _finish(file: BinaryIO, part: Path, target: Path, *, overwrite: bool) -> None:
-    """Bring the bytes to the disk, then the name into being, atomically, then the name to the disk.
+def _checked_flag(overwrite: object) -> bool:
+    if isinstance(overwrite, bool):
+        return overwrite
+    raise _unusable("overwrite", overwrite, "give True or False")
+
+
+def _checked_progress(on_progress: object) -> Progress | None:
+    if on_progress is None or callable(on_progress):
+        return on_progress
+    raise _unusable("on_progress", on_progress, "give a function of two numbers")
+
+
+def _unusable(name: str, value: object, advice: str) -> ConfigurationError:
+    return ConfigurationError(f"{name}={shown(repr(value), 40)} cannot work", advice=advice)
+
+
+# --- what is allowed to be asked for ---
+
+_URL = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*")
+"""RFC 3986; such a link is sent as it is, since signatures may cover its spelling."""
+_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
+
+
+def _checked_url(link: object, limits: Limits, *, base: URL | None = None) -> URL:
+    """Return what *link* (of a redirect: relative to *base*) leads to, if it may be asked for.
 
     Raises:
-        FileExistsError: *target* appeared meanwhile and is not to be overwritten.
+        DownloadError: "refused", before a byte is sent (DESIGN: Safety, Media).
     """
-    file.flush()
-    os.fsync(file.fileno())
-    file.close()
-    if overwrite:
-        part.replace(target)
-    else:
-        _name_exclusively(part, target)
-    _sync_directory(target.parent)
-
-
-_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
-
-
-def _name_exclusively(part: Path, target: Path) -> None:
-    """Give *part* its name unless that is taken; where there are no hard links, reserve the name first."""
-    try:
-        os.link(part, target, follow_symlinks=False)
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-        part.replace(target)
-
-
-def _sync_directory(directory: Path) -> None:
-    if hasattr(os, "O_DIRECTORY"):
-        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def _tidy(file: BinaryIO, part: Path) -> None:
-    """Leave nothing behind; a full disk, which was told already, can make closing fail too."""
-    with suppress(OSError):
-        file.close()
-    part.unlink(missing_ok=True)
-
-
-def _checked_url(link: str, task_id: str, limits: Limits) -> URL:
-    """Refuse, before a byte is sent, what is no link to a public server (DESIGN: Safety, Media)."""
-    try:
-        url = URL(link)
-    except ValueError:
-        raise _refused(None, task_id, "the link is no URL") from None
-    if not url.host or url.scheme not in ("https", "http"):
-        raise _refused(url, task_id, "the link is no absolute http(s) URL")
+    url = _parsed(link, base)
+    if url is None:
+        raise _error("refused", "the link is no absolute http(s) URL", base)
     if limits.allow_private_media:
         return url
     if url.scheme != "https":
-        raise _refused(url, task_id, "the link is not https")
-    if _is_literal(url.host) and not is_global(url.host):
-        raise _refused(url, task_id, "the link leads into a private network")
+        raise _refused("the link is not https", url)
+    address = _literal(url.raw_host or "")
+    if address is not None and not _is_global(address):
+        raise _refused("the link leads into a private network", url)
     return url
 
 
-def _is_literal(host: str) -> bool:
+def _parsed(link: object, base: URL | None) -> URL | None:
+    """Return *link* as a URL, or None where it is none that aiohttp could ask for."""
+    if not isinstance(link, str) or not link.isprintable():
+        return None
     try:
-        ipaddress.ip_address(host)
+        url = URL(link, encoded=_URL.fullmatch(link) is not None)
+        url = base.join(url) if base is not None else url
+        host, port = url.raw_host or "", url.port
     except ValueError:
-        return False
-    return True
+        return None
+    fit = url.scheme in ("https", "http") and port and (_literal(host) or _NAME.fullmatch(host))
+    return url if fit else None
 
 
-def is_global(address: str) -> bool:
-    """Whether *address* is one that anybody on the internet can reach; IPv4 inside IPv6 counts as what it is."""
+def _literal(host: str) -> str | None:
+    """Return the address that *host* spells, in any form that a resolver takes for one (``0x7f.1``), or None."""
+    host = host.rstrip(".")
+    with suppress(ValueError):
+        return str(ipaddress.ip_address(host))
+    with suppress(OSError, ValueError):
+        return socket.inet_ntoa(socket.inet_aton(host))
+    return None
+
+
+_GLOBAL_IPV6 = ipaddress.IPv6Network("2000::/3")
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_PROTOCOLS = ipaddress.IPv4Network("192.0.0.0/24")
+"""Not for the internet (RFC 6890), which older Pythons do not know; a cloud's metadata are served there."""
+
+
+def _is_global(address: str) -> bool:
+    """Whether anybody on the internet can reach *address*; an IPv4 address inside IPv6 counts as what it is."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
-        ip = ip.ipv4_mapped or ip.sixtofour or ip
-    return ip.is_global and not ip.is_multicast
+        inner = _ipv4_inside(ip)
+        if inner is None:
+            return ip.is_global and ip in _GLOBAL_IPV6
+        ip = inner
+    return ip.is_global and not ip.is_multicast and ip not in _PROTOCOLS
+
+
+def _ipv4_inside(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    if ip in _NAT64:
+        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip.ipv4_mapped or ip.sixtofour
 
 
 class _PrivateAddressError(OSError):
-    """A name that resolved to an address which is not global."""
+    """A name that resolved to an address which is not global.
+
+    Its text is always the same: where a name has several addresses, aiohttp hands on one of their errors only if all
+    have the same text.
+    """
 
 
 def _guarded_socket(address: Any) -> socket.socket:
     """Open a socket for *address* (as getaddrinfo gives it) unless it is a private one."""
     family, kind, protocol, _, where = address
-    if not is_global(where[0]):
-        raise _PrivateAddressError(f"{where[0]} is no public address")
+    if not _is_global(where[0]):
+        raise _PrivateAddressError("no public address")
     return socket.socket(family, kind, protocol)
 
 
-def _check_answer(response: aiohttp.ClientResponse, url: URL, task_id: str) -> None:
+# --- what came instead of a medium ---
+
+
+def _check_answer(response: aiohttp.ClientResponse) -> None:
     """Refuse every answer that is not one whole medium of known length; closes it then."""
-    trouble = _trouble_with(response, url, task_id)
+    trouble = _trouble_with(response)
     if trouble is not None:
         response.close()
         raise trouble
 
 
-def _trouble_with(response: aiohttp.ClientResponse, url: URL, task_id: str) -> DownloadError | None:
-    if response.status in _EXPIRED:
-        return _error(url, task_id, "expired", f"the link is no longer valid (HTTP {response.status})")
-    if response.status != 200:  # noqa: PLR2004
-        told = _error(url, task_id, "status", f"the media server answered HTTP {response.status}")
-        told.verdict = Verdict.PASSING if response.status in _PASSING or response.status // 100 == 5 else Verdict.FINAL  # noqa: PLR2004
-        return told
+def _trouble_with(response: aiohttp.ClientResponse) -> DownloadError | None:
+    status = response.status
+    if status in _EXPIRED:
+        return _error("expired", f"the link is no longer valid (HTTP {status})", response.url)
+    if status != 200:  # noqa: PLR2004 - the one good status where no range was asked for
+        verdict = Verdict.PASSING if status in _PASSING else Verdict.FINAL
+        return _error("status", f"the media server answered HTTP {status}", response.url, verdict)
     found = _unfit(response)
-    return found and _error(url, task_id, *found)
+    return found and _error(*found, response.url)
 
 
 def _unfit(response: aiohttp.ClientResponse) -> tuple[DownloadReason, str] | None:
@@ -339,49 +397,144 @@ def _unfit(response: aiohttp.ClientResponse) -> tuple[DownloadReason, str] | Non
         return "refused", "the media server packed the file, so its length cannot be checked"
     if response.content_length is None:
         return "truncated", "the media server does not say how long the file is"
+    if response.content_length == 0:
+        return "not-media", "an empty file came where a medium belongs"
     if response.content_length > _LARGEST:
         return "too-large", f"the file would have {response.content_length} bytes"
     return None
 
 
-def _translated(error: Exception, url: URL, task_id: str) -> DownloadError:
-    """Return our error for aiohttp's or the disk's."""
-    if _has_private_address(error):
-        return _refused(url, task_id, f"{url.host} leads into a private network")
-    if isinstance(error, OSError) and not isinstance(error, aiohttp.ClientError | TimeoutError):
-        return _disk(error, task_id)
-    ours = translated(error, f"{url.host}:{url.port}")
-    cut = isinstance(error, aiohttp.ClientPayloadError | TimeoutError)
-    told = _error(url, task_id, "truncated" if cut else "status", ours.summary)
-    told.verdict = ours.verdict
-    return told
+def _translated(error: Exception, url: URL, reason: DownloadReason) -> DownloadError:
+    """Return our error for aiohttp's."""
+    if isinstance(getattr(error, "os_error", error), _PrivateAddressError):
+        return _refused(f"{url.raw_host} leads into a private network", url)
+    ours = translated(error, f"{url.raw_host}:{url.port}")
+    return _error(reason, ours.summary, url, ours.verdict, ours.advice)
 
 
-def _has_private_address(error: Exception) -> bool:
-    return isinstance(getattr(error, "os_error", error), _PrivateAddressError)
+def _error(
+    reason: DownloadReason, summary: str, url: URL | None, verdict: Verdict = Verdict.FINAL, advice: str = ""
+) -> DownloadError:
+    bare = None if url is None else str(url.with_query(None).with_fragment(None).with_user(None))
+    return DownloadError(summary, reason=reason, url=bare, verdict=verdict, advice=advice)
 
 
-def _error(url: URL, task_id: str, reason: DownloadReason, summary: str) -> DownloadError:
-    bare = str(url.with_query(None).with_fragment(None).with_user(None))
-    return DownloadError(summary, reason=reason, url=bare, task_id=task_id)
+def _refused(summary: str, url: URL) -> DownloadError:
+    return _error("refused", summary, url, advice="Limits(allow_private_media=True) allows http and private addresses")
 
 
-def _refused(url: URL | None, task_id: str, summary: str) -> DownloadError:
-    told = _error(url or URL(), task_id, "refused", summary)
-    told.advice = "Limits(allow_private_media=True) allows http and private addresses"
-    return told
+def _closed() -> ClientClosedError:
+    return ClientClosedError("the client is closed", advice="make a new LumaClient")
 
 
-def _exists(order: _Order, path: Path) -> DownloadError:
-    return DownloadError(
-        f"{path} exists", reason="exists", task_id=order.task_id, advice="give overwrite=True, or another directory"
-    )
+# --- the disk ---
 
 
-def _disk(error: OSError, task_id: str) -> DownloadError:
-    return DownloadError(
-        f"the file cannot be stored: {error.strerror or type(error).__name__}",
-        reason="disk",
-        task_id=task_id,
-        advice="check the directory, its permissions and the space left",
-    )
+async def _on_disk(step: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """Run *step* in a thread; the system's errors become ours, outside the handler."""
+    try:
+        return await asyncio.to_thread(step, *args, **kwargs)
+    except OSError as error:
+        trouble = DownloadError(
+            f"the file cannot be stored: {error.strerror or type(error).__name__}",
+            reason="disk",
+            advice="check the directory, its permissions and the space left",
+        )
+    raise trouble
+
+
+def _prepare(order: _Order) -> None:
+    """Make the directory, and refuse early what would be refused at the end."""
+    order.directory.mkdir(parents=True, exist_ok=True)
+    existing = None if order.overwrite else order.existing()
+    if existing is not None:
+        raise _exists(existing)
+
+
+def _exists(path: Path) -> DownloadError:
+    return DownloadError(f"{shown(path)} exists", reason="exists", advice="give overwrite=True, or another directory")
+
+
+@define(eq=False)
+class _Part:
+    """A file on its way to its name.
+
+    Its steps run in threads that nobody can cancel, so a step may still be under way when ``discard`` is called, or
+    begin after it: nothing comes of it then.
+    """
+
+    path: Path
+    _file: BinaryIO | None = None
+    _discarded: bool = False
+    _lock: Lock = field(factory=Lock)
+    """Held for the moments in which a name appears or goes."""
+
+    def create(self) -> None:
+        """Make the file; a name that somebody has put there, link or not, is refused."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        with self._lock:
+            if not self._discarded:
+                self._file = os.fdopen(os.open(self.path, flags, 0o666), "wb")
+
+    def write(self, chunk: bytes) -> None:
+        """Append *chunk*."""
+        self._opened.write(chunk)
+
+    def finish(self, target: Path, *, overwrite: bool) -> bool:
+        """Bring the bytes to the disk, then the name into being, atomically, then the name to the disk.
+
+        Returns:
+            Whether the file has its name; False if that was taken, and not to be taken over.
+        """
+        file = self._opened
+        file.flush()
+        os.fsync(file.fileno())
+        with self._lock:
+            if self._discarded:
+                return False
+            file.close()
+            named = _named(self.path, target, overwrite=overwrite)
+        _sync_directory(target.parent)
+        return named
+
+    def discard(self) -> None:
+        """Leave nothing behind but what has got its name; a disk in trouble was told of already."""
+        with self._lock:
+            self._discarded = True
+            with suppress(OSError):
+                if self._file is not None:
+                    self._file.close()
+            with suppress(OSError):
+                self.path.unlink(missing_ok=True)
+
+    @property
+    def _opened(self) -> BinaryIO:
+        return cast("BinaryIO", self._file)
+
+
+def _named(part: Path, target: Path, *, overwrite: bool) -> bool:
+    """Give *part* its name, atomically; return False if that is taken, and not to be taken over."""
+    if not overwrite:
+        try:
+            os.link(part, target)
+        except FileExistsError:
+            return False
+        except OSError:
+            # A file system without hard links. What appears between these two steps is lost: whole, and by a hair.
+            if os.path.lexists(target):
+                return False
+        else:
+            return True
+    part.replace(target)
+    return True
+
+
+def _sync_directory(directory: Path) -> None:
+    """Bring names to the disk, where the system can do that: the file is whole and in its place already."""
+    if hasattr(os, "O_DIRECTORY"):
+        with suppress(OSError):
+            handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
