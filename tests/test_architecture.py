@@ -1,0 +1,246 @@
+"""How the house is built: who may import whom, and how large a function may be."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import frozen
+
+import luma_async
+
+HOUSE = Path(luma_async.__file__).parent
+
+ROOMS = (
+    "__main__",
+    "cli",
+    "testing",
+    "__init__",
+    "client",
+    "journal",
+    "download",
+    "_streams",
+    "_watching",
+    "_batching",
+    "_looking",
+    "_transport",
+    "_cooldown",
+    "pacing",
+    "settings",
+    "_wire",
+    "_refusals",
+    "_structure",
+    "outcomes",
+    "errors",
+    "models",
+    "_text",
+)
+"""From the top of the house to its cellar: imports run downwards only."""
+
+ONLY_IN = {
+    "aiohttp": {"_transport", "download", "testing"},
+    "json": {"_structure", "_wire", "testing"},
+    "cattrs": {"_structure", "_wire"},
+}
+"""Where the foreign libraries stop."""
+
+FOR_TYPES_ONLY = {("client", "aiohttp")}
+"""Who may name a foreign type in an annotation."""
+
+LONGEST_FUNCTION = 40
+"""Lines, docstring included."""
+
+
+@frozen
+class Import:
+    """One import, wherever in its module it stands."""
+
+    module: str
+    line: int
+    only_for_types: bool
+
+
+def imports(source: str) -> Iterator[Import]:
+    """Yield every import in *source*, those in functions and under TYPE_CHECKING included."""
+    tree = ast.parse(source)
+    guards = [node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)]
+    guarded = {id(child) for guard in guards for statement in guard.body for child in ast.walk(statement)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = "." * node.level + (node.module or "")
+            names = [f"{base}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            yield Import(name, node.lineno, id(node) in guarded)
+
+
+def room_of(module: str) -> str:
+    """Return the room that a full name inside the package leads to: a name of the package itself is ``__init__``."""
+    inside = (*module.split("."), "__init__")[1]
+    return inside if (HOUSE / inside).is_dir() or (HOUSE / f"{inside}.py").exists() else "__init__"
+
+
+def upward(room: str, source: str) -> list[str]:
+    """Return the imports in *source*, a module of *room*, that do not run downwards."""
+    ours = [found for found in imports(source) if found.module.startswith((".", "luma_async"))]
+    return [
+        f"{room} imports {found.module} in line {found.line}"
+        for found in ours
+        if found.module.startswith(".")
+        or (room_of(found.module) != room and ROOMS.index(room_of(found.module)) < ROOMS.index(room))
+    ]
+
+
+def astray(room: str, source: str) -> list[str]:
+    """Return the foreign imports in *source* that *room* is not allowed."""
+    return [
+        f"{room} imports {found.module} in line {found.line}"
+        for found in imports(source)
+        for library in [found.module.split(".")[0]]
+        if room not in ONLY_IN.get(library, {room}) and not (found.only_for_types and (room, library) in FOR_TYPES_ONLY)
+    ]
+
+
+def too_long(source: str) -> list[str]:
+    """Return the functions in *source* that cannot be read in one sitting."""
+    functions = [
+        node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    return [
+        f"{node.name} in line {node.lineno}"
+        for node in functions
+        if (node.end_lineno or node.lineno) - node.lineno >= LONGEST_FUNCTION
+    ]
+
+
+def modules() -> list[Path]:
+    """Return all modules of the package."""
+    return sorted(HOUSE.rglob("*.py"))
+
+
+def room_at(path: Path) -> str:
+    """Return the room of the module at *path*."""
+    return path.relative_to(HOUSE).with_suffix("").parts[0]
+
+
+_EACH_MODULE = pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(HOUSE)))
+
+
+@_EACH_MODULE
+def test_every_module_has_its_place_in_the_house(path: Path) -> None:
+    """A new room is entered in the list above, at the height where it belongs."""
+    assert room_at(path) in ROOMS, f"enter {room_at(path)!r} in ROOMS, between what uses it and what it uses"
+
+
+@_EACH_MODULE
+def test_imports_run_downwards_only(path: Path) -> None:
+    """Those in functions and those for types too."""
+    assert upward(room_at(path), path.read_text(encoding="utf-8")) == []
+
+
+@_EACH_MODULE
+def test_foreign_libraries_stop_at_their_edge(path: Path) -> None:
+    """HTTP at the transport and the downloads, JSON at the structure."""
+    assert astray(room_at(path), path.read_text(encoding="utf-8")) == []
+
+
+@_EACH_MODULE
+def test_no_function_is_longer_than_a_screen(path: Path) -> None:
+    """Forty lines are the most."""
+    assert too_long(path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("room", "source"),
+    [
+        ("models", "import luma_async.errors"),
+        ("models", "from luma_async import errors"),
+        ("errors", "from luma_async.client import LumaClient"),
+        ("_watching", "from luma_async import LumaClient"),
+        ("_wire", "def late():\n    from luma_async import settings"),
+        ("settings", "if TYPE_CHECKING:\n    from luma_async.pacing import PollPolicy"),
+        ("testing", "from luma_async.cli._demo import demo"),
+        ("client", "from . import errors"),
+    ],
+)
+def test_an_import_that_runs_upwards_is_noticed(room: str, source: str) -> None:
+    """In whatever form it is written."""
+    assert len(upward(room, source)) == 1
+
+
+@pytest.mark.parametrize(
+    ("room", "source", "count"),
+    [
+        ("client", "import aiohttp", 1),
+        ("client", "if TYPE_CHECKING:\n    import aiohttp", 0),
+        ("settings", "if TYPE_CHECKING:\n    import aiohttp", 1),
+        ("_watching", "def late():\n    from aiohttp.client import ClientSession", 1),
+        ("cli", "import json", 1),
+        ("testing", "import json\nfrom aiohttp import web", 0),
+        ("testing", "import cattrs", 1),
+        ("models", "from cattrs.gen import override", 1),
+    ],
+)
+def test_a_foreign_library_out_of_place_is_noticed(room: str, source: str, count: int) -> None:
+    """Except where only a type is named."""
+    assert len(astray(room, source)) == count
+
+
+def test_a_long_function_is_noticed() -> None:
+    """Exactly forty lines are fine, one more is not."""
+    fits, long = ("async def f():\n" + "    x = 1\n" * lines for lines in (39, 40))
+
+    assert too_long(fits) == []
+    assert too_long(long) == ["f in line 1"]
+
+
+# --- the front door ---
+
+
+def _in_a_fresh_interpreter(code: str) -> Any:
+    """Run *code* where nothing is imported yet, and return the JSON that it prints."""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)  # noqa: S603
+    return json.loads(done.stdout)
+
+
+def test_importing_the_package_does_not_import_aiohttp() -> None:
+    """It is most of an import's time, and comes with the client."""
+    early, late = _in_a_fresh_interpreter(
+        "import sys, json, luma_async\n"
+        "early = 'aiohttp' in sys.modules\n"
+        "luma_async.LumaClient\n"
+        "print(json.dumps([early, 'aiohttp' in sys.modules]))"
+    )
+
+    assert (early, late) == (False, True)
+
+
+def test_the_public_names_are_sorted_and_complete() -> None:
+    """All that ``__init__`` brings in is public, and nothing else is."""
+    source = (HOUSE / "__init__.py").read_text(encoding="utf-8")
+    brought_in = {
+        found.module.rpartition(".")[2] for found in imports(source) if found.module.startswith("luma_async.")
+    }
+
+    assert luma_async.__all__ == sorted(brought_in)
+
+
+@pytest.mark.parametrize("name", luma_async.__all__)
+def test_each_public_name_is_there(name: str) -> None:
+    """The client too, which is imported when it is first asked for."""
+    assert getattr(luma_async, name) is not None
+
+
+def test_there_is_no_other_name() -> None:
+    """A misspelt one is an AttributeError as of any module."""
+    with pytest.raises(AttributeError, match="'luma_async' has no attribute 'LumaKlient'"):
+        luma_async.LumaKlient  # noqa: B018
