@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 
 from luma_async.cli._exit import Status
-from luma_async.cli._output import OutputLostError, guarded, prepare, say
+from luma_async.cli._output import OutputLostError, complained, guarded, prepare, say
+from luma_async.errors import LumaError
 
 __all__ = ["main"]
 
@@ -31,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         say("the command line is not installed: pip install 'luma-async[cli]'")
         return int(Status.USAGE)
+    except LumaError as error:
+        return int(complained(error))
     except OutputLostError as lost:
         return int(lost.status())
     except KeyboardInterrupt:

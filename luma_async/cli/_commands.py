@@ -1,9 +1,14 @@
-"""The commands: their arguments and help. What they do is done elsewhere."""
+"""The commands: their arguments and help. What they do is done elsewhere.
+
+Each returns the coroutine that does it: imports that take their time are over before an event loop runs.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
@@ -28,48 +33,49 @@ app = App(
 )
 
 
+Work = Coroutine[Any, Any, Status]
+
 _RELAY, _WAITING, _FILES = Relay(), Waiting(), Files()
 
 
 @app.command
-async def get(*ids: TaskIds, from_: FromFile = None, as_json: AsJson = False, relay: Relay = _RELAY) -> Status:
+def get(*ids: TaskIds, from_: FromFile = None, as_json: AsJson = False, relay: Relay = _RELAY) -> Work:
     """Look once at each generation, in whatever state it is.
 
     Example: luma-async get 6c1f7a52-0d0b-4b0e-9a5f-0f4b4c5d6e7f
     """
     from luma_async.cli import _work  # noqa: PLC0415 - aiohttp is no part of --help
 
-    async with _work.job(ids, from_, relay.client(), as_json=as_json) as job:
-        return await _work.look(job)
+    return _work.done(_work.job(ids, from_, relay.client(), as_json=as_json), _work.look)
 
 
 @app.command
-async def wait(
+def wait(
     *ids: TaskIds,
     from_: FromFile = None,
     as_json: AsJson = False,
     relay: Relay = _RELAY,
     waiting: Waiting = _WAITING,
-) -> Status:
+) -> Work:
     """Wait for generations, and show each as it ends.
 
     Example: luma-async wait --from ids.txt --timeout 600 > outcomes.jsonl
     """
     from luma_async.cli import _work  # noqa: PLC0415 - aiohttp is no part of --help
 
-    async with _work.job(ids, from_, relay.client(waiting.polling), as_json=as_json) as job:
-        return await _work.wait(job, waiting)
+    job = _work.job(ids, from_, relay.client(waiting.polling), as_json=as_json)
+    return _work.done(job, partial(_work.wait, waiting=waiting))
 
 
 @app.command
-async def download(
+def download(
     *ids: TaskIds,
     from_: FromFile = None,
     as_json: AsJson = False,
     relay: Relay = _RELAY,
     waiting: Waiting = _WAITING,
     files: Files = _FILES,
-) -> Status:
+) -> Work:
     """Wait for generations, and store the video of each as it completes.
 
     A file that cannot be stored is an error of its id alone; its line still holds the generation.
@@ -79,23 +85,23 @@ async def download(
     from luma_async.cli import _work  # noqa: PLC0415 - aiohttp is no part of --help
 
     client = relay.client(waiting.polling, private_media=files.private_media)
-    async with _work.job(ids, from_, client, as_json=as_json) as job:
-        return await _work.fetch(job, waiting, files)
+    job = _work.job(ids, from_, client, as_json=as_json)
+    return _work.done(job, partial(_work.fetch, waiting=waiting, files=files))
 
 
 @app.command
-async def demo(*, directory: Directory = Path("luma-demo"), as_json: AsJson = False) -> Status:
+def demo(*, directory: Directory = Path("luma-demo"), as_json: AsJson = False) -> Work:
     """Wait for five generations of a simulated relay and store their videos: no key, no network, under 15 seconds.
 
     Example: luma-async demo
     """
     from luma_async.cli import _demo  # noqa: PLC0415 - aiohttp is no part of --help
 
-    return await _demo.play(directory, as_json=as_json)
+    return _demo.play(directory, as_json=as_json)
 
 
 @app.command
-async def simulate(
+def simulate(
     *,
     port: Annotated[
         int,
@@ -107,11 +113,11 @@ async def simulate(
     count: Annotated[
         int, Parameter(help="Ready-made tasks; they begin at once, and every fifth fails.", validator=Number(gte=0))
     ] = 5,
-) -> Status:
+) -> Work:
     """Run a simulated relay until Ctrl-C, and print its address, its key and ready-made task ids.
 
     Example: luma-async simulate --port 8080 --speed 10
     """
     from luma_async.cli import _demo  # noqa: PLC0415 - aiohttp is no part of --help
 
-    return await _demo.serve(port=port, speed=speed, count=count)
+    return _demo.serve(port=port, speed=speed, count=count)

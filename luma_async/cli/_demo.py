@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 from luma_async.cli._exit import Status
 from luma_async.cli._options import Files, Waiting
 from luma_async.cli._output import say, write
-from luma_async.cli._work import fetch, job
+from luma_async.cli._work import done, fetch, job
 from luma_async.client import LumaClient
 from luma_async.errors import ConfigurationError
 from luma_async.settings import Limits
@@ -38,8 +39,9 @@ async def play(directory: Path, *, as_json: bool) -> Status:
         relay.trouble(Fault.bad_gateway(), task_id=_PASSES_A_502)
         limits = Limits(allow_private_media=True)
         client = LumaClient(relay.base_url, relay.api_key, polling=_PACE.polling, limits=limits)
-        async with job(_SCRIPTS, None, client, as_json=as_json) as simulated:
-            status = await fetch(simulated, _PACE, Files(directory=directory, overwrite=True))
+        files = Files(directory=directory, overwrite=True)
+        work = partial(fetch, waiting=_PACE, files=files)
+        status = await done(job(_SCRIPTS, None, client, as_json=as_json), work)
     say(f"the videos are in {directory}")
     return status
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import sys
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
 
 from luma_async._text import shown
 from luma_async.cli._exit import Status
+from luma_async.errors import ConfigurationError, LumaError
 
 _SPOKEN = {
     "give base_url=": "give --base-url",
@@ -52,6 +54,12 @@ def say(text: str) -> None:
             sys.stderr.flush()
 
 
+def complained(error: LumaError) -> Status:
+    """Say what ended everything, and return its exit status."""
+    say(spoken(str(error)))
+    return Status.USAGE if isinstance(error, ConfigurationError) else Status.ERROR
+
+
 def say_ids(heading: str, task_ids: Iterable[str]) -> None:
     """Write *heading* and each id on a line of its own to standard error, ready to be used as a list of ids."""
     listed = "".join(f"\n{shown(task_id)}" for task_id in task_ids)
@@ -75,6 +83,19 @@ def guarded() -> Generator[None]:
         with suppress(OSError, ValueError, AttributeError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise OutputLostError(error) from None
+
+
+def has_lost_reader() -> bool:
+    """Return whether standard output is a pipe that nobody reads any more; False where that cannot be told."""
+    if sys.stdout is None or not hasattr(select, "poll"):
+        return False
+    try:
+        descriptor = sys.stdout.fileno()
+    except (OSError, ValueError):  # it has been replaced by something that is no file
+        return False
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 def write(text: str) -> None:

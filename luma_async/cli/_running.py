@@ -15,8 +15,8 @@ from typing import Any
 from attrs import define
 
 from luma_async.cli._exit import Status
-from luma_async.cli._output import OutputLostError, say, spoken
-from luma_async.errors import ConfigurationError, LumaError
+from luma_async.cli._output import OutputLostError, complained
+from luma_async.errors import LumaError
 
 _PATIENCE = 1.5
 """Seconds from a signal to the end, even if a write or a name's look-up is stuck."""
@@ -78,12 +78,6 @@ class _Stop:
             alarm.daemon = True
             alarm.start()
             task.get_loop().call_soon_threadsafe(task.cancel)
-
-
-def complained(error: LumaError) -> Status:
-    """Say what ended everything, and return its exit status."""
-    say(spoken(str(error)))
-    return Status.USAGE if isinstance(error, ConfigurationError) else Status.ERROR
 
 
 def _first(group: BaseExceptionGroup[Any]) -> Any:

@@ -14,8 +14,11 @@ from attrs import define, field
 
 from luma_async._structure import outcome_line
 from luma_async.cli._exit import Status, fate_of, worst
-from luma_async.cli._output import say, write
+from luma_async.cli._output import OutputLostError, has_lost_reader, say, write
 from luma_async.outcomes import Outcome
+
+_READER_CHECK = 0.5
+"""Seconds."""
 
 
 @define(eq=False)
@@ -83,7 +86,7 @@ class _Lines:
 class Show:
     """Shows outcomes as JSON lines; the base of the table."""
 
-    board: Board = field(factory=Board, init=False)
+    board: Board
     follow: Callable[[str], None] | None = field(default=None, init=False)
     """Called with each id whose states a display wants to be told."""
     _lines: _Lines = field(factory=_Lines, init=False)
@@ -105,12 +108,27 @@ class Show:
 
 
 @asynccontextmanager
-async def showing(*, as_json: bool) -> AsyncGenerator[Show]:
-    """Show what is going on in the way that suits standard output; *as_json* decides for JSON lines."""
+async def showing(board: Board, *, as_json: bool) -> AsyncGenerator[Show]:
+    """Show what stands on *board* in the way that suits standard output; *as_json* decides for JSON lines.
+
+    Raises:
+        OutputLostError: Alone or in a group: its reader has gone.
+    """
     if as_json or sys.stdout is None or not sys.stdout.isatty():
-        yield Show()
+        async with asyncio.TaskGroup() as group:
+            reader = group.create_task(_until_reader_goes())
+            yield Show(board)
+            reader.cancel()
         return
     from luma_async.cli._table import Table  # noqa: PLC0415 - rich's live display is for terminals alone
 
-    async with Table.live() as table:
+    async with Table.live(board) as table:
         yield table
+
+
+async def _until_reader_goes() -> None:
+    """End everything as soon as a pipe is closed: the next outcome, which would notice, may be half an hour away."""
+    while True:
+        if has_lost_reader():
+            raise OutputLostError(BrokenPipeError())
+        await asyncio.sleep(_READER_CHECK)

@@ -21,7 +21,7 @@ from rich.text import Text
 from luma_async._text import shown
 from luma_async.cli._exit import Status
 from luma_async.cli._output import OutputLostError, guarded, spoken
-from luma_async.cli._show import Row, Show
+from luma_async.cli._show import Board, Row, Show
 from luma_async.outcomes import Outcome
 
 _MOST_ROWS = 20
@@ -51,10 +51,10 @@ class Table(Show):
 
     @classmethod
     @asynccontextmanager
-    async def live(cls, console: Console | None = None) -> AsyncGenerator[Self]:
+    async def live(cls, board: Board, console: Console | None = None) -> AsyncGenerator[Self]:
         """Keep the table on the terminal up to date until the block is left."""
         console = console or Console(highlight=False, markup=False, emoji=False)
-        table = cls(console)
+        table = cls(board, console)
         to_stderr = sys.stderr is not None and sys.stderr.isatty()
         with Live(console=console, auto_refresh=False, redirect_stderr=to_stderr) as live:
             ticker = asyncio.create_task(table._refresh_for_ever(live), name="table")
@@ -72,13 +72,12 @@ class Table(Show):
                 await asyncio.sleep(_REFRESH)
 
     def refresh(self, live: Live) -> None:
-        """Write the lines of the ids that ended, whole, and draw the table below them."""
+        """Draw the table, and write the lines of the ids that ended, whole, above it."""
         with guarded():
-            live.update(self.picture())
+            live.update(self.picture(), refresh=True)
             if self._ended:
                 self.console.print(Text("\n").join(self._ended), soft_wrap=True)
                 self._ended.clear()
-            live.refresh()
 
     def begin(self, task_id: str) -> None:
         """Take *task_id* up, and ask for its states if it is among those shown."""

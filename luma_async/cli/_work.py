@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Iterable
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,7 +14,7 @@ from luma_async.cli._exit import Status
 from luma_async.cli._ids import Ids
 from luma_async.cli._options import Files, Waiting
 from luma_async.cli._output import say_ids
-from luma_async.cli._show import Show, showing
+from luma_async.cli._show import Board, Show, showing
 from luma_async.client import LumaClient
 from luma_async.errors import LumaError
 from luma_async.models import Generation
@@ -40,22 +40,10 @@ class Job:
             self.show.begin(task_id)
             yield task_id
 
-    @contextmanager
-    def reckoned(self) -> Generator[None]:
-        """Say at the end which ids are not done, also where a signal makes the end."""
-        board = self.show.board
-        try:
-            yield
-        except asyncio.CancelledError:
-            left = [*board.unfinished, *board.rows, *self.ids.rest()]
-            say_ids(f"stopped with {len(left)} not done; their generations go on at the relay", left)
-            raise
-        say_ids(f"{len(board.unfinished)} not done in time; their generations go on at the relay", board.unfinished)
-
 
 @asynccontextmanager
 async def job(given: Iterable[str], path: str | None, client: LumaClient, *, as_json: bool) -> AsyncGenerator[Job]:
-    """Open everything a job needs.
+    """Open everything a job needs, and say at its end which ids are not done.
 
     Args:
         given: Task ids.
@@ -65,34 +53,51 @@ async def job(given: Iterable[str], path: str | None, client: LumaClient, *, as_
 
     Raises:
         ConfigurationError: There is nothing to read ids from.
+        OutputLostError: Standard output takes nothing more.
     """
-    ids = Ids.of(given, path)
-    async with client as luma, showing(as_json=as_json) as show:
-        yield Job(luma, ids, show)
+    board, ids = Board(), Ids.of(given, path)
+    async with client as luma:
+        with _reckoned(board, ids):
+            async with showing(board, as_json=as_json) as show:
+                yield Job(luma, ids, show)
 
 
-async def look(job: Job) -> Status:
+@contextmanager
+def _reckoned(board: Board, ids: Ids) -> Generator[None]:
+    try:
+        yield
+    except asyncio.CancelledError:
+        left = [*board.unfinished, *board.rows, *ids.rest()]
+        say_ids(f"stopped with {len(left)} not done; their generations go on at the relay", left)
+        raise
+    say_ids(f"{len(board.unfinished)} not done in time; their generations go on at the relay", board.unfinished)
+
+
+async def done(opening: AbstractAsyncContextManager[Job], work: Callable[[Job], Awaitable[None]]) -> Status:
+    """Open a job, do its *work*, and return the exit status for what came of its ids."""
+    async with opening as opened:
+        await work(opened)
+        return opened.show.board.status
+
+
+async def look(job: Job) -> None:
     """Look once at each id."""
 
     async def look_at(task_id: str) -> None:
         for outcome in await job.luma.get_generations([task_id]):
             await job.show.end(outcome)
 
-    with job.reckoned():
-        await _for_each(job.begun(), look_at, _LOOKS_AT_ONCE)
-    return job.show.board.status
+    await _for_each(job.begun(), look_at, _LOOKS_AT_ONCE)
 
 
-async def wait(job: Job, waiting: Waiting) -> Status:
+async def wait(job: Job, waiting: Waiting) -> None:
     """Wait for each id, and show it as it ends."""
-    with job.reckoned():
-        async with _outcomes(job, waiting) as outcomes:
-            async for outcome in outcomes:
-                await job.show.end(outcome)
-    return job.show.board.status
+    async with _outcomes(job, waiting) as outcomes:
+        async for outcome in outcomes:
+            await job.show.end(outcome)
 
 
-async def fetch(job: Job, waiting: Waiting, files: Files) -> Status:
+async def fetch(job: Job, waiting: Waiting, files: Files) -> None:
     """Wait for each id, and store its medium as soon as it has completed; one that cannot be stored harms no other."""
 
     async def store(outcome: Outcome) -> None:
@@ -107,10 +112,8 @@ async def fetch(job: Job, waiting: Waiting, files: Files) -> Status:
         else:
             await job.show.end(outcome, path)
 
-    with job.reckoned():
-        async with _outcomes(job, waiting) as outcomes:
-            await _for_each(outcomes, store, _DOWNLOADS_AT_ONCE)
-    return job.show.board.status
+    async with _outcomes(job, waiting) as outcomes:
+        await _for_each(outcomes, store, _DOWNLOADS_AT_ONCE)
 
 
 async def _stored(job: Job, generation: Generation, files: Files) -> Path:

@@ -1,0 +1,103 @@
+"""Runs ``luma-async`` as users do: in a process of its own, in a pipe or on a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
+from typing import IO, Any
+
+from attrs import frozen
+
+from luma_async.testing import Script, SimulatedRelay
+
+FAST = ("--initial", "0.05", "--min-interval", "0.05", "--maximum", "0.2")
+"""The pace for a relay that is fifty times faster than life."""
+ENDLESS = Script.of(("pending", 1.0), "processing")
+
+_PATIENCE = 20.0
+"""Seconds until a test gives up on a command."""
+_PROGRAM = (sys.executable, "-W", "error", "-m", "luma_async")
+"""Where a socket, a task or a file that is left over would be told of on standard error."""
+
+
+@frozen
+class Ended:
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """The outcomes on standard output."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def by_id(self) -> dict[str, dict[str, Any]]:
+        """The outcomes by their task ids."""
+        return {line["task_id"]: line for line in self.lines}
+
+
+def told(relay: SimulatedRelay | None) -> dict[str, str]:
+    """Return what the environment says of *relay*."""
+    return {"LUMA_BASE_URL": relay.base_url, "LUMA_API_KEY": relay.api_key} if relay else {}
+
+
+def environment(relay: SimulatedRelay | None, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return an environment with the address and key of *relay*."""
+    return {**os.environ, **told(relay), **(extra or {})}
+
+
+def run(
+    *arguments: str, relay: SimulatedRelay | None = None, stdin: str = "", env: Mapping[str, str] | None = None
+) -> Ended:
+    """Run a command to its end, with *stdin* as its standard input and pipes as its outputs."""
+    ended = subprocess.run(  # noqa: S603 - our own program
+        [*_PROGRAM, *arguments],
+        input=stdin.encode("utf-8", "surrogateescape"),
+        capture_output=True,
+        env=environment(relay, env),
+        timeout=_PATIENCE,
+        check=False,
+    )
+    return Ended(ended.returncode, ended.stdout.decode("ascii"), ended.stderr.decode())
+
+
+@contextmanager
+def running(
+    *arguments: str, relay: SimulatedRelay | None = None, stdout: int | IO[bytes] = subprocess.PIPE
+) -> Generator[subprocess.Popen[bytes]]:
+    """Start a command with pipes, and see to it that it is gone in the end."""
+    with subprocess.Popen(  # noqa: S603 - our own program
+        [*_PROGRAM, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        env=environment(relay),
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def next_ids(process: subprocess.Popen[bytes], count: int) -> list[str]:
+    """Return the ids of the next *count* outcomes as soon as they are out."""
+    assert process.stdout is not None
+    return [json.loads(process.stdout.readline())["task_id"] for _ in range(count)]
+
+
+def finish(process: subprocess.Popen[bytes]) -> Ended:
+    """Wait for the end of *process*."""
+    out, err = process.communicate(timeout=_PATIENCE)
+    return Ended(process.returncode, (out or b"").decode("ascii"), err.decode())
+
+
+def add(relay: SimulatedRelay, scripts: Iterable[Script]) -> list[str]:
+    """Register a task for each of *scripts*."""
+    return [relay.add(script=script) for script in scripts]

@@ -1,0 +1,291 @@
+"""The commands in a pipe: what comes out, and with which exit status."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from luma_async.testing import Fault, Script, SimulatedRelay
+from tests.cli.command import ENDLESS, FAST, add, environment, finish, next_ids, running
+from tests.cli.conftest import Command
+
+SCHEMA = ["task_id", "state", "video_url", "error", "elapsed", "looks", "generation"]
+
+
+def test_wait_gives_one_line_for_each_id(command: Command, luma_relay: SimulatedRelay) -> None:
+    """Each id has one line of the documented schema with its own link; nothing else is on standard output."""
+    ids = add(luma_relay, [Script.completes(), Script.completes(processing=8.0)])
+
+    ended = command("wait", ids[1], ids[0], ids[1], *FAST, relay=luma_relay)
+
+    assert (ended.status, ended.err) == (0, "")
+    assert [line["task_id"] for line in ended.lines] == ids
+    assert all(list(line) == SCHEMA for line in ended.lines)
+    assert all(line["state"] == "completed" and task_id in line["video_url"] for task_id, line in ended.by_id.items())
+
+
+def test_ids_come_from_a_file_and_from_standard_input(
+    command: Command, luma_relay: SimulatedRelay, tmp_path: Path
+) -> None:
+    """Arguments and a file add up; standard input is read where there are neither, and where it is asked for."""
+    ids = add(luma_relay, [Script.of("completed")] * 3)
+    file = tmp_path / "ids.txt"
+    file.write_bytes(f"\ufeff# mine\r\n{ids[1]}\r\n\r\n{ids[2]}\r\n{ids[1]}\r\n".encode())
+
+    from_both = command("get", ids[0], "--from", str(file), relay=luma_relay)
+    from_stdin = command("get", relay=luma_relay, stdin=f"{ids[0]}\n# no\n{ids[1]}")
+    when_asked = command("get", ids[2], "--from", "-", relay=luma_relay, stdin=ids[0])
+
+    assert sorted(from_both.by_id) == sorted(ids)
+    assert sorted(from_stdin.by_id) == sorted(ids[:2])
+    assert sorted(when_asked.by_id) == sorted([ids[0], ids[2]])
+
+
+def test_an_outcome_is_out_while_ids_still_come(luma_relay: SimulatedRelay) -> None:
+    """In a pipeline the first result is there before the last id is, and the end of the ids ends the command."""
+    first, second = add(luma_relay, [Script.of("completed")] * 2)
+
+    with running("wait", *FAST, relay=luma_relay) as process:
+        assert process.stdin is not None
+        process.stdin.write(f"{first}\n".encode())
+        process.stdin.flush()
+        early = next_ids(process, 1)
+        process.stdin.write(f"{second}\n".encode())
+        ended = finish(process)
+
+    assert (early, list(ended.by_id), ended.status) == ([first], [second], 0)
+
+
+@pytest.mark.parametrize(
+    ("scripts", "extra", "status"),
+    [
+        ([Script.of("completed"), Script.fails(reason="坏了 \x1b[31m", after=0.1)], [], 3),
+        ([Script.of("completed"), Script.fails(after=0.1), ENDLESS], [], 4),
+        ([Script.of("completed"), Script.fails(after=0.1), ENDLESS], ["no-such-task"], 1),
+        ([Script.of("completed")], ["../secret"], 1),
+    ],
+)
+def test_the_worst_outcome_makes_the_status(
+    command: Command, luma_relay: SimulatedRelay, scripts: list[Script], extra: list[str], status: int
+) -> None:
+    """One bad id never harms another: each has its line, and the status tells the worst."""
+    ids = [*add(luma_relay, scripts), *extra]
+
+    ended = command("wait", *ids, *FAST, "--timeout", "0.8", relay=luma_relay)
+
+    assert ended.status == status
+    assert sorted(ended.by_id) == sorted(ids)
+    assert ended.by_id[ids[0]]["error"] is None
+
+
+def test_ids_that_were_not_done_in_time_are_told(command: Command, luma_relay: SimulatedRelay) -> None:
+    """Standard error lists the unfinished ids, one a line; their outcomes hold the last state."""
+    done, endless = add(luma_relay, [Script.of("completed"), ENDLESS])
+
+    ended = command("wait", done, endless, *FAST, "--timeout", "0.5", relay=luma_relay)
+
+    assert ended.status == 4
+    assert ended.err.splitlines() == [
+        "luma-async: 1 not done in time; their generations go on at the relay:",
+        endless,
+    ]
+    assert ended.by_id[endless]["state"] == "processing"
+    assert ended.by_id[endless]["error"]["type"] == "WaitTimeoutError"
+
+
+def test_no_timeout_waits_for_ever(command: Command, luma_relay: SimulatedRelay) -> None:
+    """*none* is a timeout."""
+    task_id = luma_relay.add()
+
+    ended = command("wait", task_id, *FAST, "--timeout", "none", relay=luma_relay)
+
+    assert (ended.status, ended.by_id[task_id]["state"]) == (0, "completed")
+
+
+def test_get_takes_any_state_for_an_answer(command: Command, luma_relay: SimulatedRelay) -> None:
+    """A pending generation is no error for ``get``, and a failed one makes status 3."""
+    pending, failed = add(luma_relay, [Script.of(("pending", 1e6)), Script.fails(after=0.0)])
+
+    looked = command("get", pending, relay=luma_relay)
+    both = command("get", pending, failed, relay=luma_relay)
+
+    assert (looked.status, looked.by_id[pending]["state"], looked.by_id[pending]["error"]) == (0, "pending", None)
+    assert (both.status, both.by_id[failed]["state"], both.by_id[failed]["error"]) == (3, "failed", None)
+
+
+def test_download_stores_what_completed(command: Command, luma_relay: SimulatedRelay, tmp_path: Path) -> None:
+    """The file of each completed generation is there when its line is, and a failed one leaves the others alone."""
+    good, bad = add(luma_relay, [Script.completes(), Script.fails(after=0.1)])
+
+    ended = command("download", good, bad, "-o", str(tmp_path), "--private-media", *FAST, relay=luma_relay)
+
+    assert (ended.status, ended.by_id[good]["error"], ended.by_id[bad]["state"]) == (3, None, "failed")
+    assert [path.name for path in tmp_path.iterdir()] == [f"{good}.video.mp4"]
+    assert f"stored {tmp_path}/{good}.video.mp4" in ended.err
+
+
+def test_a_file_that_cannot_be_stored_keeps_the_generation_s_line(
+    command: Command, luma_relay: SimulatedRelay, tmp_path: Path
+) -> None:
+    """The line of an id whose file is there already holds both the error and the generation; the other is stored."""
+    first, second = add(luma_relay, [Script.of("completed")] * 2)
+    (tmp_path / f"{first}.thumbnail.jpg").write_text("mine")
+    arguments = ("download", first, second, "-o", str(tmp_path), "--role", "thumbnail", "--private-media")
+
+    kept = command(*arguments, relay=luma_relay)
+    was_kept = (tmp_path / f"{first}.thumbnail.jpg").read_text(errors="replace")
+    replaced = command(*arguments, "--overwrite", relay=luma_relay)
+
+    assert (kept.status, was_kept, replaced.status) == (1, "mine", 0)
+    assert kept.by_id[first]["error"]["type"] == "DownloadError"
+    assert kept.by_id[first]["generation"]["id"] == first
+    assert kept.by_id[first]["video_url"]
+    assert kept.by_id[second]["error"] is None
+    assert (tmp_path / f"{first}.thumbnail.jpg").stat().st_size > 4
+
+
+def test_passing_trouble_is_invisible(command: Command, luma_relay: SimulatedRelay) -> None:
+    """A 502 on the way changes nothing in what comes out."""
+    task_id = luma_relay.add()
+    luma_relay.trouble(Fault.bad_gateway(), task_id=task_id)
+
+    ended = command("wait", task_id, *FAST, relay=luma_relay)
+
+    assert (ended.status, ended.err, ended.by_id[task_id]["error"]) == (0, "", None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["wait"], "there are no task ids"),
+        (["wait", "--from", "missing.txt"], "missing.txt cannot be read: No such file"),
+        (["wait", "a", "--timeout", "0"], "timeout"),
+        (["wait", "a", "--timeout", "nan"], "timeout"),
+        (["wait", "a", "--initial", "1"], "min_interval"),
+        (["wait", "a", "--max-in-flight", "0"], "max_in_flight"),
+        (["get", "a", "--base-url", "http://relay.example"], "--insecure-http"),
+        (["get", "a", "--key-file", "missing.key"], "missing.key cannot be read"),
+        (["get", "a", "--requests-per-second", "0"], "requests_per_second"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(
+    command: Command, luma_relay: SimulatedRelay, arguments: list[str], complaint: str
+) -> None:
+    """Nothing is asked, and one line on standard error says what is wrong."""
+    ended = command(*arguments, relay=luma_relay)
+
+    assert (ended.status, ended.out, len(ended.err.splitlines())) == (2, "", 1)
+    assert complaint in ended.err
+    assert not luma_relay.requests
+
+
+@pytest.mark.parametrize(
+    ("env", "complaint"),
+    [
+        ({}, "set LUMA_API_KEY or LUMA_API_KEY_FILE, or give --key-file"),
+        ({"LUMA_API_KEY": "sk-test-0123456789"}, "set LUMA_BASE_URL or give --base-url"),
+    ],
+)
+def test_what_is_missing_is_called_by_its_option(command: Command, env: dict[str, str], complaint: str) -> None:
+    """The way out is told in the words of the command line."""
+    ended = command("get", "a", env=env)
+
+    assert (ended.status, complaint in ended.err) == (2, True)
+
+
+@pytest.mark.parametrize("arguments", [["wait", "a", "--api-key", "k"], ["bogus"], ["wait", "--timeout", "soon", "a"]])
+def test_what_cannot_be_parsed_is_status_2(command: Command, arguments: list[str]) -> None:
+    """An unknown option, command or value ends with the usual status of a usage error; a key is no option."""
+    ended = command(*arguments)
+
+    assert (ended.status, ended.out) == (2, "")
+    assert "Traceback" not in ended.err
+
+
+def test_the_key_goes_from_its_file_to_the_relay_alone(
+    command: Command, luma_relay: SimulatedRelay, tmp_path: Path
+) -> None:
+    """The key file is read, and a key that the relay refuses is not shown."""
+    task_id = luma_relay.add(script=Script.of("completed"))
+    right, wrong = tmp_path / "right", tmp_path / "wrong"
+    right.write_text(f"{luma_relay.api_key}\n")
+    wrong.write_text("sk-test-0123456789\n")
+
+    answered = command("get", task_id, "--key-file", str(right), env={"LUMA_BASE_URL": luma_relay.base_url})
+    refused = command("get", task_id, "--key-file", str(wrong), env={"LUMA_BASE_URL": luma_relay.base_url})
+
+    assert (answered.status, refused.status) == (0, 1)
+    assert refused.by_id[task_id]["error"]["type"] == "AuthenticationError"
+    assert "0123456789" not in refused.out + refused.err
+
+
+def test_without_the_extra_the_way_out_is_told() -> None:
+    """A missing CLI library is one line and status 2, not a traceback."""
+    script = "import sys; sys.modules['cyclopts'] = None; from luma_async.cli import main; sys.exit(main(['demo']))"
+
+    ended = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, env=environment(None)
+    )
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == "luma-async: the command line is not installed: pip install 'luma-async[cli]'\n"
+
+
+def test_help_and_version_import_no_http() -> None:
+    """``--help`` answers at once: it loads neither aiohttp nor asyncio, and every command stands in it."""
+    script = (
+        "import sys; from luma_async.cli import main; main(['--help']); main(['wait', '--help']); main(['--version']);"
+        "print(sorted({'aiohttp', 'asyncio', 'rich.live', 'luma_async.testing'} & set(sys.modules)))"
+    )
+
+    ended = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment(None)
+    )
+
+    *_, version, imported = ended.stdout.splitlines()
+    assert imported == "[]"
+    assert version.startswith("luma-async ")
+    assert all(f" {name} " in ended.stdout for name in ("get", "wait", "download", "demo", "simulate"))
+
+
+def test_demo_needs_nothing_and_can_be_run_again(command: Command, tmp_path: Path) -> None:
+    """Five completed generations and five files, over the files of an earlier run, whatever the environment says."""
+    (tmp_path / "demo-1.video.mp4").write_text("from an earlier run")
+    env = {"LUMA_BASE_URL": "https://relay.invalid", "LUMA_API_KEY": "bad key", "PYTHONIOENCODING": "ascii"}
+
+    ended = command("demo", "--directory", str(tmp_path), env=env)
+
+    assert ended.status == 0
+    assert [line["state"] for line in ended.lines] == ["completed"] * 5
+    assert all(path.read_bytes()[4:8] == b"ftyp" for path in tmp_path.iterdir())
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"demo-{number}.video.mp4" for number in range(1, 6)]
+    assert f"the videos are in {tmp_path}" in ended.err
+
+
+def test_simulate_prints_what_a_client_needs(command: Command) -> None:
+    """The lines give an address, a key and ids with which the other commands work, until Ctrl-C."""
+    with running("simulate", "--speed", "50", "--count", "2") as process:
+        assert process.stdout is not None
+        url, key, *ids, example = [process.stdout.readline().decode().strip() for _ in range(5)]
+        env = dict(line.removeprefix("export ").split("=") for line in (url, key))
+        waited = command("wait", *(line.removeprefix("# ") for line in ids), *FAST, env=env)
+        process.send_signal(signal.SIGINT)
+        ended = finish(process)
+
+    assert (waited.status, len(waited.lines)) == (0, 2)
+    assert (ended.status, ended.err) == (130, "")
+    assert example.startswith("luma-async download --private-media")
+
+
+def test_simulate_says_that_a_port_is_taken(command: Command, luma_relay: SimulatedRelay) -> None:
+    """A taken port is one line and status 2."""
+    port = luma_relay.base_url.rpartition(":")[2]
+
+    ended = command("simulate", "--port", port)
+
+    assert (ended.status, len(ended.err.splitlines())) == (2, 1)
+    assert f"port {port} cannot be used" in ended.err

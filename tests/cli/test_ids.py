@@ -1,0 +1,115 @@
+"""Where ids come from, without a process."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from luma_async import ConfigurationError
+from luma_async.cli._ids import Ids, ids_in
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        (b"", []),
+        (b"a\nb\n", ["a", "b"]),
+        (b"a\r\nb\r\n", ["a", "b"]),
+        (b"a\nb", ["a", "b"]),
+        (b"\xef\xbb\xbfa\n", ["a"]),
+        (b"\n  \n\t\r\na\n", ["a"]),
+        (b"# first\na\n  # second\n#b\n", ["a"]),
+        (b"  a  # a note\nb\t# another\n", ["a", "b"]),
+        (b"a#b\n", ["a#b"]),
+        (b"a b\n", ["a b"]),
+        (b"\xff\n", ["\udcff"]),
+        (b"a\x0bb\xe2\x80\xa8c\n", ["a\x0bb\u2028c"]),
+    ],
+)
+def test_a_line_is_an_id_or_nothing(text: bytes, ids: list[str]) -> None:
+    """Blank lines, comments, CRLF and a byte order mark are no part of an id; anything odd stays for the client."""
+    assert list(ids_in(io.BytesIO(text))) == ids
+
+
+async def taken(ids: Ids) -> list[str]:
+    """Return all *ids*."""
+    return [task_id async for task_id in ids]
+
+
+async def test_arguments_come_before_the_file_and_each_id_once(tmp_path: Path) -> None:
+    """An id that stands in the arguments and twice in the file is taken once, in the order of the first time."""
+    file = tmp_path / "ids.txt"
+    file.write_text("c\nb\nc\na\n")
+
+    assert await taken(Ids.of(["a", "b", "a"], str(file))) == ["a", "b", "c"]
+
+
+async def test_what_nobody_took_up_is_the_rest(tmp_path: Path) -> None:
+    """The rest holds neither ids that were taken up nor any id twice."""
+    file = tmp_path / "ids.txt"
+    file.write_text("b\nc\nc\na\n")
+    ids = Ids.of(["a"], str(file))
+
+    first, second = await anext(ids), await anext(ids)
+
+    assert (first, second, ids.rest()) == ("a", "b", ["c"])
+
+
+async def test_a_pipe_is_read_as_it_comes() -> None:
+    """An id is handed out while the pipe is still open, and the end of the pipe is the end of the ids."""
+    reading, writing = os.pipe()
+    ids = Ids.of([], f"/dev/fd/{reading}")
+    os.write(writing, b"a\n")
+
+    first = await asyncio.wait_for(anext(ids), 5)
+    os.write(writing, b"b\nb\n\nc")
+    os.close(writing)
+    others = await taken(ids)
+    os.close(reading)
+
+    assert (first, others) == ("a", ["b", "c"])
+
+
+async def test_the_rest_of_a_pipe_is_told_without_waiting() -> None:
+    """The rest is what has arrived, though the pipe is open and more may come."""
+    reading, writing = os.pipe()
+    ids = Ids.of([], f"/dev/fd/{reading}")
+    os.write(writing, b"a\nb\nc\nd\n")
+
+    first, second = await anext(ids), await anext(ids)
+    rest = ids.rest()
+    os.close(writing)
+    os.close(reading)
+
+    assert (first, second) == ("a", "b")
+    assert rest == ["c", "d"][: len(rest)]
+
+
+@pytest.mark.parametrize("content", ["", "\n# none\n"])
+async def test_a_source_without_any_id_is_a_mistake(tmp_path: Path, content: str) -> None:
+    """An empty file of ids is told, for a command that did nothing would look like success."""
+    file = tmp_path / "ids.txt"
+    file.write_text(content)
+
+    with pytest.raises(ConfigurationError, match="no task ids"):
+        await taken(Ids.of([], str(file)))
+
+
+@pytest.mark.parametrize("name", ["missing.txt", ".", "nul\0"])
+def test_a_file_that_cannot_be_read_is_a_mistake(tmp_path: Path, name: str) -> None:
+    """A missing file, a directory and an impossible name are refused with the name in the text."""
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        Ids.of([], f"{tmp_path}/{name}")
+
+
+def test_without_standard_input_ids_must_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process whose standard input is closed says what is missing."""
+    monkeypatch.setattr(sys, "stdin", None)
+
+    with pytest.raises(ConfigurationError, match="no task ids"):
+        Ids.of([], None)

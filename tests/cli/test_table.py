@@ -1,0 +1,165 @@
+"""What a terminal shows, without a terminal."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from luma_async import Generation, GenerationFailedError, Outcome, State, Video, WaitTimeoutError
+from luma_async.cli._show import Board
+from luma_async.cli._table import Table
+from luma_async.models import Link
+
+
+def console(width: int = 80, height: int = 24) -> Console:
+    """Return a console that keeps what it is given, without colours."""
+    return Console(
+        file=io.StringIO(), force_terminal=True, color_system=None, width=width, height=height, highlight=False
+    )
+
+
+def written(table: Table) -> list[str]:
+    """Return what a console has been given, as lines without blanks at their ends."""
+    assert isinstance(table.console.file, io.StringIO)
+    return [line.rstrip() for line in table.console.file.getvalue().splitlines()]
+
+
+def drawn(table: Table) -> list[str]:
+    """Return the lines of the table as it is now."""
+    table.console.print(table.picture())
+    return written(table)
+
+
+def completed(task_id: str, url: str) -> Outcome:
+    """Return the outcome of a generation with a link."""
+    generation = Generation(
+        id=task_id, state=State.COMPLETED, state_text="completed", video=Video(download_url=Link(url))
+    )
+    return Outcome(task_id=task_id, generation=generation, elapsed=12.34)
+
+
+async def lines_above(table: Table, *outcomes: Outcome, stored: Path | None = None) -> str:
+    """Return what is written above the live table for *outcomes*."""
+    async with Table.live(table.board, table.console) as live:
+        for outcome in outcomes:
+            live.begin(outcome.task_id)
+            await live.end(outcome, stored)
+    return "\n".join(written(table))
+
+
+def test_ids_under_way_stand_with_their_states() -> None:
+    """Each id under way has a row with the relay's own word, or *waiting* before the first answer."""
+    table = Table(Board(), console())
+    table.begin("a")
+    table.begin("b")
+
+    table.board.see("b", "dreaming")
+    lines = drawn(table)
+
+    assert [line.split()[:2] for line in lines] == [
+        ["task", "state"],
+        ["a", "waiting"],
+        ["b", "dreaming"],
+        lines[3].split(),
+    ]
+    assert "0/2" in lines[3]
+
+
+@pytest.mark.parametrize(("height", "rows"), [(50, 20), (24, 20), (10, 6), (3, 1)])
+def test_many_ids_fit_the_terminal(height: int, rows: int) -> None:
+    """Twenty rows at most, fewer on a low terminal, and the number of those that are not shown."""
+    table = Table(Board(), console(height=height))
+    for number in range(1000):
+        table.begin(f"task-{number}")
+
+    lines = drawn(table)
+
+    assert sum(line.startswith("task-") for line in lines) == rows
+    assert f"and {1000 - rows} more" in lines
+
+
+def test_a_narrow_terminal_keeps_one_line_for_each_id() -> None:
+    """On 24 columns a row is cut, not wrapped."""
+    table = Table(Board(), console(width=24))
+    for number in range(3):
+        table.begin(f"4665a07c-7641-4809-a133-10786201bb5{number}")
+
+    lines = drawn(table)
+
+    assert sum(line.startswith("4665a07c") for line in lines) == 3
+    assert max(map(len, lines)) <= 24
+
+
+async def test_a_link_stays_whole_however_narrow_the_terminal() -> None:
+    """The line of an id that ended is not cut or broken by us: a link must be fit to be copied."""
+    link = f"https://cdn.example/{'x' * 600}.mp4?X-Amz-Expires=3600"
+
+    text = await lines_above(Table(Board(), console(width=30)), completed("a", link))
+
+    assert f"completed     12.3 s  a  {link}" in text
+
+
+async def test_a_stored_file_stands_in_the_link_s_place() -> None:
+    """Who downloads wants to know where the file is."""
+    text = await lines_above(
+        Table(Board(), console()), completed("a", "https://cdn.example/a.mp4"), stored=Path("v/a.video.mp4")
+    )
+
+    assert "a  v/a.video.mp4" in text
+    assert "https://" not in text
+
+
+async def test_nothing_from_outside_is_obeyed() -> None:
+    """Escapes, markup and line breaks in ids, states and reasons come out as text."""
+    reason = "\x1b[31mred\x1b[0m [bold]loud[/bold] \u202eback\nnext"
+    failed = Generation(id="i", state=State.FAILED, state_text="failed", failure_reason=reason)
+    outcome = Outcome(task_id="i", error=GenerationFailedError(failed))
+    table = Table(Board(), console(width=200))
+    table.begin("[bold]\x1b]0;title\x07")
+    table.board.see("[bold]\x1b]0;title\x07", "[red]\x1b[2J")
+
+    state = "\n".join(drawn(table))
+    text = await lines_above(Table(Board(), console(width=400)), outcome)
+
+    assert r"[bold]\x1b]0;title\x07  [red]\x1b[2J" in state
+    assert r"\x1b[31mred\x1b[0m [bold]loud[/bold] \u202eback\nnext" in text
+
+
+async def test_a_timeout_says_what_to_do() -> None:
+    """The line of an id that was not done in time holds its last state and the way out."""
+    error = WaitTimeoutError(
+        "a", waited=5.0, last=Generation(id="a", state=State.PENDING, state_text="queued"), last_error=None
+    )
+
+    text = await lines_above(Table(Board(), console(width=200)), Outcome(task_id="a", error=error))
+
+    assert "not done       0.0 s  a  not done after 5.0 s, last state 'queued' (the generation goes on" in text
+
+
+async def test_the_bar_counts_by_what_was_shown() -> None:
+    """A look at a generation that is still pending is not counted as completed."""
+    pending = Generation(id="b", state=State.PENDING, state_text="queued")
+
+    text = await lines_above(
+        Table(Board(), console()), completed("a", "https://cdn.example/a.mp4"), Outcome(task_id="b", generation=pending)
+    )
+
+    assert "2/2 1 completed, 1 pending" in text
+
+
+def test_only_shown_ids_are_followed_and_each_once() -> None:
+    """States are asked for the ids on the screen; the next one comes in when one ends."""
+    followed: list[str] = []
+    table = Table(Board(), console(height=6))
+    table.follow = followed.append
+    for task_id in "abcd":
+        table.begin(task_id)
+    before = list(followed)
+
+    table.board.rows.pop("a")
+    table.begin("e")
+
+    assert (before, followed) == (["a", "b"], ["a", "b", "c"])
