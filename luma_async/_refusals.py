@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -61,7 +61,6 @@ _ADDRESS_ADVICE = "check base_url: this address may be no relay with Luma"
 _CREDIT_ADVICE = "the account at the relay is out of credit"
 
 _BY_STATUS = {
-    400: Cause(APIError, Verdict.FINAL),
     401: Cause(AuthenticationError, Verdict.FINAL, _KEY_ADVICE),
     402: Cause(QuotaExceededError, Verdict.FINAL, _CREDIT_ADVICE),
     403: Cause(PermissionDeniedError, Verdict.FINAL, "the key may not do this at this relay"),
@@ -182,14 +181,15 @@ class _Saying:
         return self.key != "type" or self.depth > 1
 
 
-def _said(value: Any, key: str = "", depth: int = 0) -> Iterator[_Saying]:
-    """Yield each thing that a complaint says, the outermost first, opening JSON inside strings."""
+def _said(value: Any, key: str = "", depth: int = 0) -> list[_Saying]:
+    """Return each thing that a complaint says, the outermost first, opening JSON inside strings."""
     opened = _structure.opened(value)
-    if key and isinstance(opened, str | int) and opened != "":
-        yield _Saying(key, opened, depth)
-    elif depth < _DEEPEST:
-        for name, part in _parts(opened, key):
-            yield from _said(part, name, depth + 1)
+    inside = _parts(opened, key) if depth < _DEEPEST else []
+    found = [saying for name, part in inside for saying in _said(part, name, depth + 1)]
+    plain = opened if isinstance(opened, str | int) else value
+    if found or not key or not isinstance(plain, str | int) or plain == "":
+        return found
+    return [_Saying(key, plain, depth)]
 
 
 def _parts(value: Any, key: str) -> list[tuple[str, Any]]:
@@ -200,7 +200,7 @@ def _parts(value: Any, key: str) -> list[tuple[str, Any]]:
 
 def innermost_text(value: Any) -> str | None:
     """Return what a person is to read of *value*: the deepest text in it, whole; None where it has none."""
-    return _deepest_text(list(_said(value, "message")))
+    return _deepest_text(_said(value, "message"))
 
 
 def _deepest_text(said: list[_Saying]) -> str | None:

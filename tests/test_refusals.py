@@ -253,6 +253,8 @@ def test_a_503_with_a_hint_slows_all_down(status: int, hint: str | None, verdict
             {"code": "a", "message": '{"code": "b", "message": "{\\"message\\": \\"m\\"}"}'}, "b", "m", id="deep"
         ),
         pytest.param({"code": "a", "message": '"{\\"message\\": \\"m\\"}"'}, "a", "m", id="text-of-text"),
+        pytest.param({"code": 1, "message": '{"a": ["b"]}'}, 1, '{"a": ["b"]}', id="json-that-says-nothing"),
+        pytest.param({"errors": {"id": ["x"]}, "message": "m"}, None, "m", id="errors-by-field"),
         pytest.param({"code": True, "message": "{not json"}, None, "{not json", id="nearly-json"),
         pytest.param('{"error": {"message": "one"}}{"message": "two", "code": "c"}', "c", "one", id="run-together"),
         pytest.param("no healthy upstream", None, "no healthy upstream", id="plain"),
