@@ -43,6 +43,7 @@ class Cooldown:
         """Shut for *hint* seconds, or for our own backoff, but at most for the policy's ``maximum``."""
         if self.is_open or probing:
             self._complaints += 1
+            self._until = 0.0
         pause = max(hint or self.policy.backoff(self._complaints, self.randomness), self.policy.min_interval)
         self._until = max(self._until, asyncio.get_running_loop().time() + min(pause, self.policy.maximum))
         self.is_open = False

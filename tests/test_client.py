@@ -1,0 +1,406 @@
+"""LumaClient as its users see it, against the simulated relay."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from random import Random
+from typing import Any, cast
+
+import aiohttp
+import pytest
+
+from luma_async import (
+    AuthenticationError,
+    ClientClosedError,
+    ConfigurationError,
+    Generation,
+    GenerationFailedError,
+    LumaClient,
+    NotFoundError,
+    Outcome,
+    PollPolicy,
+    State,
+    WaitTimeoutError,
+)
+from luma_async.testing import Fault, Script, SimulatedRelay
+from tests.kit import KEY
+
+FAST = PollPolicy(min_interval=0.02, initial=0.02, maximum=0.1)
+SPEED = 20.0
+SHORT = Script.completes(pending=1.0, processing=1.0)
+
+
+@pytest.fixture
+async def relay() -> AsyncIterator[SimulatedRelay]:
+    """Run a relay in the test's own loop, twenty times faster than life."""
+    async with SimulatedRelay(speed=SPEED) as running:
+        yield running
+
+
+@pytest.fixture
+async def luma(relay: SimulatedRelay) -> AsyncIterator[LumaClient]:
+    """Make a client that asks often."""
+    async with LumaClient(relay.base_url, relay.api_key, polling=FAST) as client:
+        yield client
+
+
+# --- one id ---
+
+
+async def test_waits_through_pending_processing_and_unknown_states(relay: SimulatedRelay, luma: LumaClient) -> None:
+    """However many words nobody knows come between, the wait ends with the completed generation."""
+    words = [
+        ("pending", 0.5),
+        ("dreaming", 0.5),
+        *((f"stage {number}", 0.5) for number in range(5)),
+        ("processing", 0.5),
+    ]
+    task_id = relay.add(script=Script.of(*words, "completed"))
+
+    generation = await luma.wait_until_done(task_id)
+
+    assert (generation.id, generation.state) == (task_id, State.COMPLETED)
+    assert generation.video_url is not None
+    assert generation.video_url.endswith(".mp4") or ".mp4?" in generation.video_url
+
+
+async def test_failed_is_raised_with_the_generation(relay: SimulatedRelay, luma: LumaClient) -> None:
+    """The error carries the structured answer and its reason."""
+    task_id = relay.add(script=Script.fails(reason="the prompt was moderated", after=1.0))
+
+    with pytest.raises(GenerationFailedError, match="the prompt was moderated") as caught:
+        await luma.wait_until_done(task_id)
+
+    assert caught.value.generation.state is State.FAILED
+    assert caught.value.generation.failure_reason == "the prompt was moderated"
+
+
+async def test_failed_is_returned_where_that_is_wanted(relay: SimulatedRelay, luma: LumaClient) -> None:
+    """With raise_on_failure=False, failed is a result like any other."""
+    task_id = relay.add(script=Script.fails(reason="moderated", after=1.0))
+
+    generation = await luma.wait_until_done(task_id, raise_on_failure=False)
+
+    assert (generation.state, generation.failure_reason) == (State.FAILED, "moderated")
+
+
+async def test_trouble_on_the_way_is_invisible(relay: SimulatedRelay, luma: LumaClient) -> None:
+    """One 502, one reset and one web page do not keep a generation from its user."""
+    task_id = relay.add(script=SHORT)
+    for fault in (Fault.bad_gateway(), Fault.connection_reset(), Fault.html_page()):
+        relay.trouble(fault, task_id=task_id)
+
+    generation = await luma.wait_until_done(task_id)
+
+    assert generation.state is State.COMPLETED
+
+
+async def test_deadline_holds(relay: SimulatedRelay, luma: LumaClient) -> None:
+    """The time-out comes at its time, names the task and carries the last state."""
+    task_id = relay.add(script=Script.completes(pending=1e6))
+    began = asyncio.get_running_loop().time()
+
+    with pytest.raises(WaitTimeoutError, match=task_id) as caught:
+        await luma.wait_until_done(task_id, timeout=0.5)
+
+    assert 0.5 <= asyncio.get_running_loop().time() - began < 1.5
+    assert caught.value.last is not None
+    assert caught.value.last.state is State.PENDING
+
+
+async def test_one_look_takes_any_state(relay: SimulatedRelay, luma: LumaClient) -> None:
+    """get_generation does not wait, and failed is an answer."""
+    waiting, failed = relay.add(script=Script.completes(pending=1e6)), relay.add(script=Script.fails(after=0.0))
+
+    first, second = await luma.get_generation(waiting), await luma.get_generation(failed)
+
+    assert (first.state, second.state) == (State.PENDING, State.FAILED)
+
+
+async def test_an_envelope_is_unwrapped() -> None:
+    """A relay that wraps its answers in rows gives the same generation, and the whole answer stays reachable."""
+    async with SimulatedRelay(speed=SPEED, envelope=True) as relay:
+        task_id = relay.add(script=SHORT)
+        async with LumaClient(relay.base_url, relay.api_key, polling=FAST) as luma:
+            generation = await luma.wait_until_done(task_id)
+
+    assert (generation.id, generation.state, generation.state_text) == (task_id, State.COMPLETED, "SUCCESS")
+    assert generation.raw["data"]["task_id"] == task_id
+
+
+async def test_watch_gives_each_state_once(relay: SimulatedRelay, luma: LumaClient) -> None:
+    """One who watches sees pending, processing and completed."""
+    task_id = relay.add(script=Script.completes(pending=4.0, processing=4.0))
+
+    async with luma.watch(task_id) as snapshots:
+        states = [snapshot.state async for snapshot in snapshots]
+
+    assert states == [State.PENDING, State.PROCESSING, State.COMPLETED]
+
+
+# --- many ids ---
+
+
+async def test_a_thousand_ids_are_a_thousand_outcomes() -> None:
+    """Among a thousand ids every twentieth fails or is unknown; each comes once, under its own id, as what it is."""
+    chance = Random(7)  # noqa: S311 - a repeatable shuffle
+    policy = PollPolicy(min_interval=0.2, initial=0.5, maximum=1.0)
+    async with SimulatedRelay(speed=SPEED) as relay:
+        good = [relay.add(script=Script.completes(pending=chance.uniform(0, 20))) for _ in range(950)]
+        failing = [relay.add(script=Script.fails(after=chance.uniform(0, 20))) for _ in range(25)]
+        unknown = [f"unknown-{number}" for number in range(25)]
+        ids = chance.sample([*good, *failing, *unknown], 1000)
+        client = LumaClient(relay.base_url, relay.api_key, polling=policy)
+        async with client, client.as_completed(ids, timeout=60.0) as stream:
+            outcomes: list[Outcome] = [outcome async for outcome in stream]
+
+    kinds = {outcome.task_id: type(outcome.error) for outcome in outcomes}
+    assert len(outcomes) == len(kinds) == 1000
+    assert all(outcome.unwrap().id == outcome.task_id for outcome in outcomes if outcome.ok)
+    assert {task_id for task_id, kind in kinds.items() if kind is type(None)} == set(good)
+    assert {task_id for task_id, kind in kinds.items() if kind is GenerationFailedError} == set(failing)
+    assert {task_id for task_id, kind in kinds.items() if kind is NotFoundError} == set(unknown)
+
+
+async def test_lists_keep_the_order_asked(relay: SimulatedRelay, luma: LumaClient) -> None:
+    """wait_all gives each place its outcome, for an id at two places the same one, polled once."""
+    slow = relay.add(script=Script.completes(pending=6.0))
+    quick = relay.add(script=Script.completes(pending=1.0))
+
+    outcomes = await luma.wait_all([slow, quick, "no such id", slow])
+
+    assert [outcome.task_id for outcome in outcomes] == [slow, quick, "no such id", slow]
+    assert outcomes[0] is outcomes[3]
+    assert isinstance(outcomes[2].error, ConfigurationError)
+
+
+async def test_a_queue_of_ids_is_waited_for(relay: SimulatedRelay, luma: LumaClient) -> None:
+    """An async iterable feeds the waiting while outcomes are taken."""
+
+    async def submitted() -> AsyncIterator[str]:
+        for _ in range(5):
+            yield relay.add(script=SHORT)
+            await asyncio.sleep(0.01)
+
+    async with luma.as_completed(submitted(), max_in_flight=2) as outcomes:
+        done = [outcome.ok async for outcome in outcomes]
+
+    assert done == [True] * 5
+
+
+async def test_a_wrong_key_is_every_ids_error(relay: SimulatedRelay) -> None:
+    """Each id says that the key is wrong, after one request."""
+    task_id = relay.add(script=SHORT)
+
+    async with LumaClient(relay.base_url, KEY, polling=FAST) as luma:
+        outcomes = await luma.wait_all([task_id])
+
+    assert [type(outcome.error) for outcome in outcomes] == [AuthenticationError]
+    assert len(relay.requests) == 1
+
+
+# --- bad input ---
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), True, "5"])
+async def test_impossible_timeouts_are_refused(luma: LumaClient, relay: SimulatedRelay, seconds: Any) -> None:
+    """A timeout that is no time is refused before anything is sent, by each call that takes one."""
+    with pytest.raises(ConfigurationError, match="timeout"):
+        await luma.wait_until_done("a", timeout=seconds)
+    with pytest.raises(ConfigurationError, match="timeout"):
+        await luma.wait_all(["a"], timeout=seconds)
+    with pytest.raises(ConfigurationError, match="timeout"):
+        luma.as_completed(["a"], timeout=seconds)
+    with pytest.raises(ConfigurationError, match="timeout"):
+        luma.watch("a", timeout=seconds)
+
+    assert relay.requests == []
+
+
+async def test_a_bare_string_is_no_list_of_ids(luma: LumaClient) -> None:
+    """The id itself where a list is expected is a mistake that is told, not polled letter by letter."""
+    with pytest.raises(ConfigurationError, match="list"):
+        await luma.wait_all("abc")
+    with pytest.raises(ConfigurationError, match="list"):
+        await luma.get_generations("abc")
+    with pytest.raises(ConfigurationError, match="list"):
+        luma.as_completed("abc")
+
+
+async def test_lists_refuse_what_only_streams_can_take(luma: LumaClient) -> None:
+    """An async iterable has no order asked, so the lists name the call that takes it."""
+
+    async def ids() -> AsyncIterator[str]:
+        yield "a"
+
+    with pytest.raises(ConfigurationError, match="as_completed"):
+        await luma.wait_all(cast("Any", ids()))
+
+
+@pytest.mark.parametrize("max_in_flight", [0, -1, 1.5, True])
+async def test_impossible_bounds_are_refused(luma: LumaClient, max_in_flight: Any) -> None:
+    """Nothing could ever be in flight."""
+    with pytest.raises(ConfigurationError, match="max_in_flight"):
+        luma.as_completed(["a"], max_in_flight=max_in_flight)
+
+
+@pytest.mark.parametrize("task_id", ["", "..", "a/b", None, 5])
+async def test_impossible_ids_are_refused_before_a_request(
+    luma: LumaClient, relay: SimulatedRelay, task_id: Any
+) -> None:
+    """An id that cannot stand in a path is refused by each call that takes one."""
+    with pytest.raises(ConfigurationError, match="task id"):
+        await luma.get_generation(task_id)
+    with pytest.raises(ConfigurationError, match="task id"):
+        await luma.wait_until_done(task_id)
+    with pytest.raises(ConfigurationError, match="task id"):
+        luma.watch(task_id)
+
+    assert relay.requests == []
+
+
+@pytest.mark.parametrize(
+    "options", [{"batch": "auto"}, {"batch": None}, {"polling": 5}, {"limits": None}, {"proxy": "socks://x"}]
+)
+def test_options_that_do_nothing_are_refused(options: dict[str, Any]) -> None:
+    """What is not understood is told when the client is made."""
+    with pytest.raises(ConfigurationError):
+        LumaClient("https://relay.example", KEY, **options)
+
+
+def test_the_key_is_not_in_the_repr() -> None:
+    """A client can be printed."""
+    luma = LumaClient("https://relay.example/v1", KEY)
+
+    assert repr(luma) == "<LumaClient https://relay.example/v1>"
+    assert KEY not in repr(vars(luma))
+
+
+# --- life and death ---
+
+
+async def test_waits_end_when_the_client_is_closed(relay: SimulatedRelay) -> None:
+    """Everything under way gets ClientClosedError: waits, batches, watches and single looks."""
+    task_id = relay.add(script=Script.completes(pending=1e6))
+    relay.trouble(Fault.slow(60.0), times=None, task_id="slow")
+
+    client = LumaClient(relay.base_url, relay.api_key, polling=FAST)
+
+    async def follow() -> None:
+        async for _ in client.watch(task_id):
+            pass
+
+    calls = [
+        asyncio.create_task(client.wait_until_done(task_id)),
+        asyncio.create_task(follow()),
+        asyncio.create_task(client.get_generation("slow")),
+    ]
+    batch = asyncio.create_task(client.wait_all([task_id, "slow"]))
+    await asyncio.sleep(0.2)
+    await client.aclose()
+    ends = await asyncio.gather(*calls, return_exceptions=True)
+
+    assert [type(end) for end in ends] == [ClientClosedError] * 3
+    assert [type(outcome.error) for outcome in await batch] == [ClientClosedError] * 2
+
+
+async def test_a_closed_client_says_so(luma: LumaClient) -> None:
+    """After aclose, which can be repeated, each call is refused."""
+    await luma.aclose()
+    await luma.aclose()
+
+    with pytest.raises(ClientClosedError):
+        await luma.get_generation("a")
+    with pytest.raises(ClientClosedError):
+        await luma.wait_until_done("a")
+    with pytest.raises(ClientClosedError):
+        luma.as_completed(["a"])
+
+
+def test_another_event_loop_is_told_so() -> None:
+    """A client belongs to the loop that used it first."""
+    luma = LumaClient("https://relay.example", KEY)
+
+    async def enter() -> None:
+        await luma.__aenter__()
+
+    asyncio.run(enter())
+    with pytest.raises(ClientClosedError, match="another event loop"):
+        asyncio.run(enter())
+
+
+async def test_a_shared_connector_is_left_open(relay: SimulatedRelay) -> None:
+    """What the user brings is the user's to close."""
+    task_id = relay.add(script=SHORT)
+    connector = aiohttp.TCPConnector()
+    async with connector:
+        async with LumaClient(relay.base_url, relay.api_key, polling=FAST, connector=connector) as luma:
+            generation = await luma.wait_until_done(task_id)
+
+        assert generation.state is State.COMPLETED
+        assert not connector.closed
+
+
+async def test_cancelling_leaves_no_task(relay: SimulatedRelay, luma: LumaClient) -> None:
+    """A cancelled wait takes its loop with it, whatever it was doing."""
+    ids = [relay.add(script=Script.completes(pending=1e6)) for _ in range(10)]
+    before = asyncio.all_tasks()
+
+    for pause in (0.0, 0.001, 0.01, 0.05, 0.1):
+        wait = asyncio.create_task(luma.wait_all(ids))
+        await asyncio.sleep(pause)
+        wait.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await wait
+        await asyncio.sleep(0.02)
+
+        assert {task for task in asyncio.all_tasks() - before if "luma_async" in task.get_name()} == set()
+
+
+CLEAN = """
+import asyncio, sys
+from luma_async import Limits, LumaClient, PollPolicy
+from luma_async.testing import Script, SimulatedRelay
+
+async def main():
+    async with SimulatedRelay(speed=20.0) as relay:
+        ids = [relay.add(script=Script.completes(pending=float(n))) for n in range(20)]
+        policy = PollPolicy(min_interval=0.02, initial=0.02, maximum=0.1)
+        async with LumaClient(relay.base_url, relay.api_key, polling=policy) as luma:
+            for moment in range(10):
+                batch = asyncio.create_task(luma.wait_all(ids, timeout=5.0))
+                await asyncio.sleep(moment / 200)
+                batch.cancel()
+                await asyncio.wait([batch])
+            async with luma.as_completed(ids) as outcomes:
+                async for _ in outcomes:
+                    break
+            print((await luma.wait_until_done(ids[0])).state)
+
+asyncio.run(main())
+"""
+
+
+def test_nothing_is_left_in_development_mode() -> None:
+    """Cancelled, left and finished waits end without a warning, an open socket or an unfetched exception."""
+    command = [sys.executable, "-X", "dev", "-W", "error", "-c", CLEAN]
+
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+
+    assert (finished.returncode, finished.stdout.strip(), finished.stderr) == (0, "completed", "")
+
+
+async def test_pending_answers_are_not_kept_twice(relay: SimulatedRelay, luma: LumaClient) -> None:
+    """A hundred looks at the same answer leave one generation behind."""
+    task_id = relay.add(script=Script.completes(pending=1e6))
+
+    with pytest.raises(WaitTimeoutError) as caught:
+        await luma.wait_until_done(task_id, timeout=1.0)
+    gc.collect()
+    kept = [thing for thing in gc.get_objects() if isinstance(thing, Generation) and thing.id == task_id]
+
+    assert kept == [caught.value.last]

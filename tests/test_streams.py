@@ -1,0 +1,374 @@
+"""Outcomes and snapshots as they come, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, cast
+
+import pytest
+from attrs import define, field
+
+from luma_async._looking import Looker, Sighting
+from luma_async._streams import Outcomes, Snapshots
+from luma_async._watching import Watching
+from luma_async.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    GenerationFailedError,
+    LumaError,
+    NotFoundError,
+    WaitTimeoutError,
+)
+from luma_async.models import Generation, Link, State
+from luma_async.outcomes import Outcome
+from luma_async.pacing import PollPolicy, PollWait
+from tests.virtual_time import run
+
+
+@define(eq=False)
+class Relay:
+    """Stands where the Looker stands: task ``N-word`` says *word* after N seconds, and ``pending`` before."""
+
+    looks: list[str] = field(factory=list)
+    under_way: set[str] = field(factory=set)
+
+    async def look(self, task_id: str, *, last: Sighting | None = None, deadline: float | None = None) -> Sighting:  # noqa: ARG002
+        """Answer at once."""
+        self.looks.append(task_id)
+        seconds, _, word = task_id.partition("-")
+        if word == "gone":
+            raise NotFoundError("gone", status=404)
+        state = State(word.partition("-")[0]) if asyncio.get_running_loop().time() >= float(seconds) else State.PENDING
+        link = Link("https://cdn.example/v") if state is State.COMPLETED else None
+        return Sighting(Generation(id=task_id, state=state, state_text=state.value, result_url=link), state.encode())
+
+
+def room(relay: Relay | None = None) -> Watching:
+    """Return a room that looks at *relay* every two seconds."""
+    policy = PollPolicy(maximum=2.0)
+    return Watching(cast("Looker", relay or Relay()), policy, PollWait(policy))
+
+
+def outcomes_of(
+    ids: Any, timeout: float | None = None, most: int | None = None, relay: Relay | None = None
+) -> list[Outcome]:
+    """Collect all outcomes."""
+
+    async def main() -> list[Outcome]:
+        async with Outcomes.of(room(relay), ids, timeout, None) as outcomes:
+            return [outcome async for outcome in outcomes]
+
+    return run(main())
+
+
+def test_outcomes_come_in_the_order_of_their_ends() -> None:
+    """The id that ends first is handed out first, whatever the order asked."""
+    ids = ["9-completed", "1-completed", "5-failed"]
+
+    outcomes = outcomes_of(ids)
+
+    assert [outcome.task_id for outcome in outcomes] == ["1-completed", "5-failed", "9-completed"]
+    assert isinstance(outcomes[1].error, GenerationFailedError)
+
+
+def test_one_bad_id_never_raises() -> None:
+    """An unknown, an impossible and a late id are outcomes with errors; the good one is not harmed."""
+    outcomes = outcomes_of(["1-completed", "0-gone", "../x", "99-completed"], timeout=10.0)
+
+    by_id = {outcome.task_id: type(outcome.error) for outcome in outcomes}
+    assert by_id == {
+        "1-completed": type(None),
+        "0-gone": NotFoundError,
+        "../x": ConfigurationError,
+        "99-completed": WaitTimeoutError,
+    }
+
+
+ODD: list[Any] = ["", ".", "..", "a/b", "%2e", "a b", "é", "\ud800", "x" * 129, None, 5, 5.0, b"x", [], {}, "a\r\nX: 1"]
+
+
+def test_odd_ids_come_back_as_they_were_passed() -> None:
+    """Whatever a caller passes as an id is the outcome's task_id, unchanged, and nothing is asked for it."""
+    relay = Relay()
+
+    outcomes = outcomes_of(ODD, relay=relay)
+
+    assert [outcome.task_id for outcome in outcomes] == ODD
+    assert [type(outcome.task_id) for outcome in outcomes] == [type(odd) for odd in ODD]
+    assert all(isinstance(outcome.error, ConfigurationError) for outcome in outcomes)
+    assert relay.looks == []
+
+
+def test_an_id_asked_for_twice_is_one_outcome() -> None:
+    """Duplicates cost nothing and come once, good or bad, even after the first has ended."""
+
+    async def ids() -> AsyncIterator[Any]:
+        yield "1-completed"
+        yield None
+        await asyncio.sleep(20.0)
+        yield "1-completed"
+        yield None
+
+    outcomes = outcomes_of(ids())
+
+    assert [outcome.task_id for outcome in outcomes] == [None, "1-completed"]
+
+
+def test_no_ids_are_no_outcomes() -> None:
+    """An empty list ends at once."""
+    assert outcomes_of([]) == []
+
+
+@pytest.mark.parametrize("ids", ["abc", b"abc", bytearray(b"abc"), None, 5])
+def test_a_single_string_is_refused(ids: Any) -> None:
+    """Letters are no ids: a bare string is a mistake that is told at once."""
+    with pytest.raises(ConfigurationError, match="list of task ids"):
+        Outcomes.of(cast("Watching", None), ids, None, None)
+
+
+def test_timeout_counts_from_when_an_id_is_taken_up() -> None:
+    """An id that comes late has its whole time."""
+
+    async def ids() -> AsyncIterator[str]:
+        yield "5-completed"
+        await asyncio.sleep(100.0)
+        yield "105-completed"
+
+    outcomes = outcomes_of(ids(), timeout=10.0)
+
+    assert [outcome.ok for outcome in outcomes] == [True, True]
+
+
+def test_a_generator_is_pulled_only_as_fast_as_outcomes_are_taken() -> None:
+    """With five in flight, a sixth id is taken from its source only when an outcome has been handed out."""
+    pulled = 0
+
+    def ids() -> Iterator[str]:
+        nonlocal pulled
+        for number in range(100):
+            pulled += 1
+            yield f"1-completed-{number}"
+
+    async def main() -> list[int]:
+        seen = []
+        async with Outcomes.of(room(), ids(), None, 5) as outcomes:
+            await asyncio.sleep(50.0)
+            seen.append(pulled)
+            async for _ in outcomes:
+                seen.append(pulled)  # noqa: PERF401 - the count at each step
+        return seen
+
+    seen = run(main())
+
+    assert seen[0] == 5
+    assert len(seen) == 101
+    assert all(count <= taken + 6 for taken, count in enumerate(seen))
+
+
+def test_an_endless_source_is_bounded_without_being_told() -> None:
+    """An iterator without max_in_flight does not fill the memory."""
+    pulled = 0
+
+    def ids() -> Iterator[str]:
+        nonlocal pulled
+        while True:
+            pulled += 1
+            yield f"1e9-pending-{pulled}"
+
+    async def main() -> None:
+        async with Outcomes.of(room(), ids(), None, None):
+            await asyncio.sleep(1.0)
+
+    run(main())
+
+    assert pulled == 1000
+
+
+def test_a_source_that_raises_loses_nothing() -> None:
+    """What was taken up before is handed out, then the source's own exception comes."""
+
+    async def ids() -> AsyncIterator[str]:
+        yield "1-completed"
+        yield "5-completed"
+        raise ZeroDivisionError
+
+    async def main() -> list[str]:
+        got = []
+        outcomes = Outcomes.of(room(), ids(), None, None)
+        got.append(await anext(outcomes))
+        got.append(await anext(outcomes))
+        with pytest.raises(ZeroDivisionError):
+            await anext(outcomes)
+        return [outcome.task_id for outcome in got]
+
+    assert run(main()) == ["1-completed", "5-completed"]
+
+
+def test_leaving_early_stops_the_waiting() -> None:
+    """After a break nothing is asked any more, and run() finds no task left."""
+    relay = Relay()
+
+    async def main() -> None:
+        async with Outcomes.of(room(relay), ["1-completed", "50-completed", "60-completed"], None, None) as outcomes:
+            async for _ in outcomes:
+                break
+        relay.looks.clear()
+        await asyncio.sleep(100.0)
+
+    run(main())
+
+    assert relay.looks == []
+
+
+def test_an_exception_of_the_consumers_comes_out_and_stops_the_waiting() -> None:
+    """What the body of the loop raises is not swallowed and leaves no task."""
+
+    async def main() -> None:
+        async with Outcomes.of(room(), ["1-completed", "50-completed"], None, None) as outcomes:
+            async for _ in outcomes:
+                raise KeyError
+
+    async def guarded() -> bool:
+        try:
+            await main()
+        except KeyError:
+            return True
+        return False
+
+    assert run(guarded())
+
+
+def test_after_the_end_there_is_only_the_end() -> None:
+    """An exhausted stream stays exhausted, however often it is asked."""
+
+    async def main() -> list[Outcome]:
+        outcomes = Outcomes.of(room(), ["1-completed"], None, None)
+        got = [outcome async for outcome in outcomes]
+        return [*got, *[outcome async for outcome in outcomes]]
+
+    assert len(run(main())) == 1
+
+
+@pytest.mark.parametrize("step", range(25))
+def test_cancelling_a_batch_at_any_moment_leaves_nothing(step: int) -> None:
+    """Wherever a batch is when it is cancelled, no task is left."""
+
+    async def batch() -> None:
+        ids = (f"{number}-completed" for number in range(10))
+        async with Outcomes.of(room(), ids, 7.0, 3) as outcomes:
+            async for _ in outcomes:
+                await asyncio.sleep(0.5)
+
+    async def main() -> None:
+        task = asyncio.create_task(batch())
+        await asyncio.sleep(step * 0.37)
+        task.cancel()
+        await asyncio.wait([task])
+
+        assert task.cancelled()
+
+    run(main())
+
+
+# --- snapshots ---
+
+
+@define(eq=False)
+class Words:
+    """Stands where the Looker stands: says the next word each time; an error is raised."""
+
+    words: list[str | LumaError]
+
+    async def look(self, task_id: str, *, last: Sighting | None = None, deadline: float | None = None) -> Sighting:  # noqa: ARG002
+        """Answer at once."""
+        word = self.words.pop(0) if len(self.words) > 1 else self.words[0]
+        if isinstance(word, LumaError):
+            raise word
+        known = {state.value: state for state in State}
+        state = known.get(word, State.UNKNOWN)
+        link = Link("https://cdn.example/v") if state is State.COMPLETED else None
+        return Sighting(Generation(id=task_id, state=state, state_text=word, result_url=link), word.encode())
+
+
+def watch(words: list[str | LumaError], timeout: float | None = None) -> list[str]:
+    """Collect the words of all snapshots; an error at the end is the last entry's class."""
+    policy = PollPolicy(maximum=2.0)
+    watching = Watching(cast("Looker", Words(words)), policy, PollWait(policy))
+
+    async def main() -> list[str]:
+        seen = []
+        snapshots = Snapshots(lambda end, change: watching.join("a", timeout, end, change))
+        try:
+            async with snapshots:
+                async for snapshot in snapshots:
+                    seen.append(snapshot.state_text)  # noqa: PERF401 - what came before an error counts
+        except LumaError as error:
+            seen.append(type(error).__name__)
+        return seen
+
+    return run(main())
+
+
+def test_each_change_of_state_is_one_snapshot() -> None:
+    """Ten looks with four words are four snapshots, the terminal one last."""
+    words: list[str | LumaError] = ["queued", "pending", "pending", "dreaming", "dreaming", "dreaming", "completed"]
+
+    assert watch(words) == ["queued", "pending", "dreaming", "completed"]
+
+
+def test_failed_is_a_snapshot_and_no_error() -> None:
+    """One who watches sees the failure; it is not raised."""
+    assert watch(["pending", "failed"]) == ["pending", "failed"]
+
+
+def test_a_failed_look_between_is_no_change() -> None:
+    """A 502 between two looks with the same state is invisible."""
+    trouble = AuthenticationError("no", status=401)
+    trouble.verdict = type(trouble.verdict).PASSING
+
+    assert watch(["pending", trouble, "pending", "completed"]) == ["pending", "completed"]
+
+
+def test_the_deadline_is_raised_after_what_was_seen() -> None:
+    """Snapshots end with the time-out when the generation does not end before."""
+    words: list[str | LumaError] = ["pending", "processing"]
+
+    seen = []
+
+    async def main() -> None:
+        policy = PollPolicy(maximum=2.0)
+        watching = Watching(cast("Looker", Words(words)), policy, PollWait(policy))
+        async for snapshot in Snapshots(lambda end, change: watching.join("a", 9.0, end, change)):
+            seen.append(snapshot.state_text)  # noqa: PERF401 - what came before the error counts
+
+    with pytest.raises(WaitTimeoutError) as caught:
+        run(main())
+
+    assert seen == ["pending", "processing"]
+    assert caught.value.waited == pytest.approx(9.0)
+
+
+def test_final_trouble_is_raised() -> None:
+    """A wrong key ends the snapshots with its error."""
+    assert watch(["pending", AuthenticationError("no", status=401)]) == ["pending", "AuthenticationError"]
+
+
+def test_two_who_watch_the_same_task_both_see_everything() -> None:
+    """He who joins later still gets the state as it is, as his first snapshot."""
+    policy = PollPolicy(maximum=2.0)
+    words: list[str | LumaError] = ["pending", "pending", "processing", "processing", "processing", "completed"]
+    watching = Watching(cast("Looker", Words(words)), policy, PollWait(policy))
+
+    async def follow(delay: float) -> list[str]:
+        await asyncio.sleep(delay)
+        snapshots = Snapshots(lambda end, change: watching.join("a", None, end, change))
+        return [snapshot.state_text async for snapshot in snapshots]
+
+    async def main() -> tuple[list[str], list[str]]:
+        return await asyncio.gather(follow(0.0), follow(5.0))
+
+    early, late = run(main())
+
+    assert early == ["pending", "processing", "completed"]
+    assert late == ["processing", "completed"]
