@@ -1,0 +1,139 @@
+"""What is built and installed: the contents of wheel and sdist, their metadata, and what importing costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tarfile
+import tomllib
+from configparser import ConfigParser
+from email.message import Message
+from email.parser import Parser
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "luma_async"
+MEDIA = {"luma_async/testing/clip.mp4", "luma_async/testing/thumbnail.jpg", "luma_async/testing/last_frame.jpg"}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the sdist, and the wheel that was built from it, as a publisher builds them."""
+    directory = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(directory), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - our own command
+    return directory
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Path) -> dict[str, bytes]:
+    """The wheel's files by name."""
+    (path,) = built.glob("*.whl")
+    with ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel: dict[str, bytes]) -> Message:
+    """The wheel's METADATA."""
+    return Parser().parsestr(_info(wheel, "METADATA"))
+
+
+def _info(wheel: dict[str, bytes], name: str) -> str:
+    (path,) = (path for path in wheel if path.endswith(f".dist-info/{name}"))
+    return wheel[path].decode()
+
+
+def test_the_wheel_has_the_package_and_nothing_else(wheel: dict[str, bytes]) -> None:
+    """Every module, the marker of a typed package and the simulated relay's media are in it; tests and docs are not."""
+    modules = {path.relative_to(ROOT).as_posix() for path in PACKAGE.rglob("*.py")}
+
+    inside = {name for name in wheel if ".dist-info/" not in name}
+
+    assert inside == modules | MEDIA | {"luma_async/py.typed"}
+
+
+def test_the_media_arrive_whole(wheel: dict[str, bytes]) -> None:
+    """The media in the wheel are those of the checkout, byte for byte."""
+    assert {name: wheel[name] for name in MEDIA} == {name: (ROOT / name).read_bytes() for name in MEDIA}
+
+
+def test_the_wheel_brings_its_licence(wheel: dict[str, bytes], metadata: Message) -> None:
+    """The licence's text travels along, and its name is in the metadata."""
+    assert _info(wheel, "licenses/LICENSE") == (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert metadata["License-Expression"] == "MIT"
+
+
+def test_entry_points(wheel: dict[str, bytes]) -> None:
+    """The command and the pytest plug-in are announced, and nothing else."""
+    parser = ConfigParser()
+    parser.read_string(_info(wheel, "entry_points.txt"))
+
+    assert {group: dict(parser[group]) for group in parser.sections()} == {
+        "console_scripts": {"luma-async": "luma_async.cli:main"},
+        "pytest11": {"luma_async": "luma_async.testing.pytest_plugin"},
+    }
+
+
+def test_the_bare_library_has_four_dependencies(metadata: Message) -> None:
+    """Whatever else is needed somewhere belongs to an extra."""
+    required = metadata.get_all("Requires-Dist", [])
+
+    bare = {_name(requirement) for requirement in required if "extra ==" not in requirement}
+
+    assert bare == {"aiohttp", "attrs", "cattrs", "tenacity"}
+
+
+def _name(requirement: str) -> str:
+    return requirement.split(";", maxsplit=1)[0].split(">", maxsplit=1)[0].split("[", maxsplit=1)[0].strip()
+
+
+def test_metadata_says_what_is_offered(metadata: Message) -> None:
+    """Name, version, interpreter, extras and the README are as the project file has them."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+    assert (metadata["Name"], metadata["Version"]) == ("luma-async", project["version"])
+    assert metadata["Requires-Python"] == ">=3.11"
+    assert metadata.get_all("Provides-Extra") == ["cli", "dev", "docs", "test"]
+    assert metadata.get_payload() == (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_sdist_can_be_checked_by_whoever_gets_it(built: Path) -> None:
+    """Tests, samples, docs and the script that checks it all are in the sdist; what a build or a tool left is not."""
+    (path,) = built.glob("*.tar.gz")
+    with tarfile.open(path) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    samples = {sample.relative_to(ROOT).as_posix() for sample in (ROOT / "tests" / "samples").glob("*.json")}
+    pages = {page.relative_to(ROOT).as_posix() for page in (ROOT / "docs").glob("*.md")}
+
+    assert names >= samples | pages | MEDIA | {"README.md", "LICENSE", "pyproject.toml", "docs/conf.py", ".ci/run"}
+    assert [name for name in names if "cache" in name or "_build" in name or name.endswith(".pyc")] == []
+
+
+EXTRAS = {"cyclopts", "rich", "pytest_asyncio", "aioresponses", "hypothesis", "sybil", "sphinx"}
+"""Packages, by the name they are imported under, that a user of the bare library does not have."""
+
+
+@pytest.mark.parametrize(
+    ("module", "unwanted"),
+    [
+        pytest.param("luma_async", EXTRAS | {"pytest", "aiohttp"}, id="the package"),
+        pytest.param("luma_async.client", EXTRAS | {"pytest"}, id="the client"),
+        pytest.param("luma_async.testing", EXTRAS | {"pytest", "aiohttp"}, id="the test kit"),
+        pytest.param("luma_async.testing.relay", EXTRAS | {"pytest"}, id="the simulated relay"),
+        pytest.param("luma_async.testing.pytest_plugin", EXTRAS | {"aiohttp"}, id="the pytest plug-in"),
+        pytest.param("luma_async.cli", EXTRAS | {"pytest", "aiohttp"}, id="the command line"),
+    ],
+)
+def test_importing_costs_no_more_than_it_must(module: str, unwanted: set[str]) -> None:
+    """Importing a room of the package loads no extra's package, and aiohttp only where requests are made."""
+    script = f"import sys, {module}; print(*sys.modules)"
+    command = [sys.executable, "-I", "-c", script]
+
+    loaded = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()  # noqa: S603 - ours
+
+    assert module in loaded
+    assert unwanted.isdisjoint(loaded)
