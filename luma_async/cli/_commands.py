@@ -105,13 +105,23 @@ def simulate(
     *,
     port: Annotated[
         int,
-        Parameter(help="TCP port on this machine; 0 takes a free one.", validator=Number(gte=0, lte=65535)),
+        Parameter(
+            metavar="NUMBER", help="TCP port on this machine; 0 takes a free one.", validator=Number(gte=0, lte=65535)
+        ),
     ] = 0,
     speed: Annotated[
-        float, Parameter(help="Relay seconds per real second: 10 is ten times as fast.", validator=Number(gt=0))
+        float,
+        Parameter(
+            metavar="NUMBER", help="Relay seconds per real second: 10 is ten times as fast.", validator=Number(gt=0)
+        ),
     ] = 1.0,
     count: Annotated[
-        int, Parameter(help="Ready-made tasks; they begin at once, and every fifth fails.", validator=Number(gte=0))
+        int,
+        Parameter(
+            metavar="NUMBER",
+            help="Ready-made tasks; they begin at once, and every fifth fails.",
+            validator=Number(gte=0),
+        ),
     ] = 5,
 ) -> Work:
     """Run a simulated relay until Ctrl-C, and print its address, its key and ready-made task ids.

@@ -119,13 +119,13 @@ class Waiting:
         Parameter(
             group=_WAITING,
             metavar="SECONDS",
-            help="Wait so long for each id, from when it is taken up; none waits for ever.",
+            help='Wait so long for each id, from when it is taken up; "none" waits for ever.',
         ),
     ] = 1800.0
     max_in_flight: Annotated[
-        int | None,
-        Parameter(group=_WAITING, metavar="NUMBER", help="Wait for so many ids at once. [default: 1000]"),
-    ] = None
+        int,
+        Parameter(group=_WAITING, metavar="NUMBER", help="Ids to wait for at once; more are read as these end."),
+    ] = 1000
     initial: Annotated[
         float,
         Parameter(group=_WAITING, metavar="SECONDS", help="Pause before an id's second look; pauses grow from there."),

@@ -1,0 +1,136 @@
+"""Writes ``cli.md`` out of the commands themselves: ``python docs/write_cli.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from inspect import Parameter
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from luma_async.cli._commands import app
+from luma_async.cli._exit import Status
+
+PAGE = Path(__file__).with_name("cli.md")
+
+_COMMANDS = ("get", "wait", "download", "demo", "simulate")
+
+_BEFORE = """\
+# Command line
+
+This page is written by `docs/write_cli.py`, out of the commands.
+
+```sh
+pip install '.[cli]'
+luma-async demo
+```
+
+`demo` brings its own relay; the other commands ask yours.
+`python -m luma_async` is the same as `luma-async`.
+
+## Address and key
+
+The relay's address comes from `--base-url` or `LUMA_BASE_URL`.
+The key comes from `--key-file`, from `LUMA_API_KEY`, or from the file that `LUMA_API_KEY_FILE` names.
+There is no option for the key itself: the arguments of a process can be read by others.
+
+## Task ids
+
+Ids are arguments, lines of a file (`--from FILE`), or lines of standard input.
+Standard input is read where there are neither arguments nor `--from`, and for `--from -`.
+Blank lines are skipped, and so is what follows a `#` at the beginning of a line or after a blank.
+Lines may end in CRLF, and the file may begin with a byte order mark.
+An id that comes twice is taken once.
+An id that cannot be one is an error of its own, and the others go on.
+
+Lines of a pipe are taken up as they come, so the first outcome is out while ids still arrive:
+
+```sh
+produce-ids | luma-async wait | consume-outcomes
+```
+
+## What comes out
+
+Results go to standard output, everything else to standard error.
+
+In a pipe or a file, each outcome is one line of JSON, written as soon as its id has ended.
+The lines are ASCII whatever the locale is, and a slow reader holds up nothing but the lines.
+
+| field | what it holds |
+|---|---|
+| `task_id` | the id as it was given |
+| `state` | `pending`, `processing`, `completed`, `failed` or `unknown` at the last look; null if no look succeeded |
+| `video_url` | the best link to the video, or null |
+| `error` | null, or an object of `type` (the name of an exception of `luma_async`), `message` and `retryable` |
+| `elapsed` | seconds, from when the id was taken up |
+| `looks` | how often the relay was asked in that time |
+| `generation` | the relay's last answer, whole, or null |
+
+On a terminal there is a live table of the ids under way instead, at most twenty of them, and a bar.
+Each id that has ended gets a line above the table, with its link, its file, or the reason.
+`--json` gives the JSON lines on a terminal too, and `NO_COLOR` is heeded.
+
+## Exit status
+
+The first that applies, from 1 over 4 and 3 to 0, is taken.
+
+"""
+
+_AFTER_STATUSES = """\
+
+A signal ends a command within two seconds; a second one changes nothing.
+The generations themselves go on at the relay: ask again with the ids on standard error.
+"""
+
+
+def page() -> str:
+    """Return the page as it should be."""
+    statuses = "".join(f"| {int(status)} | {status.meaning} |\n" for status in Status)
+    return "".join(
+        [
+            _BEFORE,
+            f"| status | meaning |\n|---|---|\n{statuses}",
+            _AFTER_STATUSES,
+            *(part for name in _COMMANDS for part in _command(name)),
+        ]
+    )
+
+
+def _command(name: str) -> Iterator[str]:
+    *sentences, example = (" ".join(paragraph.split()) for paragraph in app[name].help.strip().split("\n\n"))
+    yield f"\n## {name}\n\n"
+    yield from (f"{sentence}\n" for sentence in sentences)
+    yield f"\n```sh\n{example.removeprefix('Example: ')}\n```\n"
+    options = [argument for argument in app[name].assemble_argument_collection() if argument.names != ("*",)]
+    options.sort(key=_order)
+    for heading, group in groupby(options, _heading):
+        yield f"\n| {heading} | |\n|---|---|\n"
+        yield from (_row(argument) for argument in group)
+
+
+def _order(argument: Any) -> Any:
+    """Put the groups in the order of ``--help``."""
+    return argument.parameter.group[0].sort_key or 0
+
+
+def _heading(argument: Any) -> str:
+    heading: str = argument.parameter.group[0].name
+    return "Options" if heading == "Parameters" else heading
+
+
+def _row(argument: Any) -> str:
+    parameter, default = argument.parameter, argument.field_info.default
+    names = ", ".join(f"`{name}{_value(argument)}`" for name in argument.names)
+    shown = default not in (None, Parameter.empty) and parameter.show_default is not False
+    return f"| {names} | {parameter.help}{f' [default: {default}]' if shown else ''} |\n"
+
+
+def _value(argument: Any) -> str:
+    if argument.hint is bool or not argument.names[0].startswith("-"):
+        return ""
+    value: str = argument.parameter.metavar or "\\|".join(argument.get_choices())
+    return f" {value}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
