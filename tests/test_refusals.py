@@ -230,6 +230,7 @@ def test_an_unknown_path_is_final_and_says_so(body: Any) -> None:
 def test_a_503_with_a_hint_slows_all_down(status: int, hint: str | None, verdict: Verdict) -> None:
     """Only a usable hint, and only behind 503; 429 does in any case."""
     assert api_error_of("", status, retry_after=hint).verdict is verdict
+    assert cause_of(503, []) == cause_of(500, [])
 
 
 # --- what it says ---
@@ -273,6 +274,13 @@ def test_code_and_text_are_found(body: Any, code: str | int | None, message: str
     assert error.message == message
     assert message in str(error)
     assert "409" in str(error)
+
+
+@pytest.mark.parametrize("key", ["message", "msg", "detail", "description", "error", "errors", "reason", "fail_reason"])
+def test_each_place_for_a_text_is_read(key: str) -> None:
+    """Behind a refusal, and inside a 200 that has no task."""
+    assert api_error_of({key: "why"}, 409).message == "why"
+    assert api_error_of({key: "why"}, 200).message == "why"
 
 
 def test_a_long_text_is_cut_and_made_visible() -> None:

@@ -314,6 +314,24 @@ def test_a_generation_is_found_in_any_wrapping(body: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    "wrapper", ["data", "result", "response", "task", "tasks", "generation", "generations", "items"]
+)
+def test_each_wrapper_is_opened(wrapper: str) -> None:
+    """Around a generation, around a list of them, and inside a row."""
+    assert read({wrapper: _GENERATION}).video_url == CLEAN
+    assert read({wrapper: [{"id": "another", "state": "failed"}, _GENERATION]}).video_url == CLEAN
+    assert read({"task_id": TASK_ID, "status": "SUCCESS", wrapper: {**_GENERATION, "id": "u"}}).video_url == CLEAN
+
+
+def test_four_envelopes_are_opened_and_no_more() -> None:
+    """Nobody wraps an answer five times in good faith."""
+    four = {"data": {"result": {"response": {"data": _GENERATION}}}}
+
+    assert read(four).video_url == CLEAN
+    assert type(refused({"data": four})) is ProtocolError
+
+
+@pytest.mark.parametrize(
     ("status", "inner", "state"),
     [
         ("FAILURE", "processing", State.FAILED),
