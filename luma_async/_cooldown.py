@@ -14,7 +14,7 @@ _RELEASED_PER_SECOND = 20
 """How fast those who waited go out again: more at once would be the burst that the relay complained about."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Cooldown:
     """Open until the relay complains; then shut for a while, then one probe goes first.
 

@@ -54,7 +54,7 @@ def go_on(look: Look) -> bool:
     return not look.is_last
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Looker:
     """Asks for tasks one by one."""
 
@@ -102,7 +102,7 @@ class Looker:
         )
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class _Glance:
     """A single look as the user sees it: up to three tries with one allowance of time."""
 

@@ -27,7 +27,7 @@ _TAKEN_BEFORE_OTHERS_RUN = 100
 _THE_END = object()
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class _Stream(Generic[T]):
     """Things that are ready, and those who wait for more. Leave it with ``async with`` or ``aclose``."""
 
@@ -79,7 +79,7 @@ class _Stream(Generic[T]):
         self._news.set()
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Outcomes(_Stream[Outcome]):
     """Outcomes in the order in which they come about; each id once."""
 
@@ -179,7 +179,7 @@ class Outcomes(_Stream[Outcome]):
             await asyncio.wait([self._feeder])
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Snapshots(_Stream[Generation]):
     """One generation for each change of its state, the terminal one last."""
 

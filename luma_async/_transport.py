@@ -38,7 +38,7 @@ class Network:
     ssl_context: ssl.SSLContext | None = None
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Request:
     """One request, and when it got its slot (seconds on the event loop's clock; None while it waits for one)."""
 
@@ -48,7 +48,7 @@ class Request:
     admitted_at: float | None = None
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class _Pool:
     """One set of connections; retired as a whole, and closed when its last request has ended."""
 
@@ -67,7 +67,7 @@ _SHORTEST_KEY_TO_HIDE = 8
 """Blanking out a shorter key in answers would garble ordinary words."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Transport:
     """Sends requests to one relay with one key. Belongs to one event loop."""
 

@@ -1,4 +1,7 @@
-"""One poll loop per task id, shared by all who wait for it (DESIGN: rules of waiting)."""
+"""One poll loop per task id, shared by all who wait for it (DESIGN: rules of waiting).
+
+These classes refer to each other, and asyncio's debug mode prints what it runs: a repr that follows them costs minutes.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ _SHORTEST_LEAD, _LONGEST_LEAD = 0.1, 1.0
 """Seconds before a deadline at which the last look starts: twice what the look before took, within these."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Waiter:
     """One who waits for one id. A deadline belongs to him alone; times are the event loop's, in seconds."""
 
@@ -59,7 +62,7 @@ class Waiter:
             self.on_change(generation)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Watching:
     """All poll loops of a client."""
 
@@ -131,7 +134,7 @@ def _settle(future: asyncio.Future[Outcome], end: Outcome | Exception) -> None:
             future.set_exception(end)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class _Poll:
     """The loop of one id: look, rest, look again. What it knows lives here; tenacity only turns the wheel."""
 

@@ -26,6 +26,8 @@ from luma_async import (
     State,
     WaitTimeoutError,
 )
+from luma_async._watching import Watching
+from luma_async.pacing import PollWait
 from luma_async.testing import Fault, Script, SimulatedRelay
 from tests.kit import KEY
 
@@ -404,3 +406,11 @@ async def test_pending_answers_are_not_kept_twice(relay: SimulatedRelay, luma: L
     kept = [thing for thing in gc.get_objects() if isinstance(thing, Generation) and thing.id == task_id]
 
     assert kept == [caught.value.last]
+
+
+def test_debug_mode_prints_no_web_of_objects() -> None:
+    """What asyncio's debug mode prints of a poll is short, however many ids are waited for."""
+    policy = PollPolicy()
+    room = Watching(cast("Any", None), policy, PollWait(policy))
+
+    assert len(repr(room)) < 100

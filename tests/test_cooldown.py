@@ -19,6 +19,8 @@ from tests.virtual_time import run
 RELAY = "https://relay.example"
 POLICY = PollPolicy()
 MIDDLE = 0.5
+_LATENCY = 0.1
+"""Seconds: many requests are under way before the first of them is refused."""
 
 
 def cooldown(policy: PollPolicy = POLICY) -> Cooldown:
@@ -160,9 +162,11 @@ def wait_for_all(ids: list[str], answers: Answers, limits: Limits | None = None)
     """
     asked: list[float] = []
 
-    def answer(url: Any, **_: Any) -> CallbackResult:
+    async def answer(url: Any, **_: Any) -> CallbackResult:
         asked.append(asyncio.get_running_loop().time())
-        return answers(asked[-1], url.path.rpartition("/")[2])
+        at = asked[-1]
+        await asyncio.sleep(_LATENCY)
+        return answers(at, url.path.rpartition("/")[2])
 
     async def main() -> list[Outcome]:
         async with LumaClient(RELAY, KEY, limits=limits or Limits()) as luma:

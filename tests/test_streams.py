@@ -221,6 +221,21 @@ def test_leaving_early_stops_the_waiting() -> None:
     assert relay.looks == []
 
 
+def test_leaving_early_leaves_the_source_behind() -> None:
+    """When the block has been left, nothing waits for the source's next id any more."""
+
+    async def ids() -> AsyncIterator[str]:
+        yield "1-completed"
+        await asyncio.sleep(1000.0)
+
+    async def main() -> set[str]:
+        async with Outcomes.of(room(), ids(), None, None) as outcomes:
+            await anext(outcomes)
+        return {task.get_name() for task in asyncio.all_tasks() if task is not asyncio.current_task()}
+
+    assert "luma_async ids" not in run(main())
+
+
 def test_an_exception_of_the_consumers_comes_out_and_stops_the_waiting() -> None:
     """What the body of the loop raises is not swallowed and leaves no task."""
 
@@ -352,6 +367,22 @@ def test_the_deadline_is_raised_after_what_was_seen() -> None:
 def test_final_trouble_is_raised() -> None:
     """A wrong key ends the snapshots with its error."""
     assert watch(["pending", AuthenticationError("no", status=401)]) == ["pending", "AuthenticationError"]
+
+
+def test_leaving_a_watch_stops_the_looks() -> None:
+    """One who has seen enough costs the relay nothing more, and run() finds no task left."""
+    policy = PollPolicy(maximum=2.0)
+    relay = Relay()
+    watching = Watching(cast("Looker", relay), policy, PollWait(policy))
+
+    async def main() -> None:
+        async with Snapshots(lambda end, change: watching.join("99-completed", None, end, change)) as snapshots:
+            await anext(snapshots)
+        await asyncio.sleep(50.0)
+
+    run(main())
+
+    assert relay.looks == ["99-completed"]
 
 
 def test_two_who_watch_the_same_task_both_see_everything() -> None:
