@@ -104,7 +104,7 @@ def read_documents(answer: Answer) -> list[Any]:
 
 
 _WRAPPERS = ("data", "result", "response", "task", "tasks", "generation", "generations", "items")
-_DEEPEST = 4
+_DEEPEST = 8
 
 
 def tasks_in(value: Any, depth: int = _DEEPEST) -> Iterator[Mapping[str, Any]]:
@@ -114,8 +114,8 @@ def tasks_in(value: Any, depth: int = _DEEPEST) -> Iterator[Mapping[str, Any]]:
     """
     value = _structure.opened(value)
     if isinstance(value, list):
-        for item in value:
-            yield from tasks_in(item, depth)
+        for item in value if depth else ():
+            yield from tasks_in(item, depth - 1)
     elif isinstance(value, Mapping):
         is_task = identity(value) is not None and _word(_levels(value)) is not None
         if is_task:

@@ -423,6 +423,7 @@ _NOW = datetime(2025, 4, 11, 23, 31, 32, tzinfo=UTC)
         (format_datetime(_NOW + timedelta(seconds=90), usegmt=True), 90.0),
         (format_datetime(_NOW - timedelta(days=1), usegmt=True), 0.0),
         ("Fri, 11 Apr 2025 23:31:42", 10.0),
+        ("Fri, 11 Apr 2025 23:31:42 -0100", 3610.0),
         ("Fri, 11 Apr 2025 25:61:42 GMT", None),
         ("Fri, 11 Apr 99999 23:31:42 GMT", None),
         ("1 Jan", None),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -323,12 +324,24 @@ def test_each_wrapper_is_opened(wrapper: str) -> None:
     assert read({"task_id": TASK_ID, "status": "SUCCESS", wrapper: {**_GENERATION, "id": "u"}}).video_url == CLEAN
 
 
-def test_four_envelopes_are_opened_and_no_more() -> None:
-    """Nobody wraps an answer five times in good faith."""
-    four = {"data": {"result": {"response": {"data": _GENERATION}}}}
+def test_eight_wrappings_are_opened_and_no_more() -> None:
+    """Nobody wraps an answer nine times in good faith: lists and strings count like envelopes."""
+    eight = [[{"data": {"result": [{"response": [{"data": _GENERATION}]}]}}]]
 
-    assert read(four).video_url == CLEAN
-    assert type(refused({"data": four})) is ProtocolError
+    assert read(eight).video_url == CLEAN
+    assert type(refused([eight])) is ProtocolError
+    assert type(refused({"data": eight})) is ProtocolError
+
+
+def test_wrapping_in_strings_has_its_bounds() -> None:
+    """Each string may hold sixty levels more: neither reading tasks nor reading complaints gives way."""
+    body = "1"
+    for _ in range(16):
+        body = "[" * 60 + json.dumps(body) + "]" * 60
+
+    assert type(refused(body)) is ProtocolError
+    assert type(refused({"data": body})) is ProtocolError
+    assert read({**_GENERATION, "data": body, "state": "failed", "error": body}).failure_reason == body
 
 
 @pytest.mark.parametrize(
