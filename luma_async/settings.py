@@ -6,17 +6,19 @@ import ipaddress
 import math
 import os
 import re
-import ssl
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
 from attrs import Attribute, field, frozen
 
 from luma_async._text import shown
 from luma_async.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import ssl
 
 Validator = Callable[[Any, "Attribute[Any]", Any], None]
 
@@ -220,6 +222,8 @@ def check_ssl_context(context: object) -> ssl.SSLContext | None:
     """
     if context is None:
         return None
+    import ssl  # noqa: PLC0415 - slow to import, and rarely needed
+
     if (
         not isinstance(context, ssl.SSLContext)
         or context.verify_mode != ssl.CERT_REQUIRED
