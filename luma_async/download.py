@@ -96,6 +96,8 @@ class Downloader:
     """Waits between tries, seconds."""
     _session: aiohttp.ClientSession | None = None
     _closed: bool = False
+    _waits: set[asyncio.Timeout] = field(factory=set[asyncio.Timeout])
+    """What closing has to end: aiohttp leaves those alone who read a body while it closes."""
     _places: asyncio.Semaphore = field(factory=lambda: asyncio.Semaphore(_CONNECTIONS))
 
     async def download(
@@ -127,6 +129,9 @@ class Downloader:
     async def aclose(self) -> None:
         """Close the session; downloads under way end with ClientClosedError."""
         self._closed = True
+        for wait in self._waits:
+            if not wait.expired():
+                wait.reschedule(asyncio.get_running_loop().time())
         session, self._session = self._session, None
         if session is not None:
             await session.close()
@@ -146,7 +151,7 @@ class Downloader:
             retry=retry_if_exception(lambda error: isinstance(error, DownloadError) and error.retryable),
             stop=stop_after_attempt(_TRIES),
             wait=wait_exponential_jitter(initial=1, max=10),
-            sleep=self.sleep,
+            sleep=self._pause,
             reraise=True,
         )
 
@@ -229,11 +234,29 @@ class Downloader:
         aiohttp object is to hang on what we raise.
         """
         try:
-            async with asyncio.timeout(self.limits.request_timeout):
-                return await coming
+            return await self._until_closed(coming, self.limits.request_timeout)
         except (aiohttp.ClientError, OSError) as error:
             trouble = _translated(error, url, reason)
         raise _closed() if self._closed else trouble
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            await self._until_closed(self.sleep(seconds), None)
+        except TimeoutError:
+            raise _closed() from None
+
+    async def _until_closed(self, coming: Awaitable[T], seconds: float | None) -> T:
+        """Await *coming*.
+
+        Raises:
+            TimeoutError: It took longer than *seconds*, or the downloader was closed.
+        """
+        async with asyncio.timeout(seconds) as wait:
+            self._waits.add(wait)
+            try:
+                return await coming
+            finally:
+                self._waits.discard(wait)
 
 
 # --- what the user gave ---

@@ -1,0 +1,1574 @@
+"""Downloads: whole under their name or not at all, whatever servers, disks, callers and cancellations do."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import pickle
+import signal
+import socket
+import ssl
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar, get_args
+
+import aiohttp
+import pytest
+from aiohttp.abc import AbstractResolver, ResolveResult
+from attrs import define, evolve, field
+from yarl import URL
+
+from luma_async import (
+    AuthenticationError,
+    ClientClosedError,
+    ConfigurationError,
+    DownloadError,
+    Generation,
+    Image,
+    Limits,
+    LumaClient,
+    LumaError,
+    NotFoundError,
+    ProtocolError,
+    RateLimitError,
+    RequestTimeoutError,
+    Role,
+    ServerError,
+    State,
+    TransportError,
+    Video,
+)
+from luma_async._transport import Network, new_session
+from luma_async.download import Downloader, _guarded_socket, _is_global, _literal, _Order, _Part
+from luma_async.errors import Verdict
+from luma_async.models import Link
+from luma_async.testing import Fault, Script, SimulatedRelay
+from luma_async.testing._media import Medium
+from tests.raw_server import Act, RawServer, Reply, closing, hang_up, http, reset, stay_silent
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ID = "9d4b7516-77e5-481a-b015-48313946f33b"
+NAME = f"{ID}.video.mp4"
+BODY = bytes(range(256)) * 3
+OPEN = Limits(request_timeout=5.0, allow_private_media=True)
+PATIENT = evolve(OPEN, request_timeout=3600.0)
+HASTY = evolve(OPEN, request_timeout=0.05)
+MP4 = "Content-Type: video/mp4"
+GOOD = http(200, BODY, MP4)
+HALF = http(200, BODY[: len(BODY) // 2], MP4, length=len(BODY))
+
+
+def generation(link: str | None, task_id: str = ID) -> Generation:
+    """Return a completed generation whose media all are at *link*."""
+    image = Image(url=Link(link)) if link else None
+    video = Video(download_url=Link(link)) if link else None
+    return Generation(
+        id=task_id, state=State.COMPLETED, state_text="completed", video=video, thumbnail=image, last_frame=image
+    )
+
+
+def with_link(link: Any) -> Generation:
+    """Return a generation whose link is made by hand, of anything."""
+    return evolve(generation(None), result_url=link, video=Video(download_url=link))
+
+
+def names(directory: Path) -> list[str]:
+    """Return what is in *directory*, hidden files too."""
+    return sorted(path.name for path in directory.iterdir())
+
+
+@define(eq=False)
+class Renewals:
+    """What asking for the task again gives, one after the other."""
+
+    answers: list[Generation | LumaError]
+    asked: list[str] = field(factory=list)
+
+    async def __call__(self, task_id: str) -> Generation:
+        """Ask."""
+        self.asked.append(task_id)
+        answer = self.answers.pop(0)
+        if isinstance(answer, LumaError):
+            raise answer
+        return answer
+
+
+@define(eq=False)
+class Naps:
+    """Notes how long it was told to wait, and does not."""
+
+    taken: list[float] = field(factory=list)
+
+    async def __call__(self, seconds: float) -> None:
+        """Wait."""
+        self.taken.append(seconds)
+
+
+@asynccontextmanager
+async def downloading(
+    *renewed: Generation | LumaError, limits: Limits = OPEN, network: Network | None = None, **more: Any
+) -> AsyncIterator[Downloader]:
+    """Give a downloader that gets *renewed* when it asks again and does not sleep between tries; close it."""
+    made = Downloader(network or Network(), limits, **{"renew": Renewals(list(renewed)), "sleep": Naps(), **more})
+    try:
+        yield made
+    finally:
+        await made.aclose()
+
+
+async def stored(replies: Sequence[Reply], directory: Path, **options: Any) -> Path:
+    """Download the video from a server with *replies*."""
+    async with RawServer(replies) as server, downloading() as downloader:
+        return await downloader.download(generation(f"{server.base_url}/v.mp4"), directory, **options)
+
+
+@define
+class Failure:
+    """What a download that failed came to."""
+
+    error: DownloadError
+    requests: int
+    pauses: int
+
+    @property
+    def told(self) -> tuple[str, bool, int]:
+        """The reason, whether it is retryable, and the requests made."""
+        return self.error.reason, self.error.retryable, self.requests
+
+
+async def failure(replies: Sequence[Reply], directory: Path, *, limits: Limits = OPEN, **options: Any) -> Failure:
+    """Return how the download from a server with *replies* failed, having left nothing."""
+    before = names(directory)
+    async with RawServer(replies) as server, downloading(limits=limits) as downloader:
+        with pytest.raises(DownloadError) as caught:
+            await downloader.download(generation(f"{server.base_url}/v.mp4"), directory, **options)
+
+    assert names(directory) == before
+    assert isinstance(downloader.sleep, Naps)
+    return Failure(caught.value, len(server.heads), len(downloader.sleep.taken))
+
+
+@asynccontextmanager
+async def relayed(**options: Any) -> AsyncIterator[tuple[SimulatedRelay, LumaClient]]:
+    """Give a relay whose tasks are done at once, and a client of it."""
+    async with (
+        SimulatedRelay(script=Script.of("completed"), **options) as relay,
+        LumaClient(relay.base_url, relay.api_key, limits=OPEN) as luma,
+    ):
+        yield relay, luma
+
+
+def kinds(relay: SimulatedRelay) -> list[str]:
+    """Return what the relay was asked for, in order."""
+    return [request.kind for request in relay.requests]
+
+
+# --- what is stored, and where ---
+
+
+@pytest.mark.parametrize(
+    ("role", "file", "name"),
+    [
+        ("video", "video.mp4", "{}.video.mp4"),
+        ("thumbnail", "thumbnail.jpg", "{}.thumbnail.jpg"),
+        ("last_frame", "last_frame.jpg", "{}.last_frame.jpg"),
+    ],
+)
+async def test_each_role_is_stored_whole_under_task_id_and_role(
+    tmp_path: Path, role: Role, file: str, name: str
+) -> None:
+    """The bytes are the relay's, the name is ours, and nothing else is in the directory."""
+    async with relayed() as (relay, luma):
+        task_id = relay.add()
+
+        path = await luma.download(await luma.get_generation(task_id), tmp_path, role=role)
+
+    medium = Medium.of(task_id, file)
+    assert medium is not None
+    assert path == tmp_path / name.format(task_id)
+    assert path.read_bytes() == medium.content
+    assert names(tmp_path) == [path.name]
+
+
+def test_every_role_has_its_test() -> None:
+    """A role that is added has to be added above, too."""
+    assert set(get_args(Role)) == {"video", "thumbnail", "last_frame"}
+
+
+@pytest.mark.parametrize(
+    ("content_type", "ending"),
+    [
+        ("video/mp4", "mp4"),
+        ("Video/MP4; codecs=avc1", "mp4"),
+        ("video/quicktime", "mov"),
+        ("video/webm", "webm"),
+        ("image/jpeg", "jpg"),
+        ("image/png", "png"),
+        ("image/webp", "webp"),
+        ("image/gif", "gif"),
+        ("binary/octet-stream", "mp4"),
+        ("../../evil", "mp4"),
+        (None, "mp4"),
+    ],
+)
+async def test_server_chooses_nothing_of_the_name_but_the_ending(
+    tmp_path: Path, content_type: str | None, ending: str
+) -> None:
+    """Path, Content-Disposition and an unknown type are not heeded."""
+    disposition = 'Content-Disposition: attachment; filename="/../evil.sh"'
+    kind = [] if content_type is None else [f"Content-Type: {content_type}"]
+
+    path = await stored([http(200, BODY, disposition, *kind)], tmp_path)
+
+    assert path == tmp_path / f"{ID}.video.{ending}"
+
+
+async def test_a_picture_without_a_known_type_is_named_jpg(tmp_path: Path) -> None:
+    """The usual ending is the role's."""
+    assert (await stored([http(200, BODY)], tmp_path, role="last_frame")).name == f"{ID}.last_frame.jpg"
+
+
+async def test_directory_is_made_with_its_parents(tmp_path: Path) -> None:
+    """A path as text that does not exist yet is fine."""
+    async with RawServer([GOOD]) as server, downloading() as downloader:
+        path = await downloader.download(generation(server.base_url), str(tmp_path / "new" / "videos"))
+
+    assert path == tmp_path / "new" / "videos" / NAME
+    assert path.read_bytes() == BODY
+
+
+async def test_many_small_pieces_make_one_file(tmp_path: Path) -> None:
+    """A server that sends one byte at a time delivers the same file, and the callback sees each and the total."""
+    body = BODY[:40]
+    steps: list[tuple[int, int]] = []
+    arrived = asyncio.Event()
+
+    async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(http(200, b"", MP4, length=len(body)))
+        for byte in body:
+            arrived.clear()
+            writer.write(bytes([byte]))
+            await arrived.wait()
+
+    def note(*step: int) -> None:
+        steps.append((step[0], step[1]))
+        arrived.set()
+
+    path = await stored([drip], tmp_path, on_progress=note)
+
+    assert path.read_bytes() == body
+    assert steps == [(n, 40) for n in range(1, 41)]
+
+
+async def test_two_tasks_at_once_get_each_its_own(tmp_path: Path) -> None:
+    """Files of different tasks are never mixed up."""
+    async with relayed() as (relay, luma):
+        ids = [relay.add(f"task-{n}") for n in range(20)]
+        found = [await luma.get_generation(task_id) for task_id in ids]
+
+        paths = await asyncio.gather(*(luma.download(one, tmp_path) for one in found))
+
+    media = [Medium.of(task_id, "video.mp4") for task_id in ids]
+    assert [path.name for path in paths] == [f"{task_id}.video.mp4" for task_id in ids]
+    assert [path.read_bytes() for path in paths] == [medium and medium.content for medium in media]
+    assert len(names(tmp_path)) == 20
+
+
+async def test_the_same_task_twice_at_once_is_stored_once(tmp_path: Path) -> None:
+    """One of the two gets the name, the other is told that it exists, and the file is whole."""
+    arrived = asyncio.Barrier(2)
+
+    async def together(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await arrived.wait()
+        writer.write(GOOD)
+
+    async with RawServer([together]) as server, downloading() as downloader:
+        one = generation(server.base_url)
+        results = await asyncio.gather(*(downloader.download(one, tmp_path) for _ in range(2)), return_exceptions=True)
+
+    errors = [result for result in results if isinstance(result, DownloadError)]
+    assert [error.reason for error in errors] == ["exists"]
+    assert tmp_path / NAME in results
+    assert names(tmp_path) == [NAME]
+    assert (tmp_path / NAME).read_bytes() == BODY
+
+
+# --- what goes out ---
+
+
+async def test_relays_media_are_asked_for_without_the_key(tmp_path: Path) -> None:
+    """The look has the key; the request for the file, at the same origin even, has none."""
+    async with relayed() as (relay, luma):
+        await luma.download(await luma.get_generation(relay.add()), tmp_path)
+
+    assert [(request.kind, request.had_key) for request in relay.requests] == [("look", True), ("media", False)]
+
+
+async def test_request_tells_nothing_but_what_http_needs(tmp_path: Path) -> None:
+    """No key, cookie, referer or range; the file is wanted as it is."""
+    async with RawServer([GOOD]) as server, downloading() as downloader:
+        await downloader.download(generation(server.base_url), tmp_path)
+        host = f"Host: 127.0.0.1:{server.port}"
+
+    lines = server.heads[0].decode().split("\r\n")
+    assert lines[0] == "GET / HTTP/1.1"
+    assert sorted(line for line in lines[1:] if line) == [
+        "Accept-Encoding: identity",
+        "Accept: */*",
+        host,
+        "User-Agent: luma-async",
+    ]
+
+
+PRESIGNED = "/a%2Fb/%7Ec?X-Amz-Credential=A%2F2026&s=a%2Bb%3d&t=x+y"
+
+
+@pytest.mark.parametrize(
+    ("spelled", "sent"),
+    [
+        (PRESIGNED, PRESIGNED),
+        ("/v.mp4#t=1", "/v.mp4"),
+        ("/a clip.mp4?q=日", "/a%20clip.mp4?q=%E6%97%A5"),
+        ("/50%.mp4", "/50%25.mp4"),
+    ],
+)
+async def test_a_good_link_is_sent_as_it_is_spelled(tmp_path: Path, spelled: str, sent: str) -> None:
+    """Signatures may cover the spelling; only what HTTP cannot carry is encoded."""
+    async with RawServer([GOOD]) as server, downloading() as downloader:
+        await downloader.download(generation(server.base_url + spelled), tmp_path)
+
+    assert server.heads[0].split(b"\r\n")[0] == f"GET {sent} HTTP/1.1".encode()
+
+
+# --- trouble that passes, and links that expire ---
+
+
+async def test_500_twice_and_then_good_is_invisible(tmp_path: Path) -> None:
+    """The file is stored at the third try, after two pauses of which the second is longer."""
+    async with relayed() as (relay, luma), downloading(renew=luma.get_generation) as downloader:
+        relay.trouble(Fault.http(500), times=2, on="media")
+
+        path = await downloader.download(await luma.get_generation(relay.add("task-1")), tmp_path)
+
+    medium = Medium.of("task-1", "video.mp4")
+    assert medium is not None
+    assert path.read_bytes() == medium.content
+    assert kinds(relay) == ["look", "media", "media", "media"]
+    assert isinstance(downloader.sleep, Naps)
+    first, second = downloader.sleep.taken
+    assert 1 <= first <= second <= 10
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 501, 502, 503, 504, 505, 520, 529, 599])
+async def test_a_passing_status_is_tried_three_times(tmp_path: Path, status: int) -> None:
+    """When it does not pass, the error is retryable."""
+    assert (await failure([http(status)], tmp_path)).told == ("status", True, 3)
+
+
+@pytest.mark.parametrize("status", [201, 204, 206, 300, 302, 304, 307, 400, 402, 405, 416, 451, 600])
+async def test_a_final_status_is_tried_once(tmp_path: Path, status: int) -> None:
+    """Neither a part, nor a redirect to nowhere, nor a refusal is a file."""
+    assert (await failure([http(status, BODY if status not in {204, 304} else b"", MP4)], tmp_path)).told == (
+        "status",
+        False,
+        1,
+    )
+
+
+@pytest.mark.parametrize("broken", [hang_up, reset, closing(HALF), closing(b"HTTP/1.1 2"), http(200, BODY, length=-1)])
+async def test_an_answer_that_breaks_off_is_asked_for_again(tmp_path: Path, broken: Reply) -> None:
+    """The good answer after it is stored, with nothing of the first."""
+    path = await stored([broken, GOOD], tmp_path)
+
+    assert path.read_bytes() == BODY
+    assert names(tmp_path) == [NAME]
+
+
+async def reset_halfway(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Send half a file, and reset the connection when it has been read."""
+    writer.write(HALF)
+    await writer.drain()
+    await asyncio.sleep(0.01)
+    await reset(reader, writer)
+
+
+async def stall_halfway(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Send half a file, and no more."""
+    writer.write(HALF)
+    await writer.drain()
+    await stay_silent(reader, writer)
+
+
+@pytest.mark.parametrize("reply", [closing(HALF), closing(HALF.replace(b"1.1", b"1.0", 1)), reset_halfway])
+async def test_half_a_file_is_none(tmp_path: Path, reply: Reply) -> None:
+    """A server that promises more than it sends, however it ends, leaves no file."""
+    assert (await failure([reply], tmp_path)).told == ("truncated", True, 3)
+
+
+async def test_a_stalled_file_is_given_up(tmp_path: Path) -> None:
+    """Silence in the middle for longer than ``request_timeout`` ends each try."""
+    failed = await failure([stall_halfway], tmp_path, limits=HASTY)
+
+    assert (failed.error.reason, failed.error.retryable, failed.pauses) == ("truncated", True, 2)
+
+
+async def test_a_silent_server_is_given_up(tmp_path: Path) -> None:
+    """Silence from the beginning on for longer than ``request_timeout`` ends each try."""
+    failed = await failure([stay_silent], tmp_path, limits=HASTY)
+
+    assert (failed.error.reason, failed.error.retryable, failed.pauses) == ("status", True, 2)
+
+
+async def test_a_file_that_goes_on_beyond_its_length_is_never_stored_longer_or_shorter(tmp_path: Path) -> None:
+    """It is refused with all its bytes at once: what follows the promised ones is no HTTP."""
+    assert (await failure([http(200, BODY, MP4, length=100)], tmp_path)).told == ("status", True, 3)
+
+
+async def test_bytes_beyond_the_length_that_come_later_are_not_read(tmp_path: Path) -> None:
+    """By HTTP the promised bytes are the file."""
+
+    async def say_too_much(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(http(200, BODY[:500], MP4))
+        await writer.drain()
+        await asyncio.sleep(0.01)
+        writer.write(BODY[500:])
+        writer.close()
+
+    assert (await stored([say_too_much], tmp_path)).read_bytes() == BODY[:500]
+
+
+@define
+class FewBytes:
+    """An answer as aiohttp would give it if it did not compare lengths itself."""
+
+    content: asyncio.StreamReader
+    headers: dict[str, str]
+    url: URL
+
+
+@pytest.mark.parametrize("told", [1, 11])
+async def test_lengths_are_compared_here_too(tmp_path: Path, told: int) -> None:
+    """Should aiohttp ever let a wrong length pass, the file would still not be stored."""
+    content = asyncio.StreamReader()
+    content.feed_data(bytes(10))
+    content.feed_eof()
+    response: Any = FewBytes(content, {"Content-Length": str(told)}, URL("https://cdn.example/v.mp4"))
+    order = _Order(task_id=ID, directory=tmp_path, role="video", overwrite=False, on_progress=None)
+
+    async with downloading() as downloader:
+        with pytest.raises(DownloadError) as caught:
+            await downloader._store(order, response)
+
+    assert (caught.value.reason, caught.value.retryable) == ("truncated", True)
+    assert names(tmp_path) == []
+
+
+async def test_a_connection_that_nobody_takes_is_told_as_passing(tmp_path: Path) -> None:
+    """The message names host and port."""
+    async with RawServer([GOOD]) as server:
+        where = f"127.0.0.1:{server.port}"
+
+    async with downloading() as downloader:
+        with pytest.raises(DownloadError, match=where) as caught:
+            await downloader.download(generation(f"http://{where}/v.mp4"), tmp_path)
+
+    assert (caught.value.reason, caught.value.retryable) == ("status", True)
+
+
+async def test_an_expired_link_is_renewed_by_asking_for_the_task_again(tmp_path: Path) -> None:
+    """One look gives the fresh link, and one more request the file."""
+    now = [0.0]
+    async with relayed(clock=lambda: now[0], link_ttl=60.0) as (relay, luma):
+        found = await luma.get_generation(relay.add())
+        now[0] = 61.0
+
+        path = await luma.download(found, tmp_path)
+
+    assert names(tmp_path) == [path.name]
+    assert kinds(relay) == ["look", "media", "look", "media"]
+    assert [request.status for request in relay.requests] == [200, 403, 200, 200]
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+async def test_a_link_that_stays_expired_is_renewed_once(tmp_path: Path, status: int) -> None:
+    """When the fresh link is no better, that is final."""
+    async with RawServer([http(status)]) as server:
+        found = generation(server.base_url)
+        async with downloading(found, found, found) as downloader:
+            with pytest.raises(DownloadError) as caught:
+                await downloader.download(found, tmp_path)
+
+    assert (caught.value.reason, caught.value.retryable) == ("expired", False)
+    assert isinstance(downloader.renew, Renewals)
+    assert (len(server.heads), downloader.renew.asked) == (2, [ID])
+    assert names(tmp_path) == []
+
+
+async def test_trouble_behind_a_fresh_link_is_repeated_like_any_other(tmp_path: Path) -> None:
+    """Renewing does not use up the tries."""
+    async with RawServer([http(502), http(403), http(502), http(502), GOOD]) as server:
+        found = generation(server.base_url)
+        async with downloading(found) as downloader:
+            path = await downloader.download(found, tmp_path)
+
+    assert path.read_bytes() == BODY
+
+
+async def test_a_missing_link_is_asked_for_once(tmp_path: Path) -> None:
+    """``completed`` can come before any link does."""
+    async with relayed() as (relay, luma):
+        path = await luma.download(generation(None, relay.add("task-1")), tmp_path)
+
+    assert names(tmp_path) == [path.name]
+    assert kinds(relay) == ["look", "media"]
+
+
+async def test_no_link_at_all_is_told(tmp_path: Path) -> None:
+    """Where asking again brings none, no medium is asked for."""
+    async with relayed() as (relay, luma):
+        relay.add("task-1", script=Script.of("processing"))
+
+        with pytest.raises(DownloadError, match="no link for its thumbnail") as caught:
+            await luma.download(generation(None, "task-1"), tmp_path, role="thumbnail")
+
+    assert (caught.value.reason, caught.value.url, caught.value.task_id) == ("no-link", None, "task-1")
+    assert kinds(relay) == ["look"]
+
+
+RENEWAL_TROUBLE = [
+    AuthenticationError("wrong key", status=401),
+    NotFoundError("no such task", status=400),
+    RateLimitError("slowly", status=429, verdict=Verdict.SLOW_DOWN),
+    ServerError("oh", status=502, verdict=Verdict.PASSING),
+    TransportError("cut", verdict=Verdict.PASSING),
+    RequestTimeoutError("late", verdict=Verdict.PASSING),
+    ProtocolError("garbled"),
+    ConfigurationError("no"),
+]
+
+
+@pytest.mark.parametrize("link_status", [403, None])
+@pytest.mark.parametrize("trouble", RENEWAL_TROUBLE, ids=lambda error: type(error).__name__)
+async def test_a_renewal_that_fails_is_a_download_error_with_a_note(
+    tmp_path: Path, trouble: LumaError, link_status: int | None
+) -> None:
+    """It tells of the link and of the renewal, and is retryable if the renewal is."""
+    async with RawServer([http(403)]) as server, downloading(trouble) as downloader:
+        with pytest.raises(DownloadError) as caught:
+            await downloader.download(generation(server.base_url if link_status else None), tmp_path)
+
+    assert caught.value.reason == ("expired" if link_status else "no-link")
+    assert caught.value.retryable is trouble.retryable
+    assert caught.value.__notes__ == [f"The link could not be renewed: {trouble}"]
+    assert names(tmp_path) == []
+
+
+async def test_a_relay_that_refuses_the_renewal_does_not_show_as_its_own_error(tmp_path: Path) -> None:
+    """A 401 to the look comes out of ``LumaClient.download`` as DownloadError."""
+    async with relayed() as (relay, luma):
+        found = await luma.get_generation(relay.add())
+        relay.trouble(Fault.http(403), times=None, on="media")
+        relay.trouble(Fault.http(401, {"error": {"message": "no"}}), times=None, on="look")
+
+        with pytest.raises(DownloadError) as caught:
+            await luma.download(found, tmp_path)
+
+    assert caught.value.reason == "expired"
+    assert kinds(relay) == ["look", "media", "look"]
+
+
+# --- answers that are no media ---
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "text/html; charset=utf-8",
+        "Text/HTML",
+        "text/plain",
+        "application/json",
+        "application/xml",
+        "application/problem+json",
+    ],
+)
+async def test_a_page_with_status_200_is_no_medium(tmp_path: Path, content_type: str) -> None:
+    """The message shows what came instead."""
+    failed = await failure([http(200, b"<html>", f"Content-Type: {content_type}")], tmp_path)
+
+    assert failed.told == ("not-media", False, 1)
+    assert content_type.lower() in str(failed.error)
+
+
+async def test_an_empty_file_is_no_medium(tmp_path: Path) -> None:
+    """Whole as it is, nobody can play it."""
+    assert (await failure([http(200, b"", MP4)], tmp_path)).told == ("not-media", False, 1)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "zstd", "GZIP", "identity, gzip", "unheard-of"])
+async def test_a_packed_file_is_refused(tmp_path: Path, encoding: str) -> None:
+    """Whether or not aiohttp could unpack it: its length is that of the packed bytes."""
+    failed = await failure([http(200, BODY, MP4, f"Content-Encoding: {encoding}")], tmp_path)
+
+    assert failed.told == ("refused", False, 1)
+
+
+async def test_a_file_that_is_expressly_not_packed_is_taken(tmp_path: Path) -> None:
+    """``identity`` is no packing."""
+    assert (await stored([http(200, BODY, "Content-Encoding: identity")], tmp_path)).read_bytes() == BODY
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\n\r\n" + BODY,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+    ],
+    ids=["until the end", "chunked"],
+)
+async def test_a_file_of_untold_length_is_not_taken(tmp_path: Path, answer: bytes) -> None:
+    """Nothing could tell whether it is whole."""
+    assert (await failure([closing(answer)], tmp_path)).told == ("truncated", False, 1)
+
+
+async def test_a_file_of_absurd_length_is_not_begun(tmp_path: Path) -> None:
+    """More than 16 GiB is refused by its header."""
+    failed = await failure([closing(http(200, BODY, MP4, length=16 * 2**30 + 1))], tmp_path)
+
+    assert failed.told == ("too-large", False, 1)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"SSH-2.0-OpenSSH_9.6\r\n\r\n",
+        http(200, BODY, "Content-Length: 5"),
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        http(200, BODY, f"X-Long: {'x' * 9000}"),
+    ],
+    ids=["another protocol", "two lengths", "length and chunks", "a header of 9 KB"],
+)
+async def test_garbled_http_is_passing_trouble(tmp_path: Path, answer: bytes) -> None:
+    """It may come from something between here and the server."""
+    assert (await failure([closing(answer)], tmp_path)).told == ("status", True, 3)
+
+
+# --- redirects ---
+
+
+async def test_redirects_are_followed(tmp_path: Path) -> None:
+    """Relative ones, to another host name, and with each of the statuses, up to five in a row."""
+    async with RawServer([]) as server, downloading() as downloader:
+        there = f"http://localhost:{server.port}"
+        server.replies = [
+            http(301, b"moved", "Location: /a%2Fb?s=%2F"),
+            http(302, b"", "Location: ?q=2"),
+            http(303, b"", f"Location: {there}/c"),
+            http(307, b"", "Location: d"),
+            http(308, b"", "Location: ../e"),
+            GOOD,
+        ]
+
+        path = await downloader.download(generation(f"{server.base_url}/v"), tmp_path)
+
+    asked = [head.split()[1].decode() for head in server.heads]
+    assert asked == ["/v", "/a%2Fb?s=%2F", "/a%2Fb?q=2", "/c", "/d", "/e"]
+    assert path.read_bytes() == BODY
+    assert path.name == NAME
+
+
+async def test_endless_redirects_are_refused(tmp_path: Path) -> None:
+    """After the fifth."""
+    assert (await failure([http(302, b"", "Location: /v.mp4")], tmp_path)).told == ("refused", False, 6)
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "file:///etc/passwd",
+        "data:video/mp4,x",
+        "ftp://cdn.example/v.mp4",
+        "http://[bad",
+        "http://x:99999/",
+        "https://",
+        "http://a..b/",
+    ],
+)
+async def test_a_redirect_to_no_http_url_is_refused(tmp_path: Path, location: str) -> None:
+    """Even where private addresses are allowed."""
+    assert (await failure([http(302, b"", f"Location: {location}")], tmp_path)).told == ("refused", False, 1)
+
+
+CERTIFICATE = """\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgKmtHgZp1STmodabW
+IpfhTIVDwkv3wMUj4qC7j/dlAXahRANCAAQNnwhf/rYi6OpXTtryysTUrrC9MD+M
+9mfqqkkskcgnaeZgVi4qGS+eLVzqdz8p4pAP58elrkXUzJQwg2nEJheY
+-----END PRIVATE KEY-----
+-----BEGIN CERTIFICATE-----
+MIIBfTCCASOgAwIBAgIBATAKBggqhkjOPQQDAjAYMRYwFAYDVQQDDA1tZWRpYS5l
+eGFtcGxlMCAXDTIwMDEwMTAwMDAwMFoYDzIxMjAwMTAxMDAwMDAwWjAYMRYwFAYD
+VQQDDA1tZWRpYS5leGFtcGxlMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEDZ8I
+X/62IujqV07a8srE1K6wvTA/jPZn6qpJLJHIJ2nmYFYuKhkvni1c6nc/KeKQD+fH
+pa5F1MyUMINpxCYXmKNcMFowHQYDVR0OBBYEFFwuUD4SoQ57O/zQ5j2q99AzNpMU
+MBgGA1UdEQQRMA+CDW1lZGlhLmV4YW1wbGUwDgYDVR0PAQH/BAQDAgKEMA8GA1Ud
+EwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDSAAwRQIhAJUglNcs+hOZthDHkRu9D1GZ
+zqU2lGaiLivcMOT6IHHvAiBuUgyVsn0hnyCjTgycCFVdRvz+R7UogzUAMDgsphye
+cw==
+-----END CERTIFICATE-----
+"""
+"""Of media.example, from 2020 to 2120, and its key: good for nothing but these tests."""
+
+
+@define(eq=False)
+class PublicServer:
+    """A media server that counts as public: a proxy on loopback leads to it, as it would into the internet."""
+
+    replies: list[bytes]
+    certificate: Path
+    heads: list[bytes] = field(factory=list)
+    tunnels: int = 0
+    _port: int = 0
+
+    @asynccontextmanager
+    async def network(self, *, trusted: bool = True) -> AsyncIterator[Network]:
+        """Run it and its proxy, and give the way to it."""
+        self.certificate.write_text(CERTIFICATE)
+        own = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        own.load_cert_chain(self.certificate)
+        trust = ssl.create_default_context(cafile=str(self.certificate)) if trusted else None
+        server = await asyncio.start_server(self._answer, "127.0.0.1", ssl=own)
+        self._port = server.sockets[0].getsockname()[1]
+        async with RawServer([self._tunnel]) as proxy:
+            yield Network(proxy=proxy.base_url, ssl_context=trust)
+        server.close()
+        await server.wait_closed()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                self.heads.append(await reader.readuntil(b"\r\n\r\n"))
+                writer.write(self.replies[len(self.heads) - 1])
+                await writer.drain()
+        writer.close()
+
+    async def _tunnel(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.tunnels += 1
+        media = await asyncio.open_connection("127.0.0.1", self._port)
+        writer.write(b"HTTP/1.1 200 Connected\r\n\r\n")
+        await asyncio.gather(carry(reader, media[1]), carry(media[0], writer))
+
+
+async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Hand on what comes until no more does."""
+    with suppress(ConnectionError):
+        while data := await reader.read(4096):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+
+
+async def test_https_to_a_public_name_is_what_is_allowed(tmp_path: Path) -> None:
+    """Also after a redirect within https, and through a proxy."""
+    (tmp_path / "videos").mkdir()
+    media = PublicServer(
+        [http(302, b"", "Location: https://media.example/there"), GOOD], tmp_path / "media.example.pem"
+    )
+    async with media.network() as network, downloading(limits=Limits(), network=network) as downloader:
+        path = await downloader.download(generation("https://media.example/here"), tmp_path / "videos")
+
+    assert [head.split()[1] for head in media.heads] == [b"/here", b"/there"]
+    assert path.read_bytes() == BODY
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://media.example/v.mp4",
+        "//10.0.0.1/v.mp4",
+        "https://127.0.0.1/v.mp4",
+        "https://[::1]/v.mp4",
+        "https://0x7f.0.0.1/v.mp4",
+        "https://169.254.169.254/latest/meta-data/",
+        "file:///etc/passwd",
+    ],
+)
+async def test_a_public_server_cannot_redirect_into_the_private_network(tmp_path: Path, location: str) -> None:
+    """Nothing is asked of the place that the redirect leads to."""
+    (tmp_path / "videos").mkdir()
+    media = PublicServer([http(302, b"", f"Location: {location}"), GOOD], tmp_path / "tls.pem")
+    async with media.network() as network, downloading(limits=Limits(), network=network) as downloader:
+        with pytest.raises(DownloadError) as caught:
+            await downloader.download(generation("https://media.example/here"), tmp_path / "videos")
+
+    assert caught.value.reason == "refused"
+    assert media.tunnels == len(media.heads) == 1
+    assert names(tmp_path / "videos") == []
+
+
+async def test_an_unknown_certificate_is_final(tmp_path: Path) -> None:
+    """TLS is verified for media too; the message says what is wrong."""
+    media = PublicServer([GOOD], tmp_path / "tls.pem")
+    async with media.network(trusted=False) as network, downloading(limits=Limits(), network=network) as downloader:
+        with pytest.raises(DownloadError, match="self-signed certificate") as caught:
+            await downloader.download(generation("https://media.example/here"), tmp_path / "videos")
+
+    assert (caught.value.reason, caught.value.retryable, media.tunnels) == ("status", False, 1)
+    assert media.heads == []
+
+
+# --- links that are not allowed ---
+
+NO_LINKS = [
+    "file:///etc/passwd",
+    "data:video/mp4;base64,AAAA",
+    "ftp://cdn.example/v.mp4",
+    "javascript:alert(1)",
+    "https://",
+    "https:///v.mp4",
+    "https:v.mp4",
+    "//cdn.example/v.mp4",
+    "/v.mp4",
+    "v.mp4",
+    "",
+    "https://[::1",
+    "https://[bad]/",
+    "https://cdn.example:99999/",
+    "https://cdn.example:0/",
+    "https://cdn example/",
+    "https://%31%32%37.0.0.1/",
+    "https://cdn..example/",
+    f"https://{'a' * 64}.example/",
+    f"https://{'a.' * 130}example/",
+    "https://cdn.example/\r\nX-Evil: 1",
+    "https://cdn.example/\x00",
+    "https://cdn.example/\ud800",
+]
+
+
+@pytest.mark.parametrize("limits", [Limits(), OPEN], ids=["strict", "open"])
+@pytest.mark.parametrize("link", NO_LINKS)
+async def test_what_is_no_http_url_is_refused(tmp_path: Path, link: str, limits: Limits) -> None:
+    """Whatever is allowed; nothing was opened to ask for it."""
+    async with downloading(limits=limits) as downloader:
+        with pytest.raises(DownloadError, match="no absolute http") as caught:
+            await downloader.download(with_link(link), tmp_path)
+
+        assert downloader._session is None
+    assert (caught.value.reason, caught.value.retryable, caught.value.url) == ("refused", False, None)
+
+
+@pytest.mark.parametrize("link", [5, b"https://cdn.example/v.mp4", ["https://cdn.example/v.mp4"]])
+async def test_a_link_that_is_no_text_is_refused(tmp_path: Path, link: object) -> None:
+    """Generations can be made by hand."""
+    async with downloading() as downloader:
+        with pytest.raises(DownloadError) as caught:
+            await downloader.download(with_link(link), tmp_path)
+
+    assert caught.value.reason == "refused"
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "http://cdn.example/v.mp4",
+        "http://169.254.169.254/",
+        "http://[::ffff:127.0.0.1]/",
+        "http://0x7f.0.0.1/",
+        "http://①②⑦.⓪.⓪.①/",
+        "https://169.254.169.254/",
+        "https://[::ffff:127.0.0.1]/",
+        "https://[::1]/",
+        "https://0x7f.0.0.1/",
+        "https://2130706433/",
+        "https://0177.1/",
+        "https://127.0.0.1./",
+        "https://①②⑦.⓪.⓪.①/",
+        "https://user:secret@10.0.0.1/v.mp4?X-Amz-Signature=secret#secret",
+    ],
+)
+@pytest.mark.parametrize("proxy", [None, "http://proxy.invalid:3128"])
+async def test_http_and_private_addresses_are_refused(tmp_path: Path, link: str, proxy: str | None) -> None:
+    """Before anything is opened, however they are spelled, with a proxy too; the advice names the option."""
+    async with downloading(limits=Limits(), network=Network(proxy=proxy)) as downloader:
+        with pytest.raises(DownloadError, match="allow_private_media") as caught:
+            await downloader.download(generation(link), tmp_path)
+
+        assert downloader._session is None
+    assert caught.value.reason == "refused"
+    assert "secret" not in f"{caught.value!s} {caught.value!r} {caught.value.url}"
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("1.2.3.4", "1.2.3.4"),
+        ("1.2.3.4.", "1.2.3.4"),
+        ("0x7f.0.0.1", "127.0.0.1"),
+        ("127.1", "127.0.0.1"),
+        ("017700000001", "127.0.0.1"),
+        ("2130706433", "127.0.0.1"),
+        ("::1", "::1"),
+        ("fe80::1%eth0", "fe80::1%eth0"),
+        ("cdn.example", None),
+        ("1.2.3.4.example", None),
+        ("256.1.1.1", None),
+        ("", None),
+    ],
+)
+def test_a_host_that_spells_an_address_is_known_as_one(host: str, address: str | None) -> None:
+    """All forms that a resolver takes without asking anybody."""
+    assert _literal(host) == address
+
+
+@pytest.mark.parametrize(
+    ("address", "is_global"),
+    [
+        ("8.8.8.8", True),
+        ("2606:4700::1111", True),
+        ("::ffff:8.8.8.8", True),
+        ("64:ff9b::808:808", True),
+        ("2002:808:808::1", True),
+        ("127.0.0.1", False),
+        ("10.0.0.1", False),
+        ("172.16.0.1", False),
+        ("192.168.0.1", False),
+        ("169.254.169.254", False),
+        ("100.100.100.200", False),
+        ("192.0.0.192", False),
+        ("198.18.0.1", False),
+        ("0.0.0.0", False),  # noqa: S104 - nothing is bound to it
+        ("224.0.0.1", False),
+        ("255.255.255.255", False),
+        ("::", False),
+        ("::1", False),
+        ("::ffff:127.0.0.1", False),
+        ("::ffff:10.0.0.1", False),
+        ("::127.0.0.1", False),
+        ("64:ff9b::7f00:1", False),
+        ("2002:7f00:1::", False),
+        ("2001:db8::1", False),
+        ("fc00::1", False),
+        ("fe80::1", False),
+        ("fe80::1%eth0", False),
+        ("fec0::1", False),
+        ("ff02::1", False),
+        ("ff0e::1", False),
+    ],
+)
+def test_only_addresses_on_the_internet_are_global(address: str, *, is_global: bool) -> None:
+    """Special ranges are not, nor what holds a private address inside."""
+    assert _is_global(address) is is_global
+
+
+@define
+class Names(AbstractResolver):
+    """Resolves every name to the same addresses."""
+
+    addresses: list[str]
+
+    async def resolve(self, host: str, port: int = 0, family: int = socket.AF_INET) -> list[ResolveResult]:  # noqa: ARG002 - aiohttp's signature
+        """Return them in this order."""
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=socket.IPPROTO_TCP,
+                flags=0,
+            )
+            for address in self.addresses
+        ]
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.mark.parametrize(
+    "addresses",
+    [["127.0.0.1"], ["::1", "127.0.0.1"], ["127.0.0.1", "10.0.0.1"], ["fe80::1", "127.0.0.1", "::1", "10.0.0.1"]],
+    ids=len,
+)
+async def test_a_name_that_resolves_to_private_addresses_is_refused(tmp_path: Path, addresses: list[str]) -> None:
+    """However many they are; no connection is made, and none is tried again."""
+    async with RawServer([GOOD]) as server:
+        session = new_session(Network(), None, 8, socket_factory=_guarded_socket, resolver=Names(addresses))
+        async with downloading(limits=Limits(), session=session) as downloader:
+            with pytest.raises(DownloadError) as caught:
+                await downloader.download(generation(f"https://media.example:{server.port}/"), tmp_path)
+
+    assert (caught.value.reason, caught.value.retryable) == ("refused", False)
+    assert server.connections == 0
+    assert isinstance(downloader.sleep, Naps)
+    assert downloader.sleep.taken == []
+
+
+async def test_localhost_is_refused_by_what_it_resolves_to(tmp_path: Path) -> None:
+    """The session that a client makes by itself has the guard."""
+    async with RawServer([GOOD]) as server, downloading(limits=Limits()) as downloader:
+        with pytest.raises(DownloadError, match="localhost leads into a private network") as caught:
+            await downloader.download(generation(f"https://localhost:{server.port}/"), tmp_path)
+
+    assert caught.value.reason == "refused"
+    assert server.connections == 0
+
+
+def test_a_public_address_gets_its_socket() -> None:
+    """The guard stands in nobody else's way."""
+    with _guarded_socket((socket.AF_INET, socket.SOCK_STREAM, 0, "", ("8.8.8.8", 443))) as made:
+        assert (made.family, made.type) == (socket.AF_INET, socket.SOCK_STREAM)
+
+
+# --- files that are there already ---
+
+
+def put_file(path: Path) -> None:
+    """Put a file there."""
+    path.write_bytes(b"old")
+
+
+def put_link_to_nothing(path: Path) -> None:
+    """Put a symlink there that leads nowhere yet."""
+    path.symlink_to(path.parent / "elsewhere")
+
+
+def put_directory(path: Path) -> None:
+    """Put a directory there."""
+    path.mkdir()
+
+
+@pytest.mark.parametrize("put", [put_file, put_link_to_nothing, put_directory])
+@pytest.mark.parametrize("ending", ["mp4", "mov", "webm", "jpg", "png", "webp", "gif"])
+async def test_what_exists_is_told_before_anything_is_asked_for(
+    tmp_path: Path, put: Callable[[Path], None], ending: str
+) -> None:
+    """Whatever it is, and whichever ending the file would get."""
+    put(tmp_path / f"{ID}.video.{ending}")
+
+    failed = await failure([GOOD], tmp_path)
+
+    assert failed.told == ("exists", False, 0)
+    assert "overwrite=True" in str(failed.error)
+
+
+async def test_files_of_other_roles_and_tasks_are_no_obstacle(tmp_path: Path) -> None:
+    """The name is made of both."""
+    put_file(tmp_path / f"{ID}.thumbnail.mp4")
+    put_file(tmp_path / f"{ID}0.video.mp4")
+
+    assert (await stored([GOOD], tmp_path)).read_bytes() == BODY
+
+
+async def test_overwriting_replaces_the_old_file_at_once(tmp_path: Path) -> None:
+    """Up to the last byte the old one is there, whole."""
+    put_file(tmp_path / NAME)
+    seen: list[bytes] = []
+
+    await stored([GOOD], tmp_path, overwrite=True, on_progress=lambda *_: seen.append((tmp_path / NAME).read_bytes()))
+
+    assert set(seen) == {b"old"}
+    assert (tmp_path / NAME).read_bytes() == BODY
+    assert names(tmp_path) == [NAME]
+
+
+async def test_a_failed_download_does_not_overwrite(tmp_path: Path) -> None:
+    """The old file outlives a server that breaks off."""
+    put_file(tmp_path / NAME)
+
+    await failure([closing(HALF)], tmp_path, overwrite=True)
+
+    assert (tmp_path / NAME).read_bytes() == b"old"
+
+
+async def test_a_symlink_in_the_place_of_the_file_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    """What it leads to stays as it is."""
+    target, directory = tmp_path / "precious", tmp_path / "videos"
+    directory.mkdir()
+    put_file(target)
+    (directory / NAME).symlink_to(target)
+
+    path = await stored([GOOD], directory, overwrite=True)
+
+    assert target.read_bytes() == b"old"
+    assert not path.is_symlink()
+    assert path.read_bytes() == BODY
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["hard links", "no hard links"])
+async def test_what_appears_meanwhile_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, links: bool
+) -> None:
+    """A file that somebody else puts there during the download stays."""
+    if not links:
+        monkeypatch.setattr(os, "link", no_hard_links)
+
+    async with RawServer([GOOD]) as server, downloading() as downloader:
+        with pytest.raises(DownloadError) as caught:
+            await downloader.download(
+                generation(server.base_url), tmp_path, on_progress=lambda *_: put_file(tmp_path / NAME)
+            )
+
+    assert caught.value.reason == "exists"
+    assert (tmp_path / NAME).read_bytes() == b"old"
+    assert names(tmp_path) == [NAME]
+
+
+def no_hard_links(*_: object) -> None:
+    """Do as a file system like exFAT does."""
+    raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+
+async def test_a_file_system_without_hard_links_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is stored there too."""
+    monkeypatch.setattr(os, "link", no_hard_links)
+
+    assert (await stored([GOOD], tmp_path)).read_bytes() == BODY
+    assert names(tmp_path) == [NAME]
+
+
+# --- the disk ---
+
+
+async def test_bytes_gather_in_a_hidden_file_beside_the_place(tmp_path: Path) -> None:
+    """Within the same directory, so that renaming is atomic; the final name comes last."""
+    seen: list[list[str]] = []
+
+    await stored([GOOD], tmp_path, on_progress=lambda *_: seen.append(names(tmp_path)))
+
+    (hidden,) = seen[0]
+    assert hidden.startswith(f".{NAME}.")
+    assert hidden.endswith(".part")
+
+
+def is_directory(handle: int) -> bool:
+    """Tell what is open."""
+    return stat.S_ISDIR(os.fstat(handle).st_mode)
+
+
+async def test_bytes_are_on_the_disk_before_the_name_is_there_and_the_name_soon_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is synced while it is hidden and complete, and its directory when it is not hidden any more."""
+    synced: list[tuple[bool, int]] = []
+
+    def fsync(handle: int) -> None:
+        synced.append(((tmp_path / NAME).exists(), is_directory(handle) or os.fstat(handle).st_size))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+
+    await stored([GOOD], tmp_path)
+
+    assert synced == [(False, len(BODY)), (True, True)]
+
+
+async def test_a_directory_that_cannot_be_synced_is_no_trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some file systems refuse that; the file is whole and in its place."""
+
+    def fsync(handle: int) -> None:
+        if is_directory(handle):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+
+    assert (await stored([GOOD], tmp_path)).read_bytes() == BODY
+
+
+async def test_bytes_that_cannot_be_synced_are_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that fails at the last moment is told, and nothing is left."""
+
+    def fsync(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+
+    assert (await failure([GOOD], tmp_path)).told == ("disk", False, 1)
+
+
+@pytest.mark.parametrize("below", ["", "videos"])
+async def test_a_directory_that_is_a_file_is_told(tmp_path: Path, below: str) -> None:
+    """As such, and before anything is asked for."""
+    put_file(tmp_path / "file")
+
+    async with RawServer([GOOD]) as server, downloading() as downloader:
+        with pytest.raises(DownloadError) as caught:
+            await downloader.download(generation(server.base_url), tmp_path / "file" / below)
+
+    assert (caught.value.reason, server.heads) == ("disk", [])
+    assert (tmp_path / "file").read_bytes() == b"old"
+
+
+async def test_a_directory_in_the_place_of_the_file_is_not_replaced(tmp_path: Path) -> None:
+    """Not even where overwriting is allowed."""
+    put_directory(tmp_path / NAME)
+
+    assert (await failure([GOOD], tmp_path, overwrite=True)).told == ("disk", False, 1)
+
+
+@pytest.fixture
+def read_only(tmp_path: Path) -> Iterator[Path]:
+    """Give a directory that nobody but root may write to."""
+    tmp_path.chmod(0o500)
+    yield tmp_path
+    tmp_path.chmod(0o700)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+async def test_a_directory_that_is_read_only_is_told(read_only: Path) -> None:
+    """With what the system says."""
+    failed = await failure([GOOD], read_only)
+
+    assert failed.told == ("disk", False, 1)
+    assert "Permission denied" in str(failed.error)
+
+
+FULL_DISK = """
+import asyncio, os, resource, signal, sys
+from luma_async import DownloadError, Limits, LumaClient
+from luma_async.testing import Script, SimulatedRelay
+
+async def main():
+    limits = Limits(allow_private_media=True)
+    async with (
+        SimulatedRelay(script=Script.of("completed")) as relay,
+        LumaClient(relay.base_url, relay.api_key, limits=limits) as luma,
+    ):
+        generation = await luma.get_generation(relay.add())
+        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+        try:
+            await luma.download(generation, sys.argv[1])
+        except DownloadError as error:
+            print(error.reason, error.retryable, os.listdir(sys.argv[1]), error)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="this system has no limit for the size of files")
+def test_a_full_disk_is_told_and_gets_its_space_back(tmp_path: Path) -> None:
+    """In a process whose files may have 1,000 bytes, the file that has more is given up whole."""
+    ended = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-X", "dev", "-W", "error", "-c", FULL_DISK, str(tmp_path)],
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=60,
+    )
+
+    assert ended.stdout.startswith("disk False [] ")
+    assert os.strerror(errno.EFBIG) in ended.stdout
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+# --- callers ---
+
+
+class _Whim(Exception):  # noqa: N818 - no error of anybody's
+    """What only the caller knows."""
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        _Whim(),
+        FileExistsError(errno.EEXIST, "not ours"),
+        OSError(errno.ENOSPC, "not ours"),
+        TimeoutError(),
+        ConnectionResetError(),
+        aiohttp.ClientPayloadError(),
+        ValueError(),
+        TransportError("another client's", verdict=Verdict.PASSING),
+    ],
+    ids=repr,
+)
+async def test_a_callback_that_raises_is_heard_as_it_is(tmp_path: Path, trouble: Exception) -> None:
+    """The very same exception comes out, after one request, and nothing is left."""
+
+    def raise_it(*_: int) -> None:
+        raise trouble
+
+    async with RawServer([GOOD]) as server, downloading() as downloader:
+        with pytest.raises(type(trouble)) as caught:
+            await downloader.download(generation(server.base_url), tmp_path, on_progress=raise_it)
+
+    assert caught.value is trouble
+    assert len(server.heads) == 1
+    assert names(tmp_path) == []
+
+
+NO_IDS: list[Any] = ["", ".", "..", "../x", "a/b", "a\\b", "ü", "nul\0", "x" * 129, 5, None]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"generation": ID},
+        {"generation": None},
+        {"generation": {"id": ID}},
+        *({"generation": generation("https://cdn.example/", task_id)} for task_id in NO_IDS),
+        {"directory": 5},
+        {"directory": b"bytes"},
+        {"directory": None},
+        {"directory": "nul\0"},
+        {"directory": "\ud800"},
+        {"role": "sound"},
+        {"role": None},
+        {"role": ["video"]},
+        {"overwrite": "no"},
+        {"overwrite": 1},
+        {"on_progress": 5},
+    ],
+    ids=repr,
+)
+async def test_an_argument_that_cannot_work_is_told_before_anything_happens(
+    tmp_path: Path, given: dict[str, Any]
+) -> None:
+    """As ConfigurationError; nothing is asked for, and not even the directory is made."""
+    arguments = {"generation": generation("https://cdn.example/"), "directory": tmp_path / "new", **given}
+
+    async with downloading() as downloader:
+        with pytest.raises(ConfigurationError):
+            await downloader.download(**arguments)
+
+        assert downloader._session is None
+    assert names(tmp_path) == []
+
+
+async def test_a_client_tells_of_bad_arguments_too(tmp_path: Path) -> None:
+    """An id in the place of a generation is the likeliest mistake."""
+    async with relayed() as (relay, luma):
+        mistakes: list[Any] = [relay.add("task-1"), generation(None, "../task-1")]
+        for wrong in mistakes:
+            with pytest.raises(ConfigurationError):
+                await luma.download(wrong, tmp_path)
+
+    assert kinds(relay) == []
+
+
+async def test_an_error_tells_what_is_needed_and_no_secret(tmp_path: Path) -> None:
+    """It names task and link, without the link's secrets, and pickles; no object of aiohttp's hangs on it."""
+    async with RawServer([closing(HALF)]) as server, downloading() as downloader:
+        where = f"127.0.0.1:{server.port}/v.mp4"
+        link = f"http://user:secret@{where}?X-Amz-Signature=secret#secret"
+        with pytest.raises(DownloadError) as caught:
+            await downloader.download(generation(link), tmp_path)
+
+    error = caught.value
+    copied = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+    assert (error.task_id, error.url) == (ID, f"http://{where}")
+    assert "secret" not in f"{error!s} {error!r} {vars(error)}"
+    assert vars(copied) == vars(error)
+    assert (error.__cause__, error.__context__) == (None, None)
+
+
+async def test_a_disk_error_names_its_task_and_hangs_on_nothing(tmp_path: Path) -> None:
+    """Like every other."""
+    put_directory(tmp_path / NAME)
+
+    error = (await failure([GOOD], tmp_path, overwrite=True)).error
+
+    assert error.task_id == ID
+    assert (error.__cause__, error.__context__) == (None, None)
+
+
+# --- cancelling and closing ---
+
+
+@asynccontextmanager
+async def under_way(reply: Act, directory: Path) -> AsyncIterator[tuple[Downloader, asyncio.Task[Path]]]:
+    """Give a download of which some bytes have come, or whose request *reply* has got."""
+    begun = asyncio.Event()
+
+    async def tell(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if reply is stay_silent:
+            begun.set()
+        await reply(reader, writer)
+
+    async with RawServer([tell]) as server, downloading(limits=PATIENT) as downloader:
+        download = downloader.download(generation(server.base_url), directory, on_progress=lambda *_: begun.set())
+        task = asyncio.create_task(download)
+        await begun.wait()
+        yield downloader, task
+
+
+@pytest.mark.parametrize("reply", [stay_silent, stall_halfway])
+async def test_cancelling_in_the_middle_leaves_no_file(tmp_path: Path, reply: Act) -> None:
+    """CancelledError comes out, and the directory is empty at once."""
+    async with under_way(reply, tmp_path) as (_, task):
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+        assert names(tmp_path) == []
+
+
+class LateThreads(ThreadPoolExecutor):
+    """One thread, in which the step with number *late* begins only when it is told to."""
+
+    def __init__(self, late: int, reached: Callable[[], object]) -> None:
+        super().__init__(1)
+        self.steps = 0
+        self.late = late
+        self.reached = reached
+        self.go_on = threading.Event()
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Take a step in hand."""
+        self.steps += 1
+        if self.steps != self.late:
+            return super().submit(fn, *args, **kwargs)
+
+        def begin_late() -> T:
+            self.reached()
+            assert self.go_on.wait(10)
+            return fn(*args, **kwargs)
+
+        return super().submit(begin_late)
+
+
+@pytest.mark.parametrize("late", range(1, 5), ids=["prepare", "create", "write", "finish"])
+@pytest.mark.parametrize("overwrite", [True, False])
+async def test_cancelling_a_step_on_the_disk_leaves_no_file(tmp_path: Path, late: int, *, overwrite: bool) -> None:
+    """A step that is in its thread already, where nothing can stop it, comes to nothing."""
+    loop, reached = asyncio.get_running_loop(), asyncio.Event()
+    threads = LateThreads(late, lambda: loop.call_soon_threadsafe(reached.set))
+    loop.set_default_executor(threads)
+
+    async with RawServer([GOOD]) as server, downloading() as downloader:
+        download = downloader.download(generation(server.base_url), tmp_path, overwrite=overwrite)
+        task = asyncio.create_task(download)
+        await reached.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        threads.go_on.set()
+        await asyncio.to_thread(int)
+
+    assert threads.steps == late + 1
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_a_file_discarded_while_it_is_synced_gets_no_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, overwrite: bool
+) -> None:
+    """Syncing takes long, so it is then that most are cancelled."""
+    part = _Part(tmp_path / "x.part")
+    monkeypatch.setattr(os, "fsync", lambda _: part.discard())
+    part.create()
+    part.write(BODY)
+
+    named = part.finish(tmp_path / NAME, overwrite=overwrite)
+
+    assert not named
+    assert names(tmp_path) == []
+
+
+def test_a_name_that_somebody_has_put_in_the_way_is_not_written_to(tmp_path: Path) -> None:
+    """The hidden file is always a new one, even where its name was guessed."""
+    put_file(tmp_path / "precious")
+    (tmp_path / "x.part").symlink_to(tmp_path / "precious")
+
+    with pytest.raises(FileExistsError):
+        _Part(tmp_path / "x.part").create()
+
+    assert (tmp_path / "precious").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("reply", [stay_silent, stall_halfway])
+async def test_closing_in_the_middle_is_told_and_leaves_no_file(tmp_path: Path, reply: Act) -> None:
+    """The download ends with ClientClosedError, not with what its connection came to."""
+    async with under_way(reply, tmp_path) as (downloader, task):
+        await downloader.aclose()
+        with pytest.raises(ClientClosedError):
+            await asyncio.wait_for(task, 10)
+
+        assert names(tmp_path) == []
+    assert downloader._session is None
+
+
+async def test_closing_between_two_tries_ends_the_download(tmp_path: Path) -> None:
+    """No new session is opened that nobody would close."""
+
+    async def close(_: float) -> None:
+        await downloader.aclose()
+
+    async with RawServer([http(500)]) as server, downloading(sleep=close) as downloader:
+        with pytest.raises(ClientClosedError):
+            await downloader.download(generation(server.base_url), tmp_path)
+
+    assert len(server.heads) == 1
+    assert downloader._session is None
+
+
+async def test_closing_during_the_pause_between_two_tries_ends_it(tmp_path: Path) -> None:
+    """However long the pause has yet to last."""
+    pausing = asyncio.Event()
+
+    async def pause(_: float) -> None:
+        pausing.set()
+        await asyncio.Event().wait()
+
+    async with RawServer([http(500)]) as server, downloading(sleep=pause) as downloader:
+        task = asyncio.create_task(downloader.download(generation(server.base_url), tmp_path))
+        await pausing.wait()
+        await downloader.aclose()
+        with pytest.raises(ClientClosedError):
+            await asyncio.wait_for(task, 10)
+
+    assert len(server.heads) == 1
+
+
+async def test_a_client_closed_before_a_renewal_says_so(tmp_path: Path) -> None:
+    """That is no trouble of the link's."""
+    async with downloading(ClientClosedError("closed")) as downloader:
+        with pytest.raises(ClientClosedError):
+            await downloader.download(generation(None), tmp_path)
+
+
+async def test_closing_a_client_closes_its_downloads(tmp_path: Path) -> None:
+    """Those under way are told, and so are those that begin later."""
+    begun = asyncio.Event()
+    async with RawServer([stall_halfway]) as server:
+        luma = LumaClient("https://relay.invalid", "sk-test-0123456789", limits=PATIENT)
+        found = generation(server.base_url)
+        task = asyncio.create_task(luma.download(found, tmp_path, on_progress=lambda *_: begun.set()))
+        await begun.wait()
+        await luma.aclose()
+
+        with pytest.raises(ClientClosedError):
+            await asyncio.wait_for(task, 10)
+        with pytest.raises(ClientClosedError):
+            await luma.download(found, tmp_path)
+
+    assert names(tmp_path) == []
+
+
+async def test_one_download_in_trouble_leaves_the_others_alone(tmp_path: Path) -> None:
+    """Failing, cancelled and stalled ones take neither connections nor files from them."""
+    async with relayed() as (relay, luma):
+        good = [await luma.get_generation(relay.add()) for _ in range(10)]
+        bad = [generation("file:///etc/passwd", f"bad-{n}") for n in range(10)]
+        tasks = [
+            asyncio.create_task(luma.download(one, tmp_path)) for pair in zip(bad, good, strict=True) for one in pair
+        ]
+        tasks[3].cancel()
+
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert [type(result) for result in results[::2]] == [DownloadError] * 10
+    assert sorted(path.name for path in results[1::2] if isinstance(path, Path)) == names(tmp_path)
+    assert len(names(tmp_path)) == 9
