@@ -130,12 +130,16 @@ def identity(task: Mapping[str, Any]) -> str | None:
     return _filled(task.get("task_id")) or _filled(task.get("id"))
 
 
+_NOT_SET: tuple[Any, ...] = (None, "", 0, "0001-01-01T00:00:00Z")
+"""What a field holds that says nothing (contract section 1, *Times*); the same field further out may say something."""
+
+
 def generation_of(task: Mapping[str, Any], task_id: str, raw: Mapping[str, Any]) -> Generation:
     """Structure *task*, a bare generation or a row around one."""
     levels = _levels(task)
     word = _word(levels) or ""
     state = state_of(word)
-    told = {key: value for level in levels for key, value in level.items() if value not in (None, "")}
+    told = {key: value for level in levels for key, value in level.items() if value not in _NOT_SET}
     request = told.get("request")
     return _structure.generation(
         {

@@ -428,6 +428,19 @@ def test_a_huge_reason_is_kept_whole() -> None:
     assert read({"id": TASK_ID, "state": "failed", "failure_reason": reason}).failure_reason == reason
 
 
+@pytest.mark.parametrize("unset", [None, "", 0, "0001-01-01T00:00:00Z"])
+def test_what_the_generation_leaves_open_the_row_may_know(unset: Any) -> None:
+    """When it was made: by the generation, else by the row, else when it was submitted."""
+    inner = {**_GENERATION, "created_at": unset}
+    made = {"created_at": "2024-07-01T07:35:13Z", "submit_time": 1_600_000_000}
+
+    assert read(row("SUCCESS", data=inner, **made)).created_at == datetime(2024, 7, 1, 7, 35, 13, tzinfo=UTC)
+    assert read(row("SUCCESS", data=inner, submit_time=1_719_819_313)).created_at == datetime(
+        2024, 7, 1, 7, 35, 13, tzinfo=UTC
+    )
+    assert read(row("SUCCESS", data=inner, submit_time=0)).created_at is None
+
+
 def test_the_raw_answer_loses_nothing() -> None:
     """The whole document is reachable, envelope and unknown fields included; of an array, the task's own part."""
     envelope = {"code": "success", "new": [1], "data": {**_GENERATION, "unheard_of": {"x": 1}}}
