@@ -59,10 +59,10 @@ async def serve(*, port: int, speed: float, count: int) -> Status:
         raise ConfigurationError(f"port {port} cannot be used: {error.strerror}", advice="choose another") from None
     try:
         write(_announcement(relay, [relay.add(script=_script(number)) for number in range(1, count + 1)]))
-        await asyncio.Event().wait()
+        forever: asyncio.Future[Status] = asyncio.get_running_loop().create_future()
+        return await forever
     finally:
         await relay.aclose()
-    return Status.DONE
 
 
 def _script(number: int) -> Script:

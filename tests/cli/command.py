@@ -18,7 +18,7 @@ FAST = ("--initial", "0.05", "--min-interval", "0.05", "--maximum", "0.2")
 """The pace for a relay that is fifty times faster than life."""
 ENDLESS = Script.of(("pending", 1.0), "processing")
 
-_PATIENCE = 20.0
+PATIENCE = 20.0
 """Seconds until a test gives up on a command."""
 _PROGRAM = (sys.executable, "-W", "error", "-m", "luma_async")
 """Where a socket, a task or a file that is left over would be told of on standard error."""
@@ -49,8 +49,9 @@ def told(relay: SimulatedRelay | None) -> dict[str, str]:
 
 
 def environment(relay: SimulatedRelay | None, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return an environment with the address and key of *relay*."""
-    return {**os.environ, **told(relay), **(extra or {})}
+    """Return an environment with the address and key of *relay*, in which outputs are buffered as usual."""
+    usual = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return {**usual, **told(relay), **(extra or {})}
 
 
 def run(
@@ -62,7 +63,7 @@ def run(
         input=stdin.encode("utf-8", "surrogateescape"),
         capture_output=True,
         env=environment(relay, env),
-        timeout=_PATIENCE,
+        timeout=PATIENCE,
         check=False,
     )
     return Ended(ended.returncode, ended.stdout.decode("ascii"), ended.stderr.decode())
@@ -94,7 +95,7 @@ def next_ids(process: subprocess.Popen[bytes], count: int) -> list[str]:
 
 def finish(process: subprocess.Popen[bytes]) -> Ended:
     """Wait for the end of *process*."""
-    out, err = process.communicate(timeout=_PATIENCE)
+    out, err = process.communicate(timeout=PATIENCE)
     return Ended(process.returncode, (out or b"").decode("ascii"), err.decode())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -148,6 +149,16 @@ def test_a_file_that_cannot_be_stored_keeps_the_generation_s_line(
     assert (tmp_path / f"{first}.thumbnail.jpg").stat().st_size > 4
 
 
+def test_a_command_runs_beside_the_main_thread(command: Command, luma_relay: SimulatedRelay) -> None:
+    """Where signals cannot be heard, everything else is the same."""
+    task_id = luma_relay.add(script=Script.of("completed"))
+
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(command, "wait", task_id, relay=luma_relay).result()
+
+    assert (ended.status, list(ended.by_id)) == (0, [task_id])
+
+
 def test_passing_trouble_is_invisible(command: Command, luma_relay: SimulatedRelay) -> None:
     """A 502 on the way changes nothing in what comes out."""
     task_id = luma_relay.add()
@@ -268,17 +279,29 @@ def test_demo_needs_nothing_and_can_be_run_again(command: Command, tmp_path: Pat
 
 def test_simulate_prints_what_a_client_needs(command: Command) -> None:
     """The lines give an address, a key and ids with which the other commands work, until Ctrl-C."""
-    with running("simulate", "--speed", "50", "--count", "2") as process:
+    with running("simulate", "--speed", "500", "--count", "5") as process:
         assert process.stdout is not None
-        url, key, *ids, example = [process.stdout.readline().decode().strip() for _ in range(5)]
+        url, key, *ids, example = [process.stdout.readline().decode().strip() for _ in range(8)]
         env = dict(line.removeprefix("export ").split("=") for line in (url, key))
         waited = command("wait", *(line.removeprefix("# ") for line in ids), *FAST, env=env)
         process.send_signal(signal.SIGINT)
         ended = finish(process)
 
-    assert (waited.status, len(waited.lines)) == (0, 2)
+    assert (waited.status, len(waited.lines)) == (3, 5)
     assert (ended.status, ended.err) == (130, "")
     assert example.startswith("luma-async download --private-media")
+
+
+def test_simulate_needs_no_tasks() -> None:
+    """Without ready-made tasks there are only address and key, and SIGTERM ends it too."""
+    with running("simulate", "--count", "0") as process:
+        assert process.stdout is not None
+        names = [process.stdout.readline().split(b"=")[0] for _ in range(2)]
+        process.send_signal(signal.SIGTERM)
+        ended = finish(process)
+
+    assert names == [b"export LUMA_BASE_URL", b"export LUMA_API_KEY"]
+    assert (ended.status, ended.out, ended.err) == (143, "", "")
 
 
 def test_simulate_says_that_a_port_is_taken(command: Command, luma_relay: SimulatedRelay) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from luma_async.testing import Script, SimulatedRelay
-from tests.cli.command import ENDLESS, FAST, Ended, add, environment, finish, next_ids, run, running
+from tests.cli.command import ENDLESS, FAST, PATIENCE, Ended, add, environment, finish, next_ids, run, running
 
 FULL = Path("/dev/full")
 
@@ -30,20 +30,17 @@ def test_a_signal_keeps_what_was_done(luma_relay: SimulatedRelay, signals: list[
     """Two of five results are out, the other ids are told on standard error, and there is no traceback."""
     ids = add(luma_relay, [Script.of("completed")] * 2 + [ENDLESS] * 3)
 
-    with running("wait", *ids, *FAST, "--max-in-flight", "4", relay=luma_relay) as process:
+    with running("wait", *ids, *FAST, "--max-in-flight", "2", relay=luma_relay) as process:
         done = next_ids(process, 2)
         for number in signals:
             process.send_signal(number)
-        signalled = time.monotonic()
         ended = finish(process)
-        took = time.monotonic() - signalled
 
     assert (ended.status, sorted(done)) == (status, sorted(ids[:2]))
     assert ended.err.splitlines() == [
         "luma-async: stopped with 3 not done; their generations go on at the relay:",
         *ids[2:],
     ]
-    assert took < 2
 
 
 def test_a_signal_reaches_a_command_that_waits_for_ids(luma_relay: SimulatedRelay) -> None:
@@ -55,7 +52,7 @@ def test_a_signal_reaches_a_command_that_waits_for_ids(luma_relay: SimulatedRela
         next_ids(process, 1)
         process.send_signal(signal.SIGTERM)
 
-        assert process.wait(timeout=3) == 143
+        assert process.wait(timeout=PATIENCE) == 143
 
 
 def test_a_signal_ends_a_command_whose_reader_has_stopped_reading(luma_relay: SimulatedRelay) -> None:
@@ -69,7 +66,7 @@ def test_a_signal_ends_a_command_whose_reader_has_stopped_reading(luma_relay: Si
         wait_until(lambda: sum(endless in seen.task_ids for seen in luma_relay.requests) > asked + 5)
         process.send_signal(signal.SIGINT)
 
-        assert process.wait(timeout=3) == 130
+        assert process.wait(timeout=PATIENCE) == 130
 
 
 def test_a_reader_that_has_enough_ends_it_quietly(luma_relay: SimulatedRelay) -> None:
@@ -186,7 +183,7 @@ def test_a_pipe_in_ascii_takes_any_prompt(luma_relay: SimulatedRelay) -> None:
 
 def wait_until(is_true: Callable[[], bool]) -> None:
     """Wait for something that another process brings about."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while not is_true():
         assert time.monotonic() < deadline
         time.sleep(0.01)

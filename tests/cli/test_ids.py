@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import os
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from luma_async import ConfigurationError
-from luma_async.cli._ids import Ids, ids_in
+from luma_async.cli._ids import Ids, _Pipe, ids_in
 
 
 @pytest.mark.parametrize(
@@ -88,6 +89,51 @@ async def test_the_rest_of_a_pipe_is_told_without_waiting() -> None:
 
     assert (first, second) == ("a", "b")
     assert rest == ["c", "d"][: len(rest)]
+
+
+class Broken(io.BytesIO):
+    """A file whose device goes away after the first line."""
+
+    def __next__(self) -> bytes:
+        """Return the first line, and fail from then on."""
+        if self.tell():
+            raise OSError(errno.EIO, "Input/output error")
+        return super().__next__()
+
+
+async def test_a_source_that_breaks_off_is_a_mistake_after_its_ids() -> None:
+    """What was read before is handed out, and then the reason."""
+    ids = Ids(iter(()), _Pipe(Broken(b"a\nb\n")))
+
+    first = await anext(ids)
+
+    assert first == "a"
+    with pytest.raises(ConfigurationError, match="the task ids cannot be read: Input/output error"):
+        await anext(ids)
+
+
+def test_what_comes_after_the_command_s_end_is_left_alone() -> None:
+    """The thread that reads a pipe ends quietly when its event loop has."""
+    reading, writing = os.pipe()
+    ids = Ids.of([], f"/dev/fd/{reading}")
+    os.write(writing, b"a\n")
+
+    first = asyncio.run(anext_of(ids))
+    assert ids._pipe is not None
+    reader = ids._pipe._reader
+    assert reader is not None
+    os.write(writing, b"b\n")
+    reader.join(5)
+    os.close(writing)
+    os.close(reading)
+
+    assert first == "a"
+    assert not reader.is_alive()
+
+
+async def anext_of(ids: Ids) -> str:
+    """Return the next of *ids*: ``asyncio.run`` takes a coroutine, and ``anext`` gives none."""
+    return await anext(ids)
 
 
 @pytest.mark.parametrize("content", ["", "\n# none\n"])
