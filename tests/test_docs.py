@@ -98,9 +98,8 @@ class Reader:
     def compare(self, example: Example) -> str | None:
         """Compare a block of plain text with what the Python block before it printed; ``...`` stands for anything."""
         printed, self.printed = self.printed, None
-        if printed is None or OutputChecker().check_output(example.parsed, printed, ELLIPSIS | NORMALIZE_WHITESPACE):
-            return None
-        return f"expected:\n{example.parsed}\nprinted:\n{printed}"
+        fits = printed is None or OutputChecker().check_output(example.parsed, printed, ELLIPSIS | NORMALIZE_WHITESPACE)
+        return None if fits else f"expected:\n{example.parsed}\nprinted:\n{printed}"
 
 
 def run_pytest(source: str, directory: Path) -> None:
