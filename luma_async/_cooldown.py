@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from random import random
 
 from attrs import define, field
@@ -12,20 +13,24 @@ from luma_async.pacing import PollPolicy
 
 _RELEASED_PER_SECOND = 20
 """How fast those who waited go out again: more at once would be the burst that the relay complained about."""
+_HEAD_START = 1.0
+"""Seconds for which everybody waits for the very first answer: a relay that says *slow down* says it once, then."""
 
 
 @define(eq=False, repr=False)
 class Cooldown:
-    """Open until the relay complains; then shut for a while, then one probe goes first.
+    """Open until the relay complains; then shut for a while, then one probe goes first, as does the first of all.
 
     The clock is the running event loop's, in seconds.
     """
 
     policy: PollPolicy
     randomness: Callable[[], float] = random
-    is_open: bool = True
+    is_open: bool = False
     _until: float = 0.0
     _complaints: int = 0
+    _complained: bool = False
+    """Ever."""
     _probing: bool = False
     _waiting: int = 0
     _turned: asyncio.Event = field(factory=asyncio.Event)
@@ -47,6 +52,7 @@ class Cooldown:
         pause = max(hint or self.policy.backoff(self._complaints, self.randomness), self.policy.min_interval)
         self._until = max(self._until, asyncio.get_running_loop().time() + min(pause, self.policy.maximum))
         self.is_open = False
+        self._complained = True
 
     def probe_ended(self, *, welcome: bool) -> None:
         """Open if the probe was *welcome*; else let the next one rest and probe. Those who wait look up."""
@@ -70,6 +76,9 @@ class Cooldown:
 
     async def _queue(self) -> None:
         """Wait for the probe's end, then a random share of the time that all who wait need to go out evenly."""
+        if not self._complained:
+            await self._begin()
+            return
         self._waiting += 1
         try:
             await self._turned.wait()
@@ -78,3 +87,11 @@ class Cooldown:
                 await asyncio.sleep(spread * self.randomness())
         finally:
             self._waiting -= 1
+
+    async def _begin(self) -> None:
+        """Let the first of all have its head start; nobody waits longer for one that gets no answer."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_HEAD_START):
+                await self._turned.wait()
+        if not self._complained:
+            self.is_open = True

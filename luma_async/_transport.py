@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import aiohttp
 from attrs import define, field, frozen
+from multidict import CIMultiDict
 from yarl import URL
 
 from luma_async._cooldown import Cooldown
@@ -46,6 +47,8 @@ class Request:
     path: str
     body: bytes | None = None
     admitted_at: float | None = None
+    url: URL | None = None
+    """Made at the first use: a poll asks the same question again and again."""
 
 
 @define(eq=False, repr=False)
@@ -61,6 +64,8 @@ class _Pool:
             await self.session.close()
 
 
+_HEADERS = {"Accept": "application/json", "Content-Type": "application/json", "User-Agent": "luma-async"}
+"""With the key, the three that the contract requires (section 1); and who we are."""
 _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SHORTEST_KEY_TO_HIDE = 8
@@ -76,11 +81,13 @@ class Transport:
     cooldown: Cooldown
     _pool: _Pool | None = None
     _slots: asyncio.Semaphore = field(init=False)
+    _headers: CIMultiDict[str] = field(init=False)
     _next_turn: float = 0.0
     _closed: bool = False
 
     def __attrs_post_init__(self) -> None:
         self._slots = asyncio.Semaphore(self.settings.limits.max_concurrency)
+        self._headers = CIMultiDict(_HEADERS, Authorization=f"Bearer {self.settings.api_key}")
 
     async def exchange(self, request: Request, read: Callable[[Answer], T], *, deadline: float | None = None) -> T:
         """Send *request*, let *read* make sense of the answer, and take note of what its errors mean for all ids.
@@ -120,7 +127,8 @@ class Transport:
         while True:
             probing = not self.cooldown.is_open and await self.cooldown.passage()
             try:
-                await self._turn()
+                if self.settings.limits.requests_per_second is not None:
+                    await self._turn(self.settings.limits.requests_per_second)
                 await self._slots.acquire()
             except asyncio.CancelledError:
                 if probing:
@@ -130,14 +138,12 @@ class Transport:
                 return probing
             self._slots.release()
 
-    async def _turn(self) -> None:
-        """Space requests out to ``requests_per_second``."""
-        rate = self.settings.limits.requests_per_second
-        if rate is not None:
-            now = asyncio.get_running_loop().time()
-            turn = max(now, self._next_turn)
-            self._next_turn = turn + 1 / rate
-            await asyncio.sleep(turn - now)
+    async def _turn(self, rate: float) -> None:
+        """Space requests out to *rate* per second."""
+        now = asyncio.get_running_loop().time()
+        turn = max(now, self._next_turn)
+        self._next_turn = turn + 1 / rate
+        await asyncio.sleep(turn - now)
 
     async def _take_note(self, error: LumaError, *, probing: bool) -> None:
         if error.verdict is Verdict.SLOW_DOWN:
@@ -189,10 +195,10 @@ class Transport:
 
     async def _follow(self, session: aiohttp.ClientSession, request: Request) -> Answer:
         """Send *request*, following redirects within the same origin only: the key must not go anywhere else."""
-        start = url = URL(self.settings.base_url + request.path, encoded=True)
+        start = url = request.url = request.url or URL(self.settings.base_url + request.path, encoded=True)
         for _ in range(_MAX_REDIRECTS + 1):
             async with session.request(
-                request.method, url, data=request.body, headers=self._headers(), allow_redirects=False
+                request.method, url, data=request.body, headers=self._headers, allow_redirects=False
             ) as response:
                 location = response.headers.get("Location") if response.status in _REDIRECTS else None
                 if location is None:
@@ -202,25 +208,18 @@ class Transport:
                 raise _refused_redirect(f"to {url.host or 'another scheme'}")
         raise _refused_redirect("too often")
 
-    def _headers(self) -> dict[str, str]:
-        """The three that the contract requires (section 1), and who we are."""
-        return {
-            "Accept": "application/json",
-            "Content-Type": "application/json",
-            "Authorization": f"Bearer {self.settings.api_key}",
-            "User-Agent": "luma-async",
-        }
-
     async def _read(self, response: aiohttp.ClientResponse) -> Answer:
-        limit = self.settings.limits.max_answer_bytes
-        body = bytearray()
-        async for chunk in response.content.iter_any():
-            body += chunk
+        content, limit = response.content, self.settings.limits.max_answer_bytes
+        body = await content.readany()
+        while not content.at_eof():
             if len(body) > limit:
-                raise ProtocolError(f"the relay's answer is larger than {limit} bytes", verdict=Verdict.PASSING)
+                break
+            body += await content.readany()
+        if len(body) > limit:
+            raise ProtocolError(f"the relay's answer is larger than {limit} bytes", verdict=Verdict.PASSING)
         return Answer(
             status=response.status,
-            body=self._without_key(bytes(body)),
+            body=self._without_key(body),
             content_type=response.headers.get("Content-Type", ""),
             retry_after=response.headers.get("Retry-After"),
             request_id=response.headers.get("X-Oneapi-Request-Id"),

@@ -8,12 +8,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import cast
 
 from attrs import define, field
-from tenacity import AsyncRetrying, retry_if_result
 
-from luma_async._looking import Look, Looker, Sighting, go_on
+from luma_async._batching import Batcher
+from luma_async._looking import Look, Wheel
 from luma_async._text import shown
+from luma_async._transport import Request
+from luma_async._wire import Known, task_path
 from luma_async.errors import ClientClosedError, GenerationFailedError, LumaError, Verdict, WaitTimeoutError
 from luma_async.models import Generation, State
 from luma_async.outcomes import Outcome
@@ -29,6 +32,8 @@ _GRACE = 0.25
 """Seconds beyond the deadline for a look that is under way then; its HTTP timeout ends it at the deadline."""
 _SHORTEST_LEAD, _LONGEST_LEAD = 0.1, 1.0
 """Seconds before a deadline at which the last look starts: twice what the look before took, within these."""
+_SHARE_OF_PAUSE, _LONGEST_PATIENCE = 0.1, 0.5
+"""How long an id that is due may wait for others, so that they can share a request: of its pause, and in seconds."""
 
 
 @define(eq=False, repr=False)
@@ -66,7 +71,7 @@ class Waiter:
 class Watching:
     """All poll loops of a client."""
 
-    looker: Looker
+    batcher: Batcher
     policy: PollPolicy
     strategy: PollWait
     _polls: dict[str, _Poll] = field(factory=dict)
@@ -106,6 +111,7 @@ class Watching:
         """End all waits with ClientClosedError, and all loops."""
         for poll in list(self._polls.values()):
             poll.abandon()
+        await self.batcher.aclose()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def warn_once(self, task_id: str, word: str) -> None:
@@ -124,6 +130,7 @@ class Watching:
         """Let the next one who asks for this id start afresh."""
         if self._polls.get(poll.task_id) is poll:
             del self._polls[poll.task_id]
+            self.batcher.forget(poll.task_id)
 
 
 def _settle(future: asyncio.Future[Outcome], end: Outcome | Exception) -> None:
@@ -141,13 +148,18 @@ class _Poll:
     task_id: str
     room: Watching
     task: asyncio.Task[None] | None = None
+    _request: Request = field(init=False)
     _waiters: list[Waiter] = field(factory=list)
-    _last: Sighting | None = None
+    _known: Known | None = None
+    _word: str = ""
+    _finished: Generation | None = None
+    """A terminal answer that may still get its link."""
     _error: LumaError | None = None
     _looking: bool = False
     _took: float = 0.0
     _not_before: float = 0.0
     _due: float = 0.0
+    _paused: float = 0.0
     _alarm: asyncio.Future[None] | None = None
     _good: int = 0
     _failures: int = 0
@@ -155,6 +167,9 @@ class _Poll:
     _not_found: int = 0
     _without_link: int = 0
     _trouble_since: float = 0.0
+
+    def __attrs_post_init__(self) -> None:
+        self._request = Request("GET", task_path(self.task_id))
 
     # --- those who wait ---
 
@@ -223,10 +238,10 @@ class _Poll:
 
     def _end_at_deadline(self, waiter: Waiter, now: float) -> Outcome:
         """Return a completed generation even if its link has not come yet; else the time-out."""
-        last = self._last.generation if self._last else None
-        if last is not None and last.is_terminal:
-            waiter.see(last)
-            return self.outcome(waiter, generation=last)
+        if self._finished is not None:
+            waiter.see(self._finished)
+            return self.outcome(waiter, generation=self._finished)
+        last = None if self._known is None else self._known.recall(self.task_id)
         error = WaitTimeoutError(self.task_id, waited=now - waiter.joined, last=last, last_error=self._error)
         return self.outcome(waiter, error=error)
 
@@ -234,15 +249,13 @@ class _Poll:
 
     async def run(self) -> None:
         """Look and rest until the end, and tell all who wait. Ends early when the last of them has gone."""
-        controller = AsyncRetrying(retry=retry_if_result(go_on), wait=self.room.strategy, sleep=self._rest)
-        look: Look = await controller(self._look)
+        look: Look = await Wheel(self.room.strategy, self._rest)(self._look)
         self.end_with(lambda waiter: self._end(waiter, look))
 
     def _end(self, waiter: Waiter, look: Look) -> Outcome:
-        generation = None if look.sighting is None else look.sighting.generation
-        if generation is not None:
-            waiter.see(generation)
-        return self.outcome(waiter, generation=generation, error=look.error)
+        if look.generation is not None:
+            waiter.see(look.generation)
+        return self.outcome(waiter, generation=look.generation, error=look.error)
 
     async def _look(self) -> Look:
         started = _loop().time()
@@ -250,11 +263,17 @@ class _Poll:
         for waiter in self._waiters:
             waiter.had_last_look = waiter.deadline is not None and started >= waiter.deadline - self._lead()
         try:
-            sighting = await self.room.looker.look(self.task_id, last=self._last, deadline=self._latest_deadline())
+            known, generation = await self.room.batcher.look(
+                self.task_id,
+                known=self._known,
+                deadline=self._latest_deadline(),
+                patience=self._patience(started),
+                request=self._request,
+            )
         except LumaError as error:
             look = self._failed(error)
         else:
-            look = self._seen(sighting)
+            look = self._seen(known, generation)
         finally:
             self._looking = False
             now = _loop().time()
@@ -266,25 +285,38 @@ class _Poll:
                 self._deadline(waiter, now)
         return look
 
-    def _seen(self, sighting: Sighting) -> Look:
-        """Take a good answer in; it ends all trouble."""
+    def _seen(self, known: Known, generation: Generation | None) -> Look:
+        """Take a good answer in, *generation* None where it is the one before once more; it ends all trouble."""
         self._error = None
         self._good += 1
         self._failures = self._counted = self._not_found = 0
-        self._last, generation = sighting, sighting.generation
+        self._known = known
+        if generation is not None:
+            self._take_in(generation)
+        if self._finished is None:
+            self._show_newcomers(generation)
+            return Look(good=self._good)
+        return Look(generation=self._finished, good=self._good, is_last=self._is_end(self._finished))
+
+    def _take_in(self, generation: Generation) -> None:
+        self._word = generation.state_text
+        self._finished = generation if generation.is_terminal else None
         if generation.state is State.UNKNOWN:
             self.room.warn_once(self.task_id, generation.state_text)
-        if not generation.is_terminal:
-            for waiter in list(self._waiters):
+
+    def _show_newcomers(self, generation: Generation | None) -> None:
+        """Show the state to those who have not seen it: all of them when it has changed, else those who joined."""
+        for waiter in list(self._waiters):
+            if waiter.on_change is not None and waiter.word != self._word:
+                generation = generation or cast("Known", self._known).recall(self.task_id)
                 waiter.see(generation)
-        return Look(sighting=sighting, good=self._good, is_last=self._is_end(generation))
 
     def _is_end(self, generation: Generation) -> bool:
         """Whether to stop here: ``completed`` sometimes comes a moment before any link does (DESIGN: rule 5)."""
         if generation.state is State.COMPLETED and generation.video_url is None:
             self._without_link += 1
             return self._without_link > _LOOKS_FOR_A_LINK
-        return generation.is_terminal
+        return True
 
     def _failed(self, error: LumaError) -> Look:
         """Take a failed look in; it is the end only by rule 3 of DESIGN."""
@@ -311,7 +343,8 @@ class _Poll:
     async def _rest(self, seconds: float) -> None:
         """Sleep for *seconds*, less if a newcomer or a deadline wants a look before, never below the interval."""
         loop = _loop()
-        self._due = loop.time() + seconds
+        began = loop.time()
+        self._due = began + seconds
         while (left := self._next_look() - loop.time()) > 0:
             self._alarm = loop.create_future()
             timer = loop.call_later(left, self._rouse)
@@ -319,6 +352,7 @@ class _Poll:
                 await self._alarm
             finally:
                 timer.cancel()
+        self._paused = loop.time() - began
 
     def _rouse(self) -> None:
         if self._alarm is not None and not self._alarm.done():
@@ -328,6 +362,12 @@ class _Poll:
         lead = self._lead()
         wanted = [w.deadline - lead for w in self._waiters if w.deadline is not None and not w.had_last_look]
         return max(self._not_before, min([self._due, *wanted]))
+
+    def _patience(self, now: float) -> float:
+        """Return for how many seconds this look may wait for others: a tenth of its pause, never past a deadline."""
+        patience = min(_SHARE_OF_PAUSE * self._paused, _LONGEST_PATIENCE)
+        slack = min((w.deadline - now for w in self._waiters if w.deadline is not None), default=patience + 1.0)
+        return patience if patience < slack - self._lead() else 0.0
 
     def _lead(self) -> float:
         return min(max(2 * self._took, _SHORTEST_LEAD), _LONGEST_LEAD)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+from attrs import frozen
 
 from luma_async import _structure
 from luma_async._refusals import Answer, innermost_text, not_a_relay, refusal, refusal_inside
@@ -13,14 +15,21 @@ from luma_async.errors import ConfigurationError, ProtocolError, Verdict
 from luma_async.models import Generation, Link, State
 
 __all__ = [
+    "HTTP_OK",
+    "TASKS_PATH",
     "Answer",
+    "Known",
+    "Sighting",
     "check_task_id",
     "generation_of",
     "identity",
     "read_documents",
     "read_task",
+    "sight",
+    "sight_many",
     "state_of",
     "task_path",
+    "tasks_body",
     "tasks_in",
 ]
 
@@ -48,6 +57,18 @@ def task_path(task_id: str) -> str:
     return f"/luma/generations/{task_id}"
 
 
+TASKS_PATH = "/luma/tasks"
+
+
+def tasks_body(task_ids: Iterable[str]) -> bytes:
+    """Return the question about many checked *task_ids* (contract section 2)."""
+    return b'{"ids": ["%s"]}' % '", "'.join(task_ids).encode()
+
+
+HTTP_OK = 200
+_LAST_WITH_BODY = 203
+"""The successes that carry a body (RFC 9110 section 15.3)."""
+
 # --- the words for a state (contract section 1) ---
 
 _WORDS = {
@@ -67,6 +88,78 @@ def state_of(word: str) -> State:
 # --- reading tasks ---
 
 
+@frozen(eq=False)
+class Known:
+    """An answer about a task as it was seen last, as bytes: to recognise it when it comes again, and to recall it."""
+
+    kept: bytes
+    is_row: bool = False
+    """Whether it is one row of many, packed; else it is the body of an answer."""
+
+    def recall(self, task_id: str) -> Generation:
+        """Structure it once more: that is rarely needed, and a generation takes many times the memory."""
+        if self.is_row:
+            row = _structure.unpacked(self.kept)
+            return generation_of(row, task_id, raw=row)
+        return read_task(Answer(HTTP_OK, self.kept), task_id)
+
+
+Sighting = tuple[Known, Generation | None]
+"""What a look shows: the answer, and the generation in it unless that is the one already known."""
+
+
+def sight(answer: Answer, task_id: str, known: Known | None) -> Sighting:
+    """Return what *answer* shows of one task.
+
+    Raises:
+        LumaError: As ``read_task``.
+    """
+    if known is not None and answer.body == known.kept and answer.status == HTTP_OK:
+        return known, None
+    return Known(answer.body), read_task(answer, task_id)
+
+
+def sight_many(answer: Answer, known: Mapping[str, Known | None]) -> dict[str, Sighting]:
+    """Return what *answer* shows of each of the tasks in *known*; who is missing in it is missing here.
+
+    Raises:
+        APIError: The relay said no, in the status or inside a 200.
+        ProtocolError: It is no answer to such a question, or all of it is about other tasks (then ``.foreign``).
+    """
+    documents = read_documents(answer)
+    rows = [row for document in documents for row in _rows(document)]
+    sighted = {task_id: _sight_row(row, task_id, known[task_id]) for task_id, row in rows if task_id in known}
+    if rows and not sighted:
+        raise _another_task()
+    if not rows and not _is_no_match(documents):
+        raise refusal_inside(answer, documents)
+    return sighted
+
+
+def _sight_row(row: Mapping[str, Any], task_id: str, known: Known | None) -> Sighting:
+    kept = _structure.packed(row)
+    if known is not None and kept == known.kept:
+        return known, None
+    return Known(kept, is_row=True), generation_of(row, task_id, raw=row)
+
+
+def _rows(document: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield each task in *document* with its identity."""
+    for task in tasks_in(document):
+        task_id = identity(task)
+        if task_id is not None:
+            yield task_id, task
+
+
+def _is_no_match(documents: list[Any]) -> bool:
+    """Whether this is how a relay says that it knows none of the ids (contract section 2)."""
+    document = documents[0]
+    if isinstance(document, Mapping):
+        good = document.get("code") in ("success", 0, HTTP_OK, None) and document.get("success") is not False
+        return bool(good and "data" in document and not document["data"])
+    return document == []
+
+
 def read_task(answer: Answer, task_id: str) -> Generation:
     """Return what *answer* says about *task_id*.
 
@@ -82,7 +175,7 @@ def read_task(answer: Answer, task_id: str) -> Generation:
                 return generation_of(task, task_id, raw=document if isinstance(document, Mapping) else task)
             strangers = True
     if strangers:
-        raise ProtocolError("the relay answered about another task", foreign=True, verdict=Verdict.PASSING)
+        raise _another_task()
     raise refusal_inside(answer, documents)
 
 
@@ -93,7 +186,7 @@ def read_documents(answer: Answer) -> list[Any]:
         APIError: The status says no.
         ProtocolError: The status is none for an answer, or the body is no JSON.
     """
-    if not 200 <= answer.status <= 203:  # noqa: PLR2004 - the successes that carry a body, RFC 9110 section 15.3
+    if not HTTP_OK <= answer.status <= _LAST_WITH_BODY:
         raise refusal(answer)
     if answer.is_html:
         raise not_a_relay(answer)
@@ -101,6 +194,10 @@ def read_documents(answer: Answer) -> list[Any]:
         return _structure.decode(answer.body)
     except _structure.NotJSONError as error:
         raise ProtocolError(f"the relay's answer is {error}", verdict=Verdict.PASSING) from None
+
+
+def _another_task() -> ProtocolError:
+    return ProtocolError("the relay answered about another task", foreign=True, verdict=Verdict.PASSING)
 
 
 _WRAPPERS = ("data", "result", "response", "task", "tasks", "generation", "generations", "items")
@@ -122,7 +219,8 @@ def tasks_in(value: Any, depth: int = _DEEPEST) -> Iterator[Mapping[str, Any]]:
             yield value
         if depth and not (is_task and _filled(value.get("task_id"))):
             for wrapper in _WRAPPERS:
-                yield from tasks_in(value.get(wrapper), depth - 1)
+                if value.get(wrapper) is not None:
+                    yield from tasks_in(value[wrapper], depth - 1)
 
 
 def identity(task: Mapping[str, Any]) -> str | None:
@@ -167,7 +265,9 @@ def _levels(task: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _inner(row: Mapping[str, Any]) -> Mapping[str, Any]:
     for wrapper in _WRAPPERS:
-        inner = _structure.opened(row.get(wrapper))
+        if row.get(wrapper) is None:
+            continue
+        inner = _structure.opened(row[wrapper])
         if isinstance(inner, list) and len(inner) == 1:
             inner = inner[0]
         if isinstance(inner, Mapping) and inner:

@@ -8,11 +8,12 @@ import ssl
 from collections.abc import AsyncIterable, Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self, get_args
 
 from luma_async import _wire
+from luma_async._batching import Batch, Batcher
 from luma_async._cooldown import Cooldown
-from luma_async._looking import Looker
+from luma_async._looking import look_patiently
 from luma_async._streams import Outcomes, Snapshots, checked_ids, identity_of
 from luma_async._transport import Network, Transport
 from luma_async._watching import Watching
@@ -43,7 +44,8 @@ class LumaClient:
         api_key: The key; None: ``LUMA_API_KEY``, or the file that ``LUMA_API_KEY_FILE`` names.
         polling: When to ask again, and when to give up on a relay in trouble.
         limits: What the client may take and use.
-        batch: Whether many ids share one request: ``"never"``, each id is asked for alone.
+        batch: Whether ids that are due together share one request: ``"auto"``, where the relay can do that;
+            ``"never"``; ``"always"``, a relay that cannot is an error.
         connector: An aiohttp connector to share with other sessions; it is never closed here.
         proxy: URL of an HTTP proxy; the environment's proxies are not heeded.
         ssl_context: For a private certificate authority; it must verify certificates and host names.
@@ -59,7 +61,7 @@ class LumaClient:
         *,
         polling: PollPolicy = PollPolicy(),  # noqa: B008 - a frozen value
         limits: Limits = Limits(),  # noqa: B008 - a frozen value
-        batch: Literal["never"] = "never",
+        batch: Batch = "auto",
         connector: aiohttp.BaseConnector | None = None,
         proxy: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
@@ -69,8 +71,9 @@ class LumaClient:
         network = Network(connector=connector, proxy=check_proxy(proxy), ssl_context=check_ssl_context(ssl_context))
         self._settings = settings
         self._transport = Transport(settings, network, Cooldown(polling))
-        self._looker = Looker(self._transport, polling)
-        self._watching = Watching(self._looker, polling, PollWait(polling))
+        self._batcher = Batcher(self._transport, batch)
+        self._watching = Watching(self._batcher, polling, PollWait(polling))
+        self._polling = polling
         self._downloader = Downloader(network, settings.limits, self._renewed)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
@@ -109,7 +112,7 @@ class LumaClient:
             LumaError: What the class says.
         """
         self._enter_loop()
-        return (await self._looker.look_patiently(_wire.check_task_id(task_id))).unwrap()
+        return (await self._glance(_wire.check_task_id(task_id))).unwrap()
 
     async def get_generations(self, task_ids: Iterable[str]) -> list[Outcome]:
         """Look once at each, concurrently.
@@ -123,7 +126,7 @@ class LumaClient:
         self._enter_loop()
         asked = _listed(task_ids)
         async with asyncio.TaskGroup() as group:
-            looks = {identity_of(i): group.create_task(self._glance(i)) for i in _once(asked)}
+            looks = {identity_of(i): group.create_task(self._glance_at_any(i)) for i in _once(asked)}
         return [looks[identity_of(task_id)].result() for task_id in asked]
 
     async def wait_until_done(
@@ -252,11 +255,14 @@ class LumaClient:
         )
 
     async def _renewed(self, task_id: str) -> Generation:
-        return (await self._looker.look_patiently(task_id)).unwrap()
+        return (await self._glance(task_id)).unwrap()
 
-    async def _glance(self, task_id: Any) -> Outcome:
+    async def _glance(self, task_id: str) -> Outcome:
+        return await look_patiently(self._batcher, self._polling, task_id)
+
+    async def _glance_at_any(self, task_id: Any) -> Outcome:
         try:
-            return await self._looker.look_patiently(_wire.check_task_id(task_id))
+            return await self._glance(_wire.check_task_id(task_id))
         except ConfigurationError as error:
             return Outcome(task_id=task_id, error=error)
 
@@ -281,8 +287,8 @@ class LumaClient:
 def _check_options(polling: object, batch: object) -> None:
     if not isinstance(polling, PollPolicy):
         raise ConfigurationError("polling is no PollPolicy value", advice="give polling as luma_async.PollPolicy(...)")
-    if batch != "never":
-        raise ConfigurationError(f"batch={batch!r} is not known", advice='give batch="never"')
+    if batch not in get_args(Batch):
+        raise ConfigurationError(f"batch={batch!r} is not known", advice='give "auto", "never" or "always"')
 
 
 def _checked_timeout(timeout: float | None) -> float | None:

@@ -1,0 +1,224 @@
+"""Alone or together: ids that are due at about the same time share one request, where the relay can do that."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal
+
+from attrs import define, field, frozen
+
+from luma_async._transport import Request, Transport
+from luma_async._wire import TASKS_PATH, Known, Sighting, sight, sight_many, task_path, tasks_body
+from luma_async.errors import (
+    APIError,
+    AuthenticationError,
+    ClientClosedError,
+    LumaError,
+    ProtocolError,
+    TransportError,
+    Verdict,
+)
+
+Batch = Literal["auto", "never", "always"]
+
+_NO_SUCH_QUERY = frozenset({404, 405, 501})
+_TRIALS = 2
+"""Failures in a row after which a relay that never answered a batch counts as having no batch query."""
+_TRIAL_PATIENCE = 1.0
+"""Seconds that others wait for the first batch to show whether the relay can do it; then they go alone."""
+
+
+@frozen(eq=False)
+class _Entry:
+    """One who is due, and what he hears: a sighting, an error, or None, which means: ask alone."""
+
+    task_id: str
+    known: Known | None
+    deadline: float | None
+    request: Request
+    heard: asyncio.Future[Sighting | None]
+
+
+@define(eq=False, repr=False)
+class Batcher:
+    """Asks for tasks, one by one or many at once. Times are the event loop's, in seconds."""
+
+    transport: Transport
+    mode: Batch = "never"
+    _works: bool | None = None
+    """Whether the relay has a batch query; None until it has shown it."""
+    _failures: int = 0
+    _alone: set[str] = field(factory=set)
+    """Ids that the relay left out of an answer, or that it refused to be asked for with others."""
+    _due: list[_Entry] = field(factory=list)
+    _timer: asyncio.TimerHandle | None = None
+    _asking: set[asyncio.Task[None]] = field(factory=set)
+
+    def __attrs_post_init__(self) -> None:
+        self._works = {"auto": None, "never": False, "always": True}[self.mode]
+
+    async def look(
+        self,
+        task_id: str,
+        *,
+        known: Known | None = None,
+        deadline: float | None = None,
+        patience: float = 0.0,
+        request: Request | None = None,
+    ) -> Sighting:
+        """Ask once; an answer that is *known* already is not structured anew.
+
+        Args:
+            task_id: A checked one.
+            known: What the look before showed.
+            deadline: The event loop's time at which to give up.
+            patience: Seconds for which it may wait for others that are due.
+            request: To learn from it when it got its slot.
+
+        Raises:
+            LumaError: The relay said no, or no usable answer came.
+        """
+        request = request or Request("GET", task_path(task_id))
+        if self._works is not False and task_id not in self._alone:
+            sighting = await self._together(task_id, known, deadline, patience, request)
+            if sighting is not None:
+                return sighting
+        return await self.transport.exchange(request, lambda answer: sight(answer, task_id, known), deadline=deadline)
+
+    def forget(self, task_id: str) -> None:
+        """Drop what was learned about an id that nobody waits for any more."""
+        self._alone.discard(task_id)
+
+    async def aclose(self) -> None:
+        """Stop asking; those who wait to be asked for hear ClientClosedError."""
+        for asking in self._asking:
+            asking.cancel()
+        await asyncio.gather(*self._asking, return_exceptions=True)
+        self._tell_all(self._take(len(self._due)), ClientClosedError("the client is closed"))
+
+    # --- those who are due ---
+
+    async def _together(
+        self, task_id: str, known: Known | None, deadline: float | None, patience: float, request: Request
+    ) -> Sighting | None:
+        """Wait until others are due too, and for what the answer to all shows of this one; None: ask alone."""
+        loop = asyncio.get_running_loop()
+        entry = _Entry(task_id, known, deadline, request, loop.create_future())
+        self._due.append(entry)
+        if len(self._due) >= self.transport.settings.limits.batch_size:
+            self._set_off(0.0)
+        else:
+            self._set_off(loop.time() + patience)
+        try:
+            return await entry.heard
+        finally:
+            if not entry.heard.done() or entry.heard.cancelled():
+                self._due = [other for other in self._due if other is not entry]
+
+    def _set_off(self, at: float) -> None:
+        """Go at *at*, or earlier if somebody has less patience."""
+        if self._timer is not None:
+            if self._timer.when() <= at:
+                return
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_at(at, self._go)
+
+    def _go(self) -> None:
+        """Ask for all who are due; while the first batch of all is on trial, the others wait for its verdict."""
+        self._timer = None
+        while self._due and not (self._works is None and self._asking):
+            self._ask(self._take(self.transport.settings.limits.batch_size))
+        if self._due:
+            self._timer = asyncio.get_running_loop().call_later(_TRIAL_PATIENCE, self._go_alone)
+
+    def _go_alone(self) -> None:
+        self._timer = None
+        self._tell_all(self._take(len(self._due)), None)
+
+    def _take(self, most: int) -> list[_Entry]:
+        taken, self._due = self._due[:most], self._due[most:]
+        return taken
+
+    def _ask(self, entries: list[_Entry]) -> None:
+        if self._works is False or (len(entries) == 1 and self.mode == "auto"):
+            self._tell_all(entries, None)
+            return
+        asking = asyncio.create_task(self._exchange(entries), name=f"luma_async batch of {len(entries)}")
+        self._asking.add(asking)
+        asking.add_done_callback(self._asked)
+
+    def _asked(self, asking: asyncio.Task[None]) -> None:
+        self._asking.discard(asking)
+        if self._due and self._timer is not None and not asking.cancelled():
+            self._set_off(0.0)
+        if not asking.cancelled():
+            asking.result()
+
+    # --- one batch ---
+
+    async def _exchange(self, entries: list[_Entry]) -> None:
+        known = {entry.task_id: entry.known for entry in entries}
+        request = Request("POST", TASKS_PATH, tasks_body(known))
+        try:
+            sighted = await self.transport.exchange(
+                request, lambda answer: sight_many(answer, known), deadline=_latest(entries)
+            )
+        except LumaError as error:
+            self._tell_all(entries, self._judged(error, entries), request)
+        except asyncio.CancelledError:
+            self._tell_all(entries, ClientClosedError("the client is closed"), request)
+            raise
+        else:
+            self._works, self._failures = True, 0
+            self._alone.update(known.keys() - sighted.keys())
+            for entry in entries:
+                _tell(entry, sighted.get(entry.task_id))
+
+    def _judged(self, error: LumaError, entries: list[_Entry]) -> LumaError | None:
+        """Return what a failed batch means for its ids: its error, or None, which means: ask alone.
+
+        A refusal of the request is never an id's fate (DESIGN: *Many ids, one request*).
+        """
+        if isinstance(error, AuthenticationError | TransportError | ClientClosedError):
+            return self._failed(error)
+        status = error.status if isinstance(error, APIError) else 0
+        passing = error.verdict in (Verdict.PASSING, Verdict.SLOW_DOWN)
+        if status in _NO_SUCH_QUERY or (isinstance(error, ProtocolError) and not passing):
+            return self._has_none(error)
+        if not passing:
+            self._alone.update(entry.task_id for entry in entries)
+            return None
+        if self._works is None and (isinstance(error, ProtocolError) or status == 200):  # noqa: PLR2004 - HTTP
+            return self._has_none(error)
+        return self._failed(error)
+
+    def _failed(self, error: LumaError) -> LumaError | None:
+        self._failures += 1
+        if self._works is None and error.verdict is Verdict.PASSING and self._failures >= _TRIALS:
+            return self._has_none(error)
+        return error
+
+    def _has_none(self, error: LumaError) -> LumaError | None:
+        if self.mode == "always":
+            return ProtocolError(f"no batch query: {error.summary}", advice='give batch="auto" or "never"')
+        self._works = False
+        return None
+
+    def _tell_all(self, entries: list[_Entry], what: LumaError | None, request: Request | None = None) -> None:
+        for entry in entries:
+            if request is not None and what is not None:
+                entry.request.admitted_at = request.admitted_at
+            if what is None:
+                _tell(entry, None)
+            elif not entry.heard.done():
+                entry.heard.set_exception(what.for_task(entry.task_id))
+
+
+def _tell(entry: _Entry, sighting: Sighting | None) -> None:
+    if not entry.heard.done():
+        entry.heard.set_result(sighting)
+
+
+def _latest(entries: list[_Entry]) -> float | None:
+    deadlines = [entry.deadline for entry in entries if entry.deadline is not None]
+    return max(deadlines) if len(deadlines) == len(entries) else None
