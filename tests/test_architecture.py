@@ -240,6 +240,11 @@ def test_each_public_name_is_there(name: str) -> None:
     assert getattr(luma_async, name) is not None
 
 
+def test_the_public_names_can_be_listed() -> None:
+    """Also those that are not imported yet."""
+    assert set(luma_async.__all__) <= set(dir(luma_async))
+
+
 def test_there_is_no_other_name() -> None:
     """A misspelt one is an AttributeError as of any module."""
     with pytest.raises(AttributeError, match="'luma_async' has no attribute 'LumaKlient'"):

@@ -45,8 +45,10 @@ def test_outcomes_match_by_their_parts() -> None:
         match outcome:
             case Outcome(generation=Generation() as done):
                 found.append(done)
-            case Outcome(error=LumaError() as error):
+            case Outcome(generation=None, error=error):
                 found.append(error)
+            case _:
+                raise AssertionError(outcome)
 
     assert found == [DONE, LOST]
 

@@ -189,8 +189,9 @@ _NAMED = [
         lambda word: {"code": "fail_to_fetch_task", "message": f"upstream: {word}!"},
         lambda word: {"error": {"code": 1, "message": f'{{"error": "{{\\"code\\": \\"{word}\\"}}"}}'}},
         lambda word: {"errors": [{"message": word.upper().replace("_", " ")}]},
+        lambda word: {"detail": word.title().replace("_", "-")},
     ],
-    ids=["code", "type", "in-a-text", "json-in-json", "as-words-in-a-list"],
+    ids=["code", "type", "in-a-text", "json-in-json", "as-words-in-a-list", "with-hyphens"],
 )
 def test_a_word_that_tells_more_than_the_status_counts_wherever_it_stands(
     word: str, kind: type[APIError], verdict: Verdict, status: int, form: Any
@@ -233,6 +234,40 @@ def test_a_503_with_a_hint_slows_all_down(status: int, hint: str | None, verdict
     assert cause_of(503, []) == cause_of(500, [])
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "advice"),
+    [
+        (401, "", "LUMA_API_KEY"),
+        (402, "", "out of credit"),
+        (403, "", "may not do this"),
+        (404, "", "check the task id"),
+        (404, "Invalid URL", "check base_url"),
+        (410, "", "forgotten"),
+        (429, "", "requests_per_second"),
+        (500, "", "in trouble"),
+        (501, "", "check base_url"),
+        (505, "", "check base_url"),
+        (403, "quota_not_enough", "out of credit"),
+        (403, "upstream_load_saturated", "saturated"),
+        (400, "", ""),
+        (408, "", ""),
+        (425, "", ""),
+    ],
+)
+def test_each_cause_says_what_to_do(status: int, body: str, advice: str) -> None:
+    """At the end of the text, where there is anything to be done."""
+    error = api_error_of(body, status)
+
+    assert advice in error.advice
+    assert bool(error.advice) is bool(advice)
+    assert str(error).endswith(f"({error.advice})" if advice else f"HTTP {status}")
+
+
+def test_a_hint_behind_503_is_given_on() -> None:
+    """To whoever reads the text."""
+    assert "come back later" in api_error_of("", 503, retry_after="2").advice
+
+
 # --- what it says ---
 
 
@@ -264,6 +299,8 @@ def test_a_503_with_a_hint_slows_all_down(status: int, hint: str | None, verdict
         pytest.param("<html></html>", None, "", id="no-title"),
         pytest.param(b"\xff\xfe\x1b[31m", None, "��\\x1b[31m", id="garbage"),
         pytest.param({"a": "b"}, None, "", id="says-nothing"),
+        pytest.param({"message": 5, "detail": "d"}, None, "d", id="number-for-a-text"),
+        pytest.param({"message": " \n", "detail": "d"}, None, "d", id="blanks-for-a-text"),
     ],
 )
 def test_code_and_text_are_found(body: Any, code: str | int | None, message: str) -> None:
@@ -273,7 +310,8 @@ def test_code_and_text_are_found(body: Any, code: str | int | None, message: str
     assert error.code == code
     assert error.message == message
     assert message in str(error)
-    assert "409" in str(error)
+    assert ("HTTP 409, code " if code is not None else "HTTP 409") in str(error)
+    assert ("code" in str(error)) is (code is not None)
 
 
 @pytest.mark.parametrize("key", ["message", "msg", "detail", "description", "error", "errors", "reason", "fail_reason"])
@@ -321,7 +359,7 @@ def test_a_page_where_json_belongs_says_that_this_may_be_no_relay() -> None:
 
     assert type(error) is ProtocolError
     assert error.retryable
-    assert "(Sign in)" in str(error)
+    assert "a web page came where JSON belongs (Sign in)" in str(error)
     assert "may be no relay with Luma" in str(error)
 
 
@@ -427,6 +465,8 @@ _NOW = datetime(2025, 4, 11, 23, 31, 32, tzinfo=UTC)
         ("Fri, 11 Apr 2025 25:61:42 GMT", None),
         ("Fri, 11 Apr 99999 23:31:42 GMT", None),
         ("1 Jan", None),
+        ("Fri, 11 Apr 2025 23:31:42 +999999999999999", None),
+        ("Fri, 11 Apr 2025 23:31:42 +2400", None),
     ],
 )
 def test_a_hint_is_digits_or_a_date(value: str | None, seconds: float | None) -> None:

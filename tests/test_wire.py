@@ -267,6 +267,7 @@ def test_a_task_whose_state_is_no_word_is_no_answer(state: Any) -> None:
     error = refused({"id": TASK_ID, "state": state})
 
     assert type(error) is ProtocolError
+    assert str(error) == "the relay's answer has no task in it"
     assert error.retryable
 
 
@@ -383,6 +384,7 @@ def test_a_filled_fail_reason_is_no_failure() -> None:
 
     assert generation.state is State.COMPLETED
     assert generation.video_url == CLEAN
+    assert generation.failure_reason is None
 
 
 @pytest.mark.parametrize(
@@ -469,6 +471,7 @@ def test_another_tasks_answer_is_never_handed_out(body: Any) -> None:
     assert isinstance(error, ProtocolError)
     assert error.foreign
     assert error.retryable
+    assert str(error) == "the relay answered about another task"
 
 
 def test_an_integer_id_is_no_identity() -> None:

@@ -3,6 +3,8 @@
 Each returns the coroutine that does it: imports that take their time are over before an event loop runs.
 """
 
+# ruff: noqa: PLC0415 - imported where it is needed, or --help would load aiohttp
+
 from __future__ import annotations
 
 from collections.abc import Coroutine
@@ -18,7 +20,7 @@ from luma_async.cli._options import AsJson, Directory, Files, FromFile, Relay, T
 
 
 def _version() -> str:
-    from importlib.metadata import version  # noqa: PLC0415 - slow to import, and rarely asked for
+    from importlib.metadata import version
 
     return f"luma-async {version('luma-async')}"
 
@@ -44,7 +46,7 @@ def get(*ids: TaskIds, from_: FromFile = None, as_json: AsJson = False, relay: R
 
     Example: luma-async get 6c1f7a52-0d0b-4b0e-9a5f-0f4b4c5d6e7f
     """
-    from luma_async.cli import _work  # noqa: PLC0415 - aiohttp is no part of --help
+    from luma_async.cli import _work
 
     return _work.done(_work.job(ids, from_, relay.client(), as_json=as_json), _work.look)
 
@@ -61,7 +63,7 @@ def wait(
 
     Example: luma-async wait --from ids.txt --timeout 600 > outcomes.jsonl
     """
-    from luma_async.cli import _work  # noqa: PLC0415 - aiohttp is no part of --help
+    from luma_async.cli import _work
 
     job = _work.job(ids, from_, relay.client(waiting.polling), as_json=as_json)
     return _work.done(job, partial(_work.wait, waiting=waiting))
@@ -82,7 +84,7 @@ def download(
 
     Example: luma-async download --directory videos 6c1f7a52-0d0b-4b0e-9a5f-0f4b4c5d6e7f
     """
-    from luma_async.cli import _work  # noqa: PLC0415 - aiohttp is no part of --help
+    from luma_async.cli import _work
 
     client = relay.client(waiting.polling, private_media=files.private_media)
     job = _work.job(ids, from_, client, as_json=as_json)
@@ -95,7 +97,7 @@ def demo(*, directory: Directory = Path("luma-demo"), as_json: AsJson = False) -
 
     Example: luma-async demo
     """
-    from luma_async.cli import _demo  # noqa: PLC0415 - aiohttp is no part of --help
+    from luma_async.cli import _demo
 
     return _demo.play(directory, as_json=as_json)
 
@@ -128,6 +130,6 @@ def simulate(
 
     Example: luma-async simulate --port 8080 --speed 10
     """
-    from luma_async.cli import _demo  # noqa: PLC0415 - aiohttp is no part of --help
+    from luma_async.cli import _demo
 
     return _demo.serve(port=port, speed=speed, count=count)

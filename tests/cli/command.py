@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from typing import IO, Any
@@ -81,9 +82,12 @@ def running(
         stderr=subprocess.PIPE,
         env=environment(relay),
     ) as process:
+        alarm = threading.Timer(PATIENCE, process.kill)
+        alarm.start()
         try:
             yield process
         finally:
+            alarm.cancel()
             process.kill()
 
 

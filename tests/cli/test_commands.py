@@ -263,7 +263,9 @@ def test_help_and_version_import_no_http() -> None:
     assert all(f" {name} " in ended.stdout for name in ("get", "wait", "download", "demo", "simulate"))
 
 
-def test_demo_needs_nothing_and_can_be_run_again(command: Command, tmp_path: Path) -> None:
+def test_demo_needs_nothing_and_can_be_run_again(
+    command: Command, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """Five completed generations and five files, over the files of an earlier run, whatever the environment says."""
     (tmp_path / "demo-1.video.mp4").write_text("from an earlier run")
     env = {"LUMA_BASE_URL": "https://relay.invalid", "LUMA_API_KEY": "bad key", "PYTHONIOENCODING": "ascii"}
@@ -275,6 +277,7 @@ def test_demo_needs_nothing_and_can_be_run_again(command: Command, tmp_path: Pat
     assert all(path.read_bytes()[4:8] == b"ftyp" for path in tmp_path.iterdir())
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"demo-{number}.video.mp4" for number in range(1, 6)]
     assert f"the videos are in {tmp_path}" in ended.err
+    assert "unknown state 'stitching'" in caplog.text
 
 
 def test_simulate_prints_what_a_client_needs(command: Command) -> None:

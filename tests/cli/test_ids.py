@@ -76,6 +76,20 @@ async def test_a_pipe_is_read_as_it_comes() -> None:
     assert (first, others) == ("a", ["b", "c"])
 
 
+async def test_a_pipe_may_hold_more_than_is_read_ahead() -> None:
+    """The thread that reads goes on whenever ids have been taken up."""
+    reading, writing = os.pipe()
+    many = [f"task-{number}" for number in range(2500)]
+    ids = Ids.of([], f"/dev/fd/{reading}")
+    os.write(writing, "\n".join(many).encode())
+    os.close(writing)
+
+    all_of_them = await asyncio.wait_for(taken(ids), 20)
+    os.close(reading)
+
+    assert all_of_them == many
+
+
 async def test_the_rest_of_a_pipe_is_told_without_waiting() -> None:
     """The rest is what has arrived, though the pipe is open and more may come."""
     reading, writing = os.pipe()
