@@ -154,10 +154,10 @@ def _rows(document: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
 def _is_no_match(documents: list[Any]) -> bool:
     """Whether this is how a relay says that it knows none of the ids (contract section 2)."""
     document = documents[0]
-    if isinstance(document, Mapping):
-        good = document.get("code") in ("success", 0, HTTP_OK, None) and document.get("success") is not False
-        return bool(good and "data" in document and not document["data"])
-    return document == []
+    if not isinstance(document, Mapping):
+        return isinstance(document, list) and not document
+    good = document.get("code") in ("success", 0, HTTP_OK, None) and document.get("success") is not False
+    return good and "data" in document and not document["data"]
 
 
 def read_task(answer: Answer, task_id: str) -> Generation:

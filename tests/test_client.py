@@ -266,7 +266,7 @@ async def test_impossible_ids_are_refused_before_a_request(
 
 
 @pytest.mark.parametrize(
-    "options", [{"batch": "auto"}, {"batch": None}, {"polling": 5}, {"limits": None}, {"proxy": "socks://x"}]
+    "options", [{"batch": "some"}, {"batch": None}, {"polling": 5}, {"limits": None}, {"proxy": "socks://x"}]
 )
 def test_options_that_do_nothing_are_refused(options: dict[str, Any]) -> None:
     """What is not understood is told when the client is made."""

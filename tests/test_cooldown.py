@@ -56,12 +56,39 @@ def test_pause_is_the_hint_or_our_backoff_within_bounds(hint: float | None, paus
 
 
 def test_open_gate_lets_everyone_through_at_once() -> None:
-    """Without a complaint nobody waits and nobody is a probe."""
+    """After a good first answer nobody waits and nobody is a probe."""
 
-    async def main() -> tuple[bool, float]:
-        return await cooldown().passage(), await now()
+    async def main() -> list[object]:
+        gate = cooldown()
+        first = await gate.passage()
+        gate.probe_ended(welcome=True)
+        return [first, await gate.passage(), await gate.passage(), await now()]
 
-    assert run(main()) == (False, 0.0)
+    assert run(main()) == [True, False, False, 0.0]
+
+
+def test_everybody_waits_for_the_first_answer_but_not_long() -> None:
+    """A hundred begin with one request; where it gets no answer, the others go within a second or so."""
+
+    async def main() -> list[float]:
+        gate = cooldown()
+        passed = []
+
+        async def pass_through() -> None:
+            if await gate.passage():
+                await asyncio.sleep(30.0)
+                gate.probe_ended(welcome=True)
+            passed.append(await now())
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(100):
+                group.create_task(pass_through())
+        return passed
+
+    *others, first = run(main())
+
+    assert first == 30.0
+    assert set(others) == {1.0}
 
 
 def test_complaints_of_one_burst_are_one_complaint() -> None:
@@ -82,6 +109,7 @@ def test_a_refused_probe_makes_the_next_pause_longer() -> None:
 
     async def main() -> list[float]:
         gate = cooldown()
+        gate.probe_ended(welcome=True)
         pauses = []
         gate.slow_down(None, probing=False)
         for _ in range(4):
@@ -169,7 +197,7 @@ def wait_for_all(ids: list[str], answers: Answers, limits: Limits | None = None)
         return answers(at, url.path.rpartition("/")[2])
 
     async def main() -> list[Outcome]:
-        async with LumaClient(RELAY, KEY, limits=limits or Limits()) as luma:
+        async with LumaClient(RELAY, KEY, limits=limits or Limits(), batch="never") as luma:
             return await luma.wait_all(ids, timeout=None)
 
     with aioresponses() as relay:
@@ -183,7 +211,7 @@ def done(task_id: str) -> CallbackResult:
 
 
 def test_many_ids_behind_a_429_ask_a_handful_of_times_until_it_is_over() -> None:
-    """Two hundred ids make no more requests than there are slots before the pause, and then one probe at a time."""
+    """Two hundred ids make one request, and then one probe at a time."""
 
     def answers(at: float, task_id: str) -> CallbackResult:
         return CallbackResult(status=429) if at < 60.0 else done(task_id)
@@ -192,7 +220,7 @@ def test_many_ids_behind_a_429_ask_a_handful_of_times_until_it_is_over() -> None
 
     refused = [at for at in asked if at < 60.0]
     assert all(outcome.ok for outcome in outcomes)
-    assert len(refused) <= 64 + 10
+    assert len(refused) <= 10
     assert max(asked) - 60.0 < 2 * POLICY.maximum + 5.0
 
 

@@ -9,9 +9,10 @@ from typing import Any, cast
 import pytest
 from attrs import define, field
 
-from luma_async._looking import Looker, Sighting
+from luma_async._batching import Batcher
 from luma_async._streams import Outcomes, Snapshots
 from luma_async._watching import Watching
+from luma_async._wire import Known, Sighting, sight
 from luma_async.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -20,34 +21,36 @@ from luma_async.errors import (
     NotFoundError,
     WaitTimeoutError,
 )
-from luma_async.models import Generation, Link, State
+from luma_async.models import State
 from luma_async.outcomes import Outcome
 from luma_async.pacing import PollPolicy, PollWait
+from tests.kit import answer
 from tests.virtual_time import run
 
 
 @define(eq=False)
 class Relay:
-    """Stands where the Looker stands: task ``N-word`` says *word* after N seconds, and ``pending`` before."""
+    """Stands where the Batcher stands: task ``N-word`` says *word* after N seconds, and ``pending`` before."""
 
     looks: list[str] = field(factory=list)
-    under_way: set[str] = field(factory=set)
 
-    async def look(self, task_id: str, *, last: Sighting | None = None, deadline: float | None = None) -> Sighting:  # noqa: ARG002
+    async def look(self, task_id: str, *, known: Known | None, **_: object) -> Sighting:
         """Answer at once."""
         self.looks.append(task_id)
         seconds, _, word = task_id.partition("-")
         if word == "gone":
             raise NotFoundError("gone", status=404)
         state = State(word.partition("-")[0]) if asyncio.get_running_loop().time() >= float(seconds) else State.PENDING
-        link = Link("https://cdn.example/v") if state is State.COMPLETED else None
-        return Sighting(Generation(id=task_id, state=state, state_text=state.value, result_url=link), state.encode())
+        return sight(answer({"id": task_id, "state": state.value, "url": "https://cdn.example/v"}), task_id, known)
+
+    def forget(self, task_id: str) -> None:
+        """Nothing is remembered of any id."""
 
 
 def room(relay: Relay | None = None) -> Watching:
     """Return a room that looks at *relay* every two seconds."""
     policy = PollPolicy(maximum=2.0)
-    return Watching(cast("Looker", relay or Relay()), policy, PollWait(policy))
+    return Watching(cast("Batcher", relay or Relay()), policy, PollWait(policy))
 
 
 def outcomes_of(
@@ -291,25 +294,25 @@ def test_cancelling_a_batch_at_any_moment_leaves_nothing(step: int) -> None:
 
 @define(eq=False)
 class Words:
-    """Stands where the Looker stands: says the next word each time; an error is raised."""
+    """Stands where the Batcher stands: says the next word each time; an error is raised."""
 
     words: list[str | LumaError]
 
-    async def look(self, task_id: str, *, last: Sighting | None = None, deadline: float | None = None) -> Sighting:  # noqa: ARG002
+    async def look(self, task_id: str, *, known: Known | None, **_: object) -> Sighting:
         """Answer at once."""
         word = self.words.pop(0) if len(self.words) > 1 else self.words[0]
         if isinstance(word, LumaError):
             raise word
-        known = {state.value: state for state in State}
-        state = known.get(word, State.UNKNOWN)
-        link = Link("https://cdn.example/v") if state is State.COMPLETED else None
-        return Sighting(Generation(id=task_id, state=state, state_text=word, result_url=link), word.encode())
+        return sight(answer({"id": task_id, "state": word, "url": "https://cdn.example/v"}), task_id, known)
+
+    def forget(self, task_id: str) -> None:
+        """Nothing is remembered of any id."""
 
 
 def watch(words: list[str | LumaError], timeout: float | None = None) -> list[str]:
     """Collect the words of all snapshots; an error at the end is the last entry's class."""
     policy = PollPolicy(maximum=2.0)
-    watching = Watching(cast("Looker", Words(words)), policy, PollWait(policy))
+    watching = Watching(cast("Batcher", Words(words)), policy, PollWait(policy))
 
     async def main() -> list[str]:
         seen = []
@@ -353,7 +356,7 @@ def test_the_deadline_is_raised_after_what_was_seen() -> None:
 
     async def main() -> None:
         policy = PollPolicy(maximum=2.0)
-        watching = Watching(cast("Looker", Words(words)), policy, PollWait(policy))
+        watching = Watching(cast("Batcher", Words(words)), policy, PollWait(policy))
         async for snapshot in Snapshots(lambda end, change: watching.join("a", 9.0, end, change)):
             seen.append(snapshot.state_text)  # noqa: PERF401 - what came before the error counts
 
@@ -373,7 +376,7 @@ def test_leaving_a_watch_stops_the_looks() -> None:
     """One who has seen enough costs the relay nothing more, and run() finds no task left."""
     policy = PollPolicy(maximum=2.0)
     relay = Relay()
-    watching = Watching(cast("Looker", relay), policy, PollWait(policy))
+    watching = Watching(cast("Batcher", relay), policy, PollWait(policy))
 
     async def main() -> None:
         async with Snapshots(lambda end, change: watching.join("99-completed", None, end, change)) as snapshots:
@@ -389,7 +392,7 @@ def test_two_who_watch_the_same_task_both_see_everything() -> None:
     """He who joins later still gets the state as it is, as his first snapshot."""
     policy = PollPolicy(maximum=2.0)
     words: list[str | LumaError] = ["pending", "pending", "processing", "processing", "processing", "completed"]
-    watching = Watching(cast("Looker", Words(words)), policy, PollWait(policy))
+    watching = Watching(cast("Batcher", Words(words)), policy, PollWait(policy))
 
     async def follow(delay: float) -> list[str]:
         await asyncio.sleep(delay)

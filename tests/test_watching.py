@@ -8,11 +8,12 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, cast
 
 import pytest
-from attrs import define, field
+from attrs import define, field, frozen
 from tenacity import RetryCallState, wait_fixed
 
-from luma_async._looking import Looker, Sighting
+from luma_async._batching import Batcher
 from luma_async._watching import Watching
+from luma_async._wire import Answer, Known, Sighting, sight
 from luma_async.errors import (
     AuthenticationError,
     ClientClosedError,
@@ -25,9 +26,10 @@ from luma_async.errors import (
     Verdict,
     WaitTimeoutError,
 )
-from luma_async.models import Generation, Link, State, Video
+from luma_async.models import State
 from luma_async.outcomes import Outcome
 from luma_async.pacing import PollPolicy, PollWait
+from tests.kit import answer
 from tests.virtual_time import run
 
 ID = "9d4b7516-77e5-481a-b015-48313946f33b"
@@ -36,14 +38,18 @@ POLICY = PollPolicy()
 TICK = 1e-6
 
 
-def seen(state: str, *, link: str | None = "https://cdn.example/v.mp4", reason: str | None = None) -> Sighting:
-    """Return what a look at a task in *state* gives."""
-    known = {word.value: word for word in State}
-    video = Video(url=Link(link)) if link and state == "completed" else None
-    generation = Generation(
-        id=ID, state=known.get(state, State.UNKNOWN), state_text=state, video=video, failure_reason=reason
-    )
-    return Sighting(generation, state.encode())
+@frozen
+class Told:
+    """What a relay says about whatever task it is asked for."""
+
+    state: str
+    link: str | None = "https://cdn.example/v.mp4"
+    reason: str | None = None
+
+    def about(self, task_id: str) -> Answer:
+        """Return the answer."""
+        link = self.link if self.state == "completed" else None
+        return answer({"id": task_id, "state": self.state, "failure_reason": self.reason, "video": {"url": link}})
 
 
 def bad(
@@ -58,38 +64,48 @@ def outage() -> LumaError:
     return bad(ServerError, Verdict.PASSING)
 
 
-PENDING, PROCESSING, COMPLETED = seen("pending"), seen("processing"), seen("completed")
-FAILED = seen("failed", reason="moderated")
+PENDING, PROCESSING, COMPLETED = Told("pending"), Told("processing"), Told("completed")
+FAILED = Told("failed", reason="moderated")
 
 
 @define(eq=False)
 class Script:
-    """Stands where the Looker stands: each look takes *takes* seconds and gives the next answer, the last for ever."""
+    """Stands where the Batcher stands: each look takes *takes* seconds and gives the next answer, the last for ever."""
 
-    answers: Sequence[Sighting | LumaError]
+    answers: Sequence[Told | LumaError]
     takes: float = 0.0
     at: list[float] = field(factory=list)
     cut_at: list[float | None] = field(factory=list)
+    patience: list[float] = field(factory=list)
 
-    async def look(self, task_id: str, *, last: Sighting | None = None, deadline: float | None = None) -> Sighting:  # noqa: ARG002
+    async def look(
+        self, task_id: str, *, known: Known | None, deadline: float | None, patience: float, **_: object
+    ) -> Sighting:
         """Give the next answer, or raise it; a deadline cuts the look."""
         loop = asyncio.get_running_loop()
         self.at.append(round(loop.time(), 3))
         self.cut_at.append(deadline)
-        answer = self.answers[min(len(self.at), len(self.answers)) - 1]
+        self.patience.append(patience)
+        told = self.answers[min(len(self.at), len(self.answers)) - 1]
         try:
             async with asyncio.timeout_at(deadline):
                 await asyncio.sleep(self.takes)
         except TimeoutError:
             raise RequestTimeoutError("too slow", verdict=Verdict.PASSING) from None
-        if isinstance(answer, LumaError):
-            raise answer
-        return answer
+        if isinstance(told, LumaError):
+            raise told
+        return sight(told.about(task_id), task_id, known)
+
+    def forget(self, task_id: str) -> None:
+        """Nothing is remembered of any id."""
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
 
 
 def watching(script: Script, policy: PollPolicy = POLICY, strategy: PollWait | None = None) -> Watching:
     """Return a room whose looks come from *script*."""
-    return Watching(cast("Looker", script), policy, strategy or PollWait(policy, lambda: NO_JITTER))
+    return Watching(cast("Batcher", script), policy, strategy or PollWait(policy, lambda: NO_JITTER))
 
 
 def wait_for(script: Script, timeout: float | None = None, policy: PollPolicy = POLICY) -> Outcome:
@@ -432,7 +448,7 @@ def test_newcomer_keeps_the_relays_hint() -> None:
 
 def test_unknown_states_keep_polling_and_are_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
     """Nobody's word means still running, and the log says so one time for each word."""
-    script = Script([seen("dozing")] * 3 + [seen("stretching\x1b[2J")] * 2 + [COMPLETED])
+    script = Script([Told("dozing")] * 3 + [Told("stretching\x1b[2J")] * 2 + [COMPLETED])
 
     with caplog.at_level(logging.WARNING, "luma_async"):
         outcome = wait_for(script)
@@ -446,7 +462,7 @@ def test_unknown_states_keep_polling_and_are_warned_of_once(caplog: pytest.LogCa
 
 def test_unknown_state_is_the_last_state_of_the_time_out() -> None:
     """The relay's own word is not lost at the deadline."""
-    error = error_of(wait_for(Script([seen("COMPLETED_PARTIALLY")]), 20.0))
+    error = error_of(wait_for(Script([Told("COMPLETED_PARTIALLY")]), 20.0))
 
     assert isinstance(error, WaitTimeoutError)
     assert error.last is not None
@@ -457,7 +473,7 @@ def test_unknown_state_is_the_last_state_of_the_time_out() -> None:
 @pytest.mark.parametrize("late", [1, 3])
 def test_completed_without_a_link_is_looked_at_again(late: int) -> None:
     """The link often comes a moment after the word."""
-    script = Script([PENDING] + [seen("completed", link=None)] * late + [COMPLETED])
+    script = Script([PENDING] + [Told("completed", link=None)] * late + [COMPLETED])
 
     outcome = wait_for(script)
 
@@ -466,7 +482,7 @@ def test_completed_without_a_link_is_looked_at_again(late: int) -> None:
 
 def test_completed_that_never_has_a_link_is_returned_after_three_more_looks() -> None:
     """The wait does not go on for ever for the sake of a link."""
-    script = Script([seen("completed", link=None)])
+    script = Script([Told("completed", link=None)])
 
     outcome = wait_for(script)
 
@@ -476,7 +492,7 @@ def test_completed_that_never_has_a_link_is_returned_after_three_more_looks() ->
 
 def test_completed_without_a_link_at_the_deadline_is_completed() -> None:
     """Waiting for the link must not turn a finished generation into a time-out."""
-    outcome = wait_for(Script([seen("completed", link=None)]), 3.0)
+    outcome = wait_for(Script([Told("completed", link=None)]), 3.0)
 
     assert outcome.unwrap().state is State.COMPLETED
 
@@ -495,17 +511,17 @@ def test_all_who_wait_for_one_id_share_one_loop() -> None:
     outcomes = run(main())
 
     assert len(script.at) == 3
-    assert {id(outcome.unwrap()) for outcome in outcomes} == {id(COMPLETED.generation)}
+    assert len({id(outcome.unwrap()) for outcome in outcomes}) == 1
 
 
 @pytest.mark.parametrize(
-    "answer", [FAILED, bad(AuthenticationError, Verdict.FINAL), PENDING], ids=["failed", "final", "late"]
+    "told", [FAILED, bad(AuthenticationError, Verdict.FINAL), PENDING], ids=["failed", "final", "late"]
 )
-def test_each_waiter_gets_his_own_exception(answer: Sighting | LumaError) -> None:
+def test_each_waiter_gets_his_own_exception(told: Told | LumaError) -> None:
     """Two who raise the same object would write into each other's tracebacks."""
 
     async def main() -> tuple[Outcome, Outcome]:
-        room = watching(Script([answer]))
+        room = watching(Script([told]))
         return await asyncio.gather(room.wait(ID, 30.0), room.wait(ID, 30.0))
 
     one, two = run(main())
@@ -519,7 +535,7 @@ def test_failed_is_an_error_that_carries_the_generation() -> None:
     error = error_of(wait_for(Script([PENDING, FAILED])))
 
     assert isinstance(error, GenerationFailedError)
-    assert (error.generation, error.reason) == (FAILED.generation, "moderated")
+    assert (error.generation.state, error.reason) == (State.FAILED, "moderated")
 
 
 def test_one_cancelled_leaves_the_others_alone() -> None:
