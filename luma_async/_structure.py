@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import marshal
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -21,8 +20,6 @@ from luma_async.outcomes import Outcome
 _MAX_DEPTH = 64
 _MAX_DOCUMENTS = 8
 _MAX_INTEGER_DIGITS = 20
-
-_BLANKS = re.compile(r"\s*")
 
 
 class NotJSONError(ValueError):
@@ -78,15 +75,10 @@ def _documents(text: str) -> list[Any]:
         documents.append(document)
         if len(documents) > _MAX_DOCUMENTS:
             raise NotJSONError("many JSON documents in a row")
-        at = _end_of_blanks(text, end)
+        at = len(text) - len(text[end:].lstrip())
     if not documents:
         raise NotJSONError("an empty body")
     return documents
-
-
-def _end_of_blanks(text: str, start: int) -> int:
-    blanks = _BLANKS.match(text, start)
-    return blanks.end() if blanks else start
 
 
 def _check_depth(document: Any) -> None:

@@ -358,7 +358,7 @@ _PROTOCOLS = ipaddress.IPv4Network("192.0.0.0/24")
 
 def _is_global(address: str) -> bool:
     """Whether anybody on the internet can reach *address*; an IPv4 address inside IPv6 counts as what it is."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
+    ip = ipaddress.ip_address(address)
     if isinstance(ip, ipaddress.IPv6Address):
         inner = _ipv4_inside(ip)
         if inner is None:

@@ -6,6 +6,7 @@ import ast
 import asyncio
 import inspect
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from sybil.parsers.myst import CodeBlockParser
 
 import luma_async
 import luma_async.testing
+from luma_async.cli._commands import app
 from luma_async.testing import RelayThread, Script, SimulatedRelay
 
 ROOT = Path(__file__).parent.parent
@@ -158,6 +160,15 @@ def test_links_within_the_readme_lead_somewhere() -> None:
 
     assert targets
     assert [target for target in targets if not (ROOT / target).is_file()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_command_line_understands_what_the_pages_tell_it(page: Path) -> None:
+    """Each ``luma-async`` command that a page shows has arguments that the program takes."""
+    shown = re.findall(r"\bluma-async +([a-z][^|>&`\n]*)", page.read_text(encoding="utf-8"))
+
+    for arguments in shown:
+        app.parse_args(shlex.split(arguments), exit_on_error=False, print_error=False)
 
 
 @pytest.mark.parametrize("module", [luma_async, luma_async.testing], ids=lambda module: module.__name__)

@@ -321,6 +321,24 @@ def test_each_place_for_a_text_is_read(key: str) -> None:
     assert api_error_of({key: "why"}, 200).message == "why"
 
 
+@pytest.mark.parametrize(
+    ("body", "status", "text"),
+    [
+        ({"code": "c", "message": "m"}, 409, "the relay answered HTTP 409, code c: m"),
+        ("", 409, "the relay answered HTTP 409"),
+        ({"code": "c"}, 200, "the relay answered HTTP 200 without a task, code c"),
+        ("", 204, "the relay answered HTTP 204, which is no answer"),
+        ("", 200, "the relay's answer is an empty body"),
+        ("{}", 200, "the relay's answer has no task in it"),
+        ("<p>", 200, "a web page came where JSON belongs"),
+        (b"<title>\xff</title>", 200, "a web page came where JSON belongs (\N{REPLACEMENT CHARACTER})"),
+    ],
+)
+def test_the_texts_say_what_came(body: Any, status: int, text: str) -> None:
+    """Word for word, without what there is not."""
+    assert error_of(body, status).summary == text
+
+
 def test_a_long_text_is_cut_and_made_visible() -> None:
     """A megabyte with escapes in it is a short printable line."""
     error = api_error_of({"message": "\x1b[2J" + "x" * 2**20}, 400)

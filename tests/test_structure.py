@@ -331,6 +331,7 @@ def test_documents_may_be_run_together(body: str, documents: list[Any]) -> None:
         (b"1e400", "float"),
         (b"9" * 21, "integer"),
         (b"[" * 65 + b"]" * 65, "too deep"),
+        (b'{"a":' * 65 + b"1" + b"}" * 65, "too deep"),
         (b"[" * 100_000, "too deep"),
         (b'"a\nb"', "no JSON"),
     ],

@@ -423,6 +423,14 @@ def test_why_it_failed_is_found(body: Any, reason: str | None) -> None:
     assert generation.result_url is None
 
 
+def test_a_reason_before_the_end_is_kept() -> None:
+    """But only from the field that is meant for it."""
+    early = {"id": TASK_ID, "state": "processing", "failure_reason": "first try lost"}
+
+    assert read(early).failure_reason == "first try lost"
+    assert read({**early, "failure_reason": None, "error": "x", "message": "y"}).failure_reason is None
+
+
 def test_a_huge_reason_is_kept_whole() -> None:
     """Nothing is cut in the model, and control characters stay as they came: showing is another's business."""
     reason = "\x1b[31m" + "x" * 2**20
