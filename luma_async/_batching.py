@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Literal
 
 from attrs import define, field, frozen
@@ -52,6 +53,8 @@ class Batcher:
     """Ids that the relay left out of an answer, or that it refused to be asked for with others."""
     _due: list[_Entry] = field(factory=list)
     _timer: asyncio.TimerHandle | None = None
+    _held: bool = False
+    """Whether some of those who are due wait for the batch under way."""
     _asking: set[asyncio.Task[None]] = field(factory=set)
 
     def __attrs_post_init__(self) -> None:
@@ -91,10 +94,10 @@ class Batcher:
 
     async def aclose(self) -> None:
         """Stop asking; those who wait to be asked for hear ClientClosedError."""
+        self._tell_all(self._take(len(self._due)), ClientClosedError("the client is closed"))
         for asking in self._asking:
             asking.cancel()
         await asyncio.gather(*self._asking, return_exceptions=True)
-        self._tell_all(self._take(len(self._due)), ClientClosedError("the client is closed"))
 
     # --- those who are due ---
 
@@ -124,12 +127,17 @@ class Batcher:
         self._timer = asyncio.get_running_loop().call_at(at, self._go)
 
     def _go(self) -> None:
-        """Ask for all who are due; while the first batch of all is on trial, the others wait for its verdict."""
+        """Ask for all who are due; while one batch is out to show how things stand, the others gather behind it."""
         self._timer = None
-        while self._due and not (self._works is None and self._asking):
+        while self._due and not self._is_scouting():
             self._ask(self._take(self.transport.settings.limits.batch_size))
-        if self._due:
+        self._held = bool(self._due)
+        if self._held and self._works is None:
             self._timer = asyncio.get_running_loop().call_later(_TRIAL_PATIENCE, self._go_alone)
+
+    def _is_scouting(self) -> bool:
+        """Whether a batch is under way on trial, or at the gate of a cool-down."""
+        return bool(self._asking) and (self._works is None or not self.transport.cooldown.is_open)
 
     def _go_alone(self) -> None:
         self._timer = None
@@ -140,19 +148,27 @@ class Batcher:
         return taken
 
     def _ask(self, entries: list[_Entry]) -> None:
-        if self._works is False or (len(entries) == 1 and self.mode == "auto"):
+        if self._works is False or (len(entries) == 1 and self._may_go_alone()):
             self._tell_all(entries, None)
             return
         asking = asyncio.create_task(self._exchange(entries), name=f"luma_async batch of {len(entries)}")
         self._asking.add(asking)
-        asking.add_done_callback(self._asked)
+        asking.add_done_callback(partial(self._asked, entries))
 
-    def _asked(self, asking: asyncio.Task[None]) -> None:
+    def _may_go_alone(self) -> bool:
+        """Whether one who is due has nobody to wait with: at the gate of a cool-down others will gather behind it."""
+        return self.mode == "auto" and (self.transport.cooldown.is_open or not self._works)
+
+    def _asked(self, entries: list[_Entry], asking: asyncio.Task[None]) -> None:
+        """Let the next ones go, and see to it that nobody waits for a batch that is gone: cancelled, or by a defect."""
         self._asking.discard(asking)
-        if self._due and self._timer is not None and not asking.cancelled():
+        defect = ClientClosedError("the client is closed") if asking.cancelled() else asking.exception()
+        if defect is not None:
+            for entry in entries:
+                _refuse(entry, defect)
+        if self._held:
+            self._held = False
             self._set_off(0.0)
-        if not asking.cancelled():
-            asking.result()
 
     # --- one batch ---
 
@@ -165,9 +181,6 @@ class Batcher:
             )
         except LumaError as error:
             self._tell_all(entries, self._judged(error, entries), request)
-        except asyncio.CancelledError:
-            self._tell_all(entries, ClientClosedError("the client is closed"), request)
-            raise
         else:
             self._works, self._failures = True, 0
             self._alone.update(known.keys() - sighted.keys())
@@ -210,13 +223,18 @@ class Batcher:
                 entry.request.admitted_at = request.admitted_at
             if what is None:
                 _tell(entry, None)
-            elif not entry.heard.done():
-                entry.heard.set_exception(what.for_task(entry.task_id))
+            else:
+                _refuse(entry, what.for_task(entry.task_id))
 
 
 def _tell(entry: _Entry, sighting: Sighting | None) -> None:
     if not entry.heard.done():
         entry.heard.set_result(sighting)
+
+
+def _refuse(entry: _Entry, error: BaseException) -> None:
+    if not entry.heard.done():
+        entry.heard.set_exception(error)
 
 
 def _latest(entries: list[_Entry]) -> float | None:

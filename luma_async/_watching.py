@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 from typing import cast
 
@@ -328,7 +329,7 @@ class _Poll:
             or self._not_found >= _NOT_FOUND_IS_FINAL
             or (error.verdict is not Verdict.SLOW_DOWN and self._is_outage(_loop().time()))
         )
-        return Look(error=error, failures=self._failures, is_last=is_last)
+        return Look(error=error, good=self._good, failures=self._failures, is_last=is_last)
 
     def _is_outage(self, now: float) -> bool:
         """Count one more failure; whether there have been enough, for long enough."""
@@ -366,7 +367,7 @@ class _Poll:
     def _patience(self, now: float) -> float:
         """Return for how many seconds this look may wait for others: a tenth of its pause, never past a deadline."""
         patience = min(_SHARE_OF_PAUSE * self._paused, _LONGEST_PATIENCE)
-        slack = min((w.deadline - now for w in self._waiters if w.deadline is not None), default=patience + 1.0)
+        slack = min((w.deadline - now for w in self._waiters if w.deadline is not None), default=math.inf)
         return patience if patience < slack - self._lead() else 0.0
 
     def _lead(self) -> float:

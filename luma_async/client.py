@@ -251,7 +251,7 @@ class LumaClient:
         """
         self._enter_loop()
         return await self._downloader.download(
-            generation, Path(directory), role=role, overwrite=overwrite, on_progress=on_progress
+            generation, directory, role=role, overwrite=overwrite, on_progress=on_progress
         )
 
     async def _renewed(self, task_id: str) -> Generation:

@@ -97,7 +97,10 @@ class Paced(Protocol):
 
 
 class PollWait(wait_base):
-    """The pause after a look: the policy's backoff, or the user's strategy; never below the relay's hint."""
+    """The pause after a look: the policy's backoff, or the user's strategy; never below the relay's hint.
+
+    After a failed look it is never shorter than after a good one: an outage must not make the load grow.
+    """
 
     def __init__(self, policy: PollPolicy, randomness: Callable[[], float] = random) -> None:
         self._policy = policy
@@ -112,4 +115,7 @@ class PollWait(wait_base):
     def _wanted(self, look: Paced, retry_state: RetryCallState) -> float:
         if self._policy.wait is not None:
             return self._policy.wait(retry_state)
-        return self._policy.backoff(look.failures or look.good, self._randomness)
+        good_pace = self._policy.backoff(max(look.good, 1), self._randomness)
+        if not look.failures:
+            return good_pace
+        return max(good_pace, self._policy.backoff(look.failures, self._randomness))

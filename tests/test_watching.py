@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
+from itertools import pairwise
 from typing import Any, cast
 
 import pytest
@@ -293,14 +294,23 @@ def test_one_failed_look_is_not_done_yet() -> None:
 
 
 def test_pauses_after_failures_grow_by_their_own_count() -> None:
-    """After good looks, however many, the first failure starts from the beginning."""
-    script = Script([*[PENDING] * 8, outage(), outage(), outage(), PENDING, outage(), COMPLETED])
+    """A failure after the first good look starts from the beginning, and so does one after the next good look."""
+    script = Script([PENDING, outage(), outage(), outage(), PENDING, outage(), COMPLETED])
 
     wait_for(script)
 
-    pauses = [round(b - a, 2) for a, b in zip(script.at, script.at[1:], strict=False)]
-    assert pauses[8:11] == [2.2, 3.0, 4.5]
-    assert pauses[12:] == [2.2]
+    pauses = [round(b - a, 2) for a, b in pairwise(script.at)]
+    assert pauses == [2.2, 2.2, 3.0, 4.5, 3.0, 3.0]
+
+
+def test_a_failure_never_makes_looks_denser() -> None:
+    """An outage that begins when pauses are long does not begin with short ones: the load would grow."""
+    script = Script([*[PENDING] * 8, outage(), outage(), COMPLETED])
+
+    wait_for(script)
+
+    pauses = [round(b - a, 2) for a, b in pairwise(script.at)]
+    assert pauses[8:] == [13.5, 13.5]
 
 
 def test_outage_ends_the_wait_only_when_long_and_dense_enough() -> None:
