@@ -119,7 +119,7 @@ def test_what_cannot_be_called_is_no_strategy(wait: Any) -> None:
 def test_a_policys_fields_are_named() -> None:
     """Nobody knows by heart which number comes first."""
     with pytest.raises(TypeError):
-        PollPolicy(2.0)  # type: ignore[misc]
+        PollPolicy(2.0)  # type: ignore[call-arg]
 
 
 def test_a_policy_cannot_be_changed_afterwards() -> None:
