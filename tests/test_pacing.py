@@ -103,7 +103,8 @@ def test_the_bounds_themselves_are_fine() -> None:
 
 
 def test_failures_are_counted_in_whole_numbers() -> None:
-    """Half a failure is none."""
+    """One is enough, half a failure is none."""
+    assert PollPolicy(max_consecutive_failures=1).max_consecutive_failures == 1
     with pytest.raises(ConfigurationError, match="max_consecutive_failures"):
         PollPolicy(max_consecutive_failures=2.5)  # type: ignore[arg-type]
 
@@ -113,6 +114,12 @@ def test_what_cannot_be_called_is_no_strategy(wait: Any) -> None:
     """The text shows how one looks."""
     with pytest.raises(ConfigurationError, match="wait_fixed"):
         PollPolicy(wait=wait)
+
+
+def test_a_policys_fields_are_named() -> None:
+    """Nobody knows by heart which number comes first."""
+    with pytest.raises(TypeError):
+        PollPolicy(2.0)  # type: ignore[call-arg]
 
 
 def test_a_policy_cannot_be_changed_afterwards() -> None:
@@ -193,6 +200,13 @@ def test_a_pause_keeps_to_the_bounds(policy: PollPolicy, step: int, drawn: float
 def test_the_pause_follows_from_the_look(look: Look, pause: float) -> None:
     """Failures count on their own and begin anew; a hint is a lower bound, and the policy sets it no upper one."""
     assert PollWait(POLICY, middle)(after(look, attempt=50)) == pytest.approx(pause)
+
+
+def test_a_fast_policy_is_not_slowed_by_a_missing_hint() -> None:
+    """Against a relay of one's own, a tenth of a second is fine."""
+    fast = PollPolicy(min_interval=0.1, initial=0.1)
+
+    assert PollWait(fast, lowest)(after(Look(good=1))) == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize(

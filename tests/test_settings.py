@@ -364,6 +364,12 @@ def test_a_safeguard_is_switched_by_a_bool_only(name: str, value: Any) -> None:
         Limits(**{name: value})
 
 
+def test_limits_are_named() -> None:
+    """Nobody knows by heart which number comes first."""
+    with pytest.raises(TypeError):
+        Limits(30.0)  # type: ignore[call-arg]
+
+
 def test_limits_cannot_be_changed_afterwards() -> None:
     """So that what was checked stays so."""
     with pytest.raises(FrozenInstanceError):

@@ -41,6 +41,17 @@ def structured(**fields: Any) -> Generation:
 _MOMENT = datetime(2024, 7, 1, 7, 35, 13, tzinfo=UTC)
 
 
+@pytest.fixture
+def far_from_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Make the machine's own zone one in which year 1 overflows."""
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("far_from_utc")
 @pytest.mark.parametrize(
     ("text", "microsecond"),
     [
@@ -74,16 +85,6 @@ def test_a_time_may_have_any_number_of_fraction_digits(text: str, microsecond: i
 def test_offsets_and_unix_seconds_become_utc(value: Any) -> None:
     """Some envelopes hold Unix seconds; other zones are the same moment."""
     assert structured(created_at=value).created_at == _MOMENT
-
-
-@pytest.fixture
-def far_from_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Make the machine's own zone one in which year 1 overflows."""
-    monkeypatch.setenv("TZ", "America/New_York")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
 
 
 @pytest.mark.usefixtures("far_from_utc")
