@@ -9,6 +9,7 @@ from attrs import define, frozen
 from tenacity import AsyncRetrying, retry_if_result
 
 from luma_async import _wire
+from luma_async._learning import Stay
 from luma_async._transport import Request, Transport
 from luma_async.errors import APIError, LumaError
 from luma_async.models import Generation
@@ -42,6 +43,8 @@ class Look:
     """Failed looks in a row, this one included."""
     is_last: bool = False
     """Whether nothing better can come of another look."""
+    stay: Stay | None = None
+    """The task's stay in the state that it was last seen in, where that is followed."""
 
     @property
     def hint(self) -> float | None:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable
 
 from attrs import define, field
 from tenacity import AsyncRetrying, retry_if_result
 
+from luma_async._learning import Learner, Statistics, Stay
 from luma_async._looking import Look, Looker, Sighting, go_on
 from luma_async._text import shown
 from luma_async.errors import ClientClosedError, GenerationFailedError, LumaError, Verdict, WaitTimeoutError
@@ -69,6 +71,8 @@ class Watching:
     looker: Looker
     policy: PollPolicy
     strategy: PollWait
+    learner: Learner = field(factory=Learner)
+    """Told of each look; the strategy may know it too."""
     _polls: dict[str, _Poll] = field(factory=dict)
     _tasks: set[asyncio.Task[None]] = field(factory=set)
     _unknown_words: set[str] = field(factory=set)
@@ -101,6 +105,10 @@ class Watching:
             return await ended
         finally:
             waiter.leave()
+
+    def statistics(self) -> Statistics:
+        """Return what the looks have shown so far, and how many ids are in which state now."""
+        return self.learner.statistics(Counter(poll.state for poll in self._polls.values()))
 
     async def aclose(self) -> None:
         """End all waits with ClientClosedError, and all loops."""
@@ -143,6 +151,7 @@ class _Poll:
     task: asyncio.Task[None] | None = None
     _waiters: list[Waiter] = field(factory=list)
     _last: Sighting | None = None
+    _stay: Stay | None = None
     _error: LumaError | None = None
     _looking: bool = False
     _took: float = 0.0
@@ -155,6 +164,11 @@ class _Poll:
     _not_found: int = 0
     _without_link: int = 0
     _trouble_since: float = 0.0
+
+    @property
+    def state(self) -> State | None:
+        """The state that was seen last, or None before the first answer."""
+        return None if self._stay is None else self._stay.state
 
     # --- those who wait ---
 
@@ -272,12 +286,13 @@ class _Poll:
         self._good += 1
         self._failures = self._counted = self._not_found = 0
         self._last, generation = sighting, sighting.generation
+        self._stay = self.room.learner.saw(self._stay, generation.state, _loop().time())
         if generation.state is State.UNKNOWN:
             self.room.warn_once(self.task_id, generation.state_text)
         if not generation.is_terminal:
             for waiter in list(self._waiters):
                 waiter.see(generation)
-        return Look(sighting=sighting, good=self._good, is_last=self._is_end(generation))
+        return Look(sighting=sighting, good=self._good, is_last=self._is_end(generation), stay=self._stay)
 
     def _is_end(self, generation: Generation) -> bool:
         """Whether to stop here: ``completed`` sometimes comes a moment before any link does (DESIGN: rule 5)."""
@@ -289,6 +304,7 @@ class _Poll:
     def _failed(self, error: LumaError) -> Look:
         """Take a failed look in; it is the end only by rule 3 of DESIGN."""
         self._error = error
+        self.room.learner.missed()
         self._failures += 1
         self._not_found = self._not_found + 1 if error.verdict is Verdict.UNCONFIRMED else 0
         is_last = (

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from luma_async import _wire
 from luma_async._cooldown import Cooldown
+from luma_async._learning import Learner, Statistics
 from luma_async._looking import Looker
 from luma_async._streams import Outcomes, Snapshots, checked_ids, identity_of
 from luma_async._transport import Network, Transport
@@ -70,7 +71,8 @@ class LumaClient:
         self._settings = settings
         self._transport = Transport(settings, network, Cooldown(polling))
         self._looker = Looker(self._transport, polling)
-        self._watching = Watching(self._looker, polling, PollWait(polling))
+        learner = Learner(polling.min_interval)
+        self._watching = Watching(self._looker, polling, PollWait(polling, learner=learner), learner)
         self._downloader = Downloader(network, settings.limits, self._renewed)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
@@ -95,6 +97,11 @@ class LumaClient:
         await self._watching.aclose()
         await self._transport.aclose()
         await self._downloader.aclose()
+
+    @property
+    def statistics(self) -> Statistics:
+        """What was seen so far while waiting: looks, and how long states last. It may be read at any time."""
+        return self._watching.statistics()
 
     async def get_generation(self, task_id: str) -> Generation:
         """Look once; any state is an answer, ``failed`` too.

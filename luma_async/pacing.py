@@ -1,16 +1,25 @@
-"""When to ask again, as a tenacity strategy."""
+"""When to ask again, as a tenacity strategy.
+
+Where it is known how long tasks take, looks are as dense as the square root of the rate at which they end: no other
+schedule notices ends as early with as few looks (J. B. Keller, Optimum checking schedules, 1974).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import pairwise
+from math import log, sqrt
 from random import random
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from attrs import Attribute, field, frozen
 from tenacity.wait import wait_base
 
+from luma_async._learning import Hazard, Learner, Stay
 from luma_async.errors import ConfigurationError
-from luma_async.settings import number
+from luma_async.models import State
+from luma_async.settings import flag, number
 
 if TYPE_CHECKING:
     from tenacity import Future, RetryCallState
@@ -21,6 +30,22 @@ _JITTER = 0.2
 _STEEPEST = 100
 _ENOUGH_STEPS = 64
 """Growth stops here: a float would overflow later."""
+
+_UNSURE = 0.68
+"""Share of ``maximum`` to which pauses grow while nothing is known: the longest are for times known to be quiet."""
+_SPLIT = 0.05
+"""Of what a learned schedule gains: so much goes into fewer looks, and the rest into noticing earlier."""
+_THRIFT = 3
+"""Power of the ratio by which looks made so far exceed plain backoff's, to save it again."""
+_BUDGET = 1.02
+_SURVIVORS = 0.02
+"""Share of stays below which their rest is not planned for: one task that hangs would pay for all others."""
+_FIRST_LOOKS = 1.5
+"""The look at age 0, and half a pause between a task's end and the look that shows it."""
+_STEPS = 16
+"""Halvings of the range in which the best density is sought."""
+_RELEARN_AFTER, _RELEARN_SHARE, _RELEARN_MOST = 16, 16, 512
+"""Looks between two schedules: a sixteenth of all so far, within these; so a schedule costs a look next to nothing."""
 
 
 def _strategy(_: Any, __: Attribute[Any], value: Any) -> None:
@@ -50,6 +75,8 @@ class PollPolicy:
     """Failed looks in a row before a wait gives up; all of ``max_outage`` must have passed too."""
     max_outage: float = field(default=120.0, validator=number(above=0))
     """Seconds of unbroken trouble before a wait gives up; a gateway's restart takes less."""
+    adaptive: bool = field(default=True, validator=flag)
+    """Whether pauses follow what the client's own tasks have shown, once that is enough; else they only grow."""
     wait: Callable[[RetryCallState], float] | None = field(default=None, validator=_strategy)
     """Any tenacity strategy instead of ours; ``min_interval`` and the relay's hints still hold."""
 
@@ -67,8 +94,11 @@ class PollPolicy:
 
     def backoff(self, step: int, randomness: Callable[[], float] = random) -> float:
         """Return the seconds to pause after the *step*-th time in a row (from 1), jitter included."""
-        grown = self.initial * self.multiplier ** min(step - 1, _ENOUGH_STEPS)
-        return self.jittered(min(self.maximum, grown), randomness)
+        return self.jittered(self.grown(step), randomness)
+
+    def grown(self, step: int) -> float:
+        """Return the seconds to pause after the *step*-th time in a row (from 1), without jitter."""
+        return min(self.maximum, self.initial * self.multiplier ** min(step - 1, _ENOUGH_STEPS))
 
     def jittered(self, pause: float, randomness: Callable[[], float] = random) -> float:
         """Spread *pause* to both sides, within ``min_interval`` and ``maximum``."""
@@ -95,13 +125,29 @@ class Paced(Protocol):
         """Seconds the relay asked to be left alone."""
         ...
 
+    @property
+    def stay(self) -> Stay | None:
+        """The task's stay in its state, or None where none was seen."""
+        ...
+
 
 class PollWait(wait_base):
-    """The pause after a look: the policy's backoff, or the user's strategy; never below the relay's hint."""
+    """The pause after a look: learned, or the policy's backoff, or the user's strategy; never below the relay's hint.
 
-    def __init__(self, policy: PollPolicy, randomness: Callable[[], float] = random) -> None:
+    Args:
+        policy: The bounds.
+        randomness: Draws the jitter, from 0 to 1.
+        learner: What the client's tasks have shown; without one, or with ``adaptive`` off, pauses only grow.
+    """
+
+    def __init__(
+        self, policy: PollPolicy, randomness: Callable[[], float] = random, learner: Learner | None = None
+    ) -> None:
         self._policy = policy
         self._randomness = randomness
+        self._learner = learner if policy.adaptive else None
+        self._timetables: dict[State, Timetable] = {}
+        self._relearn_at = _RELEARN_AFTER
 
     def __call__(self, retry_state: RetryCallState) -> float:
         """Return seconds."""
@@ -112,4 +158,137 @@ class PollWait(wait_base):
     def _wanted(self, look: Paced, retry_state: RetryCallState) -> float:
         if self._policy.wait is not None:
             return self._policy.wait(retry_state)
-        return self._policy.backoff(look.failures or look.good, self._randomness)
+        if look.failures or self._learner is None:
+            return self._policy.backoff(look.failures or look.good, self._randomness)
+        return self._policy.jittered(self._learned(look, self._learner), self._randomness)
+
+    def _learned(self, look: Paced, learner: Learner) -> float:
+        """Return the pause by the timetable of the task's state, if there is one by now."""
+        if learner.looks >= self._relearn_at:
+            self._timetables = timetables(learner.hazards(), self._policy)
+            pause = max(_RELEARN_AFTER, min(learner.looks // _RELEARN_SHARE, _RELEARN_MOST))
+            self._relearn_at = learner.looks + pause
+        timetable = None if look.stay is None else self._timetables.get(look.stay.state)
+        if look.stay is None or timetable is None:
+            return min(self._policy.grown(look.good), _UNSURE * self._policy.maximum)
+        return timetable.pause(look.stay.age)
+
+
+@frozen(eq=False)
+class Timetable:
+    """How many looks at a task are due up to each age in a state, in seconds; between the edges they are even."""
+
+    edges: Sequence[float]
+    due: Sequence[float]
+    slowest: float
+    """Seconds between two looks beyond the last edge."""
+
+    def pause(self, age: float) -> float:
+        """Return the seconds after which one more look is due."""
+        if age >= self.edges[-1]:
+            return self.slowest
+        following = _interpolated(age, self.edges, self.due) + 1
+        if following >= self.due[-1]:
+            return self.slowest
+        return _interpolated(following, self.due, self.edges) - age
+
+
+def timetables(hazards: Mapping[State, Hazard], policy: PollPolicy) -> dict[State, Timetable]:
+    """Plan the looks for all states together, so that a second's delay is worth the same in each.
+
+    A state that generations do not end out of gets few looks, since little depends on them.
+    """
+    factor = _factor(list(hazards.values()), policy)
+    tables: dict[State, Timetable] = {}
+    for state, hazard in hazards.items():
+        due = [0.0]
+        for rate, (low, high) in zip(hazard.ends, pairwise(hazard.edges), strict=True):
+            density = min(max(factor * sqrt(rate), 1 / policy.maximum), 1 / policy.min_interval)
+            due.append(due[-1] + density * (high - low))
+        tables[state] = Timetable(hazard.edges, due, policy.maximum)
+    return tables
+
+
+class _Cell(NamedTuple):
+    """One bin of one state, as far as it costs looks and gains time, for all tasks together."""
+
+    time: float
+    """Seconds that tasks spend there."""
+    ends: float
+    """Generations that end there."""
+    root: float
+    """The square root of the rate at which they do."""
+    plain: float
+    """Looks per second of plain backoff."""
+
+
+def _factor(hazards: Collection[Hazard], policy: PollPolicy) -> float:
+    """Find what the square roots are to be multiplied by to become looks per second; 0 where no ends are known.
+
+    The more looks, the less delay. Both are compared with plain backoff's on the same durations: its looks are the
+    budget, and a little of what is gained at the same budget is saved.
+    """
+    if not any(hazard.ends_are_known for hazard in hazards):
+        return 0.0
+    cells = [cell for hazard in hazards for cell in _cells(hazard, policy)]
+    first_looks = _FIRST_LOOKS * sum(_tasks(hazard) for hazard in hazards if hazard.is_first)
+    budget = (first_looks + sum(cell.time * cell.plain for cell in cells)) * _BUDGET * _thrift(hazards, policy)
+    plain_delay = sum(cell.ends / cell.plain for cell in cells)
+    slowest, fastest = 1 / ((1 - _JITTER / 2) * policy.maximum), 1 / ((1 + _JITTER / 2) * policy.min_interval)
+    steepest = max(cell.root for cell in cells)
+    low, high = slowest / steepest / 2, fastest / steepest * 1000
+    for _ in range(_STEPS):
+        middle = sqrt(low * high)
+        looks, delay = first_looks, 0.0
+        for time, ends, root, _ in cells:
+            density = min(max(middle * root, slowest), fastest)
+            looks += time * density
+            delay += ends / density
+        if looks / budget > (delay / plain_delay) ** _SPLIT:
+            high = middle
+        else:
+            low = middle
+    return low
+
+
+def _cells(hazard: Hazard, policy: PollPolicy) -> Iterator[_Cell]:
+    """Yield what the state's bins cost and gain, as far as enough tasks get there."""
+    survival = hazard.survival()
+    rows = zip(hazard.ends, pairwise(hazard.edges), pairwise(survival), _plain(hazard, policy), strict=True)
+    for end, (low, high), (before, after), plain in rows:
+        if before < _SURVIVORS:
+            return
+        time = _tasks(hazard) * (before + after) / 2 * (high - low)
+        yield _Cell(time, time * end, sqrt(end), plain)
+
+
+def _tasks(hazard: Hazard) -> float:
+    """Return how many tasks that have come far enough to be judged by have been in the state."""
+    return hazard.left if hazard.is_first else hazard.began
+
+
+def _plain(hazard: Hazard, policy: PollPolicy) -> Iterator[float]:
+    """Yield the looks per second that plain backoff makes in each bin; it grows from a task's first look on."""
+    growth = policy.multiplier - 1
+    looks_per_pause = growth / log(policy.multiplier) if growth else 1.0
+    most = max(_UNSURE * policy.maximum, policy.min_interval)
+    for low, high in pairwise(hazard.edges):
+        pause = (policy.initial + growth * (low + high) / 2) / looks_per_pause
+        yield 1 / min(max(pause, policy.min_interval), most) if hazard.is_first else 1 / most
+
+
+def _thrift(hazards: Collection[Hazard], policy: PollPolicy) -> float:
+    """Return the share of the budget to keep to: less than 1 where more looks were made than by plain backoff."""
+    made, plain = 0.0, 0.0
+    for hazard in hazards:
+        made += hazard.looks
+        plain += _FIRST_LOOKS * hazard.began * hazard.is_first
+        plain += sum(time * density for time, density in zip(hazard.watched, _plain(hazard, policy), strict=True))
+    return min(1.0, plain / made) ** _THRIFT
+
+
+def _interpolated(x: float, xs: Sequence[float], ys: Sequence[float]) -> float:
+    """Return y at *x*, between the first and the last of the growing *xs*."""
+    after = bisect_right(xs, x)
+    share = (x - xs[after - 1]) / (xs[after] - xs[after - 1])
+    return ys[after - 1] + share * (ys[after] - ys[after - 1])
