@@ -11,7 +11,7 @@ from attrs import define, field, frozen
 
 from luma_async.models import State
 
-_RATIO = 1.15
+_RATIO = 1.2
 """Of the ends of neighbouring bins: durations differ by factors, from seconds to hours."""
 _FINEST, _COARSEST = 0.001, 60.0
 """Seconds between which the first bin ends."""
@@ -26,7 +26,7 @@ _MEMORY = 256
 """Ended generations after which all that was before counts half: relays are slower at some hours."""
 _PSEUDO_TASKS = 0.1
 """Weight, in tasks, of the belief that a rate stays what it was at the ages before."""
-_BLUR = 40
+_BLUR = 30
 """Divided by the stays that are over: how often counts are averaged with their neighbours', once at least."""
 
 
@@ -141,7 +141,7 @@ class Learner:
     _edges: tuple[float, ...] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        edges = [0.0, min(max(self.shortest / 4, _FINEST), _COARSEST)]
+        edges = [0.0, min(max(self.shortest, _FINEST), _COARSEST)]
         while edges[-1] * _RATIO < _LONGEST:
             edges.append(edges[-1] * _RATIO)
         self._edges = (*edges, _LONGEST)
@@ -231,8 +231,14 @@ class _Record:
     def stayed(self, age: float, until: float) -> None:
         """Count the time between two looks that both showed the state."""
         self.looks += 1
-        for bin_, low, high in self._pieces(age, until):
-            self.watched[bin_] += high - low
+        edges, watched = self.edges, self.watched
+        until = min(until, edges[-1])
+        bin_ = bisect_right(edges, age) - 1
+        while age < until:
+            high = min(edges[bin_ + 1], until)
+            watched[bin_] += high - age
+            age = high
+            bin_ += 1
 
     def was_left(self, age: float, until: float, *, ended: bool) -> None:
         """Count an end, or a move to another state: it came at some time between the two ages, each as likely."""

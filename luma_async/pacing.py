@@ -27,25 +27,28 @@ if TYPE_CHECKING:
 _JITTER = 0.2
 """Share of a pause by which it varies to either side, so that ids that started together drift apart."""
 
+_LITTLE_JITTER = 0.1
+"""The same for learned pauses, which are chosen with more care."""
+
 _STEEPEST = 100
 _ENOUGH_STEPS = 64
 """Growth stops here: a float would overflow later."""
 
-_UNSURE = 0.68
+_UNSURE = 0.69
 """Share of ``maximum`` to which pauses grow while nothing is known: the longest are for times known to be quiet."""
 _SPLIT = 0.05
 """Of what a learned schedule gains: so much goes into fewer looks, and the rest into noticing earlier."""
 _THRIFT = 3
 """Power of the ratio by which looks made so far exceed plain backoff's, to save it again."""
-_BUDGET = 1.02
 _SURVIVORS = 0.02
 """Share of stays below which their rest is not planned for: one task that hangs would pay for all others."""
 _FIRST_LOOKS = 1.5
 """The look at age 0, and half a pause between a task's end and the look that shows it."""
-_STEPS = 16
-"""Halvings of the range in which the best density is sought."""
-_RELEARN_AFTER, _RELEARN_SHARE, _RELEARN_MOST = 16, 16, 512
-"""Looks between two schedules: a sixteenth of all so far, within these; so a schedule costs a look next to nothing."""
+_STEPS = 9
+_HIGHEST = 1000
+"""Halvings of the range in which the best density is sought, and its end in units of the shortest pause."""
+_RELEARN_AFTER, _RELEARN_SHARE, _RELEARN_MOST = 16, 8, 1024
+"""Looks between two schedules: an eighth of all so far, within these; so a schedule costs a look next to nothing."""
 
 
 def _strategy(_: Any, __: Attribute[Any], value: Any) -> None:
@@ -100,9 +103,9 @@ class PollPolicy:
         """Return the seconds to pause after the *step*-th time in a row (from 1), without jitter."""
         return min(self.maximum, self.initial * self.multiplier ** min(step - 1, _ENOUGH_STEPS))
 
-    def jittered(self, pause: float, randomness: Callable[[], float] = random) -> float:
-        """Spread *pause* to both sides, within ``min_interval`` and ``maximum``."""
-        edges = (pause * (1 - _JITTER), pause * (1 + _JITTER))
+    def jittered(self, pause: float, randomness: Callable[[], float] = random, share: float = _JITTER) -> float:
+        """Spread *pause* by *share* to both sides, within ``min_interval`` and ``maximum``."""
+        edges = (pause * (1 - share), pause * (1 + share))
         low, high = (min(max(edge, self.min_interval), self.maximum) for edge in edges)
         return low + (high - low) * randomness()
 
@@ -160,18 +163,19 @@ class PollWait(wait_base):
             return self._policy.wait(retry_state)
         if look.failures or self._learner is None:
             return self._policy.backoff(look.failures or look.good, self._randomness)
-        return self._policy.jittered(self._learned(look, self._learner), self._randomness)
+        timetable = self._timetable(look.stay, self._learner)
+        if look.stay is None or timetable is None:
+            unsure = min(self._policy.grown(look.good), _UNSURE * self._policy.maximum)
+            return self._policy.jittered(unsure, self._randomness)
+        return self._policy.jittered(timetable.pause(look.stay.age), self._randomness, _LITTLE_JITTER)
 
-    def _learned(self, look: Paced, learner: Learner) -> float:
-        """Return the pause by the timetable of the task's state, if there is one by now."""
+    def _timetable(self, stay: Stay | None, learner: Learner) -> Timetable | None:
+        """Return the one for the task's state, if enough is known by now."""
         if learner.looks >= self._relearn_at:
             self._timetables = timetables(learner.hazards(), self._policy)
             pause = max(_RELEARN_AFTER, min(learner.looks // _RELEARN_SHARE, _RELEARN_MOST))
             self._relearn_at = learner.looks + pause
-        timetable = None if look.stay is None else self._timetables.get(look.stay.state)
-        if look.stay is None or timetable is None:
-            return min(self._policy.grown(look.good), _UNSURE * self._policy.maximum)
-        return timetable.pause(look.stay.age)
+        return None if stay is None else self._timetables.get(stay.state)
 
 
 @frozen(eq=False)
@@ -198,7 +202,9 @@ def timetables(hazards: Mapping[State, Hazard], policy: PollPolicy) -> dict[Stat
 
     A state that generations do not end out of gets few looks, since little depends on them.
     """
-    factor = _factor(list(hazards.values()), policy)
+    factor = 0.0
+    if any(hazard.ends_are_known for hazard in hazards.values()):
+        factor = _best_factor(_Prospect.of(hazards.values(), policy), policy)
     tables: dict[State, Timetable] = {}
     for state, hazard in hazards.items():
         due = [0.0]
@@ -222,28 +228,67 @@ class _Cell(NamedTuple):
     """Looks per second of plain backoff."""
 
 
-def _factor(hazards: Collection[Hazard], policy: PollPolicy) -> float:
-    """Find what the square roots are to be multiplied by to become looks per second; 0 where no ends are known.
+@frozen(eq=False)
+class _Prospect:
+    """What looks cost and gain with the tasks that are to be expected, and what plain backoff's looks do."""
 
-    The more looks, the less delay. Both are compared with plain backoff's on the same durations: its looks are the
-    budget, and a little of what is gained at the same budget is saved.
-    """
-    if not any(hazard.ends_are_known for hazard in hazards):
-        return 0.0
-    cells = [cell for hazard in hazards for cell in _cells(hazard, policy)]
-    first_looks = _FIRST_LOOKS * sum(_tasks(hazard) for hazard in hazards if hazard.is_first)
-    budget = (first_looks + sum(cell.time * cell.plain for cell in cells)) * _BUDGET * _thrift(hazards, policy)
-    plain_delay = sum(cell.ends / cell.plain for cell in cells)
-    slowest, fastest = 1 / ((1 - _JITTER / 2) * policy.maximum), 1 / ((1 + _JITTER / 2) * policy.min_interval)
-    steepest = max(cell.root for cell in cells)
-    low, high = slowest / steepest / 2, fastest / steepest * 1000
-    for _ in range(_STEPS):
-        middle = sqrt(low * high)
-        looks, delay = first_looks, 0.0
-        for time, ends, root, _ in cells:
-            density = min(max(middle * root, slowest), fastest)
+    cells: Sequence[_Cell]
+    first_looks: float
+    slowest: float
+    """Looks per second at least, jitter counted in."""
+    fastest: float
+    """Looks per second at most, jitter counted in."""
+    thrift: float
+    """Share of plain backoff's looks to keep to: below 1 where more than that were made so far."""
+
+    @classmethod
+    def of(cls, hazards: Collection[Hazard], policy: PollPolicy) -> _Prospect:
+        """Expect of tasks what was seen of them."""
+        cells: list[_Cell] = []
+        first_looks = made = plain_so_far = 0.0
+        for hazard in hazards:
+            plain = _plain(hazard, policy)
+            cells.extend(_cells(hazard, plain))
+            made += hazard.looks
+            plain_so_far += sum(time * density for time, density in zip(hazard.watched, plain, strict=True))
+            if hazard.is_first:
+                first_looks += _FIRST_LOOKS * _tasks(hazard)
+                plain_so_far += _FIRST_LOOKS * hazard.began
+        return cls(
+            cells,
+            first_looks,
+            slowest=1 / (policy.maximum * (1 - _LITTLE_JITTER / 2)),
+            fastest=1 / (policy.min_interval * (1 + _LITTLE_JITTER / 2)),
+            thrift=min(1.0, plain_so_far / made) ** _THRIFT,
+        )
+
+    def cost(self, factor: float) -> tuple[float, float]:
+        """Return looks and delay (in half seconds) where looks are *factor* times the root as dense."""
+        looks, delay = self.first_looks, 0.0
+        for time, ends, root, _ in self.cells:
+            density = min(max(factor * root, self.slowest), self.fastest)
             looks += time * density
             delay += ends / density
+        return looks, delay
+
+    def plain_cost(self) -> tuple[float, float]:
+        """Return looks and delay (in half seconds) of plain backoff."""
+        looks = self.first_looks + sum(cell.time * cell.plain for cell in self.cells)
+        return looks, sum(cell.ends / cell.plain for cell in self.cells)
+
+
+def _best_factor(prospect: _Prospect, policy: PollPolicy) -> float:
+    """Find what the roots are to be multiplied by to become looks per second: the more looks, the less delay.
+
+    Plain backoff's looks are the budget; a little of what is gained against it is saved.
+    """
+    plain_looks, plain_delay = prospect.plain_cost()
+    budget = plain_looks * prospect.thrift
+    steepest = max(cell.root for cell in prospect.cells)
+    low, high = 0.5 / policy.maximum / steepest, _HIGHEST / policy.min_interval / steepest
+    for _ in range(_STEPS):
+        middle = sqrt(low * high)
+        looks, delay = prospect.cost(middle)
         if looks / budget > (delay / plain_delay) ** _SPLIT:
             high = middle
         else:
@@ -251,40 +296,31 @@ def _factor(hazards: Collection[Hazard], policy: PollPolicy) -> float:
     return low
 
 
-def _cells(hazard: Hazard, policy: PollPolicy) -> Iterator[_Cell]:
+def _cells(hazard: Hazard, plain: Sequence[float]) -> Iterator[_Cell]:
     """Yield what the state's bins cost and gain, as far as enough tasks get there."""
-    survival = hazard.survival()
-    rows = zip(hazard.ends, pairwise(hazard.edges), pairwise(survival), _plain(hazard, policy), strict=True)
-    for end, (low, high), (before, after), plain in rows:
+    rows = zip(hazard.ends, pairwise(hazard.edges), pairwise(hazard.survival()), plain, strict=True)
+    for end, (low, high), (before, after), plain_density in rows:
         if before < _SURVIVORS:
             return
         time = _tasks(hazard) * (before + after) / 2 * (high - low)
-        yield _Cell(time, time * end, sqrt(end), plain)
+        yield _Cell(time, time * end, sqrt(end), plain_density)
 
 
 def _tasks(hazard: Hazard) -> float:
-    """Return how many tasks that have come far enough to be judged by have been in the state."""
+    """Return how many tasks have been in the state; the queue before it counts as far as it has gone on."""
     return hazard.left if hazard.is_first else hazard.began
 
 
-def _plain(hazard: Hazard, policy: PollPolicy) -> Iterator[float]:
-    """Yield the looks per second that plain backoff makes in each bin; it grows from a task's first look on."""
+def _plain(hazard: Hazard, policy: PollPolicy) -> Sequence[float]:
+    """Return the looks per second that plain backoff makes in each bin; it grows from a task's first look on."""
+    most = max(_UNSURE * policy.maximum, policy.min_interval)
+    if not hazard.is_first:
+        return [1 / most] * len(hazard.ends)
     growth = policy.multiplier - 1
     looks_per_pause = growth / log(policy.multiplier) if growth else 1.0
-    most = max(_UNSURE * policy.maximum, policy.min_interval)
-    for low, high in pairwise(hazard.edges):
-        pause = (policy.initial + growth * (low + high) / 2) / looks_per_pause
-        yield 1 / min(max(pause, policy.min_interval), most) if hazard.is_first else 1 / most
-
-
-def _thrift(hazards: Collection[Hazard], policy: PollPolicy) -> float:
-    """Return the share of the budget to keep to: less than 1 where more looks were made than by plain backoff."""
-    made, plain = 0.0, 0.0
-    for hazard in hazards:
-        made += hazard.looks
-        plain += _FIRST_LOOKS * hazard.began * hazard.is_first
-        plain += sum(time * density for time, density in zip(hazard.watched, _plain(hazard, policy), strict=True))
-    return min(1.0, plain / made) ** _THRIFT
+    middles = [(low + high) / 2 for low, high in pairwise(hazard.edges)]
+    pauses = [(policy.initial + growth * age) / looks_per_pause for age in middles]
+    return [1 / min(max(pause, policy.min_interval), most) for pause in pauses]
 
 
 def _interpolated(x: float, xs: Sequence[float], ys: Sequence[float]) -> float:
