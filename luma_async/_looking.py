@@ -10,6 +10,7 @@ from attrs import define, frozen
 from tenacity import AsyncRetrying, DoAttempt, DoSleep, retry_if_result
 
 from luma_async._batching import Batcher
+from luma_async._learning import Stay
 from luma_async._transport import Request
 from luma_async._wire import task_path
 from luma_async.errors import APIError, LumaError
@@ -37,6 +38,8 @@ class Look:
     """Failed looks in a row, this one included."""
     is_last: bool = False
     """Whether nothing better can come of another look."""
+    stay: Stay | None = None
+    """The task's stay in the state that it was last seen in, where that is followed."""
 
     @property
     def hint(self) -> float | None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from collections import Counter
 from collections.abc import Callable
 from typing import cast
 
 from attrs import define, field
 
 from luma_async._batching import Batcher
+from luma_async._learning import Learner, Statistics, Stay
 from luma_async._looking import Look, Wheel
 from luma_async._text import shown
 from luma_async._transport import Request
@@ -75,6 +77,8 @@ class Watching:
     batcher: Batcher
     policy: PollPolicy
     strategy: PollWait
+    learner: Learner = field(factory=Learner)
+    """Told of each look; the strategy may know it too."""
     _polls: dict[str, _Poll] = field(factory=dict)
     _tasks: set[asyncio.Task[None]] = field(factory=set)
     _unknown_words: set[str] = field(factory=set)
@@ -107,6 +111,10 @@ class Watching:
             return await ended
         finally:
             waiter.leave()
+
+    def statistics(self) -> Statistics:
+        """Return what the looks have shown so far, and how many ids are in which state now."""
+        return self.learner.statistics(Counter(poll.state for poll in self._polls.values()))
 
     async def aclose(self) -> None:
         """End all waits with ClientClosedError, and all loops."""
@@ -152,7 +160,10 @@ class _Poll:
     _request: Request = field(init=False)
     _waiters: list[Waiter] = field(factory=list)
     _known: Known | None = None
+    state: State | None = None
+    """As it was seen last."""
     _word: str = ""
+    _stay: Stay | None = None
     _finished: Generation | None = None
     """A terminal answer that may still get its link."""
     _error: LumaError | None = None
@@ -294,13 +305,15 @@ class _Poll:
         self._known = known
         if generation is not None:
             self._take_in(generation)
+        self._stay = self.room.learner.saw(self._stay, cast("State", self.state), _loop().time())
         if self._finished is None:
             self._show_newcomers(generation)
-            return Look(good=self._good)
-        return Look(generation=self._finished, good=self._good, is_last=self._is_end(self._finished))
+            return Look(good=self._good, stay=self._stay)
+        is_last = self._is_end(self._finished)
+        return Look(generation=self._finished, good=self._good, is_last=is_last, stay=self._stay)
 
     def _take_in(self, generation: Generation) -> None:
-        self._word = generation.state_text
+        self._word, self.state = generation.state_text, generation.state
         self._finished = generation if generation.is_terminal else None
         if generation.state is State.UNKNOWN:
             self.room.warn_once(self.task_id, generation.state_text)
@@ -322,6 +335,7 @@ class _Poll:
     def _failed(self, error: LumaError) -> Look:
         """Take a failed look in; it is the end only by rule 3 of DESIGN."""
         self._error = error
+        self.room.learner.missed()
         self._failures += 1
         self._not_found = self._not_found + 1 if error.verdict is Verdict.UNCONFIRMED else 0
         is_last = (

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self, get_args
 from luma_async import _wire
 from luma_async._batching import Batch, Batcher
 from luma_async._cooldown import Cooldown
+from luma_async._learning import Learner, Statistics
 from luma_async._looking import look_patiently
 from luma_async._streams import Outcomes, Snapshots, checked_ids, identity_of
 from luma_async._transport import Network, Transport
@@ -72,8 +73,9 @@ class LumaClient:
         self._settings = settings
         self._transport = Transport(settings, network, Cooldown(polling))
         self._batcher = Batcher(self._transport, batch)
-        self._watching = Watching(self._batcher, polling, PollWait(polling))
         self._polling = polling
+        learner = Learner(polling.min_interval)
+        self._watching = Watching(self._batcher, polling, PollWait(polling, learner=learner), learner)
         self._downloader = Downloader(network, settings.limits, self._renewed)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
@@ -98,6 +100,11 @@ class LumaClient:
         await self._watching.aclose()
         await self._transport.aclose()
         await self._downloader.aclose()
+
+    @property
+    def statistics(self) -> Statistics:
+        """What was seen so far while waiting: looks, and how long states last. It may be read at any time."""
+        return self._watching.statistics()
 
     async def get_generation(self, task_id: str) -> Generation:
         """Look once; any state is an answer, ``failed`` too.

@@ -1,16 +1,25 @@
-"""When to ask again, as a tenacity strategy."""
+"""When to ask again, as a tenacity strategy.
+
+Where it is known how long tasks take, looks are as dense as the square root of the rate at which they end: no other
+schedule notices ends as early with as few looks (J. B. Keller, Optimum checking schedules, 1974).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import pairwise
+from math import log, sqrt
 from random import random
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from attrs import Attribute, field, frozen
 from tenacity.wait import wait_base
 
+from luma_async._learning import Hazard, Learner, Stay
 from luma_async.errors import ConfigurationError
-from luma_async.settings import number
+from luma_async.models import State
+from luma_async.settings import flag, number
 
 if TYPE_CHECKING:
     from tenacity import Future, RetryCallState
@@ -18,9 +27,28 @@ if TYPE_CHECKING:
 _JITTER = 0.2
 """Share of a pause by which it varies to either side, so that ids that started together drift apart."""
 
+_LITTLE_JITTER = 0.1
+"""The same for learned pauses, which are chosen with more care."""
+
 _STEEPEST = 100
 _ENOUGH_STEPS = 64
 """Growth stops here: a float would overflow later."""
+
+_UNSURE = 0.69
+"""Share of ``maximum`` to which pauses grow while nothing is known: the longest are for times known to be quiet."""
+_SPLIT = 0.05
+"""Of what a learned schedule gains: so much goes into fewer looks, and the rest into noticing earlier."""
+_THRIFT = 3
+"""Power of the ratio by which looks made so far exceed plain backoff's, to save it again."""
+_SURVIVORS = 0.02
+"""Share of stays below which their rest is not planned for: one task that hangs would pay for all others."""
+_FIRST_LOOKS = 1.5
+"""The look at age 0, and half a pause between a task's end and the look that shows it."""
+_STEPS = 9
+_HIGHEST = 1000
+"""Halvings of the range in which the best density is sought, and its end in units of the shortest pause."""
+_RELEARN_AFTER, _RELEARN_SHARE, _RELEARN_MOST = 16, 8, 1024
+"""Looks between two schedules: an eighth of all so far, within these; so a schedule costs a look next to nothing."""
 
 
 def _strategy(_: Any, __: Attribute[Any], value: Any) -> None:
@@ -50,6 +78,8 @@ class PollPolicy:
     """Failed looks in a row before a wait gives up; all of ``max_outage`` must have passed too."""
     max_outage: float = field(default=120.0, validator=number(above=0))
     """Seconds of unbroken trouble before a wait gives up; a gateway's restart takes less."""
+    adaptive: bool = field(default=True, validator=flag)
+    """Whether pauses follow what the client's own tasks have shown, once that is enough; else they only grow."""
     wait: Callable[[RetryCallState], float] | None = field(default=None, validator=_strategy)
     """Any tenacity strategy instead of ours; ``min_interval`` and the relay's hints still hold."""
 
@@ -67,12 +97,15 @@ class PollPolicy:
 
     def backoff(self, step: int, randomness: Callable[[], float] = random) -> float:
         """Return the seconds to pause after the *step*-th time in a row (from 1), jitter included."""
-        grown = self.initial * self.multiplier ** min(step - 1, _ENOUGH_STEPS)
-        return self.jittered(min(self.maximum, grown), randomness)
+        return self.jittered(self.grown(step), randomness)
 
-    def jittered(self, pause: float, randomness: Callable[[], float] = random) -> float:
-        """Spread *pause* to both sides, within ``min_interval`` and ``maximum``."""
-        edges = (pause * (1 - _JITTER), pause * (1 + _JITTER))
+    def grown(self, step: int) -> float:
+        """Return the seconds to pause after the *step*-th time in a row (from 1), without jitter."""
+        return min(self.maximum, self.initial * self.multiplier ** min(step - 1, _ENOUGH_STEPS))
+
+    def jittered(self, pause: float, randomness: Callable[[], float] = random, share: float = _JITTER) -> float:
+        """Spread *pause* by *share* to both sides, within ``min_interval`` and ``maximum``."""
+        edges = (pause * (1 - share), pause * (1 + share))
         low, high = (min(max(edge, self.min_interval), self.maximum) for edge in edges)
         return low + (high - low) * randomness()
 
@@ -95,16 +128,31 @@ class Paced(Protocol):
         """Seconds the relay asked to be left alone."""
         ...
 
+    @property
+    def stay(self) -> Stay | None:
+        """The task's stay in its state, or None where none was seen."""
+        ...
+
 
 class PollWait(wait_base):
-    """The pause after a look: the policy's backoff, or the user's strategy; never below the relay's hint.
+    """The pause after a look: learned, or the policy's backoff, or the user's strategy; never below the relay's hint.
 
     After a failed look it is never shorter than after a good one: an outage must not make the load grow.
+
+    Args:
+        policy: The bounds.
+        randomness: Draws the jitter, from 0 to 1.
+        learner: What the client's tasks have shown; without one, or with ``adaptive`` off, pauses only grow.
     """
 
-    def __init__(self, policy: PollPolicy, randomness: Callable[[], float] = random) -> None:
+    def __init__(
+        self, policy: PollPolicy, randomness: Callable[[], float] = random, learner: Learner | None = None
+    ) -> None:
         self._policy = policy
         self._randomness = randomness
+        self._learner = learner if policy.adaptive else None
+        self._timetables: dict[State, Timetable] = {}
+        self._relearn_at = _RELEARN_AFTER
 
     def __call__(self, retry_state: RetryCallState) -> float:
         """Return seconds."""
@@ -115,7 +163,175 @@ class PollWait(wait_base):
     def _wanted(self, look: Paced, retry_state: RetryCallState) -> float:
         if self._policy.wait is not None:
             return self._policy.wait(retry_state)
-        good_pace = self._policy.backoff(max(look.good, 1), self._randomness)
-        if not look.failures:
-            return good_pace
-        return max(good_pace, self._policy.backoff(look.failures, self._randomness))
+        if look.failures:
+            return max(self._good_pace(look), self._policy.backoff(look.failures, self._randomness))
+        return self._good_pace(look)
+
+    def _good_pace(self, look: Paced) -> float:
+        if self._learner is None:
+            return self._policy.backoff(max(look.good, 1), self._randomness)
+        timetable = self._timetable(look.stay, self._learner)
+        if look.stay is None or timetable is None:
+            unsure = min(self._policy.grown(max(look.good, 1)), _UNSURE * self._policy.maximum)
+            return self._policy.jittered(unsure, self._randomness)
+        return self._policy.jittered(timetable.pause(look.stay.age), self._randomness, _LITTLE_JITTER)
+
+    def _timetable(self, stay: Stay | None, learner: Learner) -> Timetable | None:
+        """Return the one for the task's state, if enough is known by now."""
+        if learner.looks >= self._relearn_at:
+            self._timetables = timetables(learner.hazards(), self._policy)
+            pause = max(_RELEARN_AFTER, min(learner.looks // _RELEARN_SHARE, _RELEARN_MOST))
+            self._relearn_at = learner.looks + pause
+        return None if stay is None else self._timetables.get(stay.state)
+
+
+@frozen(eq=False)
+class Timetable:
+    """How many looks at a task are due up to each age in a state, in seconds; between the edges they are even."""
+
+    edges: Sequence[float]
+    due: Sequence[float]
+    slowest: float
+    """Seconds between two looks beyond the last edge."""
+
+    def pause(self, age: float) -> float:
+        """Return the seconds after which one more look is due."""
+        if age >= self.edges[-1]:
+            return self.slowest
+        following = _interpolated(age, self.edges, self.due) + 1
+        if following >= self.due[-1]:
+            return self.slowest
+        return _interpolated(following, self.due, self.edges) - age
+
+
+def timetables(hazards: Mapping[State, Hazard], policy: PollPolicy) -> dict[State, Timetable]:
+    """Plan the looks for all states together, so that a second's delay is worth the same in each.
+
+    A state that generations do not end out of gets few looks, since little depends on them.
+    """
+    factor = 0.0
+    if any(hazard.ends_are_known for hazard in hazards.values()):
+        factor = _best_factor(_Prospect.of(hazards.values(), policy), policy)
+    tables: dict[State, Timetable] = {}
+    for state, hazard in hazards.items():
+        due = [0.0]
+        for rate, (low, high) in zip(hazard.ends, pairwise(hazard.edges), strict=True):
+            density = min(max(factor * sqrt(rate), 1 / policy.maximum), 1 / policy.min_interval)
+            due.append(due[-1] + density * (high - low))
+        tables[state] = Timetable(hazard.edges, due, policy.maximum)
+    return tables
+
+
+class _Cell(NamedTuple):
+    """One bin of one state, as far as it costs looks and gains time, for all tasks together."""
+
+    time: float
+    """Seconds that tasks spend there."""
+    ends: float
+    """Generations that end there."""
+    root: float
+    """The square root of the rate at which they do."""
+    plain: float
+    """Looks per second of plain backoff."""
+
+
+@frozen(eq=False)
+class _Prospect:
+    """What looks cost and gain with the tasks that are to be expected, and what plain backoff's looks do."""
+
+    cells: Sequence[_Cell]
+    first_looks: float
+    slowest: float
+    """Looks per second at least, jitter counted in."""
+    fastest: float
+    """Looks per second at most, jitter counted in."""
+    thrift: float
+    """Share of plain backoff's looks to keep to: below 1 where more than that were made so far."""
+
+    @classmethod
+    def of(cls, hazards: Collection[Hazard], policy: PollPolicy) -> _Prospect:
+        """Expect of tasks what was seen of them."""
+        cells: list[_Cell] = []
+        first_looks = made = plain_so_far = 0.0
+        for hazard in hazards:
+            plain = _plain(hazard, policy)
+            cells.extend(_cells(hazard, plain))
+            made += hazard.looks
+            plain_so_far += sum(time * density for time, density in zip(hazard.watched, plain, strict=True))
+            if hazard.is_first:
+                first_looks += _FIRST_LOOKS * _tasks(hazard)
+                plain_so_far += _FIRST_LOOKS * hazard.began
+        return cls(
+            cells,
+            first_looks,
+            slowest=1 / (policy.maximum * (1 - _LITTLE_JITTER / 2)),
+            fastest=1 / (policy.min_interval * (1 + _LITTLE_JITTER / 2)),
+            thrift=min(1.0, plain_so_far / made) ** _THRIFT,
+        )
+
+    def cost(self, factor: float) -> tuple[float, float]:
+        """Return looks and delay (in half seconds) where looks are *factor* times the root as dense."""
+        looks, delay = self.first_looks, 0.0
+        for time, ends, root, _ in self.cells:
+            density = min(max(factor * root, self.slowest), self.fastest)
+            looks += time * density
+            delay += ends / density
+        return looks, delay
+
+    def plain_cost(self) -> tuple[float, float]:
+        """Return looks and delay (in half seconds) of plain backoff."""
+        looks = self.first_looks + sum(cell.time * cell.plain for cell in self.cells)
+        return looks, sum(cell.ends / cell.plain for cell in self.cells)
+
+
+def _best_factor(prospect: _Prospect, policy: PollPolicy) -> float:
+    """Find what the roots are to be multiplied by to become looks per second: the more looks, the less delay.
+
+    Plain backoff's looks are the budget; a little of what is gained against it is saved.
+    """
+    plain_looks, plain_delay = prospect.plain_cost()
+    budget = plain_looks * prospect.thrift
+    steepest = max(cell.root for cell in prospect.cells)
+    low, high = 0.5 / policy.maximum / steepest, _HIGHEST / policy.min_interval / steepest
+    for _ in range(_STEPS):
+        middle = sqrt(low * high)
+        looks, delay = prospect.cost(middle)
+        if looks / budget > (delay / plain_delay) ** _SPLIT:
+            high = middle
+        else:
+            low = middle
+    return low
+
+
+def _cells(hazard: Hazard, plain: Sequence[float]) -> Iterator[_Cell]:
+    """Yield what the state's bins cost and gain, as far as enough tasks get there."""
+    rows = zip(hazard.ends, pairwise(hazard.edges), pairwise(hazard.survival()), plain, strict=True)
+    for end, (low, high), (before, after), plain_density in rows:
+        if before < _SURVIVORS:
+            return
+        time = _tasks(hazard) * (before + after) / 2 * (high - low)
+        yield _Cell(time, time * end, sqrt(end), plain_density)
+
+
+def _tasks(hazard: Hazard) -> float:
+    """Return how many tasks have been in the state; the queue before it counts as far as it has gone on."""
+    return hazard.left if hazard.is_first else hazard.began
+
+
+def _plain(hazard: Hazard, policy: PollPolicy) -> Sequence[float]:
+    """Return the looks per second that plain backoff makes in each bin; it grows from a task's first look on."""
+    most = max(_UNSURE * policy.maximum, policy.min_interval)
+    if not hazard.is_first:
+        return [1 / most] * len(hazard.ends)
+    growth = policy.multiplier - 1
+    looks_per_pause = growth / log(policy.multiplier) if growth else 1.0
+    middles = [(low + high) / 2 for low, high in pairwise(hazard.edges)]
+    pauses = [(policy.initial + growth * age) / looks_per_pause for age in middles]
+    return [1 / min(max(pause, policy.min_interval), most) for pause in pauses]
+
+
+def _interpolated(x: float, xs: Sequence[float], ys: Sequence[float]) -> float:
+    """Return y at *x*, between the first and the last of the growing *xs*."""
+    after = bisect_right(xs, x)
+    share = (x - xs[after - 1]) / (xs[after] - xs[after - 1])
+    return ys[after - 1] + share * (ys[after] - ys[after - 1])

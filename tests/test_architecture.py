@@ -32,6 +32,7 @@ ROOMS = (
     "_transport",
     "_cooldown",
     "pacing",
+    "_learning",
     "settings",
     "_wire",
     "_refusals",
