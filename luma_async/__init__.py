@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from luma_async._learning import StateStatistics, Statistics
     from luma_async.client import LumaClient
     from luma_async.errors import (
         APIError,
@@ -73,13 +74,15 @@ __all__ = [
     "Role",
     "ServerError",
     "State",
+    "StateStatistics",
+    "Statistics",
     "TransportError",
     "Video",
     "WaitTimeoutError",
 ]
 
 
-_ROOMS = ("errors", "models", "outcomes", "settings", "pacing", "client", "journal")
+_ROOMS = ("errors", "models", "outcomes", "settings", "pacing", "_learning", "client", "journal")
 """Where the public names live, the cheapest import first; aiohttp comes with the last."""
 
 

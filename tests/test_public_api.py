@@ -19,7 +19,7 @@ PUBLIC = [getattr(luma_async, name) for name in luma_async.__all__ if name != "R
 TEST_KIT = [getattr(luma_async.testing, name) for name in luma_async.testing.__all__]
 
 CALLS = {
-    "__init__": "(self, base_url=None, api_key=None, *, polling=@polling, limits=@limits, batch='never', "
+    "__init__": "(self, base_url=None, api_key=None, *, polling=@polling, limits=@limits, batch='auto', "
     "connector=None, proxy=None, ssl_context=None)",
     "get_generation": "(self, task_id)",
     "get_generations": "(self, task_ids)",
@@ -30,6 +30,7 @@ CALLS = {
     "download": "(self, generation, directory, *, role='video', overwrite=False, on_progress=None)",
     "aclose": "(self)",
 }
+PROPERTIES = {"statistics"}
 COROUTINES = {"get_generation", "get_generations", "wait_until_done", "wait_all", "download", "aclose"}
 
 POLLING = {
@@ -39,12 +40,14 @@ POLLING = {
     "min_interval": 2.0,
     "max_consecutive_failures": 10,
     "max_outage": 120.0,
+    "adaptive": True,
     "wait": None,
 }
 LIMITS = {
     "request_timeout": 30.0,
     "max_concurrency": 64,
     "requests_per_second": None,
+    "batch_size": 100,
     "max_answer_bytes": 2 * 2**20,
     "allow_insecure_http": False,
     "allow_private_media": False,
@@ -89,7 +92,7 @@ def test_the_client_has_no_other_call() -> None:
     """What a user can call on a client is what is listed here, and what needs awaiting is a coroutine."""
     public = {name for name in vars(LumaClient) if not name.startswith("_")}
 
-    assert public == set(CALLS) - {"__init__"}
+    assert public == (set(CALLS) - {"__init__"}) | PROPERTIES
     assert {name for name in public if inspect.iscoroutinefunction(getattr(LumaClient, name))} == COROUTINES
 
 

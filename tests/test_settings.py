@@ -321,6 +321,7 @@ def test_the_limits_have_these_defaults() -> None:
         "request_timeout": 30.0,
         "max_concurrency": 64,
         "requests_per_second": None,
+        "batch_size": 100,
         "max_answer_bytes": 2 * 2**20,
         "allow_insecure_http": False,
         "allow_private_media": False,
