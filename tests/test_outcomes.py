@@ -19,6 +19,7 @@ def test_a_generation_is_ok_and_unwraps() -> None:
 
     assert outcome.ok
     assert outcome.unwrap() is DONE
+    assert (outcome.elapsed, outcome.looks) == (0.0, 0)
 
 
 def test_an_error_is_not_ok_and_is_raised() -> None:

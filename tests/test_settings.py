@@ -427,6 +427,9 @@ def test_a_context_that_does_not_verify_is_refused() -> None:
     trusting.check_hostname = False
     trusting.verify_mode = ssl.CERT_NONE
 
-    for context in (nameless, trusting, False, True, "no"):
+    indifferent = ssl.create_default_context()
+    indifferent.verify_mode = ssl.CERT_OPTIONAL
+
+    for context in (nameless, trusting, indifferent, False, True, "no"):
         with pytest.raises(ConfigurationError, match="verifies"):
             check_ssl_context(context)
