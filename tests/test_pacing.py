@@ -187,10 +187,11 @@ def test_a_pause_keeps_to_the_bounds(policy: PollPolicy, step: int, drawn: float
         (Look(good=2), 3.0),
         (Look(good=4), 6.75),
         (Look(good=400), 13.5),
-        (Look(good=9, failures=1), 2.2),
-        (Look(good=9, failures=2), 3.0),
+        (Look(good=1, failures=1), 2.2),
+        (Look(good=9, failures=1), 13.5),
+        (Look(good=1, failures=2), 3.0),
         (Look(failures=3), 4.5),
-        (Look(), 2.0),
+        (Look(), 2.2),
         (Look(good=2, hint=0.0), 3.0),
         (Look(good=2, hint=1.0), 3.0),
         (Look(failures=2, hint=7.5), 7.5),
@@ -198,7 +199,7 @@ def test_a_pause_keeps_to_the_bounds(policy: PollPolicy, step: int, drawn: float
     ],
 )
 def test_the_pause_follows_from_the_look(look: Look, pause: float) -> None:
-    """Failures count on their own and begin anew; a hint is a lower bound, and the policy sets it no upper one."""
+    """Failures count on their own and never make looks denser; a hint is a lower bound without an upper one."""
     assert PollWait(POLICY, middle)(after(look, attempt=50)) == pytest.approx(pause)
 
 
