@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         ConfigurationError,
         DownloadError,
         GenerationFailedError,
+        JournalError,
         LumaError,
         NotFoundError,
         PermissionDeniedError,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         TransportError,
         WaitTimeoutError,
     )
+    from luma_async.journal import Journal
     from luma_async.models import (
         Artifact,
         Assets,
@@ -53,6 +55,8 @@ __all__ = [
     "GenerationFailedError",
     "GenerationRequest",
     "Image",
+    "Journal",
+    "JournalError",
     "Limits",
     "LumaClient",
     "LumaError",
@@ -75,7 +79,7 @@ __all__ = [
 ]
 
 
-_ROOMS = ("errors", "models", "outcomes", "settings", "pacing", "client")
+_ROOMS = ("errors", "models", "outcomes", "settings", "pacing", "client", "journal")
 """Where the public names live, the cheapest import first; aiohttp comes with the last."""
 
 

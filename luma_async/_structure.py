@@ -13,7 +13,7 @@ from attrs import fields_dict, has
 from cattrs import ClassValidationError, Converter
 from cattrs.gen import make_dict_structure_fn, override
 
-from luma_async.models import Generation, Link
+from luma_async.models import Generation, Link, State
 from luma_async.outcomes import Outcome
 
 _MAX_DEPTH = 64
@@ -139,6 +139,33 @@ def outcome_line(outcome: Outcome) -> str:
         "generation": last.raw if last else None,
     }
     return json.dumps(record, allow_nan=False)
+
+
+def read_line(line: bytes) -> dict[str, Any]:
+    """Return the fields of a line that ``outcome_line`` made.
+
+    Raises:
+        NotJSONError: It is no such line, or not a whole one.
+    """
+    try:
+        record = _decoder.decode(line.decode())
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
+        raise NotJSONError("no JSON") from None
+    if not isinstance(record, dict) or not all(key in record and fits(record[key]) for key, fits in _LINE.items()):
+        raise NotJSONError("no outcome")
+    return record
+
+
+_LINE: dict[str, Callable[[Any], bool]] = {
+    "task_id": lambda value: isinstance(value, str),
+    "state": lambda value: value is None or value in list(State),
+    "video_url": lambda value: value is None or link_or_none(value) is not None,
+    "error": lambda value: value is None or (isinstance(value, dict) and {"type", "message"} <= value.keys()),
+    "elapsed": lambda value: isinstance(value, int | float),
+    "looks": lambda value: isinstance(value, int),
+    "generation": lambda value: value is None or isinstance(value, dict),
+}
+"""What makes a line an outcome."""
 
 
 def _as_text(task_id: object) -> str:

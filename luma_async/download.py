@@ -80,8 +80,13 @@ class _Order:
 
     def existing(self) -> Path | None:
         """Return a file that this download would replace, whatever its ending."""
-        names = (self.directory / f"{self.task_id}.{self.role}.{ending}" for ending in _ENDINGS.values())
-        return next((name for name in names if os.path.lexists(name)), None)
+        return stored(self.task_id, self.directory, self.role)
+
+
+def stored(task_id: str, directory: Path, role: Role) -> Path | None:
+    """Return the file in *directory* that has the medium *role* of a task, whatever its ending; None without one."""
+    names = (directory / f"{task_id}.{role}.{ending}" for ending in _ENDINGS.values())
+    return next((name for name in names if os.path.lexists(name)), None)
 
 
 @define(eq=False)
@@ -517,7 +522,7 @@ class _Part:
                 return False
             file.close()
             named = _named(self.path, target, overwrite=overwrite)
-        _sync_directory(target.parent)
+        sync_directory(target.parent)
         return named
 
     def discard(self) -> None:
@@ -552,7 +557,7 @@ def _named(part: Path, target: Path, *, overwrite: bool) -> bool:
     return True
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
     """Bring names to the disk, where the system can do that: the file is whole and in its place already."""
     if hasattr(os, "O_DIRECTORY"):
         with suppress(OSError):

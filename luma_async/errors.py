@@ -15,7 +15,8 @@ LumaError                          .retryable
 ├─ ProtocolError                 what came is no answer: garbled HTTP, not JSON, no task, another task, too large
 ├─ GenerationFailedError         .generation .reason
 ├─ WaitTimeoutError              .task_id .last .last_error .waited (also a TimeoutError)
-└─ DownloadError                 .url .reason
+├─ DownloadError                 .url .reason
+└─ JournalError                  .path
 """
 
 from __future__ import annotations
@@ -213,3 +214,12 @@ class DownloadError(LumaError):
         """One word for programs."""
         self.url = url
         """The link without its query, which may be a signature; None where there was no link."""
+
+
+class JournalError(LumaError):
+    """An outcome could not be recorded: the disk is full, say. The relay still has it, and so has who recorded it."""
+
+    def __init__(self, summary: str, *, path: str, **common: Unpack[Common]) -> None:
+        super().__init__(summary, **common)
+        self.path = path
+        """The journal's file."""

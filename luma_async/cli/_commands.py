@@ -65,7 +65,8 @@ def wait(
     """
     from luma_async.cli import _work
 
-    job = _work.job(ids, from_, relay.client(waiting.polling), as_json=as_json)
+    kept = _work.Kept.of(waiting.journal)
+    job = _work.job(ids, from_, relay.client(waiting.polling), as_json=as_json, kept=kept)
     return _work.done(job, partial(_work.wait, waiting=waiting))
 
 
@@ -87,7 +88,7 @@ def download(
     from luma_async.cli import _work
 
     client = relay.client(waiting.polling, private_media=files.private_media)
-    job = _work.job(ids, from_, client, as_json=as_json)
+    job = _work.job(ids, from_, client, as_json=as_json, kept=_work.Kept.of(waiting.journal, files))
     return _work.done(job, partial(_work.fetch, waiting=waiting, files=files))
 
 

@@ -50,6 +50,14 @@ def fate_of(outcome: Outcome) -> Status:
             return Status.ERROR
 
 
+_ENDS: dict[State | None, Status] = {State.COMPLETED: Status.DONE, State.FAILED: Status.FAILED}
+
+
+def fate_in(state: State | None) -> Status:
+    """Return the status for an id that an earlier run saw end in *state*; None: the relay knew no such task."""
+    return _ENDS.get(state, Status.ERROR)
+
+
 def worst(fates: Iterable[Status]) -> Status:
     """Return the status for all of *fates* together."""
     met = set(fates)

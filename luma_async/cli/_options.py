@@ -56,7 +56,6 @@ AsJson = Annotated[
     ),
 ]
 
-
 @Parameter(name="*")
 @frozen(kw_only=True)
 class Relay:
@@ -112,7 +111,7 @@ class Relay:
 @Parameter(name="*")
 @frozen(kw_only=True)
 class Waiting:
-    """How long to wait, and how often to ask."""
+    """How long to wait, how often to ask, and what need not be asked again."""
 
     timeout: Annotated[
         float | None,
@@ -138,6 +137,15 @@ class Waiting:
         float,
         Parameter(group=_WAITING, metavar="SECONDS", help="Shortest pause between two looks at an id."),
     ] = _POLLING.min_interval
+    journal: Annotated[
+        Path | None,
+        Parameter(
+            group=_OUTPUT,
+            metavar="FILE",
+            help="Record each id that has ended in this file, and leave out those that stand in it: "
+            "the same command, started again, waits for the rest. [default: none]",
+        ),
+    ] = None
 
     @property
     def polling(self) -> PollPolicy:

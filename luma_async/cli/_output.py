@@ -8,6 +8,7 @@ import select
 import sys
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from luma_async._text import shown
 from luma_async.cli._exit import Status
@@ -96,6 +97,14 @@ def has_lost_reader() -> bool:
     poll = select.poll()
     poll.register(descriptor, 0)
     return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+
+
+def goes_to(path: Path) -> bool:
+    """Return whether standard output is the file at *path*; False where that cannot be told."""
+    try:
+        return os.path.samestat(os.fstat(sys.stdout.fileno()), path.stat())
+    except (OSError, ValueError, AttributeError):  # there is no such file yet, or standard output is none
+        return False
 
 
 def write(text: str) -> None:

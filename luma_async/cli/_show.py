@@ -51,6 +51,10 @@ class Board:
         if task_id in self.rows:
             self.rows[task_id].state = state
 
+    def leave_out(self, fate: Status) -> None:
+        """Count an id that had ended with *fate* before this run."""
+        self.ended[fate] += 1
+
     def end(self, outcome: Outcome) -> Status:
         """Count *outcome* and return its fate."""
         self.rows.pop(outcome.task_id, None)

@@ -4,26 +4,63 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Iterable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from attrs import evolve, frozen
 
-from luma_async.cli._exit import Status
+from luma_async._text import shown
+from luma_async.cli._exit import Status, fate_in
 from luma_async.cli._ids import Ids
 from luma_async.cli._options import Files, Waiting
-from luma_async.cli._output import say_ids
+from luma_async.cli._output import goes_to, say, say_ids
 from luma_async.cli._show import Board, Show, showing
 from luma_async.client import LumaClient
-from luma_async.errors import LumaError
-from luma_async.models import Generation
+from luma_async.download import stored
+from luma_async.errors import ConfigurationError, LumaError
+from luma_async.journal import Journal
+from luma_async.models import Generation, State
 from luma_async.outcomes import Outcome
 
 T = TypeVar("T")
 
 _LOOKS_AT_ONCE = 64
 _DOWNLOADS_AT_ONCE = 8
+_RECORDS_AT_ONCE = 256
+"""Outcomes that may wait for the disk together: the journal writes them in one go."""
+
+
+@frozen
+class Kept:
+    """What earlier runs have done."""
+
+    journal: Journal
+    files: Files | None
+    """Where a completed generation's medium must be too, for there to be nothing left to do."""
+
+    @classmethod
+    def of(cls, path: Path | None, files: Files | None = None) -> Self | None:
+        """Return what is kept in the journal at *path*, if one was asked for; nothing is opened yet.
+
+        Raises:
+            ConfigurationError: Standard output goes into the same file.
+        """
+        if path is None:
+            return None
+        if goes_to(path):
+            raise ConfigurationError(
+                f"standard output goes to the journal {shown(path)} too", advice="it gets the same lines: redirect none"
+            )
+        return cls(Journal(path), files)
+
+    def has(self, task_id: str) -> bool:
+        """Whether nothing is left to do for *task_id*."""
+        if task_id not in self.journal:
+            return False
+        if self.files is None or self.journal.state(task_id) is not State.COMPLETED:
+            return True
+        return stored(task_id, self.files.directory, self.files.role) is not None
 
 
 @frozen
@@ -33,16 +70,27 @@ class Job:
     luma: LumaClient
     ids: Ids
     show: Show
+    kept: Kept | None = None
 
     async def begun(self) -> AsyncIterator[str]:
-        """Yield the ids, and show each as it is taken up."""
+        """Yield the ids for which something is left to do, and show each as it is taken up."""
         async for task_id in self.ids:
-            self.show.begin(task_id)
-            yield task_id
+            if self.kept is not None and self.kept.has(task_id):
+                self.show.board.leave_out(fate_in(self.kept.journal.state(task_id)))
+            else:
+                self.show.begin(task_id)
+                yield task_id
+
+    async def keep(self, outcome: Outcome) -> None:
+        """Record *outcome*, if there is a journal."""
+        if self.kept is not None:
+            await self.kept.journal.record(outcome)
 
 
 @asynccontextmanager
-async def job(given: Iterable[str], path: str | None, client: LumaClient, *, as_json: bool) -> AsyncGenerator[Job]:
+async def job(
+    given: Iterable[str], path: str | None, client: LumaClient, *, as_json: bool, kept: Kept | None = None
+) -> AsyncGenerator[Job]:
     """Open everything a job needs, and say at its end which ids are not done.
 
     Args:
@@ -50,24 +98,31 @@ async def job(given: Iterable[str], path: str | None, client: LumaClient, *, as_
         path: A file with more, ``-`` for standard input; None for standard input if no id is *given*.
         client: Closed at the end.
         as_json: Whether to write JSON lines on a terminal too.
+        kept: What earlier runs have done; its journal is open until the end.
 
     Raises:
-        ConfigurationError: There is nothing to read ids from.
+        ConfigurationError: There is nothing to read ids from, or the journal cannot be opened.
         OutputLostError: Standard output takes nothing more.
     """
     board, ids = Board(), Ids.of(given, path)
-    async with client as luma:
-        with _reckoned(board, ids):
-            async with showing(board, as_json=as_json) as show:
-                yield Job(luma, ids, show)
+    async with AsyncExitStack() as stack:
+        if kept is not None:
+            journal = await stack.enter_async_context(kept.journal)
+            if journal:
+                say(f"{len(journal)} that have ended before stand in {shown(journal.path)}")
+        luma = await stack.enter_async_context(client)
+        stack.enter_context(_reckoned(board, ids, kept))
+        show = await stack.enter_async_context(showing(board, as_json=as_json))
+        yield Job(luma, ids, show, kept)
 
 
 @contextmanager
-def _reckoned(board: Board, ids: Ids) -> Generator[None]:
+def _reckoned(board: Board, ids: Ids, kept: Kept | None) -> Generator[None]:
     try:
         yield
     except asyncio.CancelledError:
-        left = [*board.unfinished, *board.rows, *ids.rest()]
+        rest = [task_id for task_id in ids.rest() if kept is None or not kept.has(task_id)]
+        left = [*board.unfinished, *board.rows, *rest]
         say_ids(f"stopped with {len(left)} not done; their generations go on at the relay", left)
         raise
     say_ids(f"{len(board.unfinished)} not done in time; their generations go on at the relay", board.unfinished)
@@ -92,15 +147,20 @@ async def look(job: Job) -> None:
 
 async def wait(job: Job, waiting: Waiting) -> None:
     """Wait for each id, and show it as it ends."""
+
+    async def settle(outcome: Outcome) -> None:
+        await job.keep(outcome)
+        await job.show.end(outcome)
+
     async with _outcomes(job, waiting) as outcomes:
-        async for outcome in outcomes:
-            await job.show.end(outcome)
+        await _for_each(outcomes, settle, _RECORDS_AT_ONCE if job.kept else 1)
 
 
 async def fetch(job: Job, waiting: Waiting, files: Files) -> None:
     """Wait for each id, and store its medium as soon as it has completed; one that cannot be stored harms no other."""
 
     async def store(outcome: Outcome) -> None:
+        await job.keep(outcome)
         if outcome.generation is None:
             await job.show.end(outcome)
             return
