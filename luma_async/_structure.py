@@ -160,12 +160,16 @@ _LINE: dict[str, Callable[[Any], bool]] = {
     "task_id": lambda value: isinstance(value, str),
     "state": lambda value: value is None or value in list(State),
     "video_url": lambda value: value is None or link_or_none(value) is not None,
-    "error": lambda value: value is None or (isinstance(value, dict) and {"type", "message"} <= value.keys()),
+    "error": lambda value: value is None or (isinstance(value, dict) and _has_texts(value, "type", "message")),
     "elapsed": lambda value: isinstance(value, int | float),
     "looks": lambda value: isinstance(value, int),
     "generation": lambda value: value is None or isinstance(value, dict),
 }
 """What makes a line an outcome."""
+
+
+def _has_texts(value: dict[str, Any], *keys: str) -> bool:
+    return all(isinstance(value.get(key), str) for key in keys)
 
 
 def _as_text(task_id: object) -> str:

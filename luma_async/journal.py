@@ -8,6 +8,7 @@ import stat
 import sys
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
 from contextlib import suppress
+from http import HTTPStatus
 from pathlib import Path
 from threading import Lock
 from typing import Any, Self
@@ -222,7 +223,10 @@ class _Missing(AsyncIterator[str]):
 
 
 def _is_end(outcome: Outcome) -> bool:
-    return _state_of(outcome) is not None or _is_unknown_task(outcome.error)
+    error = outcome.error
+    return _state_of(outcome) is not None or (
+        error is not None and _is_unknown_task(type(error).__name__, _text(outcome.task_id, str(error)))
+    )
 
 
 def _state_of(outcome: Outcome) -> State | None:
@@ -232,18 +236,26 @@ def _state_of(outcome: Outcome) -> State | None:
     return generation.state if generation is not None and generation.is_terminal else None
 
 
-def _is_unknown_task(error: LumaError | None) -> bool:
-    """Whether the relay spoke of the task: a bare 404 may come from a wrong address, which must end no id."""
-    if not isinstance(error, NotFoundError):
-        return False
-    named = cause_of(0, [str(error.code), error.message])
-    return error.status == 410 or (named is not None and named.error is NotFoundError)  # noqa: PLR2004 - *gone*
-
-
 def _is_end_on_disk(record: dict[str, Any]) -> bool:
     """Whether a line is an end: what the command line writes to standard output has others too."""
-    has_ended = record["state"] is not None and State(record["state"]).is_terminal
-    return has_ended or (record["error"] or {}).get("type") == NotFoundError.__name__
+    if record["state"] is not None:
+        return State(record["state"]).is_terminal
+    error = record["error"]
+    return error is not None and _is_unknown_task(error["type"], _text(record["task_id"], error["message"]))
+
+
+def _is_unknown_task(kind: str, text: str) -> bool:
+    """Whether the relay spoke of the task: a bare 404 may come from a wrong address, which must end no id."""
+    named = cause_of(0, [text])
+    return kind == NotFoundError.__name__ and ((named is not None and named.error is NotFoundError) or _GONE in text)
+
+
+_GONE = f"HTTP {HTTPStatus.GONE.value}"
+
+
+def _text(task_id: str, text: str) -> str:
+    """Return an error's text without the task id, which may be any word."""
+    return text.removeprefix(f"task {shown(task_id, 128)}: ")
 
 
 # --- from a line back to an outcome ---
@@ -255,8 +267,8 @@ def _outcome(record: dict[str, Any]) -> Outcome:
     error: LumaError | None = None
     generation = None if state is None else _generation(record)
     if generation is None:
-        summary = record["error"]["message"].removeprefix(f"task {shown(task_id, 128)}: ")
-        error = NotFoundError(summary, status=404, task_id=task_id)
+        summary = _text(task_id, record["error"]["message"])
+        error = NotFoundError(summary, status=HTTPStatus.NOT_FOUND, task_id=task_id)
     elif state == State.FAILED:
         error, generation = GenerationFailedError(generation), None
     return Outcome(
@@ -439,7 +451,7 @@ def _no_outcome(path: Path, number: int) -> ConfigurationError:
     )
 
 
-_FAR = 2**62
+_FAR = 2**40
 """A byte that no journal has: where Windows locks a byte, nobody else can read it."""
 
 if sys.platform == "win32":

@@ -66,6 +66,7 @@ ERRORS = {
     "GenerationFailedError": (LumaError,),
     "WaitTimeoutError": (LumaError, TimeoutError),
     "DownloadError": (LumaError,),
+    "JournalError": (LumaError,),
 }
 
 

@@ -56,6 +56,7 @@ AsJson = Annotated[
     ),
 ]
 
+
 @Parameter(name="*")
 @frozen(kw_only=True)
 class Relay:

@@ -1,0 +1,718 @@
+"""Outcomes on disk: what is recorded, what is repaired, and what is refused and left alone."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import fcntl
+import json
+import os
+import resource
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from luma_async import (
+    APIError,
+    ConfigurationError,
+    DownloadError,
+    Generation,
+    GenerationFailedError,
+    Journal,
+    JournalError,
+    LumaError,
+    NotFoundError,
+    Outcome,
+    ServerError,
+    State,
+    WaitTimeoutError,
+    _wire,
+)
+from luma_async._structure import outcome_line
+from tests.kit import answer, sample, sample_names
+
+LINK = "https://cdn.example/v.mp4"
+
+
+def generation(task_id: str, state: str = "completed", **more: Any) -> Generation:
+    """Return what a relay answers about a task."""
+    body = {"id": task_id, "state": state, "video": {"url": LINK}, "prompt": "海上日出\n", **more}
+    return _wire.read_task(answer(body), task_id)
+
+
+def completed(task_id: str) -> Outcome:
+    """Return a good end."""
+    return Outcome(task_id=task_id, generation=generation(task_id), elapsed=12.5, looks=3)
+
+
+def refused(body: Any, status: int) -> LumaError:
+    """Return the error that an answer is."""
+    with pytest.raises(LumaError) as caught:
+        _wire.read_task(answer(body, status), "a")
+    return caught.value
+
+
+def line(outcome: Outcome) -> bytes:
+    """Return a journal's line."""
+    return f"{outcome_line(outcome)}\n".encode()
+
+
+A, B, C = (line(completed(task_id)) for task_id in "abc")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """The name of a journal that is not there yet."""
+    return tmp_path / "batch.jsonl"
+
+
+def put(path: Path, content: bytes) -> None:
+    """Make a file of *content*."""
+    path.write_bytes(content)
+
+
+def held(path: Path) -> bytes:
+    """Return what a file holds."""
+    return path.read_bytes()
+
+
+def mode_of(path: Path) -> int:
+    """Return who may do what with a file."""
+    return path.stat().st_mode & 0o777
+
+
+async def ended(path: Path) -> list[str]:
+    """Return the ids that stand in the journal at *path*."""
+    async with Journal(path) as journal:
+        return [outcome.task_id async for outcome in journal.outcomes()]
+
+
+# --- what is recorded ---
+
+
+async def test_an_outcome_is_a_line_that_stays(path: Path) -> None:
+    """It is the command line's line, in a file that nobody else can read, and the next journal knows it."""
+    async with Journal(path) as journal:
+        assert await journal.record(completed("a"))
+        assert held(path) == A
+        assert await journal.record(completed("b"))
+
+    async with Journal(str(path)) as journal:
+        assert ("a" in journal, "b" in journal, "c" in journal, len(journal)) == (True, True, False, 2)
+    assert held(path) == A + B
+    assert mode_of(path) == 0o600
+
+
+ENDS = [
+    (Outcome(task_id="a", generation=generation("a")), State.COMPLETED),
+    (Outcome(task_id="a", generation=generation("a", "failed")), State.FAILED),
+    (Outcome(task_id="a", error=GenerationFailedError(generation("a", "failed"))), State.FAILED),
+    (Outcome(task_id="a", error=refused({"code": "task_not_exist", "message": ""}, 400)), None),
+    (Outcome(task_id="a", error=refused({"error": {"message": "Task not found"}}, 404)), None),
+    (Outcome(task_id="a", error=refused({"message": "no more"}, 410)), None),
+]
+_LAST = generation("a", "processing")
+NO_ENDS = [
+    Outcome(task_id="a", generation=_LAST),
+    Outcome(task_id="a", generation=generation("a", "dreaming")),
+    Outcome(task_id="a", error=WaitTimeoutError("a", waited=5.0, last=_LAST, last_error=None)),
+    Outcome(task_id="a", error=refused({"error": {"message": "no such key"}}, 401)),
+    Outcome(task_id="a", error=refused({"detail": "Not Found"}, 404)),
+    Outcome(task_id="task_not_found", error=refused({"detail": "Not Found"}, 404).for_task("task_not_found")),
+    Outcome(task_id="a", error=refused({"error": {"message": "Invalid URL (GET /luma/generations/a)"}}, 404)),
+    Outcome(task_id="a", error=ServerError("bad gateway", status=502)),
+    Outcome(task_id="a", error=APIError("task_not_exist", status=400, code="task_not_exist")),
+    Outcome(task_id="a", error=DownloadError("no room", reason="disk")),
+    Outcome(task_id="a/b", error=ConfigurationError("no id")),
+]
+
+
+@pytest.mark.parametrize(("outcome", "state"), ENDS)
+async def test_an_end_is_recorded(path: Path, outcome: Outcome, state: State | None) -> None:
+    """Completed, failed, and what the relay itself says that it does not know; in this run and to the next."""
+    async with Journal(path) as journal:
+        assert await journal.record(outcome)
+        assert ("a" in journal, journal.state("a")) == (True, state)
+    async with Journal(path) as journal:
+        assert ("a" in journal, journal.state("a")) == (True, state)
+
+
+@pytest.mark.parametrize("outcome", NO_ENDS)
+async def test_what_the_next_run_may_do_better_is_not_recorded(path: Path, outcome: Outcome) -> None:
+    """A deadline, a wrong key or a wrong address marks no id as done."""
+    async with Journal(path) as journal:
+        assert not await journal.record(outcome)
+        assert outcome.task_id not in journal
+    assert held(path) == b""
+
+
+@pytest.mark.parametrize("outcome", NO_ENDS)
+async def test_lines_of_standard_output_are_a_journal(path: Path, outcome: Outcome) -> None:
+    """Those of them that are no end are passed over."""
+    put(path, line(outcome) + B)
+
+    async with Journal(path) as journal:
+        assert [task_id async for task_id in journal.missing([outcome.task_id, "b"])] == [outcome.task_id]
+        assert [outcome.task_id async for outcome in journal.outcomes()] == ["b"]
+
+
+async def test_an_id_is_recorded_once(path: Path) -> None:
+    """However often, and however nearly at the same time."""
+    async with Journal(path) as journal:
+        together = await asyncio.gather(*(journal.record(completed(task_id)) for task_id in "aabab"))
+        again = await journal.record(completed("a"))
+
+    assert (together, again) == ([True, False, True, False, False], False)
+    assert held(path) == A + B
+
+
+async def test_odd_task_ids_are_missing(path: Path) -> None:
+    """What is no text stands in no journal."""
+    async with Journal(path) as journal:
+        await journal.record(completed("5"))
+
+        assert 5 not in journal
+        assert ["5"] not in journal
+
+
+# --- what is missing ---
+
+
+async def test_missing_takes_any_iterable_lazily(path: Path) -> None:
+    """Nothing is read ahead, so that endless ids are fine; what ended meanwhile is left out."""
+    taken: list[str] = []
+
+    def ids() -> Iterator[str]:
+        while True:
+            taken.append(f"t-{len(taken)}")
+            yield taken[-1]
+
+    async with Journal(path) as journal:
+        await journal.record(completed("t-0"))
+        missing = journal.missing(ids())
+        first = await anext(missing)
+        await journal.record(completed("t-2"))
+        second = await anext(missing)
+
+    assert (first, second, len(taken)) == ("t-1", "t-3", 4)
+
+
+async def test_missing_takes_an_async_iterable(path: Path) -> None:
+    """A queue or a pipeline."""
+
+    async def ids() -> AsyncIterator[str]:
+        for task_id in "abc":
+            yield task_id
+
+    async with Journal(path) as journal:
+        await journal.record(completed("b"))
+
+        assert [task_id async for task_id in journal.missing(ids())] == ["a", "c"]
+
+
+@pytest.mark.parametrize("ids", ["abc", b"abc", 5, None])
+async def test_a_single_id_is_refused(path: Path, ids: Any) -> None:
+    """It would be read letter by letter."""
+    async with Journal(path) as journal:
+        with pytest.raises(ConfigurationError, match="task_ids is a single"):
+            journal.missing(ids)
+
+
+# --- reading it back ---
+
+
+def _answered(name: str) -> Outcome:
+    """Return the end that a real answer is."""
+    task = next(_wire.tasks_in(json.loads(sample(name).content)))
+    task_id = _wire.identity(task) or ""
+    return Outcome(task_id=task_id, generation=_wire.read_task(sample(name).answer, task_id), elapsed=1.25, looks=2)
+
+
+@pytest.mark.parametrize("name", [name for name in sample_names() if "completed" in name])
+async def test_a_completed_generation_comes_back_whole(path: Path, name: str) -> None:
+    """Every real answer, in whatever envelope it came."""
+    outcome = _answered(name)
+
+    async with Journal(path) as journal:
+        await journal.record(outcome)
+        (back,) = [outcome async for outcome in journal.outcomes()]
+
+    assert back == outcome
+    assert back.unwrap().raw == outcome.unwrap().raw != {}
+
+
+async def test_errors_come_back_as_what_they_were(path: Path) -> None:
+    """A failed generation with its reason, an unknown task with its text."""
+    failed = GenerationFailedError(generation("f", "failed", failure_reason="no cats"))
+    unknown = refused({"code": "task_not_exist", "message": "task_not_exist"}, 400).for_task("u")
+
+    async with Journal(path) as journal:
+        await journal.record(Outcome(task_id="f", error=failed))
+        await journal.record(Outcome(task_id="u", error=unknown))
+        first, second = [outcome.error async for outcome in journal.outcomes()]
+
+    assert isinstance(first, GenerationFailedError)
+    assert (first.reason, first.generation) == ("no cats", failed.generation)
+    assert isinstance(second, NotFoundError)
+    assert (str(second), second.status) == (str(unknown), 404)
+
+
+async def test_a_generation_without_its_answer_keeps_its_link(path: Path) -> None:
+    """One that a test made by hand, say."""
+    made = Generation(id="a", state=State.COMPLETED, state_text="completed", result_url=generation("a").link("video"))  # type: ignore[arg-type]
+
+    async with Journal(path) as journal:
+        await journal.record(Outcome(task_id="a", generation=made))
+        (back,) = [outcome.unwrap() async for outcome in journal.outcomes()]
+
+    assert (back.id, back.state, back.video_url) == ("a", State.COMPLETED, LINK)
+
+
+async def test_a_long_journal_is_read_piece_by_piece(path: Path) -> None:
+    """Each line once, in order, blank ones passed over."""
+    ids = [f"t-{number}" for number in range(4000)]
+    put(path, b"\n".join(line(completed(task_id)) for task_id in ids))
+    assert len(held(path)) > 2**20
+
+    assert await ended(path) == ids
+
+
+# --- torn, damaged, foreign ---
+
+
+@pytest.mark.parametrize("kept", [b"", A, A + B], ids=["first", "second", "third"])
+async def test_a_torn_last_line_is_removed_wherever_it_was_torn(
+    path: Path, kept: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its id is missing then, and recorded again on a line of its own."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # hundreds of them are too many here
+    for end in range(1, len(C) - 1):
+        put(path, kept + C[:end])
+
+        async with Journal(path) as journal:
+            assert held(path) == kept
+            assert "c" not in journal
+            await journal.record(completed("c"))
+
+        assert held(path) == kept + C
+
+
+async def test_a_last_line_that_lacks_only_its_end_gets_it(path: Path) -> None:
+    """Its outcome is whole, and stays."""
+    put(path, A + B[:-1])
+
+    async with Journal(path) as journal:
+        assert "b" in journal
+        assert held(path) == A + B
+
+
+DAMAGED = [
+    (A + B[:50] + b"\n" + C, 2),
+    (A + B + C[:-5] + b"\n", 3),
+    (A + b"\0" * 100 + b"\n" + C, 2),
+    (A + B[:50] + C, 2),
+    (A + b"\xff\n", 2),
+    (A + b"hello", 2),
+    (A + b"\0\0\0", 2),
+    (b"hello", 1),
+    (b"# ids\nabc\n", 1),
+    (b"\x89PNG\r\n\x1a\n", 1),
+    (b'{"name": "package"}', 1),
+    (b'{"name": "pack', 1),
+    (b"{}\n", 1),
+    (b"[]\n", 1),
+    (b"\n[]\n", 1),
+    (b"{" * 100_000 + b"\n", 1),
+    (b'{"task_id": "a"}\n', 1),
+    (A.replace(b'"completed"', b'"done"', 1), 1),
+    (A.replace(b'"looks": 3', b'"looks": null'), 1),
+    (A.replace(b'"elapsed": 12.5', b'"elapsed": NaN'), 1),
+    (A.replace(b'"generation": {', b'"generations": {'), 1),
+    (A.replace(b'"error": null', b'"error": "no"'), 1),
+    (A.replace(LINK.encode(), b"nowhere", 1), 1),
+]
+
+
+@pytest.mark.parametrize(("content", "number"), DAMAGED, ids=[str(number) for number in range(len(DAMAGED))])
+async def test_what_is_no_journal_is_refused_and_left_alone(path: Path, content: bytes, number: int) -> None:
+    """The error names the line; only the beginning of a line of ours is ever removed."""
+    put(path, content)
+
+    with pytest.raises(ConfigurationError, match=f"is no journal: line {number} is no outcome .*delete that line"):
+        await ended(path)
+    assert held(path) == content
+
+
+_PIECE = st.one_of(st.sampled_from([A, B, C, A[:-1], B[:30], b"\n", b"{", b"hello\n"]), st.binary(max_size=5))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(pieces=st.lists(_PIECE))
+def test_no_line_is_ever_lost(path: Path, pieces: list[bytes]) -> None:
+    """Whatever a file holds: it stays as it is, but that a last line gets its end, or goes as a torn one of ours."""
+    content = b"".join(pieces)
+    put(path, content)
+    whole, last = content[: content.rfind(b"\n") + 1], content[content.rfind(b"\n") + 1 :]
+
+    try:
+        asyncio.run(ended(path))
+        is_journal = True
+    except ConfigurationError:
+        is_journal = False
+
+    torn = is_journal and b'{"task_id": "'.startswith(last[:13])
+    assert held(path) in ({content, content + b"\n", whole} if torn else {content, content + b"\n"})
+
+
+# --- files that cannot serve ---
+
+
+def _directory(path: Path) -> None:
+    path.mkdir()
+
+
+def _pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _loop(path: Path) -> None:
+    path.symlink_to(path)
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [(_directory, "Is a directory"), (_pipe, "it is no regular file"), (_loop, "Too many levels of symbolic links")],
+)
+async def test_what_is_no_file_is_refused(path: Path, make: Callable[[Path], None], reason: str) -> None:
+    """The error names it, and says why."""
+    make(path)
+
+    with pytest.raises(ConfigurationError, match=rf"batch\.jsonl cannot be used as a journal: {reason}"):
+        await ended(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("nowhere/batch.jsonl", "No such file or directory"), ("a\0b", "embedded null byte")]
+)
+def test_a_name_that_cannot_be_is_refused(tmp_path: Path, name: str, reason: str) -> None:
+    """A directory is not made on the way."""
+    with pytest.raises(ConfigurationError, match=reason):
+        asyncio.run(ended(tmp_path / name))
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [5, None, b"batch.jsonl"])
+def test_what_is_no_name_is_refused(name: Any) -> None:
+    """When the journal is made, not when it is opened."""
+    with pytest.raises(ConfigurationError, match="is no file name"):
+        Journal(name)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_file_is_refused(path: Path) -> None:
+    """What it holds is left alone."""
+    put(path, A)
+    path.chmod(0o400)
+
+    with pytest.raises(ConfigurationError, match="Permission denied"):
+        asyncio.run(ended(path))
+
+
+async def test_a_journal_that_is_not_open_is_told(path: Path) -> None:
+    """Before and after its block; what it knew it still knows. One that is open is not opened again."""
+    journal = Journal(path)
+    with pytest.raises(ConfigurationError, match="is not open"):
+        journal.missing([])
+    async with journal:
+        await journal.record(completed("a"))
+        with pytest.raises(ConfigurationError, match="is open already"):
+            await journal.__aenter__()
+
+    with pytest.raises(ConfigurationError, match="is not open"):
+        await journal.record(completed("b"))
+    assert "a" in journal
+    async with journal:
+        assert len(journal) == 1
+
+
+# --- one at a time ---
+
+
+async def test_two_journals_on_one_file_are_one_too_many(path: Path) -> None:
+    """The second is told so, and can have it when the first has left."""
+    async with Journal(path) as first:
+        with pytest.raises(ConfigurationError, match=r"is in use as the journal of another run .*give another file"):
+            await ended(path)
+        await first.record(completed("a"))
+
+    assert await ended(path) == ["a"]
+
+
+async def test_a_file_system_without_locks_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a lock two runs could spoil each other's lines."""
+
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+
+    with pytest.raises(ConfigurationError, match="No locks available"):
+        await ended(path)
+
+
+_ON_WINDOWS = """
+import asyncio, os, sys, types
+import luma_async.client
+held = set()
+def locking(descriptor, mode, count):
+    place = os.fstat(descriptor).st_ino, os.lseek(descriptor, 0, os.SEEK_CUR)
+    if place in held or (mode, count) != (2, 1) or place[1] < 2**40:
+        raise PermissionError(13, "Permission denied")
+    held.add(place)
+sys.modules["msvcrt"] = types.SimpleNamespace(locking=locking, LK_NBLCK=2)
+sys.platform = "win32"
+import luma_async.journal
+sys.platform = "linux"
+async def main():
+    async with luma_async.Journal(sys.argv[1]):
+        try:
+            await luma_async.Journal(sys.argv[1]).__aenter__()
+        except luma_async.ConfigurationError as error:
+            print(error)
+asyncio.run(main())
+"""
+
+
+def test_windows_locks_a_byte_that_no_journal_has(path: Path) -> None:
+    """So that the file can be read meanwhile, and a second journal is told the same as elsewhere."""
+    put(path, A)
+
+    done = subprocess.run(  # noqa: S603 - our own code
+        [sys.executable, "-W", "error", "-c", _ON_WINDOWS, str(path)], capture_output=True, text=True, check=True
+    )
+
+    assert "is in use as the journal of another run" in done.stdout
+
+
+# --- a disk that is slow, full or broken ---
+
+
+@contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """Let no file grow beyond *size* bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+async def test_a_full_disk_loses_nothing(path: Path) -> None:
+    """Each record that found no room is told so, the file holds whole lines, and the same call works when there is."""
+    async with Journal(path) as journal:
+        await journal.record(completed("a"))
+        with room_for(len(A) + 100):
+            errors = await asyncio.gather(*(journal.record(completed(i)) for i in "bc"), return_exceptions=True)
+        then = held(path)
+        await journal.record(completed("b"))
+
+    assert [type(error) for error in errors] == [JournalError, JournalError]
+    assert "task b: the outcome cannot be recorded in" in str(errors[0])
+    assert "File too large (make room" in str(errors[0])
+    assert (errors[0] is errors[1], then, held(path)) == (False, A, A + B)
+
+
+async def test_a_disk_that_takes_half_a_line_gets_the_rest(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A short write is no failure."""
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:7]))
+
+    async with Journal(path) as journal:
+        await journal.record(completed("a"))
+
+    assert held(path) == A
+
+
+async def test_what_a_failed_write_left_is_removed_later(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it cannot be removed at once either: nothing is ever written behind half a line."""
+    truncate, write = os.ftruncate, os.write
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    def write_half(descriptor: int, data: bytes) -> int:
+        write(descriptor, data[:20])
+        raise OSError(errno.EIO, "Input/output error")
+
+    async with Journal(path) as journal:
+        monkeypatch.setattr(os, "ftruncate", fail)
+        monkeypatch.setattr(os, "write", write_half)
+        for _ in range(2):
+            with pytest.raises(JournalError, match="Input/output error"):
+                await journal.record(completed("a"))
+        assert held(path) == A[:20]
+        monkeypatch.setattr(os, "ftruncate", truncate)
+        monkeypatch.setattr(os, "write", write)
+        await journal.record(completed("b"))
+
+    assert held(path) == B
+
+
+async def test_a_flush_that_fails_is_a_line_that_is_not_there(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What may be on the disk or not is taken back, so that it can be recorded again."""
+    async with Journal(path) as journal:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", lambda _: os.write(-1, b""))
+            with pytest.raises(JournalError, match="Bad file descriptor"):
+                await journal.record(completed("a"))
+        assert held(path) == b""
+        assert await journal.record(completed("a"))
+
+
+async def test_a_file_that_was_deleted_is_noticed(path: Path) -> None:
+    """Lines that nobody could find again are not written."""
+    async with Journal(path) as journal:
+        os.unlink(path)  # noqa: PTH108 - as somebody else would
+
+        with pytest.raises(JournalError, match="it has been deleted"):
+            await journal.record(completed("a"))
+        with pytest.raises(ConfigurationError, match="No such file"):
+            await anext(aiter(journal.outcomes()))
+
+
+class Disk:
+    """A disk whose flushes can be counted and held up."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.flushes = 0
+        self.goes_on = threading.Event()
+        self.goes_on.set()
+        self._fsync = os.fsync
+        monkeypatch.setattr(os, "fsync", self._flush)
+
+    def _flush(self, descriptor: int) -> None:
+        self.flushes += 1
+        assert self.goes_on.wait(20)
+        self._fsync(descriptor)
+
+    async def is_busy(self, flushes: int) -> None:
+        """Wait until so many flushes have begun."""
+        while self.flushes < flushes:  # noqa: ASYNC110 - a thread brings it about
+            await asyncio.sleep(0.001)
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    """The disk of this test."""
+    return Disk(monkeypatch)
+
+
+async def test_a_thousand_outcomes_at_once_cost_two_flushes(path: Path, disk: Disk) -> None:
+    """Those that come while the disk is busy wait together."""
+    async with Journal(path) as journal:
+        before = disk.flushes
+        disk.goes_on.clear()
+        first = asyncio.create_task(journal.record(completed("a")))
+        await disk.is_busy(before + 1)
+        others = [asyncio.create_task(journal.record(completed(f"t-{number}"))) for number in range(1000)]
+        await asyncio.sleep(0)
+        disk.goes_on.set()
+        await asyncio.gather(first, *others)
+
+        assert (disk.flushes - before, len(journal)) == (2, 1001)
+
+
+async def test_a_line_is_on_the_disk_before_record_returns(path: Path, disk: Disk) -> None:
+    """The event loop goes on meanwhile, and the id has not ended until then."""
+    async with Journal(path) as journal:
+        before = disk.flushes
+        disk.goes_on.clear()
+        record = asyncio.create_task(journal.record(completed("a")))
+        await disk.is_busy(before + 1)
+        early = record.done(), "a" in journal
+        disk.goes_on.set()
+        await record
+
+        assert (early, "a" in journal) == ((False, False), True)
+
+
+async def test_leaving_waits_for_what_is_being_recorded(path: Path, disk: Disk) -> None:
+    """A record that was cancelled stops waiting at once, but its line is whole, and so are those behind it."""
+    journal = Journal(path)
+    async with journal:
+        before = disk.flushes
+        disk.goes_on.clear()
+        records = [asyncio.create_task(journal.record(completed("a")))]
+        await disk.is_busy(before + 1)
+        records += [asyncio.create_task(journal.record(completed(task_id))) for task_id in "bc"]
+        await asyncio.sleep(0)
+        for record in records[:2]:
+            record.cancel()
+        await asyncio.wait(records[:2])
+        asyncio.get_running_loop().call_later(0.01, disk.goes_on.set)
+
+    assert [record.cancelled() for record in records[:2]] == [True, True]
+    assert await records[2]
+    assert held(path) == A + B + C
+
+
+async def test_one_who_gives_up_leaves_the_other_alone(path: Path, disk: Disk) -> None:
+    """Two record the same id, and the first is cancelled."""
+    async with Journal(path) as journal:
+        before = disk.flushes
+        disk.goes_on.clear()
+        first, second = (asyncio.create_task(journal.record(completed("a"))) for _ in range(2))
+        await disk.is_busy(before + 1)
+        first.cancel()
+        disk.goes_on.set()
+
+        assert await second is False
+        assert first.cancelled()
+
+
+async def test_cancelled_while_opening_it_gives_up_the_lock(path: Path, disk: Disk) -> None:
+    """Cancelling ends the waiting at once; the file that is opened for nobody is closed again."""
+    disk.goes_on.clear()
+    opening = asyncio.create_task(Journal(path).__aenter__())
+    await disk.is_busy(1)
+    opening.cancel()
+    await asyncio.wait([opening])
+    assert opening.cancelled()
+
+    disk.goes_on.set()
+
+    while True:
+        try:
+            assert await ended(path) == []
+            break
+        except ConfigurationError:
+            await asyncio.sleep(0.001)
+
+
+def test_an_event_loop_that_ends_in_the_middle_leaves_whole_lines(path: Path, disk: Disk) -> None:
+    """Everything is cancelled at once, the journal's own task too."""
+
+    async def main() -> None:
+        async with Journal(path) as journal:
+            before = disk.flushes
+            disk.goes_on.clear()
+            _ = asyncio.create_task(journal.record(completed("a")))  # noqa: RUF006 - the loop's end finds it
+            await disk.is_busy(before + 1)
+            for task in asyncio.all_tasks():
+                task.cancel()
+            threading.Timer(0.05, disk.goes_on.set).start()
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(main())
+
+    assert held(path) == A
