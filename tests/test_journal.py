@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import resource
+import stat
 import subprocess
 import sys
 import threading
@@ -37,6 +38,7 @@ from luma_async import (
     _wire,
 )
 from luma_async._structure import outcome_line
+from luma_async.journal import _File
 from tests.kit import answer, sample, sample_names
 
 LINK = "https://cdn.example/v.mp4"
@@ -283,6 +285,14 @@ async def test_a_long_journal_is_read_piece_by_piece(path: Path) -> None:
     assert len(held(path)) > 2**20
 
     assert await ended(path) == ids
+
+
+async def test_a_line_that_is_being_written_is_not_read(path: Path) -> None:
+    """Only whole ones are."""
+    async with Journal(path) as journal:
+        put(path, A + B[:-1])
+
+        assert [outcome.task_id async for outcome in journal.outcomes()] == ["a"]
 
 
 # --- torn, damaged, foreign ---
@@ -579,6 +589,18 @@ async def test_a_flush_that_fails_is_a_line_that_is_not_there(path: Path, monkey
         assert await journal.record(completed("a"))
 
 
+async def test_a_new_name_is_brought_to_the_disk_too(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the first line is: a power cut must not take the whole file away."""
+    flushed: list[bool] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: flushed.append(stat.S_ISDIR(os.fstat(descriptor).st_mode)))
+
+    async with Journal(path) as journal:
+        early = flushed.copy()
+        await journal.record(completed("a"))
+
+    assert (early, flushed) == ([False, True], [False, True, False])
+
+
 async def test_a_file_that_was_deleted_is_noticed(path: Path) -> None:
     """Lines that nobody could find again are not written."""
     async with Journal(path) as journal:
@@ -659,7 +681,7 @@ async def test_leaving_waits_for_what_is_being_recorded(path: Path, disk: Disk) 
         for record in records[:2]:
             record.cancel()
         await asyncio.wait(records[:2])
-        asyncio.get_running_loop().call_later(0.01, disk.goes_on.set)
+        threading.Timer(0.05, disk.goes_on.set).start()
 
     assert [record.cancelled() for record in records[:2]] == [True, True]
     assert await records[2]
@@ -691,12 +713,31 @@ async def test_cancelled_while_opening_it_gives_up_the_lock(path: Path, disk: Di
 
     disk.goes_on.set()
 
-    while True:
-        try:
-            assert await ended(path) == []
-            break
-        except ConfigurationError:
-            await asyncio.sleep(0.001)
+    assert await opened_in_the_end(path) == []
+
+
+async def opened_in_the_end(path: Path) -> list[str]:
+    """Return the ids in the journal at *path* as soon as nobody else has it open."""
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                return await ended(path)
+            except ConfigurationError:
+                await asyncio.sleep(0.001)
+
+
+def test_a_file_that_was_closed_writes_nowhere(path: Path, tmp_path: Path) -> None:
+    """Not into the file either that has got its number since."""
+    file = _File.opened(path)
+    file.close()
+    with (tmp_path / "other").open("w+b") as other:
+        assert other.fileno() == file.descriptor
+
+        with pytest.raises(OSError, match="it is closed"):
+            file.append(A)
+        file.close()
+
+        assert other.read() == b""
 
 
 def test_an_event_loop_that_ends_in_the_middle_leaves_whole_lines(path: Path, disk: Disk) -> None:
