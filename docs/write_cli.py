@@ -72,25 +72,27 @@ Each id that has ended gets a line above the table, with its link, its file, or 
 
 ## A journal
 
-`--journal FILE` lets a batch survive its process: it records each id that has ended, and the same command, started again, waits for the rest.
+`--journal FILE` lets a batch survive its process: the same command, started again, waits for what is missing.
 
 ```sh
 luma-async wait --from ids.txt --journal batch.jsonl
 ```
 
-The file has the same lines as standard output, one for each id whose generation has completed or failed, or that the relay did not know.
-All else is waited for again the next time: deadlines, trouble on the way, a refused key, a bare 404 (the address may be wrong), and an id that cannot be one.
-A line is on the disk before it is on standard output.
+The file has the lines of standard output, each on the disk before it is shown.
+An id has one when its generation has completed or failed, or when the relay said that it knows no such task.
+Nothing else is recorded, and so it is waited for again the next time.
+That goes for deadlines, trouble on the way, a refused key, a bare 404 (the address may be wrong), and malformed ids.
 
-- Standard output has only what is new in a run; the journal has everything, so a program that needs everything reads the journal.
+- Standard output has only what is new in a run; a program that needs everything reads the journal.
 - The exit status is that of all ids given, those included that had ended before.
 - A last line that was torn, by `kill -9` or a power cut, is removed, and its id waited for.
 - A journal serves one process at a time; a second one is refused, with status 2.
-- A file that holds anything but such lines is refused and left as it is. The lines that another run wrote to standard output are such lines.
-- A journal that cannot be written any more, because the disk is full for instance, ends the command with status 1; nothing that it holds is lost.
+- A file that holds anything but such lines is refused, with status 2, and left as it is.
+- The lines that an earlier run wrote to standard output are such lines.
+- A journal that cannot be written, on a full disk for instance, ends the command with status 1 and keeps what it has.
 - The file is made readable for its owner alone: it holds prompts, and links that open a video to whoever has them.
 
-With `download`, the journal records what the relay said, and an id is left out if it has ended and its file is in the directory.
+With `download`, an id is left out if it has ended and its file is in the directory.
 So `wait` and then `download` can share a journal.
 
 ## Exit status

@@ -34,7 +34,7 @@ class Relay:
 
     looks: list[str] = field(factory=list)
 
-    async def look(self, task_id: str, *, known: Known | None, **_: object) -> Sighting:
+    async def look(self, task_id: str, *, known: Known | None, **__: object) -> Sighting:
         """Answer at once."""
         self.looks.append(task_id)
         seconds, _, word = task_id.partition("-")
@@ -298,7 +298,7 @@ class Words:
 
     words: list[str | LumaError]
 
-    async def look(self, task_id: str, *, known: Known | None, **_: object) -> Sighting:
+    async def look(self, task_id: str, *, known: Known | None, **__: object) -> Sighting:
         """Answer at once."""
         word = self.words.pop(0) if len(self.words) > 1 else self.words[0]
         if isinstance(word, LumaError):

@@ -88,25 +88,26 @@ def test_killed_again_and_again_each_id_stands_there_once(journal: Path) -> None
         status = -signal.SIGKILL
         while status == -signal.SIGKILL:
             with running("wait", *ids, "--journal", str(journal), *FAST, relay=relay) as process:
-                shown += next_ids_until_the_end(process, moments.randrange(1, 8))
-                time.sleep(moments.random() / 20)
-                process.kill()
+                shown += ids_until_killed(process, moments.randrange(1, 8), moments.random() / 20)
                 ended = finish(process)
             status = ended.status
-            shown += [json.loads(line)["task_id"] for line in ended.out.splitlines() if line.endswith("}")]
 
     assert (status, ended.err.splitlines()[1:]) == (0, [])
     assert sorted(recorded(journal)) == sorted(ids)
     assert Counter(shown) <= Counter(recorded(journal))
 
 
-def next_ids_until_the_end(process: subprocess.Popen[bytes], count: int) -> list[str]:
-    """Return the ids of the next *count* outcomes, or of fewer where there are no more; wait for that end."""
+def ids_until_killed(process: subprocess.Popen[bytes], count: int, pause: float) -> list[str]:
+    """Kill *process* so many seconds after its outcome number *count*, unless it ends before; return what it showed."""
     assert process.stdout is not None
-    lines = [line for line in (process.stdout.readline() for _ in range(count)) if line]
-    if len(lines) < count:
-        process.wait(PATIENCE)
-    return [json.loads(line)["task_id"] for line in lines]
+    lines = [process.stdout.readline() for _ in range(count)]
+    if all(lines):
+        time.sleep(pause)
+        process.kill()
+    lines += process.stdout.readlines()
+    process.stdout.close()
+    process.stdout = None
+    return [json.loads(line)["task_id"] for line in lines if line.endswith(b"\n")]
 
 
 def test_a_second_process_is_refused(luma_relay: SimulatedRelay, journal: Path) -> None:
