@@ -24,15 +24,19 @@ _ENOUGH = 5
 """Stays that were seen to be over: fewer teach nothing."""
 _MEMORY = 256
 """Ended generations after which all that was before counts half: relays are slower at some hours."""
-_PSEUDO_TASKS = 0.1
-"""Weight, in tasks, of the belief that a rate stays what it was at the ages before."""
+_PSEUDO_TASKS = 0.5
+"""Weight, in tasks watched, of the belief that a rate stays what it was at the ages before."""
 _BLUR = 30
 """Divided by the stays that are over: how often counts are averaged with their neighbours', once at least."""
 
 
 @frozen(kw_only=True)
 class StateStatistics:
-    """What a client has seen of one state. Times are seconds from when a task was first seen in it to its leaving."""
+    """What a client has seen of one state.
+
+    Times are seconds from when a task was first seen in it to its leaving, right to about a tenth; tasks that are
+    still in it count.
+    """
 
     state: State
     running: int
@@ -44,7 +48,7 @@ class StateStatistics:
     moved: int
     """How often a task was seen to go on from it to another running state."""
     p10: float | None
-    """Seconds after which a tenth have left it; running ones are counted in; None where too little was seen."""
+    """Seconds after which a tenth have left it; None where too little was seen."""
     median: float | None
     """Seconds after which half have left it, or None."""
     p90: float | None

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
 from math import log, sqrt
 from random import random
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from attrs import Attribute, field, frozen
 from tenacity.wait import wait_base
@@ -36,12 +36,10 @@ _ENOUGH_STEPS = 64
 
 _UNSURE = 0.69
 """Share of ``maximum`` to which pauses grow while nothing is known: the longest are for times known to be quiet."""
-_SPLIT = 0.05
-"""Of what a learned schedule gains: so much goes into fewer looks, and the rest into noticing earlier."""
 _THRIFT = 3
-"""Power of the ratio by which looks made so far exceed plain backoff's, to save it again."""
+"""Power of the ratio by which looks made so far exceed plain backoff's, so that it is saved again."""
 _SURVIVORS = 0.02
-"""Share of stays below which their rest is not planned for: one task that hangs would pay for all others."""
+"""Share of stays whose rest is not planned for: one task that hangs would pay for all others."""
 _FIRST_LOOKS = 1.5
 """The look at age 0, and half a pause between a task's end and the look that shows it."""
 _STEPS = 9
@@ -205,13 +203,13 @@ class Timetable:
 
 
 def timetables(hazards: Mapping[State, Hazard], policy: PollPolicy) -> dict[State, Timetable]:
-    """Plan the looks for all states together, so that a second's delay is worth the same in each.
+    """Plan the looks for all states together: as many as plain backoff would make, where they show most.
 
-    A state that generations do not end out of gets few looks, since little depends on them.
+    A state that generations do not end out of gets few, since little depends on them.
     """
     factor = 0.0
     if any(hazard.ends_are_known for hazard in hazards.values()):
-        factor = _best_factor(_Prospect.of(hazards.values(), policy), policy)
+        factor = _Prospect.of(hazards.values(), policy).factor()
     tables: dict[State, Timetable] = {}
     for state, hazard in hazards.items():
         due = [0.0]
@@ -222,95 +220,62 @@ def timetables(hazards: Mapping[State, Hazard], policy: PollPolicy) -> dict[Stat
     return tables
 
 
-class _Cell(NamedTuple):
-    """One bin of one state, as far as it costs looks and gains time, for all tasks together."""
-
-    time: float
-    """Seconds that tasks spend there."""
-    ends: float
-    """Generations that end there."""
-    root: float
-    """The square root of the rate at which they do."""
-    plain: float
-    """Looks per second of plain backoff."""
-
-
-@frozen(eq=False)
+@frozen(eq=False, kw_only=True)
 class _Prospect:
-    """What looks cost and gain with the tasks that are to be expected, and what plain backoff's looks do."""
+    """The tasks that are to be expected, and the looks they may cost."""
 
-    cells: Sequence[_Cell]
-    first_looks: float
+    cells: Sequence[tuple[float, float]]
+    """For each bin of each state the seconds that tasks spend there, and the root of the rate at which they end."""
+    budget: float
+    """Looks, without those at the beginning, which cannot be saved."""
     slowest: float
     """Looks per second at least, jitter counted in."""
     fastest: float
     """Looks per second at most, jitter counted in."""
-    thrift: float
-    """Share of plain backoff's looks to keep to: below 1 where more than that were made so far."""
 
     @classmethod
     def of(cls, hazards: Collection[Hazard], policy: PollPolicy) -> _Prospect:
         """Expect of tasks what was seen of them."""
-        cells: list[_Cell] = []
-        first_looks = made = plain_so_far = 0.0
+        cells: list[tuple[float, float]] = []
+        first_looks = looks = made = plain_so_far = 0.0
         for hazard in hazards:
             plain = _plain(hazard, policy)
-            cells.extend(_cells(hazard, plain))
+            for rate, time, density in zip(hazard.ends, _times(hazard), plain, strict=False):
+                cells.append((time, sqrt(rate)))
+                looks += time * density
             made += hazard.looks
             plain_so_far += sum(time * density for time, density in zip(hazard.watched, plain, strict=True))
             if hazard.is_first:
                 first_looks += _FIRST_LOOKS * _tasks(hazard)
                 plain_so_far += _FIRST_LOOKS * hazard.began
+        thrift = min(1.0, plain_so_far / made) ** _THRIFT
         return cls(
-            cells,
-            first_looks,
+            cells=cells,
+            budget=(first_looks + looks) * thrift - first_looks,
             slowest=1 / (policy.maximum * (1 - _LITTLE_JITTER / 2)),
             fastest=1 / (policy.min_interval * (1 + _LITTLE_JITTER / 2)),
-            thrift=min(1.0, plain_so_far / made) ** _THRIFT,
         )
 
-    def cost(self, factor: float) -> tuple[float, float]:
-        """Return looks and delay (in half seconds) where looks are *factor* times the root as dense."""
-        looks, delay = self.first_looks, 0.0
-        for time, ends, root, _ in self.cells:
-            density = min(max(factor * root, self.slowest), self.fastest)
-            looks += time * density
-            delay += ends / density
-        return looks, delay
-
-    def plain_cost(self) -> tuple[float, float]:
-        """Return looks and delay (in half seconds) of plain backoff."""
-        looks = self.first_looks + sum(cell.time * cell.plain for cell in self.cells)
-        return looks, sum(cell.ends / cell.plain for cell in self.cells)
-
-
-def _best_factor(prospect: _Prospect, policy: PollPolicy) -> float:
-    """Find what the roots are to be multiplied by to become looks per second: the more looks, the less delay.
-
-    Plain backoff's looks are the budget; a little of what is gained against it is saved.
-    """
-    plain_looks, plain_delay = prospect.plain_cost()
-    budget = plain_looks * prospect.thrift
-    steepest = max(cell.root for cell in prospect.cells)
-    low, high = 0.5 / policy.maximum / steepest, _HIGHEST / policy.min_interval / steepest
-    for _ in range(_STEPS):
-        middle = sqrt(low * high)
-        looks, delay = prospect.cost(middle)
-        if looks / budget > (delay / plain_delay) ** _SPLIT:
-            high = middle
-        else:
-            low = middle
-    return low
+    def factor(self) -> float:
+        """Find what the roots are to be multiplied by, to become looks per second that keep to the budget."""
+        steepest = max(root for _, root in self.cells)
+        low, high = self.slowest / steepest / 2, self.fastest / steepest * _HIGHEST
+        for _ in range(_STEPS):
+            middle = sqrt(low * high)
+            looks = sum(time * min(max(middle * root, self.slowest), self.fastest) for time, root in self.cells)
+            if looks > self.budget:
+                high = middle
+            else:
+                low = middle
+        return low
 
 
-def _cells(hazard: Hazard, plain: Sequence[float]) -> Iterator[_Cell]:
-    """Yield what the state's bins cost and gain, as far as enough tasks get there."""
-    rows = zip(hazard.ends, pairwise(hazard.edges), pairwise(hazard.survival()), plain, strict=True)
-    for end, (low, high), (before, after), plain_density in rows:
+def _times(hazard: Hazard) -> Iterator[float]:
+    """Yield the seconds that tasks spend in each bin, as far as enough get there."""
+    for (low, high), (before, after) in zip(pairwise(hazard.edges), pairwise(hazard.survival()), strict=True):
         if before < _SURVIVORS:
             return
-        time = _tasks(hazard) * (before + after) / 2 * (high - low)
-        yield _Cell(time, time * end, sqrt(end), plain_density)
+        yield _tasks(hazard) * (before + after) / 2 * (high - low)
 
 
 def _tasks(hazard: Hazard) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+from random import Random
 from typing import Any
 
 import pytest
@@ -12,8 +14,10 @@ from hypothesis import strategies as st
 from tenacity import AsyncRetrying, Future, RetryCallState
 from tenacity.wait import wait_exponential, wait_fixed
 
-from luma_async import ConfigurationError, PollPolicy
-from luma_async.pacing import PollWait
+from luma_async import ConfigurationError, PollPolicy, State
+from luma_async._learning import Learner, Stay
+from luma_async.pacing import PollWait, timetables
+from tests.simulated_pacing import KINDS, Exponential, Fixed, Ours, Pace, drawn, lognormal, one_stage, rows, simulate
 
 POLICY = PollPolicy()
 
@@ -40,6 +44,7 @@ class Look:
     good: int = 0
     failures: int = 0
     hint: float | None = None
+    stay: Stay | None = None
 
 
 def after(look: Look, attempt: int = 1) -> RetryCallState:
@@ -56,7 +61,8 @@ def after(look: Look, attempt: int = 1) -> RetryCallState:
 def test_the_policy_has_these_defaults() -> None:
     """From the contract's facts."""
     assert (POLICY.initial, POLICY.maximum, POLICY.multiplier, POLICY.min_interval) == (2.0, 15.0, 1.5, 2.0)
-    assert (POLICY.max_consecutive_failures, POLICY.max_outage, POLICY.wait) == (10, 120.0, None)
+    assert (POLICY.max_consecutive_failures, POLICY.max_outage) == (10, 120.0)
+    assert (POLICY.adaptive, POLICY.wait) == (True, None)
 
 
 _NUMBERS = ["initial", "maximum", "multiplier", "min_interval", "max_consecutive_failures", "max_outage"]
@@ -107,6 +113,13 @@ def test_failures_are_counted_in_whole_numbers() -> None:
     assert PollPolicy(max_consecutive_failures=1).max_consecutive_failures == 1
     with pytest.raises(ConfigurationError, match="max_consecutive_failures"):
         PollPolicy(max_consecutive_failures=2.5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("adaptive", [1, "no", None])
+def test_adaptive_is_yes_or_no(adaptive: Any) -> None:
+    """A word would switch it on, whatever it says."""
+    with pytest.raises(ConfigurationError, match="adaptive"):
+        PollPolicy(adaptive=adaptive)
 
 
 @pytest.mark.parametrize("wait", [5, "5", {}])
@@ -235,3 +248,257 @@ def test_a_strategy_is_one_for_tenacity() -> None:
     both = PollWait(POLICY, middle) + wait_fixed(1)
 
     assert both(after(Look(good=2))) == 4.0
+
+
+# --- what was learned ---
+
+PROCESSING, PENDING = State.PROCESSING, State.PENDING
+
+
+def at(age: float, state: State = PROCESSING, good: int = 1) -> RetryCallState:
+    """Return tenacity's state after a good look at a task that has been in *state* for *age* seconds."""
+    return after(Look(good=good, stay=Stay(state, 1000.0, 1000.0 + age)))
+
+
+@cache
+def experienced(kind: str = "two stages: 40 s wide, 30 s narrow", policy: PollPolicy = POLICY) -> Learner:
+    """Return who has seen 300 tasks of that kind."""
+    ours = Ours(policy)
+    simulate(ours, drawn(KINDS[kind], 300, within=2000))
+    return ours.learner
+
+
+def strategy(learner: Learner, policy: PollPolicy = POLICY) -> PollWait:
+    """Return a strategy that has not asked its learner yet."""
+    return PollWait(policy, middle, learner)
+
+
+def test_pauses_only_grow_until_enough_is_known() -> None:
+    """They stop at two thirds of the maximum: the longest are for times that are known to be quiet."""
+    wait = strategy(Learner())
+
+    pauses = [wait(at(age=30, good=good)) for good in (1, 2, 4, 9, 99)]
+
+    assert pauses == pytest.approx([2.2, 3.0, 6.75, 10.35, 10.35])
+
+
+def test_a_queue_that_nothing_ends_in_is_looked_at_rarely() -> None:
+    """At any age, and whatever the number of looks: about every maximum."""
+    wait = strategy(experienced())
+
+    assert [wait(at(age, PENDING)) for age in (0, 20, 60, 600)] == pytest.approx([14.25] * 4)
+
+
+def test_looks_come_when_ends_do() -> None:
+    """Few before the first end, many around the usual time."""
+    wait = strategy(experienced())
+
+    early, usual = wait(at(age=0)), wait(at(age=25))
+
+    assert 8 < early < 15
+    assert usual < 3.0
+
+
+def test_what_lasts_longer_than_a_day_is_looked_at_rarely() -> None:
+    """Nothing is known of it."""
+    wait = strategy(experienced())
+
+    assert wait(at(age=86_400.0)) == wait(at(age=1e9)) == pytest.approx(14.25)
+    assert 2.0 <= wait(at(age=86_399.0)) <= 15.0
+
+
+def test_a_state_nobody_has_seen_before_is_backed_off_from() -> None:
+    """What was learned of others says nothing about it; the same where nothing was seen of the task."""
+    wait = strategy(experienced())
+
+    assert wait(at(5, State.UNKNOWN, good=3)) == pytest.approx(4.5)
+    assert wait(after(Look(good=3))) == pytest.approx(4.5)
+
+
+def test_failures_hints_and_bounds_hold_for_what_was_learned() -> None:
+    """Failed looks back off as ever; a hint is a lower bound."""
+    wait = strategy(experienced())
+    stay = Stay(PROCESSING, 0.0, 25.0)
+
+    assert wait(after(Look(failures=3, stay=stay))) == pytest.approx(4.5)
+    assert wait(after(Look(failures=99, stay=stay))) == pytest.approx(13.5)
+    assert wait(after(Look(good=9, stay=stay, hint=60.0))) == 60.0
+
+
+def test_learning_can_be_switched_off() -> None:
+    """By the option, or by a strategy of the user's own."""
+    learner = experienced()
+
+    assert strategy(learner, PollPolicy(adaptive=False))(at(25, good=9)) == pytest.approx(13.5)
+    assert strategy(learner, PollPolicy(wait=wait_fixed(7)))(at(25, good=9)) == 7.0
+
+
+def test_a_learned_pause_has_jitter_too() -> None:
+    """A tenth to either side."""
+    learner = experienced()
+    pauses = [PollWait(POLICY, draw, learner)(at(0)) for draw in (lowest, middle, highest)]
+
+    assert pauses[0] / pauses[1] == pytest.approx(0.9)
+    assert pauses[2] / pauses[1] == pytest.approx(1.1)
+
+
+def test_the_same_randomness_gives_the_same_looks() -> None:
+    """Nothing else goes into a pause than what was seen."""
+    tasks = drawn(KINDS["60 s, sigma 0.5"], 50, within=300)
+    first, second, other = (simulate(Ours(seed=seed), tasks) for seed in (1, 1, 2))
+
+    assert first == second
+    assert first != other
+
+
+def test_a_schedule_is_made_anew_only_now_and_then() -> None:
+    """A learner that has seen nothing more is not asked again: the pauses stay the same objects' work."""
+    learner = experienced()
+    wait = strategy(learner)
+    wait(at(0))
+    before = wait._timetables
+    wait(at(10))
+
+    assert wait._timetables is before
+
+
+@given(policies(), st.floats(0, 2e5), st.floats(0, 1), st.sampled_from(sorted(KINDS)[2:5]))
+def test_a_learned_pause_keeps_to_the_bounds(policy: PollPolicy, age: float, drawn_number: float, kind: str) -> None:
+    """Whatever was learned, and whatever the policy: never below ``min_interval``, never above ``maximum``."""
+    wait = PollWait(policy, lambda: drawn_number, experienced(kind))
+
+    pause = wait(at(age))
+
+    assert policy.min_interval * (1 - 1e-9) <= pause <= policy.maximum * (1 + 1e-9)
+
+
+def test_where_no_ends_are_known_nothing_is_planned_for_them() -> None:
+    """A relay whose queue has moved while nothing has ended yet: the queue is looked at rarely, the rest backed off."""
+    learner = Learner()
+    for _ in range(9):
+        learner.saw(learner.saw(None, PENDING, 0.0), PROCESSING, 10.0)
+
+    tables = timetables(learner.hazards(), POLICY)
+
+    assert set(tables) == {PENDING}
+    assert tables[PENDING].pause(5.0) == pytest.approx(15.0)
+
+
+def test_nothing_learned_is_no_schedule() -> None:
+    """An empty experience plans nothing."""
+    assert timetables({}, POLICY) == {}
+
+
+# --- simulated: against one second, doubled up to ten ---
+
+_MANY = 500
+
+
+def compared(kind: str, *, count: int, within: float, seeds: int = 3) -> tuple[float, float]:
+    """Return the ratios of requests and mean latency, ours to exponential backoff's, over a few seeds."""
+    requests, delays = [0.0, 0.0], [0.0, 0.0]
+    for seed in range(seeds):
+        tasks = drawn(KINDS[kind], count, within=within, seed=seed)
+        paces: tuple[Pace, Pace] = (Ours(seed=seed), Exponential())
+        for side, pace in enumerate(paces):
+            result = simulate(pace, tasks)
+            requests[side] += result.requests
+            delays[side] += result.delay
+    return requests[0] / requests[1], delays[0] / delays[1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "latency"),
+    [
+        ("two stages: 40 s wide, 30 s narrow", 0.33),
+        ("two stages: 40 s very wide, 30 s narrow", 0.33),
+        ("two stages, 5 % refused at 3 s", 0.45),
+        ("60 s, sigma 0.5", 0.65),
+        ("60 s, sigma 0.2", 0.5),
+        ("60 s, sigma 1.0", 0.95),
+        ("memoryless, mean 60 s", 0.95),
+        ("Pareto, 20 s and more", 0.7),
+        ("bimodal, 15 s and 150 s", 0.6),
+        ("15 s, sigma 0.5", 0.45),
+        ("15 s, sigma 0.2", 0.32),
+    ],
+)
+def test_a_stream_of_tasks_is_noticed_earlier_with_fewer_looks(kind: str, latency: float) -> None:
+    """Five hundred tasks, one after the other: fewer requests than exponential backoff, and so much of its latency."""
+    requests, delay = compared(kind, count=_MANY, within=3000)
+
+    assert requests < 0.99
+    assert delay < latency
+
+
+@pytest.mark.parametrize(("kind", "latency"), [("1 h, sigma 0.5", 1.05), ("1 h, sigma 0.2", 0.9)])
+def test_long_tasks_are_noticed_no_later_with_no_more_looks(kind: str, latency: float) -> None:
+    """An hour each: hardly anything can be saved there, and nothing is lost."""
+    requests, delay = compared(kind, count=100, within=30_000, seeds=2)
+
+    assert requests <= 1.0
+    assert delay < latency
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if "1 h" not in kind])
+def test_tasks_that_start_at_once_do_not_run_away(kind: str) -> None:
+    """Five hundred together: those still running count, so that the first ends do not set the pace for all."""
+    requests, delay = compared(kind, count=_MANY, within=0)
+
+    assert requests < 1.12
+    assert delay < 1.05
+
+
+@pytest.mark.parametrize("within", [0.0, 600.0])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if "1 h" not in kind])
+def test_the_first_ten_tasks_fare_no_worse(kind: str, within: float) -> None:
+    """A fresh client is at most a tenth worse than exponential backoff, in requests and in latency."""
+    requests, delay = compared(kind, count=10, within=within, seeds=80)
+
+    assert requests <= 1.1
+    assert delay <= 1.1
+
+
+def test_a_relay_that_becomes_slower_is_followed() -> None:
+    """After a thousand tasks at the new pace, the old one costs next to nothing any more."""
+    ours = Ours()
+    simulate(ours, drawn(one_stage(lognormal(15, 0.2)), 500, within=3000))
+    simulate(ours, drawn(one_stage(lognormal(90, 0.2)), 1000, within=6000, seed=1))
+    tasks = drawn(one_stage(lognormal(90, 0.2)), 300, within=3000, seed=2)
+
+    late, reference = simulate(ours, tasks), simulate(Exponential(), tasks)
+
+    assert late.requests < reference.requests
+    assert late.delay < 0.6 * reference.delay
+
+
+def test_a_task_that_hangs_does_not_pay_for_the_others() -> None:
+    """One of a hundred that never ends is looked at rarely, and the others as if it were not there."""
+    ours = Ours()
+    lengths = Random(3)  # noqa: S311 - a simulation
+    tasks = drawn(lambda r: [(PROCESSING, 80_000.0 if lengths.random() < 0.01 else r.gauss(60, 10))], 300, within=2000)
+    simulate(ours, tasks)
+    healthy = drawn(one_stage(lambda random: random.gauss(60, 10)), 300, within=2000, seed=5)
+
+    result, reference = simulate(ours, healthy), simulate(Exponential(), healthy)
+
+    assert result.requests < reference.requests
+    assert ours.wait(at(40_000.0)) > 12
+
+
+def test_the_simulation_counts_right() -> None:
+    """Every ten seconds, a task of 25 seconds takes four looks and is noticed five late."""
+    tasks = drawn(one_stage(lambda _: 25.0), 3, within=0)
+    result = simulate(Fixed(10), tasks)
+
+    assert (list(result.looks), list(result.delays)) == ([4, 4, 4], [5.0, 5.0, 5.0])
+    assert (result.requests, result.delay, result.p95) == (4.0, 5.0, 5.0)
+    assert list(simulate(Exponential(), tasks).looks) == [6, 6, 6]
+
+
+def test_the_table_has_a_row_for_each_policy_and_kind() -> None:
+    """The first ones are the policy that most scripts have."""
+    kind, policy, result, reference = next(rows())
+
+    assert (kind, policy) == ("two stages: 40 s wide, 30 s narrow, streaming", "fixed 3 s")
+    assert result.requests > 1.5 * reference.requests
