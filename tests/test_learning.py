@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
@@ -9,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luma_async import State
+from luma_async import GenerationFailedError, LumaClient, PollPolicy, State
 from luma_async._learning import Hazard, Learner, StateStatistics, Stay
+from luma_async.testing import Fault, Script, SimulatedRelay
 
 PENDING, PROCESSING, COMPLETED, FAILED = State.PENDING, State.PROCESSING, State.COMPLETED, State.FAILED
 
@@ -290,3 +292,50 @@ def test_statistics_can_be_shown() -> None:
     assert pending == "pending: 0 running, 1 seen, 0 moved on, 1 ended; 10 / 50 / 90 % leave within ? / ? / ?"
     assert processing.startswith("processing: 3 running, 300 seen, 0 moved on, 300 ended; 10 / 50 / 90 % leave within ")
     assert "/ 30 s /" in processing
+
+
+# --- in a client ---
+
+_FAST = PollPolicy(min_interval=0.02, initial=0.02, maximum=0.1)
+
+
+async def test_a_client_learns_from_all_its_waits() -> None:
+    """Who waits for the same id is one; ends, moves, failed looks and those still running are told."""
+    async with SimulatedRelay(speed=20) as relay, LumaClient(relay.base_url, relay.api_key, polling=_FAST) as luma:
+        ids = [relay.add(script=Script.completes(pending=4.0, processing=10.0)) for _ in range(6)]
+        stuck = relay.add(script=Script.of("processing"))
+        waiting = asyncio.create_task(luma.wait_until_done(stuck))
+        assert (luma.statistics.waiting, luma.statistics.states) == (0, ())
+
+        await luma.wait_all([*ids, *ids])
+        statistics = luma.statistics
+        waiting.cancel()
+        await asyncio.wait([waiting])
+
+        assert (statistics.waiting, statistics.completed, statistics.failed) == (1, 6, 0)
+        pending, processing = statistics.states
+        assert (pending.state, pending.running, pending.seen, pending.moved) == (PENDING, 0, 6, 6)
+        assert (processing.state, processing.running, processing.seen, processing.ended) == (PROCESSING, 1, 7, 6)
+        assert pending.is_learned
+        assert processing.median is not None
+        assert luma.statistics.waiting == 0
+
+
+async def test_a_client_counts_failed_generations_and_failed_looks() -> None:
+    """The one is an end like any other, the other no look at all."""
+    async with SimulatedRelay(speed=20) as relay, LumaClient(relay.base_url, relay.api_key, polling=_FAST) as luma:
+        task_id = relay.add(script=Script.fails(reason="moderated", after=1.0))
+        relay.trouble(Fault.http(502), times=2)
+
+        with pytest.raises(GenerationFailedError):
+            await luma.wait_until_done(task_id)
+
+        assert (luma.statistics.failed, luma.statistics.failed_looks) == (1, 2)
+
+
+async def test_a_single_look_teaches_nothing() -> None:
+    """It has no before and no after."""
+    async with SimulatedRelay() as relay, LumaClient(relay.base_url, relay.api_key) as luma:
+        await luma.get_generation(relay.add(script=Script.of("processing")))
+
+        assert luma.statistics.looks == 0

@@ -89,7 +89,7 @@ def test_each_call_has_its_promised_shape(name: str, shape: str) -> None:
 
 
 def test_the_client_has_no_other_call() -> None:
-    """What a user can call on a client is what is listed here, and what needs awaiting is a coroutine."""
+    """What a user can call or read on a client is listed here, and what needs awaiting is a coroutine."""
     public = {name for name in vars(LumaClient) if not name.startswith("_")}
 
     assert public == (set(CALLS) - {"__init__"}) | PROPERTIES
