@@ -88,6 +88,11 @@ class Batcher:
                 return sighting
         return await self.transport.exchange(request, lambda answer: sight(answer, task_id, known), deadline=deadline)
 
+    @property
+    def gathers(self) -> bool:
+        """Whether it is of use to wait for others."""
+        return self._works is not False
+
     def forget(self, task_id: str) -> None:
         """Drop what was learned about an id that nobody waits for any more."""
         self._alone.discard(task_id)

@@ -82,11 +82,14 @@ class Transport:
     _pool: _Pool | None = None
     _slots: asyncio.Semaphore = field(init=False)
     _headers: CIMultiDict[str] = field(init=False)
+    _secret: bytes = field(init=False)
     _next_turn: float = 0.0
     _closed: bool = False
 
     def __attrs_post_init__(self) -> None:
         self._slots = asyncio.Semaphore(self.settings.limits.max_concurrency)
+        key = self.settings.api_key.encode()
+        self._secret = key if len(key) >= _SHORTEST_KEY_TO_HIDE else b""
         self._headers = CIMultiDict(_HEADERS, Authorization=f"Bearer {self.settings.api_key}")
 
     async def exchange(self, request: Request, read: Callable[[Answer], T], *, deadline: float | None = None) -> T:
@@ -179,7 +182,8 @@ class Transport:
             trouble = translated(error, self._host())
         finally:
             pool.under_way -= 1
-            await pool.close_if_idle()
+            if pool.retired:
+                await pool.close_if_idle()
         raise self._really(trouble)
 
     def _really(self, trouble: LumaError) -> LumaError:
@@ -227,8 +231,7 @@ class Transport:
 
     def _without_key(self, body: bytes) -> bytes:
         """Some relays repeat the key in their complaint; it must not get into an error or a log."""
-        key = self.settings.api_key.encode()
-        return body.replace(key, b"[key]") if len(key) >= _SHORTEST_KEY_TO_HIDE and key in body else body
+        return body.replace(self._secret, b"[key]") if self._secret and self._secret in body else body
 
 
 def new_session(

@@ -380,6 +380,8 @@ class _Poll:
 
     def _patience(self, now: float) -> float:
         """Return for how many seconds this look may wait for others: a tenth of its pause, never past a deadline."""
+        if not self.room.batcher.gathers:
+            return 0.0
         patience = min(_SHARE_OF_PAUSE * self._paused, _LONGEST_PATIENCE)
         slack = min((w.deadline - now for w in self._waiters if w.deadline is not None), default=math.inf)
         return patience if patience < slack - self._lead() else 0.0

@@ -43,6 +43,8 @@ class Relay:
         state = State(word.partition("-")[0]) if asyncio.get_running_loop().time() >= float(seconds) else State.PENDING
         return sight(answer({"id": task_id, "state": state.value, "url": "https://cdn.example/v"}), task_id, known)
 
+    gathers: bool = True
+
     def forget(self, task_id: str) -> None:
         """Nothing is remembered of any id."""
 
@@ -304,6 +306,8 @@ class Words:
         if isinstance(word, LumaError):
             raise word
         return sight(answer({"id": task_id, "state": word, "url": "https://cdn.example/v"}), task_id, known)
+
+    gathers: bool = True
 
     def forget(self, task_id: str) -> None:
         """Nothing is remembered of any id."""

@@ -97,6 +97,8 @@ class Script:
             raise told
         return sight(told.about(task_id), task_id, known)
 
+    gathers: bool = True
+
     def forget(self, task_id: str) -> None:
         """Nothing is remembered of any id."""
 
