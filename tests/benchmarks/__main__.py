@@ -1,32 +1,92 @@
-"""``python -m tests.benchmarks``: run the comparison and print medians and ratios."""
+"""Compare luma_async with the official SDK, with aiohttp alone and with a naive loop, in one interleaved run."""
 
 from __future__ import annotations
 
 import argparse
-from statistics import median
+import json
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.running import fast_relay, interleaved
+from attrs import evolve
+
+from tests.benchmarks import page, plots
+from tests.benchmarks.report import Results
+from tests.benchmarks.running import ROOT, fast_relay
+from tests.benchmarks.suites import FULL, QUICK, SUITES, Sizes, Suite, possible
+
+PAGE = ROOT / "docs" / "performance.md"
 
 
-def main() -> None:
-    """Compare what looking once costs each client."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run what is asked for, print the tables, and keep them where that is wanted."""
+    wanted = _parser().parse_args(arguments)
+    if wanted.redraw:
+        document = json.loads(wanted.json.read_text(encoding="utf-8"))
+    else:
+        sizes = QUICK if wanted.quick else FULL
+        document = run(_with_rounds(sizes, wanted.rounds), wanted.only, _older(wanted.json), quick=wanted.quick)
+    if wanted.json and not wanted.redraw:
+        wanted.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    text = page.measured(document)
+    sys.stdout.write(f"{text}\n")
+    if wanted.write:
+        page.write(wanted.write, text)
+        plots.draw(document["found"], wanted.write.parent)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--clients", default="bare,ours,ours-get,ours-gets,sdk-aiohttp,sdk-httpx")
-    arguments = parser.parse_args()
-    with fast_relay() as url:
-        orders: dict[str, dict[str, Any]] = {
-            name: {"measure": "looks", "base_url": url, "client": name, "options": {}}
-            for name in arguments.clients.split(",")
-        }
-        found = interleaved(orders, arguments.rounds)
-    first = next(iter(found.values()))
-    for name, results in found.items():
-        cpu, speed = (median(r[key] for r in results) for key in ("cpu_us_per_look", "looks_per_second"))
-        cpu_ratio = cpu / median(r["cpu_us_per_look"] for r in first)
-        speed_ratio = speed / median(r["looks_per_second"] for r in first)
-        print(f"{name:12} {cpu:8.1f} µs CPU {cpu_ratio:6.2f}x {speed:8.0f} looks/s {speed_ratio:6.2f}x")  # noqa: T201
+    parser.add_argument("--quick", action="store_true", help="small sizes and few rounds: minutes, rough figures")
+    parser.add_argument("--only", type=_suites, default=list(SUITES), help=f"some of: {', '.join(SUITES)}")
+    parser.add_argument("--rounds", type=int, help="rounds of every suite, instead of the usual number")
+    parser.add_argument("--json", type=Path, help="keep the results in this file, and what it has of other suites")
+    parser.add_argument("--redraw", action="store_true", help="measure nothing, show what the file of --json has")
+    parser.add_argument("--write", type=Path, nargs="?", const=PAGE, help="put tables and pictures into this page")
+    return parser
+
+
+def _suites(names: str) -> list[str]:
+    wanted = names.split(",")
+    if unknown := [name for name in wanted if name not in SUITES]:
+        raise argparse.ArgumentTypeError(f"no suite is called {unknown[0]!r}")
+    return wanted
+
+
+def _with_rounds(sizes: Sizes, rounds: int | None) -> Sizes:
+    return sizes if rounds is None else evolve(sizes, rounds=rounds, long_rounds=rounds)
+
+
+def _older(path: Path | None) -> dict[str, Any]:
+    """Return what an earlier run found, to be completed by this one."""
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["found"] if path and path.exists() else {}
+    return found
+
+
+def run(sizes: Sizes, names: Sequence[str], found: dict[str, Results], *, quick: bool) -> dict[str, Any]:
+    """Run the suites *names* one after the other; return all that is known."""
+    around = page.surroundings()
+    with fast_relay() as port:
+        taken = {name: rounds_of(possible(SUITES[name](sizes)), port) for name in names}
+    merged = {**found, **taken}
+    return {
+        "day": f"{datetime.now(UTC):%Y-%m-%d}",
+        "quick": quick,
+        "surroundings": around,
+        "found": {name: merged[name] for name in SUITES if merged.get(name)},
+    }
+
+
+def rounds_of(suite: Suite, port: int) -> Results:
+    """Take each subject once in each round, A B C, A B C, so that the machine's moods hit all alike."""
+    results: Results = {subject.label: [] for subject in suite.subjects}
+    for number in range(suite.rounds if results else 0):
+        for subject in suite.subjects:
+            sys.stderr.write(f"{suite.name}, round {number + 1} of {suite.rounds}: {subject.label}\n")
+            results[subject.label].append(subject.take(port))
+    return results
 
 
 if __name__ == "__main__":

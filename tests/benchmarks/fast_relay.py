@@ -64,14 +64,17 @@ class Task:
 
     processing_at: float
     completed_at: float
-    looks_left: int = sys.maxsize
+    looks_left: int | None = None
     """Completed when this many looks have come, for runs that count looks and not time."""
+    asked: bool = False
     told_at: float | None = None
 
     def page(self, now: float) -> Page:
         """Return what to say *now*."""
-        self.looks_left -= 1
-        if now >= self.completed_at or self.looks_left <= 0:
+        self.asked = True
+        if self.looks_left is not None:
+            self.looks_left -= 1
+        if now >= self.completed_at or self.looks_left == 0:
             self.told_at = self.told_at or now
             return COMPLETED
         return PROCESSING if now >= self.processing_at else PENDING
@@ -87,58 +90,67 @@ class Order:
     medians: tuple[float, float] | None = None
     """Seconds pending and processing, lognormal; None for ever."""
     sigmas: tuple[float, float] = (0.5, 0.2)
-    seed: int = 1
-    delay: float = 0.0
-    """Seconds from now until the first of them counts as submitted."""
-    spread: float = 0.0
+    over: float = 0.0
     """Seconds over which they are submitted, evenly."""
+    seed: int = 1
 
-    def tasks(self, now: float) -> list[Task]:
-        """Make them."""
-        return [self._task(now + self.delay + self.spread * n / self.count, n) for n in range(self.count)]
+    def tasks(self, clock: Callable[[], float]) -> list[Task]:
+        """Make them; the first is submitted when all are made."""
+        lives = [self._life(random.Random(self.seed * 1_000_003 + n)) for n in range(self.count)]  # noqa: S311 - repeatable
+        began = clock()
+        submitted = [began + self.over * n / self.count for n in range(self.count)]
+        return [
+            Task(at + pending, at + pending + processing, self.looks)
+            for at, (pending, processing) in zip(submitted, lives, strict=True)
+        ]
 
-    def _task(self, submitted: float, number: int) -> Task:
+    def _life(self, chance: random.Random) -> tuple[float, float]:
         if self.medians is None:
-            return Task(float("inf"), float("inf"), sys.maxsize if self.looks is None else self.looks)
-        chance = random.Random(self.seed * 1_000_003 + number)  # noqa: S311 - repeatable on purpose
-        pending, processing = (
-            median * chance.lognormvariate(0, sigma) for median, sigma in zip(self.medians, self.sigmas, strict=True)
-        )
-        return Task(submitted + pending, submitted + pending + processing)
+            return float("inf"), float("inf")
+        pending, processing = self.medians
+        slow, steady = self.sigmas
+        return pending * chance.lognormvariate(0, slow), processing * chance.lognormvariate(0, steady)
+
+
+def ids_of(count: int) -> list[str]:
+    """Return the ids of the tasks of an order, each as long as a UUID."""
+    return [f"bench-{number:0{_ID_LENGTH - 6}d}" for number in range(count)]
 
 
 @define(eq=False)
 class Book:
     """All tasks of the run under way, and what has been asked."""
 
+    clock: Callable[[], float] = time.monotonic
     tasks: dict[bytes, Task] = field(factory=dict)
     requests: int = 0
     looks: int = 0
-    by_second: dict[int, int] = field(factory=dict)
-    busy_from: float = 0.0
+    worked: float = 0.0
 
     def register(self, wanted: dict[str, Any]) -> dict[str, Any]:
-        """Begin a new run with the tasks of an ``Order``; return their ids, each as long as a UUID."""
-        made = Order(**wanted).tasks(time.monotonic())
-        ids = [f"bench-{number:0{_ID_LENGTH - 6}d}" for number in range(len(made))]
-        self.tasks = {task_id.encode(): task for task_id, task in zip(ids, made, strict=True)}
+        """Begin a new run with the tasks of an ``Order``; say when it began."""
+        order = Order(**wanted)
         self.requests = self.looks = 0
-        self.by_second = {}
-        self.busy_from = time.process_time()
-        return {"ids": ids}
+        made = order.tasks(self.clock)
+        self.tasks = {i.encode(): task for i, task in zip(ids_of(order.count), made, strict=True)}
+        self.worked = time.process_time()
+        return {"began": self.clock()}
 
-    def report(self, _: object) -> dict[str, Any]:
-        """Return what has been asked since, and how long after its completion each task's end was first told."""
-        ends = {task_id.decode(): task.completed_at for task_id, task in self.tasks.items()}
-        late = [t.told_at - t.completed_at for t in self.tasks.values() if t.told_at is not None]
-        timed = [seconds for seconds in late if seconds >= 0]
+    def count(self, _: object) -> dict[str, Any]:
+        """Return what has been asked since then, and how many tasks have been asked for at all."""
         return {
             "requests": self.requests,
             "looks": self.looks,
-            "cpu": time.process_time() - self.busy_from,
-            "completed_at": {k: v for k, v in ends.items() if v != float("inf")},
-            "late": sorted(timed),
-            "per_second": sorted(self.by_second.items()),
+            "asked": sum(task.asked for task in self.tasks.values()),
+            "cpu": time.process_time() - self.worked,
+        }
+
+    def lateness(self, _: object) -> dict[str, Any]:
+        """Return when each task completed, and how long after that its end was first told, in seconds."""
+        ended = {i.decode(): task for i, task in self.tasks.items() if task.completed_at <= self.clock()}
+        return {
+            "completed_at": {i: task.completed_at for i, task in ended.items()},
+            "late": [task.told_at - task.completed_at for task in ended.values() if task.told_at is not None],
         }
 
     def one(self, path: bytes) -> bytes:
@@ -147,21 +159,18 @@ class Book:
         task = self.tasks.get(task_id)
         if task is None:
             return _NOT_FOUND
-        return task.page(self._note(1)).answer(task_id)
+        self.requests += 1
+        self.looks += 1
+        return task.page(self.clock()).answer(task_id)
 
     def many(self, body: bytes) -> bytes:
-        """Answer a batch query with a bare array."""
+        """Answer a batch query with a bare array; unknown ids are left out."""
         ids = [task_id.encode() for task_id in json.loads(body)["ids"]]
-        now = self._note(len(ids))
+        now = self.clock()
+        self.requests += 1
+        self.looks += len(ids)
         rows = b",".join([self.tasks[i].page(now).about(i) for i in ids if i in self.tasks])
         return _HEAD % (len(rows) + 2) + b"[" + rows + b"]"
-
-    def _note(self, looks: int) -> float:
-        now = time.monotonic()
-        self.requests += 1
-        self.looks += looks
-        self.by_second[int(now)] = self.by_second.get(int(now), 0) + 1
-        return now
 
 
 @define(eq=False)
@@ -182,7 +191,7 @@ class Exchange(asyncio.Protocol):
         if self._received:
             data = self._received + data
         while (end := data.find(b"\r\n\r\n") + 4) > 3:
-            if data.startswith(b"GET /luma/generations/") or data.startswith(b"GET /dream-machine/"):
+            if data.startswith((b"GET /luma/generations/", b"GET /dream-machine/v1/generations/")):
                 self._transport.write(self.book.one(data[4 : data.index(b" ", 4)]))
             else:
                 length = _LENGTH.search(data, 0, end)
@@ -199,7 +208,8 @@ class Exchange(asyncio.Protocol):
             return self.book.many(body)
         controls: dict[bytes, Callable[[Any], dict[str, Any]]] = {
             b"POST /control/register": self.book.register,
-            b"POST /control/report": self.book.report,
+            b"POST /control/count": self.book.count,
+            b"POST /control/lateness": self.book.lateness,
         }
         if start not in controls:
             return _NOT_FOUND
