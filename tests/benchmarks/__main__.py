@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,16 +20,20 @@ from tests.benchmarks.suites import FULL, QUICK, SUITES, Sizes, Suite, possible
 PAGE = ROOT / "docs" / "performance.md"
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run what is asked for, print the tables, and keep them where that is wanted."""
+def main(arguments: Sequence[str] | None = None, tiny: Sizes | None = None) -> None:
+    """Run what is asked for, in *tiny* sizes if there are any, print the tables, and keep them where that is wanted."""
     wanted = _parser().parse_args(arguments)
-    if wanted.redraw:
-        document = json.loads(wanted.json.read_text(encoding="utf-8"))
-    else:
-        sizes = QUICK if wanted.quick else FULL
-        document = run(_with_rounds(sizes, wanted.rounds), wanted.only, _older(wanted.json), quick=wanted.quick)
-    if wanted.json and not wanted.redraw:
-        wanted.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    document = _kept(wanted.json)
+    if not wanted.redraw:
+        sizes = tiny or _with_rounds(QUICK if wanted.quick else FULL, wanted.rounds)
+        document |= {
+            "day": f"{datetime.now(UTC):%Y-%m-%d}",
+            "quick": wanted.quick,
+            "surroundings": page.surroundings(),
+        }
+        for name, results in run(sizes, wanted.only):
+            document["found"][name] = results
+            _keep(document, wanted.json)
     text = page.measured(document)
     sys.stdout.write(f"{text}\n")
     if wanted.write:
@@ -59,24 +63,24 @@ def _with_rounds(sizes: Sizes, rounds: int | None) -> Sizes:
     return sizes if rounds is None else evolve(sizes, rounds=rounds, long_rounds=rounds)
 
 
-def _older(path: Path | None) -> dict[str, Any]:
-    """Return what an earlier run found, to be completed by this one."""
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["found"] if path and path.exists() else {}
-    return found
+def _kept(path: Path | None) -> dict[str, Any]:
+    """Return what earlier runs found, to be completed by this one."""
+    empty: dict[str, Any] = {"found": {}}
+    return {**empty, **json.loads(path.read_text(encoding="utf-8"))} if path and path.exists() else empty
 
 
-def run(sizes: Sizes, names: Sequence[str], found: dict[str, Results], *, quick: bool) -> dict[str, Any]:
-    """Run the suites *names* one after the other; return all that is known."""
-    around = page.surroundings()
+def _keep(document: dict[str, Any], path: Path | None) -> None:
+    if path:
+        path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+def run(sizes: Sizes, names: Sequence[str]) -> Iterator[tuple[str, Results]]:
+    """Run the suites *names* one after the other, and give what each found as it ends."""
     with fast_relay() as port:
-        taken = {name: rounds_of(possible(SUITES[name](sizes)), port) for name in names}
-    merged = {**found, **taken}
-    return {
-        "day": f"{datetime.now(UTC):%Y-%m-%d}",
-        "quick": quick,
-        "surroundings": around,
-        "found": {name: merged[name] for name in SUITES if merged.get(name)},
-    }
+        for name in names:
+            results = rounds_of(possible(SUITES[name](sizes)), port)
+            if results:
+                yield name, results
 
 
 def rounds_of(suite: Suite, port: int) -> Results:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import resource
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from http.client import HTTPConnection
-from pathlib import Path
 from statistics import mean, quantiles
 from typing import Any
 
@@ -19,6 +17,7 @@ from attrs import define, field, frozen
 from tests.benchmarks.catalogue import CLIENTS
 from tests.benchmarks.clients import Client, Ids, Options
 from tests.benchmarks.fast_relay import ids_of
+from tests.benchmarks.memory import held
 
 Found = dict[str, float]
 
@@ -84,6 +83,7 @@ async def looks(relay: Relay, client: Client, *, concurrency: int, looks_each: i
         "cpu_us": cpu / counted["looks"] * 1e6,
         "per_second": counted["looks"] / seconds,
         "relay_cpu_us": counted["cpu"] / counted["looks"] * 1e6,
+        "looks": counted["looks"],
     }
 
 
@@ -94,16 +94,17 @@ async def waiting(relay: Relay, client: Client, *, count: int) -> Found:
     await client.drain(ids[:200])
     relay.register(count=count)
     await asyncio.to_thread(relay.count)
-    idle = _resident()
+    idle = held()
     watch = Stopwatch()
     waits = asyncio.ensure_future(client.wait(ids, lambda _: None))
     await _until_seen(relay, count)
     cpu, seconds = watch.read()
     await asyncio.sleep(_SETTLING)
-    held = _resident() - idle
+    now = held()
     waits.cancel()
     await asyncio.wait([waits])
-    return {"kib_each": held / count / 1024, "all_seen_s": seconds, "cpu_s": cpu}
+    each = {f"{what}_kib_each": (now[what] - idle[what]) / count / 1024 for what in idle}
+    return {**each, "all_seen_s": seconds, "cpu_s": cpu}
 
 
 async def run(  # noqa: PLR0913 - a measurement's facts
@@ -177,13 +178,6 @@ async def _stream(ids: list[str], began: float, over: float) -> AsyncIterator[st
 def _percentiles(name: str, values: list[float]) -> Found:
     steps = quantiles(values, n=20, method="inclusive")
     return {f"{name}_p50_s": steps[9], f"{name}_p95_s": steps[18]}
-
-
-def _resident() -> int:
-    """Return the bytes of memory that this process holds; Linux only."""
-    gc.collect()
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * resource.getpagesize()
 
 
 MEASUREMENTS: dict[str, Callable[..., Awaitable[Found]]] = {

@@ -114,7 +114,7 @@ TARGETS = [
     Target("Small run: late (p95), to one by one", _ratio("small", "late_p95_s", _TOGETHER, _ALONE), 1),
     Target("Small run: CPU, to one by one", _ratio("small", "cpu_s", _TOGETHER, _ALONE), 1 / 6),
     Target("Small run: CPU, to the official SDK", _ratio("small", "cpu_s", _TOGETHER, suites.SDK), 1 / 50),
-    Target("Waiting: KiB per task", _one("waiting", _TOGETHER, "kib_each"), 10),
+    Target("Waiting: KiB resident per task", _one("waiting", _TOGETHER, "resident_kib_each"), 10),
     Target("Waiting: seconds until all were seen once", _one("waiting", _TOGETHER, "all_seen_s"), 5),
     Target("Large run: late (p95), to the naive loop", _ratio("large", "late_p95_s", _TOGETHER, suites.NAIVE), 0.6),
     Target("Large run: CPU, to the naive loop", _ratio("large", "cpu_s", _TOGETHER, suites.NAIVE), 1),
