@@ -1,0 +1,1 @@
+"""Benchmarks against the official SDK, bare aiohttp and a naive loop: ``python -m tests.benchmarks``."""

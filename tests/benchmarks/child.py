@@ -1,0 +1,199 @@
+"""One measurement in a process of its own, so that its CPU time and memory are nobody else's: JSON in, JSON out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from http.client import HTTPConnection
+from statistics import mean, quantiles
+from typing import Any
+
+from attrs import define, field, frozen
+
+from tests.benchmarks.catalogue import CLIENTS
+from tests.benchmarks.clients import Client, Ids, Options
+from tests.benchmarks.fast_relay import ids_of
+from tests.benchmarks.memory import held
+
+Found = dict[str, float]
+
+_SETTLING = 0.3
+"""Seconds for what is under way to come to rest before memory is read."""
+
+
+@frozen
+class Relay:
+    """The fast relay's control paths."""
+
+    port: int
+
+    @property
+    def base_url(self) -> str:
+        """Where clients find it."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def register(self, **order: Any) -> float:
+        """Begin a run with the tasks of an order; return when, on the machine's monotonic clock."""
+        began: float = self._tell("register", order)["began"]
+        return began
+
+    def count(self) -> dict[str, float]:
+        """Return what has been asked since the run began."""
+        return self._tell("count", {})
+
+    def lateness(self) -> dict[str, Any]:
+        """Return when tasks completed, and how long after that their end was told."""
+        return self._tell("lateness", {})
+
+    def _tell(self, what: str, said: dict[str, Any]) -> dict[str, Any]:
+        connection = HTTPConnection("127.0.0.1", self.port)
+        connection.request("POST", f"/control/{what}", json.dumps(said).encode())
+        answer: dict[str, Any] = json.loads(connection.getresponse().read())
+        connection.close()
+        return answer
+
+
+@define(eq=False)
+class Stopwatch:
+    """CPU seconds of this process, and seconds, since it was made."""
+
+    _cpu: float = field(factory=time.process_time)
+    _clock: float = field(factory=time.perf_counter)
+
+    def read(self) -> tuple[float, float]:
+        """Return both."""
+        return time.process_time() - self._cpu, time.perf_counter() - self._clock
+
+
+async def looks(relay: Relay, client: Client, *, concurrency: int, looks_each: int) -> Found:
+    """CPU and time per look when *concurrency* ids are looked at without a pause."""
+    ids = ids_of(concurrency)
+    relay.register(count=concurrency, looks=10)
+    await client.drain(ids)
+    relay.register(count=concurrency, looks=looks_each)
+    watch = Stopwatch()
+    await client.drain(ids)
+    cpu, seconds = watch.read()
+    counted = relay.count()
+    return {
+        "cpu_us": cpu / counted["looks"] * 1e6,
+        "per_second": counted["looks"] / seconds,
+        "relay_cpu_us": counted["cpu"] / counted["looks"] * 1e6,
+        "looks": counted["looks"],
+    }
+
+
+async def waiting(relay: Relay, client: Client, *, count: int) -> Found:
+    """Memory for each of *count* tasks that wait for their second look, and how long it took to see all once."""
+    ids = ids_of(count)
+    relay.register(count=200, looks=1)
+    await client.drain(ids[:200])
+    relay.register(count=count)
+    await asyncio.to_thread(relay.count)
+    idle = held()
+    watch = Stopwatch()
+    waits = asyncio.ensure_future(client.wait(ids, lambda _: None))
+    await _until_seen(relay, count)
+    cpu, seconds = watch.read()
+    await asyncio.sleep(_SETTLING)
+    now = held()
+    waits.cancel()
+    await asyncio.wait([waits])
+    each = {f"{what}_kib_each": (now[what] - idle[what]) / count / 1024 for what in idle}
+    return {**each, "all_seen_s": seconds, "cpu_s": cpu}
+
+
+async def run(  # noqa: PLR0913 - a measurement's facts
+    relay: Relay, client: Client, *, count: int, medians: list[float], speed: float, over: float
+) -> Found:
+    """Requests, lateness and CPU of a whole run, from the first look to the last outcome.
+
+    *medians* and *over* are seconds of a real relay, *speed* is how much faster this one is; lateness is told in the
+    real relay's seconds.
+    """
+    ended: dict[str, float] = {}
+
+    def note(task_id: str) -> None:
+        ended[task_id] = time.monotonic()
+
+    watch = Stopwatch()
+    began = relay.register(count=count, medians=[m / speed for m in medians], over=over / speed)
+    ids: Ids = _stream(ids_of(count), began, over / speed) if over else ids_of(count)
+    await client.wait(ids, note)
+    cpu, seconds = watch.read()
+    counted, told = relay.count(), relay.lateness()
+    noticed = [(ended[i] - at) * speed for i, at in told["completed_at"].items() if i in ended]
+    return {
+        "requests_each": counted["requests"] / count,
+        "looks_each": counted["looks"] / count,
+        "late_mean_s": mean(noticed),
+        **_percentiles("late", noticed),
+        **_percentiles("told", [late * speed for late in told["late"]]),
+        "cpu_s": cpu,
+        "seconds": seconds,
+        "lost": count - len(ended),
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "relay_load": counted["cpu"] / seconds,
+    }
+
+
+async def load(relay: Relay, client: Client, *, count: int, window: float) -> Found:
+    """Share of one core that *count* waiting tasks take when each is looked at once in *window* seconds."""
+    relay.register(count=count)
+    waits = asyncio.ensure_future(client.wait(ids_of(count), lambda _: None))
+    await _until_seen(relay, count)
+    before = await asyncio.to_thread(relay.count)
+    watch = Stopwatch()
+    await asyncio.sleep(window)
+    cpu, seconds = watch.read()
+    after = await asyncio.to_thread(relay.count)
+    waits.cancel()
+    await asyncio.wait([waits])
+    return {
+        "percent": cpu / seconds * 100,
+        "looks_per_s": (after["looks"] - before["looks"]) / seconds,
+        "requests_per_s": (after["requests"] - before["requests"]) / seconds,
+    }
+
+
+async def _until_seen(relay: Relay, count: int) -> None:
+    """Return when each of *count* tasks has been looked at."""
+    while (await asyncio.to_thread(relay.count))["asked"] < count:  # noqa: ASYNC110 - another process looks on
+        await asyncio.sleep(0.05)
+
+
+async def _stream(ids: list[str], began: float, over: float) -> AsyncIterator[str]:
+    """Give each id when its task has been submitted."""
+    for number, task_id in enumerate(ids):
+        pause = began + over * number / len(ids) - time.monotonic()
+        if pause > 0:
+            await asyncio.sleep(pause)
+        yield task_id
+
+
+def _percentiles(name: str, values: list[float]) -> Found:
+    steps = quantiles(values, n=20, method="inclusive")
+    return {f"{name}_p50_s": steps[9], f"{name}_p95_s": steps[18]}
+
+
+MEASUREMENTS: dict[str, Callable[..., Awaitable[Found]]] = {
+    "looks": looks,
+    "waiting": waiting,
+    "run": run,
+    "load": load,
+}
+
+
+async def measured(order: dict[str, Any]) -> Found:
+    """Do what *order* says: which measurement, of which client with which options, on which port, and its facts."""
+    relay = Relay(order["port"])
+    async with CLIENTS[order["client"]](relay.base_url, Options(**order["options"])) as client:
+        return await MEASUREMENTS[order["measure"]](relay, client, **order["facts"])
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(asyncio.run(measured(json.loads(sys.argv[1])))))

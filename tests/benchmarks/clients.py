@@ -1,0 +1,231 @@
+"""The clients that are compared, each with the same skills: look without a pause, and wait for many."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, Awaitable, Callable
+from typing import Any, Protocol, Self
+
+import aiohttp
+from attrs import define, field, fields_dict, frozen
+
+from luma_async import ConfigurationError, Limits, LumaClient, PollPolicy
+
+KEY = "sk-test-0123456789"
+HEADERS = {"Accept": "application/json", "Content-Type": "application/json", "Authorization": f"Bearer {KEY}"}
+_ENDS = ("completed", "failed")
+
+Ids = list[str] | AsyncIterable[str]
+OnDone = Callable[[str], None]
+
+
+@frozen(kw_only=True)
+class Options:
+    """How a client is set up; each heeds what it knows."""
+
+    first: float = 1e-6
+    """Seconds of the first pause."""
+    factor: float = 1.0
+    """What each pause is multiplied by."""
+    most: float = 1e-6
+    """Seconds of the longest pause."""
+    adaptive: bool = True
+    """Whether luma_async's pacing learns, as it does by default."""
+    batch: str = "never"
+    """luma_async's own option."""
+
+
+class Client(Protocol):
+    """What a benchmark asks of a client; an async context manager."""
+
+    async def __aenter__(self) -> Self:
+        """Open it."""
+        ...
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close it."""
+        ...
+
+    async def drain(self, ids: list[str]) -> None:
+        """Look at all *ids* side by side, without a pause, until each has completed."""
+        ...
+
+    async def wait(self, ids: Ids, on_done: OnDone) -> None:
+        """Wait for all *ids* as they come, with the pauses of its options, and tell of each that has ended."""
+        ...
+
+
+async def each_its_own(do: Callable[[str], Awaitable[object]], ids: Ids) -> None:
+    """Run *do* for all *ids* at once, a task for each."""
+    if isinstance(ids, AsyncIterable):
+        await asyncio.gather(*[asyncio.ensure_future(do(task_id)) async for task_id in ids])
+    else:
+        await asyncio.gather(*map(do, ids))
+
+
+@define(eq=False)
+class Loops:
+    """What people write: a loop around one look for each id, and ``gather`` around the loops."""
+
+    base_url: str
+    options: Options
+
+    async def look(self, task_id: str) -> bool:
+        """Return whether the task has ended."""
+        raise AssertionError(f"no look at {task_id} without a client")
+
+    async def drain(self, ids: list[str]) -> None:
+        """Look at each until it has ended."""
+        await each_its_own(self._look_on, ids)
+
+    async def wait(self, ids: Ids, on_done: OnDone) -> None:
+        """Look and sleep, and sleep longer each time."""
+
+        async def until_done(task_id: str) -> None:
+            pause = self.options.first
+            while not await self.look(task_id):
+                await asyncio.sleep(pause)
+                pause = min(pause * self.options.factor, self.options.most)
+            on_done(task_id)
+
+        await each_its_own(until_done, ids)
+
+    async def _look_on(self, task_id: str) -> None:
+        while not await self.look(task_id):
+            pass
+
+
+@define(eq=False)
+class Bare(Loops):
+    """aiohttp alone: ``session.get``, then ``await response.json()``."""
+
+    _session: aiohttp.ClientSession = field(init=False)
+
+    async def __aenter__(self) -> Self:
+        """Open a session as it comes."""
+        self._session = aiohttp.ClientSession(headers=HEADERS)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the session."""
+        await self._session.close()
+
+    async def look(self, task_id: str) -> bool:
+        """Return whether the task has ended."""
+        async with self._session.get(f"{self.base_url}/luma/generations/{task_id}") as response:
+            answer = await response.json()
+        return answer["state"] in _ENDS
+
+
+@define(eq=False)
+class Official(Loops):
+    """The official SDK as installed."""
+
+    _sdk: Any = field(init=False)
+
+    async def __aenter__(self) -> Self:
+        """Open its asynchronous client."""
+        import lumaai  # noqa: PLC0415 - the extra is needed only where it is measured
+
+        url = f"{self.base_url}/dream-machine/v1"
+        self._sdk = lumaai.AsyncLumaAI(auth_token=KEY, base_url=url, **self._backend(lumaai))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close it."""
+        await self._sdk.close()
+
+    async def look(self, task_id: str) -> bool:
+        """Return whether the task has ended."""
+        return (await self._sdk.generations.get(task_id)).state in _ENDS
+
+    def _backend(self, _: Any) -> dict[str, Any]:
+        return {}
+
+
+@define(eq=False)
+class OfficialOnAiohttp(Official):
+    """The official SDK with its aiohttp back end."""
+
+    def _backend(self, lumaai: Any) -> dict[str, Any]:
+        return {"http_client": lumaai.DefaultAioHttpClient()}
+
+
+@define(eq=False)
+class Ours(Loops):
+    """luma_async, through the loop that polls for all who wait."""
+
+    luma: LumaClient = field(init=False)
+
+    async def __aenter__(self) -> Self:
+        """Open a client with the pauses of the options."""
+        self.luma = client_with(self.base_url, self.options)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close it."""
+        await self.luma.aclose()
+
+    async def drain(self, ids: list[str]) -> None:
+        """Wait for all; the usual pauses here are too short to count."""
+        await self.wait(ids, lambda _: None)
+
+    async def wait(self, ids: Ids, on_done: OnDone) -> None:
+        """Wait for all, whatever their number."""
+        in_flight = None if isinstance(ids, list) else 1_000_000
+        async with self.luma.as_completed(ids, timeout=None, max_in_flight=in_flight) as outcomes:
+            async for outcome in outcomes:
+                outcome.unwrap()
+                on_done(outcome.task_id)
+
+
+@define(eq=False)
+class OurLooks(Ours):
+    """luma_async, one ``get_generation`` after the other."""
+
+    async def look(self, task_id: str) -> bool:
+        """Return whether the task has ended."""
+        return (await self.luma.get_generation(task_id)).is_terminal
+
+    async def drain(self, ids: list[str]) -> None:
+        """Look at each until it has ended."""
+        await each_its_own(self._look_on, ids)
+
+
+@define(eq=False)
+class OurRounds(Ours):
+    """luma_async, ``get_generations`` of all ids again and again."""
+
+    async def drain(self, ids: list[str]) -> None:
+        """Ask for those that have not ended."""
+        while ids:
+            outcomes = await self.luma.get_generations(ids)
+            ids = [outcome.task_id for outcome in outcomes if not outcome.unwrap().is_terminal]
+
+
+def client_with(base_url: str, options: Options) -> LumaClient:
+    """Return a client of ours; an option that this version does not have yet is left out."""
+    policy: dict[str, Any] = {
+        "initial": options.first,
+        "min_interval": options.first,
+        "maximum": options.most,
+        "multiplier": options.factor,
+    }
+    if knows_adaptive():
+        policy["adaptive"] = options.adaptive
+    batch: Any = options.batch
+    return LumaClient(base_url, KEY, polling=PollPolicy(**policy), limits=Limits(), batch=batch)
+
+
+def knows_adaptive() -> bool:
+    """Whether this version's pacing can learn."""
+    return "adaptive" in fields_dict(PollPolicy)
+
+
+def knows_batch() -> bool:
+    """Whether this version can ask for many ids at once."""
+    try:
+        client_with("http://127.0.0.1:1", Options(batch="auto"))
+    except ConfigurationError:
+        return False
+    return True

@@ -1,0 +1,98 @@
+"""Where the microseconds of one look go: the same look, with one layer of luma_async more at each step."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import aiohttp
+from attrs import define, field
+from tenacity import AsyncRetrying, retry_if_result, wait_none
+from yarl import URL
+
+from luma_async._looking import Look, Sighting, go_on
+from luma_async._transport import Network, Request, new_session
+from luma_async._wire import task_path
+from tests.benchmarks.clients import HEADERS, Bare, OurLooks
+
+
+def has_ended(body: bytes) -> bool:
+    """Whether *body* tells of a completed task; costs next to nothing."""
+    return b'"state": "completed"' in body
+
+
+@define(eq=False)
+class BareRead(Bare):
+    """aiohttp alone; the body is read and left alone."""
+
+    async def look(self, task_id: str) -> bool:
+        """Ask and read."""
+        async with self._session.get(f"{self.base_url}/luma/generations/{task_id}") as response:
+            return has_ended(await response.read())
+
+
+@define(eq=False)
+class TunedSession(OurLooks):
+    """aiohttp with the settings of our session and an URL that is built once."""
+
+    _session: aiohttp.ClientSession = field(init=False)
+    _urls: dict[str, URL] = field(factory=dict)
+
+    async def __aenter__(self) -> Self:
+        """Open a session of its own too."""
+        self._session = new_session(Network(), None, 64)
+        return await super().__aenter__()
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close both."""
+        await self._session.close()
+        await super().__aexit__()
+
+    async def look(self, task_id: str) -> bool:
+        """Ask and read."""
+        url = self._urls.get(task_id)
+        if url is None:
+            url = self._urls[task_id] = URL(f"{self.base_url}/luma/generations/{task_id}", encoded=True)
+        async with self._session.request("GET", url, headers=HEADERS, allow_redirects=False) as response:
+            return has_ended(await response.read())
+
+
+@define(eq=False)
+class Exchanged(OurLooks):
+    """The transport: cool-down, slots, time-out, redirects, the limit on an answer, the key kept out of it."""
+
+    _requests: dict[str, Request] = field(factory=dict)
+
+    async def look(self, task_id: str) -> bool:
+        """Exchange and leave the body alone."""
+        request = self._requests.get(task_id)
+        if request is None:
+            request = self._requests[task_id] = Request("GET", task_path(task_id))
+        return await self.luma._transport.exchange(request, lambda answer: has_ended(answer.body))
+
+
+@define(eq=False)
+class Checked(OurLooks):
+    """The look: JSON, whose answer it is, and whether it is the last one again."""
+
+    _last: dict[str, Sighting] = field(factory=dict)
+
+    async def look(self, task_id: str) -> bool:
+        """Look as a poll does."""
+        sighting = await self.luma._looker.look(task_id, last=self._last.get(task_id))
+        self._last[task_id] = sighting
+        return sighting.generation.is_terminal
+
+
+@define(eq=False)
+class Turned(Checked):
+    """The same, in a loop that tenacity turns."""
+
+    async def _look_on(self, task_id: str) -> None:
+        async def look() -> Look:
+            return Look(is_last=await self.look(task_id))
+
+        await AsyncRetrying(retry=retry_if_result(go_on), wait=wait_none(), sleep=_no_rest)(look)
+
+
+async def _no_rest(_: float) -> None:
+    """Go on at once."""
