@@ -29,9 +29,12 @@ napoleon_numpy_docstring = False
 napoleon_use_rtype = False
 
 nitpicky = True
-# Names of other projects: resolving them needs their inventories, and so the network in every build.
+# Names of other projects: resolving them needs their inventories, and so the network in every build. And one alias.
 nitpick_ignore_regex = [
-    (r"py:.*", r"(aiohttp|collections|datetime|os|pathlib|random|ssl|tenacity)\..*|datetime|Random|RetryCallState"),
+    (
+        r"py:.*",
+        r"(aiohttp|collections|datetime|os|pathlib|random|ssl|tenacity)\..*|datetime|Random|RetryCallState|Batch",
+    ),
 ]
 
 

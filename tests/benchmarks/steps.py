@@ -6,12 +6,11 @@ from typing import Self
 
 import aiohttp
 from attrs import define, field
-from tenacity import AsyncRetrying, retry_if_result, wait_none
 from yarl import URL
 
-from luma_async._looking import Look, Sighting, go_on
+from luma_async._looking import Look, Wheel
 from luma_async._transport import Network, Request, new_session
-from luma_async._wire import task_path
+from luma_async._wire import Known, task_path
 from tests.benchmarks.clients import HEADERS, Bare, OurLooks
 
 
@@ -74,13 +73,13 @@ class Exchanged(OurLooks):
 class Checked(OurLooks):
     """The look: JSON, whose answer it is, and whether it is the last one again."""
 
-    _last: dict[str, Sighting] = field(factory=dict)
+    _known: dict[str, Known] = field(factory=dict)
 
     async def look(self, task_id: str) -> bool:
         """Look as a poll does."""
-        sighting = await self.luma._looker.look(task_id, last=self._last.get(task_id))
-        self._last[task_id] = sighting
-        return sighting.generation.is_terminal
+        known, generation = await self.luma._batcher.look(task_id, known=self._known.get(task_id))
+        self._known[task_id] = known
+        return generation is not None and generation.is_terminal
 
 
 @define(eq=False)
@@ -91,7 +90,7 @@ class Turned(Checked):
         async def look() -> Look:
             return Look(is_last=await self.look(task_id))
 
-        await AsyncRetrying(retry=retry_if_result(go_on), wait=wait_none(), sleep=_no_rest)(look)
+        await Wheel(self.luma._watching.strategy, _no_rest)(look)
 
 
 async def _no_rest(_: float) -> None:
