@@ -29,7 +29,7 @@ napoleon_numpy_docstring = False
 napoleon_use_rtype = False
 
 nitpicky = True
-# Names of other projects: resolving them needs their inventories, and so the network in every build. And one alias.
+# Names of other projects: resolving them needs their inventories, and so the network in every build. And an alias.
 nitpick_ignore_regex = [
     (
         r"py:.*",
