@@ -83,6 +83,8 @@ class Transport:
     _slots: asyncio.Semaphore = field(init=False)
     _headers: CIMultiDict[str] = field(init=False)
     _secret: bytes = field(init=False)
+    _limits: set[asyncio.Timeout] = field(factory=set[asyncio.Timeout])
+    """What closing has to end: aiohttp leaves those alone who read a body while it closes."""
     _next_turn: float = 0.0
     _closed: bool = False
 
@@ -123,6 +125,10 @@ class Transport:
     async def aclose(self) -> None:
         """Close every connection of our own; requests under way end with ClientClosedError."""
         self._closed = True
+        now = asyncio.get_running_loop().time()
+        for limit in self._limits:
+            if not limit.expired():
+                limit.reschedule(now)
         await self._retire()
 
     async def _admitted(self) -> bool:
@@ -175,12 +181,15 @@ class Transport:
         expires = request.admitted_at + self.settings.limits.request_timeout
         pool = self._pool = self._pool or self._new_pool()
         pool.under_way += 1
+        limit = asyncio.timeout_at(expires if deadline is None else min(expires, deadline))
         try:
-            async with asyncio.timeout_at(expires if deadline is None else min(expires, deadline)):
+            async with limit:
+                self._limits.add(limit)
                 return await self._follow(pool.session, request)
         except (aiohttp.ClientError, OSError) as error:
             trouble = translated(error, self._host())
         finally:
+            self._limits.discard(limit)
             pool.under_way -= 1
             if pool.retired:
                 await pool.close_if_idle()

@@ -17,6 +17,7 @@ import pytest
 from luma_async import (
     APIError,
     AuthenticationError,
+    ClientClosedError,
     Generation,
     Limits,
     LumaClient,
@@ -491,6 +492,27 @@ async def test_silent_relay_is_left_at_the_deadline() -> None:
 
     assert isinstance(caught.value.last_error, RequestTimeoutError)
     assert isinstance(caught.value, TimeoutError)
+
+
+async def test_closing_ends_a_look_whose_body_has_stalled() -> None:
+    """One who reads half a body when the client is closed hears of it at once, not when the time is over."""
+    came = asyncio.Event()
+
+    async def half(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(http(200, b'{"id":', length=500))
+        came.set()
+        await stay_silent(reader, writer)
+
+    async with RawServer([half]) as server:
+        luma = client(server, Limits(request_timeout=30.0))
+        looking = asyncio.create_task(luma.get_generation(ID))
+        await came.wait()
+        await asyncio.sleep(0.05)
+        await luma.aclose()
+        done, _ = await asyncio.wait([looking], timeout=5.0)
+
+    assert done == {looking}
+    assert isinstance(looking.exception(), ClientClosedError)
 
 
 async def test_one_bad_task_never_harms_the_others() -> None:
