@@ -87,7 +87,7 @@ class Statistics:
         return "\n".join([f"{ids}; {self.looks} looks, {self.failed_looks} more failed", *map(str, self.states)])
 
 
-@define(eq=False)
+@define(eq=False, weakref_slot=False)
 class Stay:
     """One task in one state, as far as it was seen; times are of one clock, in seconds."""
 

@@ -449,6 +449,14 @@ def test_tasks_that_start_at_once_do_not_run_away(kind: str) -> None:
     assert delay < 1.05
 
 
+def test_a_queue_that_has_not_moved_yet_saves_nothing_for_others() -> None:
+    """Where tasks come much faster than they go on, the looks that the queue will save are not spent before."""
+    requests, delay = compared("two stages: 40 s very wide, 30 s narrow", count=_MANY, within=300)
+
+    assert requests < 0.955
+    assert delay < 0.33
+
+
 @pytest.mark.parametrize("within", [0.0, 600.0])
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if "1 h" not in kind])
 def test_the_first_ten_tasks_fare_no_worse(kind: str, within: float) -> None:
