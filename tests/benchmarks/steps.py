@@ -6,12 +6,11 @@ from typing import Self
 
 import aiohttp
 from attrs import define, field
-from tenacity import AsyncRetrying, retry_if_result, wait_none
 from yarl import URL
 
-from luma_async._looking import Look, Sighting, go_on
+from luma_async._looking import Look, Wheel
 from luma_async._transport import Network, Request, new_session
-from luma_async._wire import task_path
+from luma_async._wire import Known, task_path
 from tests.benchmarks.clients import HEADERS, Bare, OurLooks
 
 
@@ -64,34 +63,39 @@ class Exchanged(OurLooks):
 
     async def look(self, task_id: str) -> bool:
         """Exchange and leave the body alone."""
+        return await self.luma._transport.exchange(self._request(task_id), lambda answer: has_ended(answer.body))
+
+    def _request(self, task_id: str) -> Request:
+        """Return the request for a task, which is made once."""
         request = self._requests.get(task_id)
         if request is None:
             request = self._requests[task_id] = Request("GET", task_path(task_id))
-        return await self.luma._transport.exchange(request, lambda answer: has_ended(answer.body))
+        return request
 
 
 @define(eq=False)
-class Checked(OurLooks):
-    """The look: JSON, whose answer it is, and whether it is the last one again."""
+class Checked(Exchanged):
+    """The look: whether it is the last answer again; else JSON, whose answer it is, and what is in it."""
 
-    _last: dict[str, Sighting] = field(factory=dict)
+    _known: dict[str, Known] = field(factory=dict)
 
     async def look(self, task_id: str) -> bool:
         """Look as a poll does."""
-        sighting = await self.luma._looker.look(task_id, last=self._last.get(task_id))
-        self._last[task_id] = sighting
-        return sighting.generation.is_terminal
+        self._known[task_id], generation = await self.luma._batcher.look(
+            task_id, known=self._known.get(task_id), request=self._request(task_id)
+        )
+        return generation is not None and generation.is_terminal
 
 
 @define(eq=False)
 class Turned(Checked):
-    """The same, in a loop that tenacity turns."""
+    """The same, in a loop that tenacity turns, with our strategy for the pauses; but no pause is made."""
 
     async def _look_on(self, task_id: str) -> None:
         async def look() -> Look:
-            return Look(is_last=await self.look(task_id))
+            return Look(good=1, is_last=await self.look(task_id))
 
-        await AsyncRetrying(retry=retry_if_result(go_on), wait=wait_none(), sleep=_no_rest)(look)
+        await Wheel(self.luma._watching.strategy, _no_rest)(look)
 
 
 async def _no_rest(_: float) -> None:
