@@ -146,6 +146,7 @@ async def load(relay: Relay, client: Client, *, count: int, window: float) -> Fo
     relay.register(count=count)
     waits = asyncio.ensure_future(client.wait(ids_of(count), lambda _: None))
     await _until_seen(relay, count)
+    await asyncio.sleep(window)
     before = await asyncio.to_thread(relay.count)
     watch = Stopwatch()
     await asyncio.sleep(window)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 import aiohttp
-from attrs import define, field, fields_dict, frozen
+from attrs import define, field, frozen
 
-from luma_async import ConfigurationError, Limits, LumaClient, PollPolicy
+from luma_async import LumaClient, PollPolicy
 
 KEY = "sk-test-0123456789"
 HEADERS = {"Accept": "application/json", "Content-Type": "application/json", "Authorization": f"Bearer {KEY}"}
 _ENDS = ("completed", "failed")
 
 Ids = list[str] | AsyncIterable[str]
+Batch = Literal["auto", "never"]
 OnDone = Callable[[str], None]
 
 
@@ -31,7 +32,7 @@ class Options:
     """Seconds of the longest pause."""
     adaptive: bool = True
     """Whether luma_async's pacing learns, as it does by default."""
-    batch: str = "never"
+    batch: Batch = "never"
     """luma_async's own option."""
 
 
@@ -159,7 +160,15 @@ class Ours(Loops):
 
     async def __aenter__(self) -> Self:
         """Open a client with the pauses of the options."""
-        self.luma = client_with(self.base_url, self.options)
+        options = self.options
+        polling = PollPolicy(
+            initial=options.first,
+            min_interval=options.first,
+            maximum=options.most,
+            multiplier=options.factor,
+            adaptive=options.adaptive,
+        )
+        self.luma = LumaClient(self.base_url, KEY, polling=polling, batch=options.batch)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -201,31 +210,3 @@ class OurRounds(Ours):
         while ids:
             outcomes = await self.luma.get_generations(ids)
             ids = [outcome.task_id for outcome in outcomes if not outcome.unwrap().is_terminal]
-
-
-def client_with(base_url: str, options: Options) -> LumaClient:
-    """Return a client of ours; an option that this version does not have yet is left out."""
-    policy: dict[str, Any] = {
-        "initial": options.first,
-        "min_interval": options.first,
-        "maximum": options.most,
-        "multiplier": options.factor,
-    }
-    if knows_adaptive():
-        policy["adaptive"] = options.adaptive
-    batch: Any = options.batch
-    return LumaClient(base_url, KEY, polling=PollPolicy(**policy), limits=Limits(), batch=batch)
-
-
-def knows_adaptive() -> bool:
-    """Whether this version's pacing can learn."""
-    return "adaptive" in fields_dict(PollPolicy)
-
-
-def knows_batch() -> bool:
-    """Whether this version can ask for many ids at once."""
-    try:
-        client_with("http://127.0.0.1:1", Options(batch="auto"))
-    except ConfigurationError:
-        return False
-    return True

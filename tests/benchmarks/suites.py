@@ -7,7 +7,7 @@ from typing import Protocol
 
 from attrs import evolve, frozen
 
-from tests.benchmarks.clients import Options, knows_batch
+from tests.benchmarks.clients import Batch, Options
 from tests.benchmarks.running import Subject, import_cost
 
 
@@ -125,7 +125,7 @@ def naive(speed: float) -> Options:
     return Options(first=1 / speed, factor=2.0, most=10 / speed)
 
 
-def ours(speed: float, *, batch: str = "auto", adaptive: bool = True) -> Options:
+def ours(speed: float, *, batch: Batch = "auto", adaptive: bool = True) -> Options:
     """Return the defaults of luma_async, only faster."""
     return Options(first=2 / speed, factor=1.5, most=15 / speed, batch=batch, adaptive=adaptive)
 
@@ -362,9 +362,3 @@ SUITES: dict[str, Callable[[Sizes], Suite]] = {
     "crowd": crowd,
     "imports": imports,
 }
-
-
-def possible(suite: Suite) -> Suite:
-    """Return the part of *suite* that this version of luma_async can do."""
-    kept = [s for s in suite.subjects if not isinstance(s, Subject) or s.options.batch == "never" or knows_batch()]
-    return evolve(suite, subjects=kept)
