@@ -139,9 +139,12 @@ def _without(fields: Mapping[str, Any], path: tuple[str, ...]) -> dict[str, Any]
     return {**fields, first: _without(within, tuple(rest)) if rest and isinstance(within, Mapping) else None}
 
 
-def outcome_line(outcome: Outcome) -> str:
-    """Return *outcome* as one line of ASCII JSON: the schema of the command line and the journal."""
-    done, error = outcome.generation, outcome.error
+def outcome_line(outcome: Outcome, made: Generation | None = None) -> str:
+    """Return *outcome* as one line of ASCII JSON: the schema of the command line and the journal.
+
+    Where its error left a generation unharmed, such as one that could not be stored, *made* is that generation.
+    """
+    done, error = outcome.generation or made, outcome.error
     last: Generation | None = done or getattr(error, "generation", None) or getattr(error, "last", None)
     record = {
         "task_id": _as_text(outcome.task_id),

@@ -240,9 +240,13 @@ async def test_it_comes_back_at_the_same_address_with_its_tasks(
 
 
 async def test_closing_twice_is_closing(relay: SimulatedRelay) -> None:
-    """The fixture closes it once more."""
+    """The second time nothing happens, and nobody listens; the fixture closes it once more."""
+    host, _, port = relay.base_url.removeprefix("http://").partition(":")
     await relay.aclose()
     await relay.aclose()
+
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection(host, int(port))
 
 
 async def test_an_address_that_is_none_of_ours_is_an_error_that_leaves_nothing_open() -> None:

@@ -15,6 +15,7 @@ from attrs import define, field
 from luma_async._structure import outcome_line
 from luma_async.cli._exit import Status, fate_of, worst
 from luma_async.cli._output import OutputLostError, has_lost_reader, say, write
+from luma_async.models import Generation
 from luma_async.outcomes import Outcome
 
 _READER_CHECK = 0.5
@@ -99,14 +100,14 @@ class Show:
         """Show that *task_id* is taken up."""
         self.board.begin(task_id)
 
-    async def end(self, outcome: Outcome, stored: Path | None = None) -> None:
-        """Show *outcome*, and where its medium was *stored*.
+    async def end(self, outcome: Outcome, stored: Path | None = None, made: Generation | None = None) -> None:
+        """Show *outcome*, where its medium was *stored*, and what was *made* even if that could not be stored.
 
         Raises:
             OutputLostError: It cannot be written.
         """
         self.board.end(outcome)
-        await self._lines.put(outcome_line(outcome))
+        await self._lines.put(outcome_line(outcome, made))
         if stored is not None:
             say(f"stored {stored}")
 

@@ -22,6 +22,7 @@ from luma_async._text import shown
 from luma_async.cli._exit import Status
 from luma_async.cli._output import OutputLostError, guarded, spoken
 from luma_async.cli._show import Board, Row, Show
+from luma_async.models import Generation
 from luma_async.outcomes import Outcome
 
 _MOST_ROWS = 20
@@ -84,7 +85,7 @@ class Table(Show):
         super().begin(task_id)
         self._follow_shown()
 
-    async def end(self, outcome: Outcome, stored: Path | None = None) -> None:
+    async def end(self, outcome: Outcome, stored: Path | None = None, made: Generation | None = None) -> None:  # noqa: ARG002 - lines tell of it
         """Show *outcome*, and where its medium was *stored*, with the next refresh."""
         fate = self.board.end(outcome)
         word, style = _WORDS[fate]

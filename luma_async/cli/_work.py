@@ -168,7 +168,7 @@ async def fetch(job: Job, waiting: Waiting, files: Files) -> None:
         try:
             path = await _stored(job, outcome.generation, files)
         except LumaError as error:
-            await job.show.end(_not_stored(outcome, error))
+            await job.show.end(evolve(outcome, generation=None, error=error), made=outcome.generation)
         else:
             await job.show.end(outcome, path)
 
@@ -184,12 +184,6 @@ async def _stored(job: Job, generation: Generation, files: Files) -> Path:
     return await job.luma.download(
         generation, files.directory, role=files.role, overwrite=files.overwrite, on_progress=progress
     )
-
-
-def _not_stored(outcome: Outcome, error: LumaError) -> Outcome:
-    """Return *outcome* with *error* as its end; its line still tells of the generation, which is unharmed."""
-    vars(error)["generation"] = outcome.generation
-    return evolve(outcome, generation=None, error=error)
 
 
 async def _for_each(items: AsyncIterable[T], work: Callable[[T], Awaitable[None]], at_once: int) -> None:
