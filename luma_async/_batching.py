@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from functools import partial
 from typing import Literal
 
@@ -35,9 +36,9 @@ class _Entry:
 
     task_id: str
     known: Known | None
-    deadline: float | None
+    deadline: float
     request: Request
-    heard: asyncio.Future[Sighting | None]
+    heard: asyncio.Future[Sighting | None] = field(factory=lambda: asyncio.get_running_loop().create_future())
 
 
 @define(eq=False, repr=False)
@@ -52,9 +53,10 @@ class Batcher:
     _alone: set[str] = field(factory=set)
     """Ids that the relay left out of an answer, or that it refused to be asked for with others."""
     _due: list[_Entry] = field(factory=list)
-    _timer: asyncio.TimerHandle | None = None
-    _held: bool = False
-    """Whether some of those who are due wait for the batch under way."""
+    _soon: asyncio.Handle | None = None
+    """Goes when all who became due in this turn of the event loop have come."""
+    _patience: asyncio.TimerHandle | None = None
+    """Lets those who wait for the first batch go alone."""
     _asking: set[asyncio.Task[None]] = field(factory=set)
 
     def __attrs_post_init__(self) -> None:
@@ -65,8 +67,7 @@ class Batcher:
         task_id: str,
         *,
         known: Known | None = None,
-        deadline: float | None = None,
-        patience: float = 0.0,
+        deadline: float = math.inf,
         request: Request | None = None,
     ) -> Sighting:
         """Ask once; an answer that is *known* already is not structured anew.
@@ -75,7 +76,6 @@ class Batcher:
             task_id: A checked one.
             known: What the look before showed.
             deadline: The event loop's time at which to give up.
-            patience: Seconds for which it may wait for others that are due.
             request: To learn from it when it got its slot.
 
         Raises:
@@ -83,10 +83,15 @@ class Batcher:
         """
         request = request or Request("GET", task_path(task_id))
         if self._works is not False and task_id not in self._alone:
-            sighting = await self._together(task_id, known, deadline, patience, request)
+            sighting = await self._together(_Entry(task_id, known, deadline, request))
             if sighting is not None:
                 return sighting
         return await self.transport.exchange(request, lambda answer: sight(answer, task_id, known), deadline=deadline)
+
+    @property
+    def most(self) -> int:
+        """Ids that one request takes."""
+        return self.transport.settings.limits.batch_size
 
     @property
     def gathers(self) -> bool:
@@ -100,52 +105,46 @@ class Batcher:
     async def aclose(self) -> None:
         """Stop asking; those who wait to be asked for hear ClientClosedError."""
         self._tell_all(self._take(len(self._due)), ClientClosedError("the client is closed"))
+        self._lose_no_patience()
         for asking in self._asking:
             asking.cancel()
         await asyncio.gather(*self._asking, return_exceptions=True)
 
     # --- those who are due ---
 
-    async def _together(
-        self, task_id: str, known: Known | None, deadline: float | None, patience: float, request: Request
-    ) -> Sighting | None:
-        """Wait until others are due too, and for what the answer to all shows of this one; None: ask alone."""
-        loop = asyncio.get_running_loop()
-        entry = _Entry(task_id, known, deadline, request, loop.create_future())
+    async def _together(self, entry: _Entry) -> Sighting | None:
+        """Wait for what the answer to all who are due by now shows of this one; None: ask alone."""
         self._due.append(entry)
-        if len(self._due) >= self.transport.settings.limits.batch_size:
-            self._set_off(0.0)
-        else:
-            self._set_off(loop.time() + patience)
+        self._go_soon()
         try:
             return await entry.heard
         finally:
             if not entry.heard.done() or entry.heard.cancelled():
                 self._due = [other for other in self._due if other is not entry]
 
-    def _set_off(self, at: float) -> None:
-        """Go at *at*, or earlier if somebody has less patience."""
-        if self._timer is not None:
-            if self._timer.when() <= at:
-                return
-            self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_at(at, self._go)
+    def _go_soon(self) -> None:
+        if self._soon is None:
+            self._soon = asyncio.get_running_loop().call_soon(self._go)
 
     def _go(self) -> None:
         """Ask for all who are due; while one batch is out to show how things stand, the others gather behind it."""
-        self._timer = None
+        self._soon = None
         while self._due and not self._is_scouting():
-            self._ask(self._take(self.transport.settings.limits.batch_size))
-        self._held = bool(self._due)
-        if self._held and self._works is None:
-            self._timer = asyncio.get_running_loop().call_later(_TRIAL_PATIENCE, self._go_alone)
+            self._ask(self._take(self.most))
+        if self._due and self._works is None and self._patience is None:
+            self._patience = asyncio.get_running_loop().call_later(_TRIAL_PATIENCE, self._go_alone)
+
+    def _lose_no_patience(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
     def _is_scouting(self) -> bool:
         """Whether a batch is under way on trial, or at the gate of a cool-down."""
         return bool(self._asking) and (self._works is None or not self.transport.cooldown.is_open)
 
     def _go_alone(self) -> None:
-        self._timer = None
+        self._patience = None
         self._tell_all(self._take(len(self._due)), None)
 
     def _take(self, most: int) -> list[_Entry]:
@@ -171,9 +170,9 @@ class Batcher:
         if defect is not None:
             for entry in entries:
                 _refuse(entry, defect)
-        if self._held:
-            self._held = False
-            self._set_off(0.0)
+        self._lose_no_patience()
+        if self._due:
+            self._go_soon()
 
     # --- one batch ---
 
@@ -182,7 +181,9 @@ class Batcher:
         request = Request("POST", TASKS_PATH, tasks_body(known))
         try:
             sighted = await self.transport.exchange(
-                request, lambda answer: sight_many(answer, known), deadline=_latest(entries)
+                request,
+                lambda answer: sight_many(answer, known),
+                deadline=max(entry.deadline for entry in entries),
             )
         except LumaError as error:
             self._tell_all(entries, self._judged(error, entries), request)
@@ -240,8 +241,3 @@ def _tell(entry: _Entry, sighting: Sighting | None) -> None:
 def _refuse(entry: _Entry, error: BaseException) -> None:
     if not entry.heard.done():
         entry.heard.set_exception(error)
-
-
-def _latest(entries: list[_Entry]) -> float | None:
-    deadlines = [entry.deadline for entry in entries if entry.deadline is not None]
-    return max(deadlines) if len(deadlines) == len(entries) else None

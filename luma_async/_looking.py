@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import TYPE_CHECKING, cast
 
-from attrs import define, frozen
-from tenacity import AsyncRetrying, DoAttempt, DoSleep, retry_if_result
+from attrs import define
+from tenacity import AsyncRetrying, RetryCallState
 
 from luma_async._batching import Batcher
 from luma_async._learning import Stay
 from luma_async._transport import Request
-from luma_async._wire import task_path
+from luma_async._wire import Sighting, task_path
 from luma_async.errors import APIError, LumaError
 from luma_async.models import Generation
 from luma_async.outcomes import Outcome
 from luma_async.pacing import PollPolicy, PollWait
 
 if TYPE_CHECKING:
-    from tenacity import Future, RetryCallState
+    from tenacity import Future
 
 _MOST_TRIES = 3
 """Of a single look, when passing trouble comes between."""
 
 
-@frozen(eq=False, kw_only=True)
+@define(eq=False, kw_only=True)
 class Look:
     """What one look came to, and what the pause after it depends on."""
 
@@ -47,42 +49,48 @@ class Look:
         return self.error.retry_after if isinstance(self.error, APIError) else None
 
 
-def go_on(look: Look) -> bool:
-    """Whether tenacity is to ask again."""
-    return not look.is_last
+@define(eq=False)
+class _Seen:
+    """A look as tenacity's strategies ask for it; its own kind of outcome has locks for threads, and costs as much."""
+
+    attempt_number: int
+    _look: Look
+    failed: bool = False
+
+    def result(self) -> Look:
+        """Return the look."""
+        return self._look
+
+    def exception(self) -> None:
+        """Tell that a failed look is a result too: no error is raised to go on."""
 
 
 class Wheel(AsyncRetrying):
-    """tenacity's own loop and state, turned without the hooks that nobody has hung on it: a fifth of its time.
+    """tenacity's controller, turned by looks that say themselves whether they are the last.
 
-    One for each loop, as any controller: one that is shared mixes up its users' states.
+    Its state and strategies are tenacity's; its loop is not, since hooks that nobody has hung on it and locks that no
+    thread contends for are two thirds of its time. One for each loop: one that is shared mixes up its users' states.
     """
 
-    def __init__(self, wait: PollWait, sleep: Callable[[float], Awaitable[None]]) -> None:
-        super().__init__(wait=wait, sleep=sleep)
-
-    async def iter(self, retry_state: RetryCallState) -> DoAttempt | DoSleep | Look:
-        """Decide what comes next: a look, a rest, or the end."""
-        if retry_state.outcome is None:
-            return DoAttempt()
-        look: Look = retry_state.outcome.result()
-        if look.is_last:
-            return look
-        retry_state.upcoming_sleep = self.wait(retry_state)
-        retry_state.idle_for += retry_state.upcoming_sleep
-        return DoSleep(retry_state.upcoming_sleep)
+    async def turn(self, look: Callable[[], Awaitable[Look]]) -> Look:
+        """Look and rest until a look is the last, or the strategy for stopping says so."""
+        state = RetryCallState(retry_object=self, fn=None, args=(), kwargs={})
+        while not (seen := await look()).is_last:
+            state.outcome, state.outcome_timestamp = cast("Future", _Seen(state.attempt_number, seen)), monotonic()
+            state.upcoming_sleep = self.wait(state)
+            if self.stop(state):
+                break
+            state.idle_for += state.upcoming_sleep
+            await cast("Awaitable[None]", self.sleep(state.upcoming_sleep))
+            state.prepare_for_next_attempt()
+        return seen
 
 
 async def look_patiently(batcher: Batcher, policy: PollPolicy, task_id: str) -> Outcome:
     """Ask up to three times through passing trouble, for ``request_timeout`` seconds from the first slot on."""
     began = asyncio.get_running_loop().time()
     glance = _Glance(batcher, task_id)
-    look: Look = await AsyncRetrying(
-        retry=retry_if_result(go_on),
-        wait=PollWait(policy),
-        stop=glance.is_over,
-        retry_error_callback=_outcome_of,
-    )(glance.look)
+    look = await Wheel(wait=PollWait(policy), stop=glance.is_over).turn(glance.look)
     return Outcome(
         task_id=task_id,
         generation=look.generation,
@@ -105,33 +113,33 @@ class _Glance:
     async def look(self) -> Look:
         """Try once; where time is over before anything comes, the trouble before is the end."""
         self.tries += 1
-        request = Request("GET", task_path(self.task_id))
-        self._first = self._first or request
-        expires = self._expires()
         try:
-            async with asyncio.timeout_at(expires):
-                _, generation = await self.batcher.look(self.task_id, deadline=expires, request=request)
+            known, generation = await self._sight()
         except LumaError as error:
             self._trouble = error
         except TimeoutError:
             return Look(error=self._trouble, is_last=True)
         else:
-            return Look(generation=generation, good=1, is_last=True)
+            return Look(generation=generation or known.recall(self.task_id), good=1, is_last=True)
         return Look(error=self._trouble, failures=self.tries, is_last=not self._trouble.retryable)
+
+    async def _sight(self) -> Sighting:
+        """Ask once; the first time, waiting for a slot may take as long as it takes."""
+        if self._first is None:
+            self._first = Request("GET", task_path(self.task_id))
+            return await self.batcher.look(self.task_id, request=self._first)
+        expires = self._expires()
+        async with asyncio.timeout_at(expires if expires < math.inf else None):
+            return await self.batcher.look(self.task_id, deadline=expires)
 
     def is_over(self, retry_state: RetryCallState) -> bool:
         """Tell tenacity to stop: enough tries, or the pause would outlast the allowance."""
         expires = self._expires()
         resumes = asyncio.get_running_loop().time() + retry_state.upcoming_sleep
-        return self.tries >= _MOST_TRIES or (expires is not None and resumes >= expires)
+        return self.tries >= _MOST_TRIES or resumes >= expires
 
-    def _expires(self) -> float | None:
+    def _expires(self) -> float:
         """Return when the allowance ends; it begins with the first slot, so that queueing costs nothing."""
         if self._first is None or self._first.admitted_at is None:
-            return None
+            return math.inf
         return self._first.admitted_at + self.batcher.transport.settings.limits.request_timeout
-
-
-def _outcome_of(retry_state: RetryCallState) -> Look:
-    look: Look = cast("Future", retry_state.outcome).result()
-    return look

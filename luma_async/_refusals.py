@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import define, evolve, frozen
 
 from luma_async import _structure
 from luma_async._text import shown
@@ -27,7 +27,7 @@ from luma_async.errors import (
 )
 
 
-@frozen
+@define(eq=False)
 class Answer:
     """One whole HTTP answer, as far as it matters."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
 from collections.abc import Callable
 from typing import TypeVar
@@ -13,6 +14,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from luma_async._cooldown import Cooldown
+from luma_async._deadlines import Deadlines
 from luma_async._text import shown
 from luma_async._wire import Answer
 from luma_async.errors import (
@@ -83,8 +85,8 @@ class Transport:
     _slots: asyncio.Semaphore = field(init=False)
     _headers: CIMultiDict[str] = field(init=False)
     _secret: bytes = field(init=False)
-    _limits: set[asyncio.Timeout] = field(factory=set[asyncio.Timeout])
-    """What closing has to end: aiohttp leaves those alone who read a body while it closes."""
+    _deadlines: Deadlines = field(factory=Deadlines)
+    """What closing has to end, too: aiohttp leaves those alone who read a body while it closes."""
     _next_turn: float = 0.0
     _closed: bool = False
 
@@ -94,7 +96,7 @@ class Transport:
         self._secret = key if len(key) >= _SHORTEST_KEY_TO_HIDE else b""
         self._headers = CIMultiDict(_HEADERS, Authorization=f"Bearer {self.settings.api_key}")
 
-    async def exchange(self, request: Request, read: Callable[[Answer], T], *, deadline: float | None = None) -> T:
+    async def exchange(self, request: Request, read: Callable[[Answer], T], *, deadline: float = math.inf) -> T:
         """Send *request*, let *read* make sense of the answer, and take note of what its errors mean for all ids.
 
         Waiting for the cool-down, the rate limit and a free slot does not count as the request's time.
@@ -125,10 +127,7 @@ class Transport:
     async def aclose(self) -> None:
         """Close every connection of our own; requests under way end with ClientClosedError."""
         self._closed = True
-        now = asyncio.get_running_loop().time()
-        for limit in self._limits:
-            if not limit.expired():
-                limit.reschedule(now)
+        self._deadlines.expire_all()
         await self._retire()
 
     async def _admitted(self) -> bool:
@@ -169,27 +168,23 @@ class Transport:
                 await pool.session.close()
             await pool.close_if_idle()
 
-    async def _answer(self, request: Request, deadline: float | None) -> Answer:
+    async def _answer(self, request: Request, deadline: float) -> Answer:
         """Return the whole answer, with every foreign error translated.
 
         The translation is raised outside the handler, so that no aiohttp object, which would hold the key, hangs on it.
         """
         if self._closed:
             raise _closed()
-        loop = asyncio.get_running_loop()
-        request.admitted_at = loop.time()
+        request.admitted_at = asyncio.get_running_loop().time()
         expires = request.admitted_at + self.settings.limits.request_timeout
         pool = self._pool = self._pool or self._new_pool()
         pool.under_way += 1
-        limit = asyncio.timeout_at(expires if deadline is None else min(expires, deadline))
         try:
-            async with limit:
-                self._limits.add(limit)
+            with self._deadlines.limit(min(expires, deadline)):
                 return await self._follow(pool.session, request)
         except (aiohttp.ClientError, OSError) as error:
             trouble = translated(error, self._host())
         finally:
-            self._limits.discard(limit)
             pool.under_way -= 1
             if pool.retired:
                 await pool.close_if_idle()
@@ -210,12 +205,15 @@ class Transport:
         """Send *request*, following redirects within the same origin only: the key must not go anywhere else."""
         start = url = request.url = request.url or URL(self.settings.base_url + request.path, encoded=True)
         for _ in range(_MAX_REDIRECTS + 1):
-            async with session.request(
+            response = await session.request(
                 request.method, url, data=request.body, headers=self._headers, allow_redirects=False
-            ) as response:
+            )
+            try:
                 location = response.headers.get("Location") if response.status in _REDIRECTS else None
                 if location is None:
                     return await self._read(response)
+            finally:
+                response.release()
             url = _redirected(url, location)
             if not _same_origin(url, start) or (request.method == "POST" and response.status < 307):  # noqa: PLR2004
                 raise _refused_redirect(f"to {url.host or 'another scheme'}")
@@ -223,10 +221,8 @@ class Transport:
 
     async def _read(self, response: aiohttp.ClientResponse) -> Answer:
         content, limit = response.content, self.settings.limits.max_answer_bytes
-        body = await content.readany()
-        while not content.at_eof():
-            if len(body) > limit:
-                break
+        body = content.read_nowait() if content.is_eof() else await content.readany()
+        while not content.at_eof() and len(body) <= limit:
             body += await content.readany()
         if len(body) > limit:
             raise ProtocolError(f"the relay's answer is larger than {limit} bytes", verdict=Verdict.PASSING)

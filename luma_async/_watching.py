@@ -14,6 +14,7 @@ from typing import cast
 
 from attrs import define, field
 
+from luma_async._agenda import Agenda, Rest
 from luma_async._batching import Batcher
 from luma_async._learning import Learner, Statistics, Stay
 from luma_async._looking import Look, Wheel
@@ -44,7 +45,8 @@ class Waiter:
     """One who waits for one id. A deadline belongs to him alone; times are the event loop's, in seconds."""
 
     joined: float
-    deadline: float | None
+    deadline: float
+    """Infinite for one who waits for ever."""
     on_end: Callable[[Outcome | Exception], None]
     """Called once, with his own outcome; an Exception that is not ours is a defect, such as a strategy that raised."""
     on_change: Callable[[Generation], None] | None = None
@@ -79,9 +81,13 @@ class Watching:
     strategy: PollWait
     learner: Learner = field(factory=Learner)
     """Told of each look; the strategy may know it too."""
+    agenda: Agenda = field(init=False)
     _polls: dict[str, _Poll] = field(factory=dict)
     _tasks: set[asyncio.Task[None]] = field(factory=set)
     _unknown_words: set[str] = field(factory=set)
+
+    def __attrs_post_init__(self) -> None:
+        self.agenda = Agenda(self.batcher.most)
 
     def join(
         self,
@@ -93,7 +99,7 @@ class Watching:
         """Wait for the checked *task_id* with whoever waits for it already; he who joins gets a look at once."""
         loop = asyncio.get_running_loop()
         now = loop.time()
-        waiter = Waiter(now, None if timeout is None else now + timeout, on_end, on_change)
+        waiter = Waiter(now, math.inf if timeout is None else now + timeout, on_end, on_change)
         poll = self._polls.get(task_id)
         if poll is None:
             poll = self._polls[task_id] = _Poll(task_id, self)
@@ -116,10 +122,17 @@ class Watching:
         """Return what the looks have shown so far, and how many ids are in which state now."""
         return self.learner.statistics(Counter(poll.state for poll in self._polls.values()))
 
+    def patience(self, seconds: float) -> float:
+        """Return for how long an id may wait for others after a pause of *seconds*; one that is alone for none."""
+        if len(self._polls) > 1 and self.batcher.gathers:
+            return min(_SHARE_OF_PAUSE * seconds, _LONGEST_PATIENCE)
+        return 0.0
+
     async def aclose(self) -> None:
         """End all waits with ClientClosedError, and all loops."""
         for poll in list(self._polls.values()):
             poll.abandon()
+        self.agenda.close()
         await self.batcher.aclose()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
@@ -168,11 +181,13 @@ class _Poll:
     """A terminal answer that may still get its link."""
     _error: LumaError | None = None
     _looking: bool = False
-    _took: float = 0.0
+    _lead: float = _SHORTEST_LEAD
+    """Seconds before a deadline at which the last look starts."""
     _not_before: float = 0.0
     _due: float = 0.0
-    _paused: float = 0.0
-    _alarm: asyncio.Future[None] | None = None
+    _slack: float = 0.0
+    """Seconds for which the look may wait for others that are due, counted from ``_due``."""
+    _resting: Rest | None = None
     _good: int = 0
     _failures: int = 0
     _counted: int = 0
@@ -189,10 +204,11 @@ class _Poll:
         """Take *waiter* in, and hurry for him."""
         waiter.poll = self
         self._waiters.append(waiter)
-        if waiter.deadline is not None:
+        if waiter.deadline < math.inf:
             waiter.timer = _loop().call_at(waiter.deadline, self._deadline, waiter, waiter.deadline + _GRACE)
-        self._due = _loop().time()
-        self._rouse()
+        self._due, self._slack = _loop().time(), 0.0
+        if self._resting is not None and self._next_look() < self._resting.latest:
+            self._resting.rouse()
 
     def dismiss(self, waiter: Waiter) -> None:
         """Let *waiter* go; the last one takes the loop with him."""
@@ -261,7 +277,7 @@ class _Poll:
 
     async def run(self) -> None:
         """Look and rest until the end, and tell all who wait. Ends early when the last of them has gone."""
-        look: Look = await Wheel(self.room.strategy, self._rest)(self._look)
+        look: Look = await Wheel(wait=self.room.strategy, sleep=self._rest).turn(self._look)
         self.end_with(lambda waiter: self._end(waiter, look))
 
     def _end(self, waiter: Waiter, look: Look) -> Outcome:
@@ -270,16 +286,16 @@ class _Poll:
         return self.outcome(waiter, generation=look.generation, error=look.error)
 
     async def _look(self) -> Look:
-        started = _loop().time()
+        time = _loop().time
+        started = time()
         self._looking = True
         for waiter in self._waiters:
-            waiter.had_last_look = waiter.deadline is not None and started >= waiter.deadline - self._lead()
+            waiter.had_last_look = started >= waiter.deadline - self._lead
         try:
             known, generation = await self.room.batcher.look(
                 self.task_id,
                 known=self._known,
                 deadline=self._latest_deadline(),
-                patience=self._patience(started),
                 request=self._request,
             )
         except LumaError as error:
@@ -288,12 +304,12 @@ class _Poll:
             look = self._seen(known, generation)
         finally:
             self._looking = False
-            now = _loop().time()
-            self._took = now - started
+            now = time()
+            self._lead = min(max(2 * (now - started), _SHORTEST_LEAD), _LONGEST_LEAD)
         self._not_before = now + max(self.room.policy.min_interval, look.hint or 0.0)
-        for waiter in list(self._waiters):
+        for waiter in self._waiters.copy():
             waiter.looks += 1
-            if waiter.deadline is not None and now >= waiter.deadline and not look.is_last:
+            if now >= waiter.deadline and not look.is_last:
                 self._deadline(waiter, now)
         return look
 
@@ -320,7 +336,7 @@ class _Poll:
 
     def _show_newcomers(self, generation: Generation | None) -> None:
         """Show the state to those who have not seen it: all of them when it has changed, else those who joined."""
-        for waiter in list(self._waiters):
+        for waiter in self._waiters.copy():
             if waiter.on_change is not None and waiter.word != self._word:
                 generation = generation or cast("Known", self._known).recall(self.task_id)
                 waiter.see(generation)
@@ -356,42 +372,38 @@ class _Poll:
     # --- the rest between two looks ---
 
     async def _rest(self, seconds: float) -> None:
-        """Sleep for *seconds*, less if a newcomer or a deadline wants a look before, never below the interval."""
-        loop = _loop()
-        began = loop.time()
-        self._due = began + seconds
-        while (left := self._next_look() - loop.time()) > 0:
-            self._alarm = loop.create_future()
-            timer = loop.call_later(left, self._rouse)
-            try:
-                await self._alarm
-            finally:
-                timer.cancel()
-        self._paused = loop.time() - began
+        """Sleep for *seconds*, less if a newcomer or a deadline wants a look before, never below the interval.
 
-    def _rouse(self) -> None:
-        if self._alarm is not None and not self._alarm.done():
-            self._alarm.set_result(None)
+        Ids that are due at about the same time wake together: each may wait for others a tenth of its pause, at most
+        half a second, half of that before its time where the pause is our own choice.
+        """
+        loop = _loop()
+        now = loop.time()
+        self._slack = self.room.patience(seconds)
+        self._due = now + seconds - (self._slack / 2 if self.room.policy.wait is None else 0.0)
+        while (at := self._next_look()) > now:
+            slack = self._slack if at + self._slack < self._wanted() else 0.0
+            self._resting = self.room.agenda.rest(at, at + slack)
+            try:
+                if await self._resting.over:
+                    break
+            finally:
+                self._resting = None
+            now = loop.time()
 
     def _next_look(self) -> float:
-        lead = self._lead()
-        wanted = [w.deadline - lead for w in self._waiters if w.deadline is not None and not w.had_last_look]
-        return max(self._not_before, min([self._due, *wanted]))
+        return max(self._not_before, min(self._due, self._wanted()))
 
-    def _patience(self, now: float) -> float:
-        """Return for how many seconds this look may wait for others: a tenth of its pause, never past a deadline."""
-        if not self.room.batcher.gathers:
-            return 0.0
-        patience = min(_SHARE_OF_PAUSE * self._paused, _LONGEST_PATIENCE)
-        slack = min((w.deadline - now for w in self._waiters if w.deadline is not None), default=math.inf)
-        return patience if patience < slack - self._lead() else 0.0
+    def _wanted(self) -> float:
+        """Return when somebody wants his last look."""
+        wanted = math.inf
+        for waiter in self._waiters:
+            if not waiter.had_last_look:
+                wanted = min(wanted, waiter.deadline - self._lead)
+        return wanted
 
-    def _lead(self) -> float:
-        return min(max(2 * self._took, _SHORTEST_LEAD), _LONGEST_LEAD)
-
-    def _latest_deadline(self) -> float | None:
-        deadlines = [waiter.deadline for waiter in self._waiters]
-        return None if None in deadlines or not deadlines else max(d for d in deadlines if d is not None)
+    def _latest_deadline(self) -> float:
+        return max((waiter.deadline for waiter in self._waiters), default=math.inf)
 
 
 def _loop() -> asyncio.AbstractEventLoop:

@@ -103,8 +103,8 @@ class PollPolicy:
 
     def jittered(self, pause: float, randomness: Callable[[], float] = random, share: float = _JITTER) -> float:
         """Spread *pause* by *share* to both sides, within ``min_interval`` and ``maximum``."""
-        edges = (pause * (1 - share), pause * (1 + share))
-        low, high = (min(max(edge, self.min_interval), self.maximum) for edge in edges)
+        low = min(max(pause * (1 - share), self.min_interval), self.maximum)
+        high = min(max(pause * (1 + share), self.min_interval), self.maximum)
         return low + (high - low) * randomness()
 
 

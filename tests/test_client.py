@@ -26,8 +26,6 @@ from luma_async import (
     State,
     WaitTimeoutError,
 )
-from luma_async._watching import Watching
-from luma_async.pacing import PollWait
 from luma_async.testing import Fault, Script, SimulatedRelay
 from tests.kit import KEY
 
@@ -411,7 +409,6 @@ async def test_pending_answers_are_not_kept_twice(relay: SimulatedRelay, luma: L
 
 def test_debug_mode_prints_no_web_of_objects() -> None:
     """What asyncio's debug mode prints of a poll is short, however many ids are waited for."""
-    policy = PollPolicy()
-    room = Watching(cast("Any", None), policy, PollWait(policy))
+    room = LumaClient("https://relay.example", KEY)._watching
 
     assert len(repr(room)) < 100

@@ -43,7 +43,8 @@ class Relay:
         state = State(word.partition("-")[0]) if asyncio.get_running_loop().time() >= float(seconds) else State.PENDING
         return sight(answer({"id": task_id, "state": state.value, "url": "https://cdn.example/v"}), task_id, known)
 
-    gathers: bool = True
+    gathers: bool = False
+    most: int = 100
 
     def forget(self, task_id: str) -> None:
         """Nothing is remembered of any id."""
@@ -307,7 +308,8 @@ class Words:
             raise word
         return sight(answer({"id": task_id, "state": word, "url": "https://cdn.example/v"}), task_id, known)
 
-    gathers: bool = True
+    gathers: bool = False
+    most: int = 100
 
     def forget(self, task_id: str) -> None:
         """Nothing is remembered of any id."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Coroutine, Sequence
 from itertools import pairwise
 from typing import Any, cast
@@ -76,28 +77,24 @@ class Script:
     answers: Sequence[Told | LumaError]
     takes: float = 0.0
     at: list[float] = field(factory=list)
-    cut_at: list[float | None] = field(factory=list)
-    patience: list[float] = field(factory=list)
+    gathers: bool = False
+    most: int = 100
+    cut_at: list[float] = field(factory=list)
 
-    async def look(
-        self, task_id: str, *, known: Known | None, deadline: float | None, patience: float, **_: object
-    ) -> Sighting:
+    async def look(self, task_id: str, *, known: Known | None, deadline: float, **_: object) -> Sighting:
         """Give the next answer, or raise it; a deadline cuts the look."""
         loop = asyncio.get_running_loop()
         self.at.append(round(loop.time(), 3))
         self.cut_at.append(deadline)
-        self.patience.append(patience)
         told = self.answers[min(len(self.at), len(self.answers)) - 1]
         try:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout_at(deadline if deadline < math.inf else None):
                 await asyncio.sleep(self.takes)
         except TimeoutError:
             raise RequestTimeoutError("too slow", verdict=Verdict.PASSING) from None
         if isinstance(told, LumaError):
             raise told
         return sight(told.about(task_id), task_id, known)
-
-    gathers: bool = True
 
     def forget(self, task_id: str) -> None:
         """Nothing is remembered of any id."""
@@ -212,7 +209,7 @@ def test_no_look_is_cut_while_somebody_waits_for_ever() -> None:
 
     run(main())
 
-    assert script.cut_at == [None, None]
+    assert script.cut_at == [math.inf, math.inf]
 
 
 def test_loop_lives_on_for_those_with_later_deadlines() -> None:
@@ -280,6 +277,76 @@ def test_deadline_shorter_than_the_interval_keeps_the_interval() -> None:
     wait_for(script, 1.0)
 
     assert script.at == [0.0]
+
+
+# --- many ids, one request: who may wait for whom ---
+
+
+def joined(times: Sequence[float], script: Script, policy: PollPolicy = POLICY) -> list[float]:
+    """Return when the looks come of ids that are joined at *times*, each waited for until it ends."""
+
+    async def wait(room: Watching, number: int, at: float) -> None:
+        await asyncio.sleep(at)
+        await room.wait(f"task-{number}", None)
+
+    async def main() -> None:
+        room = watching(script, policy)
+        await asyncio.gather(*(wait(room, number, at) for number, at in enumerate(times)))
+
+    run(main())
+    return script.at
+
+
+def test_ids_that_are_due_a_little_apart_wake_together() -> None:
+    """Two that begin a little apart soon look at the same moments; without a batch query they never do."""
+    together = joined([0.0, 0.2], Script([PENDING] * 10 + [COMPLETED], gathers=True))
+    apart = joined([0.0, 0.2], Script([PENDING] * 10 + [COMPLETED]))
+
+    assert together[-6::2] == together[-5::2]
+    assert len(set(apart)) == len(apart)
+
+
+def test_nobody_waits_for_others_longer_than_a_tenth_of_his_pause_or_half_a_second() -> None:
+    """Half of that comes before his time, and half after it: on the whole, pauses stay as long as they were."""
+    plain = joined([0.0], Script([PENDING] * 7 + [COMPLETED]))
+    patient = joined([0.0, 0.0], Script([PENDING] * 14 + [COMPLETED], gathers=True))[::2]
+
+    pauses = [b - a for a, b in pairwise(plain)]
+    shifts = [(b - a) - pause for (a, b), pause in zip(pairwise(patient), pauses, strict=True)]
+    assert shifts == pytest.approx([min(0.1 * pause, 0.5) / 2 for pause in pauses], abs=0.01)
+
+
+def test_one_who_is_alone_waits_for_nobody() -> None:
+    """A client that waits for a single id asks at the same times with a batch query as without."""
+    script = Script([PENDING] * 7 + [COMPLETED], gathers=True)
+
+    assert joined([0.0], script) == joined([0.0], Script([PENDING] * 7 + [COMPLETED]))
+
+
+def test_a_pause_that_the_user_set_is_never_shortened_for_others() -> None:
+    """With a strategy of his own, nobody wakes before his time."""
+    looks = joined([0.0, 0.0], Script([PENDING] * 6 + [COMPLETED], gathers=True), PollPolicy(wait=wait_fixed(4.0)))
+
+    assert [round(b - a, 1) for a, b in pairwise(looks[::2])] == [4.4, 4.4, 4.4]
+
+
+def test_one_who_joins_again_and_again_leaves_nothing_behind() -> None:
+    """A hundred who join an id that rests disturb its rest once."""
+    script = Script([RateLimitError("slow", status=429, retry_after=50.0), COMPLETED], gathers=True)
+
+    async def main() -> int:
+        room = watching(script)
+        first = asyncio.create_task(room.wait(ID, None))
+        await asyncio.sleep(1.0)
+        others = []
+        for _ in range(100):
+            others.append(asyncio.create_task(room.wait(ID, None)))
+            await asyncio.sleep(0.01)
+        rests = len(room.agenda._by_latest)
+        await asyncio.gather(first, *others)
+        return rests
+
+    assert run(main()) <= 2
 
 
 # --- rules 2 and 3: what passes and what is final ---

@@ -90,7 +90,7 @@ class Turned(Checked):
         async def look() -> Look:
             return Look(is_last=await self.look(task_id))
 
-        await Wheel(self.luma._watching.strategy, _no_rest)(look)
+        await Wheel(wait=self.luma._watching.strategy, sleep=_no_rest).turn(look)
 
 
 async def _no_rest(_: float) -> None:

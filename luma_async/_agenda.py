@@ -1,0 +1,112 @@
+"""Whose turn it is when: one timer for all who rest, and those who may wait for each other wake together."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from heapq import heappop, heappush
+from itertools import count
+
+from attrs import define, field
+
+
+@define(eq=False, repr=False)
+class Rest:
+    """One who rests, until some time within a window; times are the event loop's, in seconds."""
+
+    earliest: float
+    latest: float
+    over: asyncio.Future[bool]
+    """True when it is his turn; False for one who was roused to think again."""
+
+    def rouse(self) -> None:
+        """End the rest before its time."""
+        self._end(is_turn=False)
+
+    def wake(self) -> None:
+        """End the rest: it is his turn."""
+        self._end(is_turn=True)
+
+    def _end(self, *, is_turn: bool) -> None:
+        if not self.over.done():
+            self.over.set_result(is_turn)
+
+
+_Queue = list[tuple[float, int, Rest]]
+
+
+@define(eq=False, repr=False)
+class Agenda:
+    """All who rest.
+
+    When somebody can wait no longer, all whose time may have come wake with him, so that they can share a request. A
+    request takes *most* of them: what is more than fills requests goes on resting while it may.
+    """
+
+    most: int
+    _by_earliest: _Queue = field(factory=list)
+    _by_latest: _Queue = field(factory=list)
+    _numbers: count[int] = field(factory=count)
+    _timer: asyncio.TimerHandle | None = None
+
+    def rest(self, earliest: float, latest: float) -> Rest:
+        """Begin a rest, and return it; await ``over``, and cancel that to leave."""
+        resting = Rest(earliest, latest, asyncio.get_running_loop().create_future())
+        number = next(self._numbers)
+        heappush(self._by_earliest, (earliest, number, resting))
+        heappush(self._by_latest, (latest, number, resting))
+        if self._timer is None or latest < self._timer.when():
+            self._arm(latest)
+        return resting
+
+    def close(self) -> None:
+        """Watch over nobody any more."""
+        self._disarm()
+        self._by_earliest.clear()
+        self._by_latest.clear()
+
+    def _arm(self, at: float) -> None:
+        self._disarm()
+        self._timer = asyncio.get_running_loop().call_at(at, self._ring, at)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _ring(self, at: float) -> None:
+        self._timer = None
+        now = max(at, asyncio.get_running_loop().time())
+        if _next(self._by_latest) <= now:
+            self._wake(now)
+        following = _next(self._by_latest)
+        if following < math.inf:
+            self._arm(following)
+
+    def _wake(self, now: float) -> None:
+        ripe: _Queue = []
+        while _next(self._by_earliest) <= now:
+            _, number, resting = heappop(self._by_earliest)
+            ripe.append((resting.latest, number, resting))
+        for _, number, resting in self._spared(ripe, now):
+            heappush(self._by_earliest, (resting.earliest, number, resting))
+        for _, _, resting in ripe:
+            resting.wake()
+
+    def _spared(self, ripe: _Queue, now: float) -> _Queue:
+        """Take those out of *ripe* who would go in a request that is not full, unless one of them can wait no more."""
+        full = len(ripe) - len(ripe) % self.most
+        if full:
+            ripe.sort()
+            if full < len(ripe) and ripe[full][0] > now:
+                spared = ripe[full:]
+                del ripe[full:]
+                return spared
+        return []
+
+
+def _next(queue: _Queue) -> float:
+    """Return the first time in *queue* of one who still rests; infinite without one."""
+    while queue and queue[0][2].over.done():
+        heappop(queue)
+    return queue[0][0] if queue else math.inf

@@ -1,0 +1,95 @@
+"""Deadlines of many exchanges under way, with one timer for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from types import TracebackType
+from typing import cast
+
+from attrs import define, field
+
+
+@define(eq=False, repr=False)
+class Deadline:
+    """A block of code that must end in time; use it with ``with``, in the task that runs the block.
+
+    It does what ``asyncio.timeout_at`` does, for a tenth of its price: a timer of its own for each request would cost
+    more than all other checks together.
+
+    Raises:
+        TimeoutError: On leaving, where the block was ended because its time was over.
+    """
+
+    at: float
+    """When it is over: seconds on the event loop's clock."""
+    _all: Deadlines
+    _task: asyncio.Task[object] = field(init=False)
+    _cancelling: int = field(init=False)
+    """How often somebody else had asked the task to end before."""
+    _is_over: bool = field(default=False, init=False)
+
+    def __enter__(self) -> None:
+        task = self._task = cast("asyncio.Task[object]", asyncio.current_task())
+        self._cancelling = task.cancelling()
+        self._all.add(self)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._all.under_way.discard(self)
+        if self._is_over and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+            raise TimeoutError from error
+
+    def expire(self) -> None:
+        """End the block now."""
+        if not self._is_over:
+            self._is_over = True
+            self._task.cancel()
+
+
+@define(eq=False, repr=False)
+class Deadlines:
+    """All that are under way in one event loop."""
+
+    under_way: set[Deadline] = field(factory=set[Deadline])
+    _timer: asyncio.TimerHandle | None = None
+    _armed_for: float = math.inf
+
+    def limit(self, at: float) -> Deadline:
+        """Return what ends a block at *at*, seconds on the event loop's clock."""
+        return Deadline(at, self)
+
+    def add(self, deadline: Deadline) -> None:
+        """Watch over *deadline*; the timer is touched only where it would come too late."""
+        self.under_way.add(deadline)
+        if deadline.at < self._armed_for:
+            self._arm(deadline.at)
+
+    def expire_all(self) -> None:
+        """End every block now, and stop watching."""
+        self._disarm()
+        for deadline in self.under_way:
+            deadline.expire()
+
+    def _arm(self, at: float) -> None:
+        self._disarm()
+        self._armed_for = at
+        self._timer = asyncio.get_running_loop().call_at(at, self._sweep)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._armed_for = None, math.inf
+
+    def _sweep(self) -> None:
+        self._disarm()
+        now = asyncio.get_running_loop().time()
+        following = math.inf
+        for deadline in self.under_way:
+            if deadline.at <= now:
+                deadline.expire()
+            else:
+                following = min(following, deadline.at)
+        if following < math.inf:
+            self._arm(following)
