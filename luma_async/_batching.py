@@ -7,7 +7,7 @@ import math
 from functools import partial
 from typing import Literal
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from luma_async._transport import Request, Transport
 from luma_async._wire import TASKS_PATH, Known, Sighting, sight, sight_many, task_path, tasks_body
@@ -26,11 +26,13 @@ Batch = Literal["auto", "never", "always"]
 _NO_SUCH_QUERY = frozenset({404, 405, 501})
 _TRIALS = 2
 """Failures in a row after which a relay that never answered a batch counts as having no batch query."""
+_FORGETTING = 0.01
+"""Weight of the newest request in the mean of how many looks one answers."""
 _TRIAL_PATIENCE = 1.0
 """Seconds that others wait for the first batch to show whether the relay can do it; then they go alone."""
 
 
-@frozen(eq=False)
+@define(eq=False, repr=False)
 class _Entry:
     """One who is due, and what he hears: a sighting, an error, or None, which means: ask alone."""
 
@@ -38,7 +40,7 @@ class _Entry:
     known: Known | None
     deadline: float
     request: Request
-    heard: asyncio.Future[Sighting | None] = field(factory=lambda: asyncio.get_running_loop().create_future())
+    heard: asyncio.Future[Sighting | None]
 
 
 @define(eq=False, repr=False)
@@ -50,6 +52,8 @@ class Batcher:
     _works: bool | None = None
     """Whether the relay has a batch query; None until it has shown it."""
     _failures: int = 0
+    looks_per_request: float = 1.0
+    """How many ids one request has asked for of late."""
     _alone: set[str] = field(factory=set)
     """Ids that the relay left out of an answer, or that it refused to be asked for with others."""
     _due: list[_Entry] = field(factory=list)
@@ -83,9 +87,17 @@ class Batcher:
         """
         request = request or Request("GET", task_path(task_id))
         if self._works is not False and task_id not in self._alone:
-            sighting = await self._together(_Entry(task_id, known, deadline, request))
+            heard: asyncio.Future[Sighting | None] = asyncio.get_running_loop().create_future()
+            self._due.append(_Entry(task_id, known, deadline, request, heard))
+            self._go_soon()
+            try:
+                sighting = await heard
+            finally:
+                if not heard.done() or heard.cancelled():
+                    self._due = [other for other in self._due if other.heard is not heard]
             if sighting is not None:
                 return sighting
+        self._count(1)
         return await self.transport.exchange(request, lambda answer: sight(answer, task_id, known), deadline=deadline)
 
     @property
@@ -97,6 +109,9 @@ class Batcher:
     def gathers(self) -> bool:
         """Whether it is of use to wait for others."""
         return self._works is not False
+
+    def _count(self, looks: int) -> None:
+        self.looks_per_request += _FORGETTING * (looks - self.looks_per_request)
 
     def forget(self, task_id: str) -> None:
         """Drop what was learned about an id that nobody waits for any more."""
@@ -111,16 +126,6 @@ class Batcher:
         await asyncio.gather(*self._asking, return_exceptions=True)
 
     # --- those who are due ---
-
-    async def _together(self, entry: _Entry) -> Sighting | None:
-        """Wait for what the answer to all who are due by now shows of this one; None: ask alone."""
-        self._due.append(entry)
-        self._go_soon()
-        try:
-            return await entry.heard
-        finally:
-            if not entry.heard.done() or entry.heard.cancelled():
-                self._due = [other for other in self._due if other is not entry]
 
     def _go_soon(self) -> None:
         if self._soon is None:
@@ -189,6 +194,7 @@ class Batcher:
             self._tell_all(entries, self._judged(error, entries), request)
         else:
             self._works, self._failures = True, 0
+            self._count(len(entries))
             self._alone.update(known.keys() - sighted.keys())
             for entry in entries:
                 _tell(entry, sighted.get(entry.task_id))

@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable
 from time import monotonic
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from attrs import define
 from tenacity import AsyncRetrying, RetryCallState
@@ -19,9 +19,6 @@ from luma_async.errors import APIError, LumaError
 from luma_async.models import Generation
 from luma_async.outcomes import Outcome
 from luma_async.pacing import PollPolicy, PollWait
-
-if TYPE_CHECKING:
-    from tenacity import Future
 
 _MOST_TRIES = 3
 """Of a single look, when passing trouble comes between."""
@@ -75,13 +72,15 @@ class Wheel(AsyncRetrying):
     async def turn(self, look: Callable[[], Awaitable[Look]]) -> Look:
         """Look and rest until a look is the last, or the strategy for stopping says so."""
         state = RetryCallState(retry_object=self, fn=None, args=(), kwargs={})
+        wait, stop, sleep = self.wait, self.stop, cast("Callable[[float], Awaitable[None]]", self.sleep)
         while not (seen := await look()).is_last:
-            state.outcome, state.outcome_timestamp = cast("Future", _Seen(state.attempt_number, seen)), monotonic()
-            state.upcoming_sleep = self.wait(state)
-            if self.stop(state):
+            state.outcome = _Seen(state.attempt_number, seen)  # type: ignore[assignment] # as far as strategies look
+            state.outcome_timestamp = monotonic()
+            state.upcoming_sleep = pause = wait(state)
+            if stop(state):
                 break
-            state.idle_for += state.upcoming_sleep
-            await cast("Awaitable[None]", self.sleep(state.upcoming_sleep))
+            state.idle_for += pause
+            await sleep(pause)
             state.prepare_for_next_attempt()
         return seen
 
@@ -114,13 +113,14 @@ class _Glance:
         """Try once; where time is over before anything comes, the trouble before is the end."""
         self.tries += 1
         try:
-            known, generation = await self._sight()
+            known, news = await self._sight()
         except LumaError as error:
             self._trouble = error
         except TimeoutError:
             return Look(error=self._trouble, is_last=True)
         else:
-            return Look(generation=generation or known.recall(self.task_id), good=1, is_last=True)
+            generation = known.recall(self.task_id) if news is None else news.generation()
+            return Look(generation=generation, good=1, is_last=True)
         return Look(error=self._trouble, failures=self.tries, is_last=not self._trouble.retryable)
 
     async def _sight(self) -> Sighting:

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Hashable, Iterable, Sized
 from contextlib import aclosing
+from hashlib import blake2b
 from itertools import count
 from typing import Any, Generic, Self, TypeVar
 
@@ -89,7 +90,8 @@ class Outcomes(_Stream[Outcome]):
     _room: asyncio.Semaphore | None
     _feeder: asyncio.Task[None] | None = field(default=None, init=False)
     _waiters: dict[Hashable, Waiter] = field(factory=dict, init=False)
-    _seen: set[Hashable] = field(factory=set, init=False)
+    _seen: set[bytes] = field(factory=set, init=False)
+    """Digests, so that no id stays in memory for having been there."""
     _defect: Exception | None = field(default=None, init=False)
 
     @classmethod
@@ -148,9 +150,10 @@ class Outcomes(_Stream[Outcome]):
     def _take_up(self, task_id: Any) -> bool:
         """Begin to wait for *task_id*, or refuse it, alone; return whether it is new."""
         key = identity_of(task_id)
-        if key in self._seen:
+        digest = _digest(key)
+        if digest in self._seen:
             return False
-        self._seen.add(key)
+        self._seen.add(digest)
         try:
             checked = _wire.check_task_id(task_id)
         except ConfigurationError as error:
@@ -228,6 +231,11 @@ def checked_ids(task_ids: Any) -> Ids:
 def identity_of(task_id: Any) -> Hashable:
     """Return what makes two asked-for ids the same one, however odd they are."""
     return task_id if isinstance(task_id, str) else (type(task_id), repr(task_id))
+
+
+def _digest(key: Hashable) -> bytes:
+    text = str.__repr__(key) if isinstance(key, str) else repr(key)
+    return blake2b(text.encode(), digest_size=16).digest()
 
 
 async def _each(ids: Ids) -> AsyncGenerator[Any]:

@@ -20,7 +20,7 @@ from luma_async._learning import Learner, Statistics, Stay
 from luma_async._looking import Look, Wheel
 from luma_async._text import shown
 from luma_async._transport import Request
-from luma_async._wire import Known, task_path
+from luma_async._wire import Known, News, task_path
 from luma_async.errors import ClientClosedError, GenerationFailedError, LumaError, Verdict, WaitTimeoutError
 from luma_async.models import Generation, State
 from luma_async.outcomes import Outcome
@@ -292,7 +292,7 @@ class _Poll:
         for waiter in self._waiters:
             waiter.had_last_look = started >= waiter.deadline - self._lead
         try:
-            known, generation = await self.room.batcher.look(
+            known, news = await self.room.batcher.look(
                 self.task_id,
                 known=self._known,
                 deadline=self._latest_deadline(),
@@ -301,7 +301,7 @@ class _Poll:
         except LumaError as error:
             look = self._failed(error)
         else:
-            look = self._seen(known, generation)
+            look = self._seen(known, news)
         finally:
             self._looking = False
             now = time()
@@ -313,33 +313,33 @@ class _Poll:
                 self._deadline(waiter, now)
         return look
 
-    def _seen(self, known: Known, generation: Generation | None) -> Look:
-        """Take a good answer in, *generation* None where it is the one before once more; it ends all trouble."""
+    def _seen(self, known: Known, news: News | None) -> Look:
+        """Take a good answer in, *news* None where it is the one before once more; it ends all trouble."""
         self._error = None
         self._good += 1
         self._failures = self._counted = self._not_found = 0
         self._known = known
-        if generation is not None:
-            self._take_in(generation)
+        if news is not None:
+            self._take_in(news)
         self._stay = self.room.learner.saw(self._stay, cast("State", self.state), _loop().time())
         if self._finished is None:
-            self._show_newcomers(generation)
+            self._show(news)
             return Look(good=self._good, stay=self._stay)
         is_last = self._is_end(self._finished)
         return Look(generation=self._finished, good=self._good, is_last=is_last, stay=self._stay)
 
-    def _take_in(self, generation: Generation) -> None:
-        self._word, self.state = generation.state_text, generation.state
-        self._finished = generation if generation.is_terminal else None
-        if generation.state is State.UNKNOWN:
-            self.room.warn_once(self.task_id, generation.state_text)
+    def _take_in(self, news: News) -> None:
+        self._word, self.state = news.word, news.state
+        self._finished = news.generation() if news.state.is_terminal else None
+        if news.state is State.UNKNOWN:
+            self.room.warn_once(self.task_id, news.word)
 
-    def _show_newcomers(self, generation: Generation | None) -> None:
-        """Show the state to those who have not seen it: all of them when it has changed, else those who joined."""
+    def _show(self, news: News | None) -> None:
+        """Show the state to those who want to see it and have not: all of them when it is new, else newcomers."""
         for waiter in self._waiters.copy():
             if waiter.on_change is not None and waiter.word != self._word:
-                generation = generation or cast("Known", self._known).recall(self.task_id)
-                waiter.see(generation)
+                known = cast("Known", self._known)
+                waiter.see(known.recall(self.task_id) if news is None else news.generation())
 
     def _is_end(self, generation: Generation) -> bool:
         """Whether to stop here: ``completed`` sometimes comes a moment before any link does (DESIGN: rule 5)."""
@@ -403,7 +403,10 @@ class _Poll:
         return wanted
 
     def _latest_deadline(self) -> float:
-        return max((waiter.deadline for waiter in self._waiters), default=math.inf)
+        latest = 0.0
+        for waiter in self._waiters:
+            latest = max(latest, waiter.deadline)
+        return latest or math.inf
 
 
 def _loop() -> asyncio.AbstractEventLoop:

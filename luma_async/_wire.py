@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, cast
 
-from attrs import frozen
+from attrs import define, frozen
 
 from luma_async import _structure
 from luma_async._refusals import Answer, innermost_text, not_a_relay, refusal, refusal_inside
@@ -19,6 +19,7 @@ __all__ = [
     "TASKS_PATH",
     "Answer",
     "Known",
+    "News",
     "Sighting",
     "check_task_id",
     "generation_of",
@@ -90,22 +91,40 @@ def state_of(word: str) -> State:
 
 @frozen(eq=False)
 class Known:
-    """An answer about a task as it was seen last, as bytes: to recognise it when it comes again, and to recall it."""
+    """An answer about a task as it was seen last, or its row in one: to recognise it, and to recall it."""
 
-    kept: bytes
-    is_row: bool = False
-    """Whether it is one row of many, packed; else it is the body of an answer."""
+    text: bytes
+    """JSON."""
 
     def recall(self, task_id: str) -> Generation:
         """Structure it once more: that is rarely needed, and a generation takes many times the memory."""
-        if self.is_row:
-            row = _structure.unpacked(self.kept)
-            return generation_of(row, task_id, raw=row)
-        return read_task(Answer(HTTP_OK, self.kept), task_id)
+        return read_task(Answer(HTTP_OK, self.text), task_id)
 
 
-Sighting = tuple[Known, Generation | None]
-"""What a look shows: the answer, and the generation in it unless that is the one already known."""
+@define(eq=False)
+class News:
+    """What an answer says about a task. Its state is read at once; the rest is structured when somebody wants it."""
+
+    task_id: str
+    word: str
+    """The relay's word for the state."""
+    state: State
+    _task: Mapping[str, Any]
+    _raw: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, task: Mapping[str, Any], task_id: str, raw: Mapping[str, Any]) -> News:
+        """Read the state of *task*, a bare generation or a row around one."""
+        word = _word(_levels(task)) or ""
+        return cls(task_id, word, state_of(word), task, raw)
+
+    def generation(self) -> Generation:
+        """Structure it."""
+        return generation_of(self._task, self.task_id, self._raw)
+
+
+Sighting = tuple[Known, News | None]
+"""What a look shows: the answer, and what it says unless that is known already."""
 
 
 def sight(answer: Answer, task_id: str, known: Known | None) -> Sighting:
@@ -114,9 +133,9 @@ def sight(answer: Answer, task_id: str, known: Known | None) -> Sighting:
     Raises:
         LumaError: As ``read_task``.
     """
-    if known is not None and answer.body == known.kept and answer.status == HTTP_OK:
+    if known is not None and answer.body == known.text and answer.status == HTTP_OK:
         return known, None
-    return Known(answer.body), read_task(answer, task_id)
+    return Known(answer.body), _read(answer, task_id)
 
 
 def sight_many(answer: Answer, known: Mapping[str, Known | None]) -> dict[str, Sighting]:
@@ -126,29 +145,46 @@ def sight_many(answer: Answer, known: Mapping[str, Known | None]) -> dict[str, S
         APIError: The relay said no, in the status or inside a 200.
         ProtocolError: It is no answer to such a question, or all of it is about other tasks (then ``.foreign``).
     """
-    documents = read_documents(answer)
-    rows = [row for document in documents for row in _rows(document)]
-    sighted = {task_id: _sight_row(row, task_id, known[task_id]) for task_id, row in rows if task_id in known}
-    if rows and not sighted:
+    owners = {before.text: task_id for task_id, before in known.items() if before is not None}
+    documents, rows = _rows(answer, owners)
+    sighted: dict[str, Sighting] = {}
+    strangers = False
+    for text, row in rows:
+        owner = owners.get(text)
+        if owner is not None:
+            sighted[owner] = cast("Known", known[owner]), None
+            continue
+        for task in tasks_in(row):
+            task_id = cast("str", identity(task))
+            if task_id in known:
+                told = text if task is row else _structure.encoded(task)
+                sighted[task_id] = _sight_row(task, task_id, told, known[task_id])
+            else:
+                strangers = True
+    if strangers and not sighted:
         raise _another_task()
-    if not rows and not _is_no_match(documents):
+    if not sighted and not _is_no_match(documents):
         raise refusal_inside(answer, documents)
     return sighted
 
 
-def _sight_row(row: Mapping[str, Any], task_id: str, known: Known | None) -> Sighting:
-    kept = _structure.packed(row)
-    if known is not None and kept == known.kept:
+def _rows(answer: Answer, known: Collection[bytes]) -> tuple[list[Any], list[_structure.Row]]:
+    """Return the documents of a good answer, and all that may have tasks in it: row by row, if it is a list of rows."""
+    if _is_good(answer):
+        try:
+            document, rows = _structure.rows_apart(answer.body, known)
+        except _structure.NotJSONError:
+            pass
+        else:
+            return [document], [(b"", document), *rows]
+    documents = read_documents(answer)
+    return documents, [(_structure.encoded(document), document) for document in documents]
+
+
+def _sight_row(row: Mapping[str, Any], task_id: str, text: bytes, known: Known | None) -> Sighting:
+    if known is not None and text == known.text:
         return known, None
-    return Known(kept, is_row=True), generation_of(row, task_id, raw=row)
-
-
-def _rows(document: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield each task in *document* with its identity."""
-    for task in tasks_in(document):
-        task_id = identity(task)
-        if task_id is not None:
-            yield task_id, task
+    return Known(text), News.of(row, task_id, raw=row)
 
 
 def _is_no_match(documents: list[Any]) -> bool:
@@ -167,12 +203,16 @@ def read_task(answer: Answer, task_id: str) -> Generation:
         APIError: The relay said no, in the status or inside a 200.
         ProtocolError: It is no answer, or one about another task (then ``.foreign``).
     """
+    return _read(answer, task_id).generation()
+
+
+def _read(answer: Answer, task_id: str) -> News:
     documents = read_documents(answer)
     strangers = False
     for document in documents:
         for task in tasks_in(document):
             if identity(task) == task_id:
-                return generation_of(task, task_id, raw=document if isinstance(document, Mapping) else task)
+                return News.of(task, task_id, raw=document if isinstance(document, Mapping) else task)
             strangers = True
     if strangers:
         raise _another_task()
@@ -186,7 +226,7 @@ def read_documents(answer: Answer) -> list[Any]:
         APIError: The status says no.
         ProtocolError: The status is none for an answer, or the body is no JSON.
     """
-    if not HTTP_OK <= answer.status <= _LAST_WITH_BODY:
+    if not _is_good(answer):
         raise refusal(answer)
     if answer.is_html:
         raise not_a_relay(answer)
@@ -194,6 +234,10 @@ def read_documents(answer: Answer) -> list[Any]:
         return _structure.decode(answer.body)
     except _structure.NotJSONError as error:
         raise ProtocolError(f"the relay's answer is {error}", verdict=Verdict.PASSING) from None
+
+
+def _is_good(answer: Answer) -> bool:
+    return HTTP_OK <= answer.status <= _LAST_WITH_BODY
 
 
 def _another_task() -> ProtocolError:

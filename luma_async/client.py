@@ -75,7 +75,8 @@ class LumaClient:
         self._batcher = Batcher(self._transport, batch)
         self._polling = polling
         learner = Learner(polling.min_interval)
-        self._watching = Watching(self._batcher, polling, PollWait(polling, learner=learner), learner)
+        strategy = PollWait(polling, learner=learner, looks_per_request=lambda: self._batcher.looks_per_request)
+        self._watching = Watching(self._batcher, polling, strategy, learner)
         self._downloader = Downloader(network, settings.limits, self._renewed)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False

@@ -70,6 +70,19 @@ async def test_ids_that_are_due_together_share_a_request(relay: SimulatedRelay) 
     assert methods(relay)["POST"] > 0
 
 
+async def test_it_is_known_how_many_looks_share_a_request(relay: SimulatedRelay) -> None:
+    """The mean of late: it grows with each full batch, and falls with each look alone."""
+    ids = [relay.add(script=Script.completes(pending=0.0)) for _ in range(100)]
+
+    async with client(relay) as luma:
+        await luma.wait_all(ids)
+        shared = luma._batcher.looks_per_request
+        await luma.get_generation(ids[0])
+
+    assert shared > 1.5
+    assert luma._batcher.looks_per_request < shared
+
+
 async def test_a_single_id_is_asked_alone(relay: SimulatedRelay) -> None:
     """Nobody needs a batch of one."""
     task_id = relay.add(script=Script.completes(pending=5.0))

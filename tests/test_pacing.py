@@ -325,6 +325,24 @@ def test_failures_hints_and_bounds_hold_for_what_was_learned() -> None:
     assert wait(after(Look(good=9, stay=stay, hint=60.0))) == 60.0
 
 
+@pytest.mark.parametrize(("looks", "shorter"), [(1.0, 1.0), (30.0, 1.0), (60.0, 2.0), (75.0, 2.5), (1000.0, 2.5)])
+def test_pauses_are_shorter_where_many_looks_share_a_request(looks: float, shorter: float) -> None:
+    """In quiet times, and for tasks of which nothing is known; never below the interval."""
+    wait = PollWait(POLICY, middle, experienced(), looks_per_request=lambda: looks)
+
+    assert wait(at(0, PENDING)) == pytest.approx(0.95 * 15.0 / shorter)
+    assert wait(at(5, State.UNKNOWN, good=99)) == pytest.approx(0.69 * 15.0 / shorter)
+    assert wait(at(35)) >= POLICY.min_interval
+
+
+def test_cheap_looks_never_go_below_the_users_first_pause() -> None:
+    """A policy whose pauses do not grow keeps them, whatever a look costs."""
+    policy = PollPolicy(initial=10.0, maximum=12.0)
+    wait = PollWait(policy, middle, experienced(), looks_per_request=lambda: 100.0)
+
+    assert wait(at(0, PENDING)) == pytest.approx(9.5)
+
+
 def test_learning_can_be_switched_off() -> None:
     """By the option, or by a strategy of the user's own."""
     learner = experienced()

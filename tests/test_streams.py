@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, cast
 
@@ -36,7 +38,7 @@ class Relay:
 
     async def look(self, task_id: str, *, known: Known | None, **__: object) -> Sighting:
         """Answer at once."""
-        self.looks.append(task_id)
+        self.looks.append(str(task_id))
         seconds, _, word = task_id.partition("-")
         if word == "gone":
             raise NotFoundError("gone", status=404)
@@ -119,6 +121,33 @@ def test_an_id_asked_for_twice_is_one_outcome() -> None:
     outcomes = outcomes_of(ids())
 
     assert [outcome.task_id for outcome in outcomes] == [None, "1-completed"]
+
+
+def test_ids_of_a_stream_never_stand_in_memory_at_once() -> None:
+    """Of two hundred ids, no more are alive than are waited for, and one that comes again is known all the same."""
+
+    class Id(str):
+        """An id whose life can be followed."""
+
+        __slots__ = ("__weakref__",)
+
+    born: list[weakref.ref[Id]] = []
+    alive: list[int] = []
+
+    async def ids() -> AsyncIterator[str]:
+        for number in range(200):
+            task_id = Id(f"{number % 150}-completed")
+            born.append(weakref.ref(task_id))
+            gc.collect()
+            alive.append(sum(reference() is not None for reference in born))
+            yield task_id
+
+    async def main() -> int:
+        async with Outcomes.of(room(), ids(), None, 8) as outcomes:
+            return len([outcome.looks async for outcome in outcomes])
+
+    assert run(main()) == 150
+    assert max(alive) < 20
 
 
 def test_no_ids_are_no_outcomes() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from luma_async import ConfigurationError, Generation, LumaError, ProtocolError, State, _wire
+from luma_async._wire import Answer, Known, sight_many
 from tests.kit import TASK_ID, answer, sample, sample_names
 
 CLEAN = "https://cdn.example/clean.mp4"
@@ -696,3 +698,94 @@ def test_whatever_arrives_is_a_generation_or_one_of_our_errors(
         assert outcome.id == TASK_ID
         assert outcome.state_text.strip()
         assert outcome.video_url is None or outcome.video_url.startswith("https://")
+
+
+# --- a list of rows, read row by row ---
+
+
+def told(body: bytes, ids: Sequence[str], known: Mapping[str, Known] | None = None) -> dict[str, str | None]:
+    """Return the word that *body* newly has for each of *ids*, None where it is known."""
+    sighted = sight_many(Answer(200, body), {task_id: (known or {}).get(task_id) for task_id in ids})
+    return {task_id: None if news is None else news.word for task_id, (_, news) in sighted.items()}
+
+
+ROW_A = b'{"id": "a", "state": "pending", "prompt": "\xe7\x8c\xab"}'
+ROW_B = b'{"task_id": "b", "id": 7, "status": "IN_PROGRESS"}'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[%s,%s]",
+        b" [ %s ,\r\n\t%s ] ",
+        b"\xef\xbb\xbf[%s, %s]",
+        b'{"code":"success","message":"","data":[%s,%s]}',
+        b'{ "data" : [ %s , %s ] , "total": 2, "code": 0 }',
+        b'{"message": "a \\"data\\": [ in a text", "data": [%s, %s]}',
+        b'{"data": {"items": [%s, %s]}}',
+        b'{"meta": {"data": []}, "data": [%s, %s]}',
+        b'{"other": [], "data": [%s, %s]}',
+    ],
+)
+@pytest.mark.parametrize("rows", [(ROW_A, ROW_B), (ROW_B, ROW_A)], ids=["asked order", "other order"])
+def test_rows_are_recognised_in_any_list_and_order(body: bytes, rows: tuple[bytes, bytes]) -> None:
+    """The first time each row is read, the second time all are known, and one that changed is the only news."""
+    ids = ["a", "b"]
+    first = sight_many(Answer(200, body % rows), dict.fromkeys(ids))
+    known = {task_id: kept for task_id, (kept, _) in first.items()}
+    changed = (body % rows).replace(b"IN_PROGRESS", b"SUCCESS")
+
+    again, later = told(body % rows, ids, known), told(changed, ids, known)
+
+    assert told(body % rows, ids) == {"a": "pending", "b": "IN_PROGRESS"}
+    assert again == {"a": None, "b": None}
+    assert later == {"a": None, "b": "SUCCESS"}
+    assert known["a"].recall("a").prompt == "\u732b"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[%s,]",
+        b"[%s %s]",
+        b"[%s, %s",
+        b"[%s, %s]]",
+        b"[%s, %s}",
+        b'{"data": [%s, %s]',
+        b"[%s, NaN]",
+        b"[%s, %s, " + b"[" * 70 + b"]" * 70 + b"]",
+    ],
+)
+def test_a_broken_list_is_no_answer_though_its_rows_are_known(body: bytes) -> None:
+    """Whatever is recognised in it: half an answer is never taken for one."""
+    known = {"a": Known(ROW_A), "b": Known(ROW_B)}
+    whole = body.replace(b"%s", ROW_A, 1).replace(b"%s", ROW_B)
+
+    with pytest.raises(ProtocolError):
+        sight_many(Answer(200, whole), known)
+
+
+def test_the_lists_inside_a_single_task_are_not_rows() -> None:
+    """Where the answer is one task, what it lists is not taken for tasks."""
+    body = b'{"id": "a", "state": "pending", "assets": [{"id": "b", "state": "failed"}]}'
+
+    assert told(body, ["a", "b"])["a"] == "pending"
+    assert "b" not in told(body, ["a", "b"])
+
+
+def test_a_text_that_begins_like_a_known_one_is_read() -> None:
+    """The beginning finds the candidate; the whole text decides."""
+    long = b'{"x": "%s", "id": "a", "state": "pending"}' % (b"x" * 100)
+    known = {"a": Known(long)}
+
+    assert told(b"[%s]" % long.replace(b"pending", b"running"), ["a"], known)["a"] == "running"
+    assert told(b"[%s]" % long, ["a"], known)["a"] is None
+
+
+def test_rows_about_others_are_another_tasks_answer() -> None:
+    """All rows strangers: the answer is foreign; one of ours among them: it counts."""
+    with pytest.raises(ProtocolError) as caught:
+        sight_many(Answer(200, b"[%s]" % ROW_B), {"a": None})
+
+    assert caught.value.foreign
+    assert set(sight_many(Answer(200, b"[%s,%s]" % (ROW_B, ROW_A)), {"a": None})) == {"a"}

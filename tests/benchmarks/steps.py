@@ -77,9 +77,9 @@ class Checked(OurLooks):
 
     async def look(self, task_id: str) -> bool:
         """Look as a poll does."""
-        known, generation = await self.luma._batcher.look(task_id, known=self._known.get(task_id))
+        known, news = await self.luma._batcher.look(task_id, known=self._known.get(task_id))
         self._known[task_id] = known
-        return generation is not None and generation.is_terminal
+        return news is not None and news.state.is_terminal
 
 
 @define(eq=False)
