@@ -53,8 +53,9 @@ class Agenda:
         """Begin a rest, and return it; await ``over``, and cancel that to leave."""
         resting = Rest(earliest, latest, asyncio.get_running_loop().create_future())
         number = next(self._numbers)
-        heappush(self._by_earliest, (earliest, number, resting))
         heappush(self._by_latest, (latest, number, resting))
+        if earliest < latest:
+            heappush(self._by_earliest, (earliest, number, resting))
         if self._timer is None or latest < self._timer.when():
             self._arm(latest)
         return resting
@@ -77,32 +78,37 @@ class Agenda:
     def _ring(self, at: float) -> None:
         self._timer = None
         now = max(at, asyncio.get_running_loop().time())
-        if _next(self._by_latest) <= now:
-            self._wake(now)
+        must = _taken(self._by_latest, now)
+        if must:
+            for resting in must + self._companions(len(must), now):
+                resting.wake()
         following = _next(self._by_latest)
         if following < math.inf:
             self._arm(following)
 
-    def _wake(self, now: float) -> None:
-        ripe: _Queue = []
-        while _next(self._by_earliest) <= now:
-            _, number, resting = heappop(self._by_earliest)
-            ripe.append((resting.latest, number, resting))
-        for _, number, resting in self._spared(ripe, now):
-            heappush(self._by_earliest, (resting.earliest, number, resting))
-        for _, _, resting in ripe:
-            resting.wake()
+    def _companions(self, must: int, now: float) -> list[Rest]:
+        """Take those whose time may have come, along with the *must* whose time it is.
 
-    def _spared(self, ripe: _Queue, now: float) -> _Queue:
-        """Take those out of *ripe* who would go in a request that is not full, unless one of them can wait no more."""
-        full = len(ripe) - len(ripe) % self.most
-        if full:
-            ripe.sort()
-            if full < len(ripe) and ripe[full][0] > now:
-                spared = ripe[full:]
-                del ripe[full:]
-                return spared
-        return []
+        Those with most patience are spared if they would go in a request that is not full.
+        """
+        if _next(self._by_earliest) > now:
+            return []
+        may = [resting for resting in _taken(self._by_earliest, now) if resting.latest > now]
+        full = (must + len(may)) // self.most * self.most
+        if full < must:
+            return may
+        may.sort(key=lambda resting: resting.latest)
+        for resting in may[full - must :]:
+            heappush(self._by_earliest, (resting.earliest, next(self._numbers), resting))
+        return may[: full - must]
+
+
+def _taken(queue: _Queue, now: float) -> list[Rest]:
+    """Take those who rest out of *queue* whose time in it has come."""
+    taken: list[Rest] = []
+    while _next(queue) <= now:
+        taken.append(heappop(queue)[2])
+    return taken
 
 
 def _next(queue: _Queue) -> float:
