@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-import sys
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from http import HTTPStatus
@@ -16,18 +15,13 @@ from typing import Any, Self
 from attrs import define, field
 
 from luma_async import _structure, _wire
+from luma_async._disk import lock, sync_directory
 from luma_async._refusals import cause_of
 from luma_async._streams import Ids, checked_ids
 from luma_async._text import shown
-from luma_async.download import sync_directory
 from luma_async.errors import ConfigurationError, GenerationFailedError, JournalError, LumaError, NotFoundError
 from luma_async.models import Generation, State
 from luma_async.outcomes import Outcome
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
 
 _MODE = 0o600
 """For nobody else: the raw answers hold prompts, and links that open the video to whoever has them."""
@@ -329,7 +323,7 @@ class _File:
         status = os.fstat(self.descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise OSError("it is no regular file")
-        _lock(self.descriptor)
+        lock(self.descriptor)
         if status.st_size == 0:
             os.fsync(self.descriptor)
             sync_directory(self.path.parent)
@@ -449,23 +443,3 @@ def _no_outcome(path: Path, number: int) -> ConfigurationError:
         f"{shown(path)} is no journal: line {number} is no outcome",
         advice="give another file; if it was one, delete that line, and its id is waited for again",
     )
-
-
-_FAR = 2**40
-"""A byte that no journal has: where Windows locks a byte, nobody else can read it."""
-
-if sys.platform == "win32":
-
-    def _lock(descriptor: int) -> None:
-        """Take the lock, or raise BlockingIOError."""
-        os.lseek(descriptor, _FAR, os.SEEK_SET)
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except OSError as error:
-            raise BlockingIOError from error
-
-else:
-
-    def _lock(descriptor: int) -> None:
-        """Take the lock, or raise BlockingIOError."""
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

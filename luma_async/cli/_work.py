@@ -10,6 +10,7 @@ from typing import Self, TypeVar
 
 from attrs import evolve, frozen
 
+from luma_async._files import stored
 from luma_async._text import shown
 from luma_async.cli._exit import Status, fate_in
 from luma_async.cli._ids import Ids
@@ -17,7 +18,6 @@ from luma_async.cli._options import Files, Waiting
 from luma_async.cli._output import goes_to, say, say_ids
 from luma_async.cli._show import Board, Show, showing
 from luma_async.client import LumaClient
-from luma_async.download import stored
 from luma_async.errors import ConfigurationError, LumaError
 from luma_async.journal import Journal
 from luma_async.models import Generation, State

@@ -1,0 +1,96 @@
+"""Generations with links, and downloaders whose clock and relay a test holds in its hands."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from attrs import define, evolve, field
+
+from luma_async import Generation, Image, Limits, LumaError, State, Video
+from luma_async._transport import Network
+from luma_async.download import Downloader
+from luma_async.models import Link
+
+T = TypeVar("T")
+
+ID = "9d4b7516-77e5-481a-b015-48313946f33b"
+NAME = f"{ID}.video.mp4"
+OPEN = Limits(request_timeout=5.0, allow_private_media=True)
+HASTY = evolve(OPEN, request_timeout=0.05)
+
+
+def box(kind: bytes, content: bytes) -> bytes:
+    """Return a box of an MP4 (ISO/IEC 14496-12 section 4.2)."""
+    return (8 + len(content)).to_bytes(4, "big") + kind + content
+
+
+def mp4(content: bytes) -> bytes:
+    """Return what passes for a video by its structure."""
+    return box(b"ftyp", b"isom\0\0\2\0isomiso2") + box(b"mdat", content)
+
+
+def generation(link: str | None, task_id: str = ID) -> Generation:
+    """Return a completed generation whose media all are at *link*."""
+    image = Image(url=Link(link)) if link else None
+    video = Video(download_url=Link(link)) if link else None
+    return Generation(
+        id=task_id, state=State.COMPLETED, state_text="completed", video=video, thumbnail=image, last_frame=image
+    )
+
+
+def with_link(link: Any) -> Generation:
+    """Return a generation whose link is made by hand, of anything."""
+    return evolve(generation(None), result_url=link, video=Video(download_url=link))
+
+
+async def soon(coming: Awaitable[T]) -> T:
+    """Await what comes in a moment; what never comes is a failure and not a test that hangs."""
+    return await asyncio.wait_for(coming, 20)
+
+
+def names(directory: Path) -> list[str]:
+    """Return what is in *directory*, hidden files too."""
+    return sorted(path.name for path in directory.iterdir())
+
+
+@define(eq=False)
+class Renewals:
+    """What asking for the task again gives, one after the other."""
+
+    answers: list[Generation | LumaError]
+    asked: list[str] = field(factory=list)
+
+    async def __call__(self, task_id: str) -> Generation:
+        """Ask."""
+        self.asked.append(task_id)
+        answer = self.answers.pop(0)
+        if isinstance(answer, LumaError):
+            raise answer
+        return answer
+
+
+@define(eq=False)
+class Naps:
+    """Notes how long it was told to wait, and does not."""
+
+    taken: list[float] = field(factory=list)
+
+    async def __call__(self, seconds: float) -> None:
+        """Wait."""
+        self.taken.append(seconds)
+
+
+@asynccontextmanager
+async def downloading(
+    *renewed: Generation | LumaError, limits: Limits = OPEN, network: Network | None = None, **more: Any
+) -> AsyncIterator[Downloader]:
+    """Give a downloader that gets *renewed* when it asks again and does not sleep between tries; close it."""
+    made = Downloader(network or Network(), limits, **{"renew": Renewals(list(renewed)), "sleep": Naps(), **more})
+    try:
+        yield made
+    finally:
+        await made.aclose()

@@ -1,0 +1,1 @@
+"""Every case of the list of faults, by its number."""
