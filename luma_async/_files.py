@@ -79,13 +79,13 @@ class Part:
                 self._hold(*_created(self.directory, self.stem, version), version)
 
     def write(self, chunk: bytes) -> None:
-        """Append *chunk*."""
+        """Append *chunk*, so that it outlives this process."""
         self._opened.write(chunk)
+        self._opened.flush()
         self.size += len(chunk)
 
     def content(self) -> BinaryIO:
         """Return the file to be looked at; nothing is to be written after that."""
-        self._opened.flush()
         return self._opened
 
     def finish(self, target: Path, *, overwrite: bool) -> bool:
@@ -95,7 +95,6 @@ class Part:
             Whether the file has its name; False if that was taken, and not to be taken over.
         """
         file = self._opened
-        file.flush()
         os.fsync(file.fileno())
         with self._lock:
             if self._discarded:
@@ -233,10 +232,11 @@ _DIRECTORIES = 64
 
 def _parts_in(directory: Path) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
-    for path in directory.iterdir():
-        match = _PART.fullmatch(path.name)
-        if match is not None:
-            found.setdefault(match["stem"], []).append(path)
+    with suppress(PermissionError):  # one may be allowed to write where one may not look
+        for path in directory.iterdir():
+            match = _PART.fullmatch(path.name)
+            if match is not None:
+                found.setdefault(match["stem"], []).append(path)
     return found
 
 

@@ -41,6 +41,8 @@ SLOWEST = 1024
 """Bytes per second that a server has to send on average, over each ``request_timeout`` seconds of waiting for it."""
 _CONNECTIONS = 8
 _TRIES = 3
+_WORTH_IT = 2**20
+"""Bytes for which a try was not in vain, however large the file."""
 _RENEWALS = 5
 _MAX_REDIRECTS = 5
 _CHUNK = 2**18
@@ -72,7 +74,7 @@ class _Order:
 
 @define(eq=False)
 class _Patience:
-    """Gives up after three tries in a row of which none has brought a further tenth of the file."""
+    """Gives up after three tries in a row of which none has brought a further tenth of the file, or MiB."""
 
     part: Part
     _most: int = field(init=False)
@@ -84,7 +86,7 @@ class _Patience:
     def __call__(self, _: RetryCallState) -> bool:
         """Whether it is over."""
         version, gained = self.part.version, self.part.kept - self._most
-        fruitful = version is not None and gained * 10 >= version.total
+        fruitful = version is not None and gained >= min(version.total / 10, _WORTH_IT)
         self._in_vain = 0 if fruitful else self._in_vain + 1
         self._most = max(self._most, self.part.kept)
         return self._in_vain >= _TRIES
@@ -278,6 +280,14 @@ class Downloader:
         Raises:
             DownloadError: It ended too early, went on for too long, or came too slowly.
         """
+        try:
+            await self._append(order, response)
+        except DownloadError:
+            if order.part.version is not None:
+                await _on_disk(order.part.write, _last_of(response.content))
+            raise
+
+    async def _append(self, order: _Order, response: aiohttp.ClientResponse) -> None:
         part, total = order.part, _total(order.part, response)
         pace = _Pace(self.limits.request_timeout)
         while chunk := await self._chunk(response, pace):
@@ -395,6 +405,12 @@ async def _begin(part: Part, response: aiohttp.ClientResponse) -> None:
 def _total(part: Part, response: aiohttp.ClientResponse) -> int:
     """Return the bytes of the whole file; 0 where the server does not tell."""
     return part.version.total if part.version is not None else length_in(response.headers) or 0
+
+
+def _last_of(content: aiohttp.StreamReader) -> bytes:
+    """Return what came before a connection broke: aiohttp hands out nothing more then, and it may be half the file."""
+    content.set_exception(None)  # type: ignore[arg-type]
+    return content.read_nowait()
 
 
 def _too_long(part: Part, total: int, url: str) -> DownloadError:

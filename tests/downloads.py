@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
 from attrs import define, evolve, field
 
-from luma_async import Generation, Image, Limits, LumaError, State, Video
+from luma_async import DownloadError, Generation, Image, Limits, LumaError, State, Video
 from luma_async._transport import Network
 from luma_async.download import Downloader
 from luma_async.models import Link
+from tests.raw_server import RawServer, Reply, http
 
 T = TypeVar("T")
 
@@ -31,6 +33,13 @@ def box(kind: bytes, content: bytes) -> bytes:
 def mp4(content: bytes) -> bytes:
     """Return what passes for a video by its structure."""
     return box(b"ftyp", b"isom\0\0\2\0isomiso2") + box(b"mdat", content)
+
+
+BODY = mp4(bytes(range(256)) * 3)
+PATIENT = evolve(OPEN, request_timeout=3600.0)
+MP4 = "Content-Type: video/mp4"
+GOOD = http(200, BODY, MP4)
+HALF = http(200, BODY[: len(BODY) // 2], MP4, length=len(BODY))
 
 
 def generation(link: str | None, task_id: str = ID) -> Generation:
@@ -94,3 +103,40 @@ async def downloading(
         yield made
     finally:
         await made.aclose()
+
+
+async def stored(replies: Sequence[Reply], directory: Path, **options: Any) -> Path:
+    """Download the video from a server with *replies*."""
+    async with RawServer(replies) as server, downloading() as downloader:
+        return await downloader.download(generation(f"{server.base_url}/v.mp4"), directory, **options)
+
+
+@define
+class Failure:
+    """What a download that failed came to."""
+
+    error: DownloadError
+    requests: int
+    pauses: int
+
+    @property
+    def told(self) -> tuple[str, bool, int]:
+        """The reason, whether it is retryable, and the requests made."""
+        return self.error.reason, self.error.retryable, self.requests
+
+
+async def failure(replies: Sequence[Reply], directory: Path, *, limits: Limits = OPEN, **options: Any) -> Failure:
+    """Return how the download from a server with *replies* failed, having left nothing."""
+    before = names(directory)
+    async with RawServer(replies) as server, downloading(limits=limits) as downloader:
+        with pytest.raises(DownloadError) as caught:
+            await soon(downloader.download(generation(f"{server.base_url}/v.mp4"), directory, **options))
+
+    assert names(directory) == before
+    assert isinstance(downloader.sleep, Naps)
+    return Failure(caught.value, len(server.heads), len(downloader.sleep.taken))
+
+
+def put_directory(path: Path) -> None:
+    """Put a directory there."""
+    path.mkdir()

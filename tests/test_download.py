@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import pickle
-import signal
-import socket
-import ssl
-import stat
-import subprocess
-import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, get_args
 
 import aiohttp
 import pytest
-from aiohttp.abc import AbstractResolver, ResolveResult
-from attrs import define, evolve, field
+from attrs import define
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -31,7 +23,6 @@ from luma_async import (
     ClientClosedError,
     ConfigurationError,
     DownloadError,
-    Limits,
     LumaClient,
     LumaError,
     NotFoundError,
@@ -42,69 +33,36 @@ from luma_async import (
     ServerError,
     TransportError,
 )
-from luma_async._addresses import guarded_socket
-from luma_async._transport import Network, new_session
 from luma_async.download import Downloader, _Order
 from luma_async.errors import Verdict
 from luma_async.testing import Fault, Script, SimulatedRelay
 from luma_async.testing._media import Medium
 from tests.downloads import (
+    BODY,
+    GOOD,
+    HALF,
     HASTY,
     ID,
+    MP4,
     NAME,
     OPEN,
+    PATIENT,
     Naps,
     Renewals,
     box,
     downloading,
+    failure,
     generation,
     mp4,
     names,
+    put_directory,
     soon,
-    with_link,
+    stored,
 )
 from tests.raw_server import Act, RawServer, Reply, closing, hang_up, http, reset, stay_silent
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-BODY = mp4(bytes(range(256)) * 3)
-PATIENT = evolve(OPEN, request_timeout=3600.0)
-MP4 = "Content-Type: video/mp4"
-GOOD = http(200, BODY, MP4)
-HALF = http(200, BODY[: len(BODY) // 2], MP4, length=len(BODY))
-
-
-async def stored(replies: Sequence[Reply], directory: Path, **options: Any) -> Path:
-    """Download the video from a server with *replies*."""
-    async with RawServer(replies) as server, downloading() as downloader:
-        return await downloader.download(generation(f"{server.base_url}/v.mp4"), directory, **options)
-
-
-@define
-class Failure:
-    """What a download that failed came to."""
-
-    error: DownloadError
-    requests: int
-    pauses: int
-
-    @property
-    def told(self) -> tuple[str, bool, int]:
-        """The reason, whether it is retryable, and the requests made."""
-        return self.error.reason, self.error.retryable, self.requests
-
-
-async def failure(replies: Sequence[Reply], directory: Path, *, limits: Limits = OPEN, **options: Any) -> Failure:
-    """Return how the download from a server with *replies* failed, having left nothing."""
-    before = names(directory)
-    async with RawServer(replies) as server, downloading(limits=limits) as downloader:
-        with pytest.raises(DownloadError) as caught:
-            await soon(downloader.download(generation(f"{server.base_url}/v.mp4"), directory, **options))
-
-    assert names(directory) == before
-    assert isinstance(downloader.sleep, Naps)
-    return Failure(caught.value, len(server.heads), len(downloader.sleep.taken))
 
 
 @asynccontextmanager
@@ -761,513 +719,6 @@ async def test_endless_redirects_are_refused(tmp_path: Path) -> None:
 async def test_a_redirect_to_no_http_url_is_refused(tmp_path: Path, location: str) -> None:
     """Even where private addresses are allowed."""
     assert (await failure([http(302, b"", f"Location: {location}")], tmp_path)).told == ("refused", False, 1)
-
-
-CERTIFICATE = """\
------BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgKmtHgZp1STmodabW
-IpfhTIVDwkv3wMUj4qC7j/dlAXahRANCAAQNnwhf/rYi6OpXTtryysTUrrC9MD+M
-9mfqqkkskcgnaeZgVi4qGS+eLVzqdz8p4pAP58elrkXUzJQwg2nEJheY
------END PRIVATE KEY-----
------BEGIN CERTIFICATE-----
-MIIBfTCCASOgAwIBAgIBATAKBggqhkjOPQQDAjAYMRYwFAYDVQQDDA1tZWRpYS5l
-eGFtcGxlMCAXDTIwMDEwMTAwMDAwMFoYDzIxMjAwMTAxMDAwMDAwWjAYMRYwFAYD
-VQQDDA1tZWRpYS5leGFtcGxlMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEDZ8I
-X/62IujqV07a8srE1K6wvTA/jPZn6qpJLJHIJ2nmYFYuKhkvni1c6nc/KeKQD+fH
-pa5F1MyUMINpxCYXmKNcMFowHQYDVR0OBBYEFFwuUD4SoQ57O/zQ5j2q99AzNpMU
-MBgGA1UdEQQRMA+CDW1lZGlhLmV4YW1wbGUwDgYDVR0PAQH/BAQDAgKEMA8GA1Ud
-EwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDSAAwRQIhAJUglNcs+hOZthDHkRu9D1GZ
-zqU2lGaiLivcMOT6IHHvAiBuUgyVsn0hnyCjTgycCFVdRvz+R7UogzUAMDgsphye
-cw==
------END CERTIFICATE-----
-"""
-"""Of media.example, from 2020 to 2120, and its key: good for nothing but these tests."""
-
-
-@define(eq=False)
-class PublicServer:
-    """A media server that counts as public: a proxy on loopback leads to it, as it would into the internet."""
-
-    replies: list[bytes]
-    certificate: Path
-    heads: list[bytes] = field(factory=list)
-    tunnels: int = 0
-    _port: int = 0
-
-    @asynccontextmanager
-    async def network(self, *, trusted: bool = True) -> AsyncIterator[Network]:
-        """Run it and its proxy, and give the way to it."""
-        self.certificate.write_text(CERTIFICATE)
-        own = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        own.load_cert_chain(self.certificate)
-        trust = ssl.create_default_context(cafile=str(self.certificate)) if trusted else None
-        server = await asyncio.start_server(self._answer, "127.0.0.1", ssl=own)
-        self._port = server.sockets[0].getsockname()[1]
-        try:
-            async with RawServer([self._tunnel]) as proxy:
-                yield Network(proxy=proxy.base_url, ssl_context=trust)
-        finally:
-            server.close()
-            await server.wait_closed()
-
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
-                self.heads.append(await reader.readuntil(b"\r\n\r\n"))
-                writer.write(self.replies[len(self.heads) - 1])
-                await writer.drain()
-        writer.close()
-
-    async def _tunnel(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.tunnels += 1
-        media = await asyncio.open_connection("127.0.0.1", self._port)
-        writer.write(b"HTTP/1.1 200 Connected\r\n\r\n")
-        await asyncio.gather(carry(reader, media[1]), carry(media[0], writer))
-
-
-async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Hand on what comes until no more does."""
-    with suppress(ConnectionError):
-        while data := await reader.read(4096):
-            writer.write(data)
-            await writer.drain()
-    writer.close()
-
-
-async def test_https_to_a_public_name_is_what_is_allowed(tmp_path: Path) -> None:
-    """Also after a redirect within https, and through a proxy."""
-    (tmp_path / "videos").mkdir()
-    media = PublicServer(
-        [http(302, b"", "Location: https://media.example/there"), GOOD], tmp_path / "media.example.pem"
-    )
-    async with media.network() as network, downloading(limits=Limits(), network=network) as downloader:
-        path = await downloader.download(generation("https://media.example/here"), tmp_path / "videos")
-
-    assert [head.split()[1] for head in media.heads] == [b"/here", b"/there"]
-    assert path.read_bytes() == BODY
-
-
-@pytest.mark.parametrize(
-    "location",
-    [
-        "http://media.example/v.mp4",
-        "//10.0.0.1/v.mp4",
-        "https://127.0.0.1/v.mp4",
-        "https://[::1]/v.mp4",
-        "https://0x7f.0.0.1/v.mp4",
-        "https://169.254.169.254/latest/meta-data/",
-        "file:///etc/passwd",
-    ],
-)
-async def test_a_public_server_cannot_redirect_into_the_private_network(tmp_path: Path, location: str) -> None:
-    """Nothing is asked of the place that the redirect leads to."""
-    (tmp_path / "videos").mkdir()
-    media = PublicServer([http(302, b"", f"Location: {location}"), GOOD], tmp_path / "tls.pem")
-    async with media.network() as network, downloading(limits=Limits(), network=network) as downloader:
-        with pytest.raises(DownloadError) as caught:
-            await downloader.download(generation("https://media.example/here"), tmp_path / "videos")
-
-    assert caught.value.reason == "refused"
-    assert media.tunnels == len(media.heads) == 1
-    assert names(tmp_path / "videos") == []
-
-
-async def test_an_unknown_certificate_is_final(tmp_path: Path) -> None:
-    """TLS is verified for media too; the message says what is wrong."""
-    media = PublicServer([GOOD], tmp_path / "tls.pem")
-    async with media.network(trusted=False) as network, downloading(limits=Limits(), network=network) as downloader:
-        with pytest.raises(DownloadError, match=r"self-signed certificate.*ssl_context=") as caught:
-            await downloader.download(generation("https://media.example/here"), tmp_path / "videos")
-
-    assert (caught.value.reason, caught.value.retryable, media.tunnels) == ("status", False, 1)
-    assert media.heads == []
-
-
-# --- links that are not allowed ---
-
-NO_LINKS = [
-    "file:///etc/passwd",
-    "data:video/mp4;base64,AAAA",
-    "ftp://cdn.example/v.mp4",
-    "javascript:alert(1)",
-    "https://",
-    "https:///v.mp4",
-    "https:v.mp4",
-    "//cdn.example/v.mp4",
-    "/v.mp4",
-    "v.mp4",
-    "",
-    "https://[::1",
-    "https://[bad]/",
-    "https://cdn.example:99999/",
-    "https://cdn.example:0/",
-    "https://cdn example/",
-    "https://%31%32%37.0.0.1/",
-    "https://cdn..example/",
-    "https://user@cdn.example/",
-    "https://user:secret@cdn.example/",
-    "https://:@cdn.example/",
-    "https://@cdn.example/",
-    "https://cdn.example\\@evil.example/",
-    "https://[fe80::1%25eth0]/",
-    "https://[2606:4700::1111%25eth0]/",
-    f"https://{'a' * 64}.example/",
-    f"https://{'a.' * 130}example/",
-    "https://cdn.example/\r\nX-Evil: 1",
-    "https://cdn.example/\x00",
-    "https://cdn.example/\ud800",
-]
-
-
-@pytest.mark.parametrize("limits", [Limits(), OPEN], ids=["strict", "open"])
-@pytest.mark.parametrize("link", NO_LINKS)
-async def test_what_is_no_http_url_is_refused(tmp_path: Path, link: str, limits: Limits) -> None:
-    """Whatever is allowed; nothing was opened to ask for it."""
-    async with downloading(limits=limits) as downloader:
-        with pytest.raises(DownloadError, match="no absolute http") as caught:
-            await downloader.download(with_link(link), tmp_path)
-
-        assert downloader._session is None
-    assert (caught.value.reason, caught.value.retryable, caught.value.url) == ("refused", False, None)
-
-
-@pytest.mark.parametrize("link", [5, b"https://cdn.example/v.mp4", ["https://cdn.example/v.mp4"]])
-async def test_a_link_that_is_no_text_is_refused(tmp_path: Path, link: object) -> None:
-    """Generations can be made by hand."""
-    async with downloading() as downloader:
-        with pytest.raises(DownloadError) as caught:
-            await downloader.download(with_link(link), tmp_path)
-
-    assert caught.value.reason == "refused"
-
-
-@pytest.mark.parametrize(
-    "link",
-    [
-        "http://cdn.example/v.mp4",
-        "http://169.254.169.254/",
-        "http://[::ffff:127.0.0.1]/",
-        "http://0x7f.0.0.1/",
-        "http://①②⑦.⓪.⓪.①/",
-        "https://169.254.169.254/",
-        "https://[::ffff:127.0.0.1]/",
-        "https://[::1]/",
-        "https://0x7f.0.0.1/",
-        "https://2130706433/",
-        "https://0177.1/",
-        "https://127.0.0.1./",
-        "https://①②⑦.⓪.⓪.①/",
-        "https://10.0.0.1/v.mp4?X-Amz-Signature=secret#secret",
-    ],
-)
-@pytest.mark.parametrize("proxy", [None, "http://proxy.invalid:3128"])
-async def test_http_and_private_addresses_are_refused(tmp_path: Path, link: str, proxy: str | None) -> None:
-    """Before anything is opened, however they are spelled, with a proxy too; the advice names the option."""
-    async with downloading(limits=Limits(), network=Network(proxy=proxy)) as downloader:
-        with pytest.raises(DownloadError, match="allow_private_media") as caught:
-            await downloader.download(generation(link), tmp_path)
-
-        assert downloader._session is None
-    assert caught.value.reason == "refused"
-    assert "secret" not in f"{caught.value!s} {caught.value!r} {caught.value.url}"
-    assert names(tmp_path) == []
-
-
-@define
-class Names(AbstractResolver):
-    """Resolves every name to the same addresses."""
-
-    addresses: list[str]
-
-    async def resolve(self, host: str, port: int = 0, family: int = socket.AF_INET) -> list[ResolveResult]:  # noqa: ARG002 - aiohttp's signature
-        """Return them in this order."""
-        return [
-            ResolveResult(
-                hostname=host,
-                host=address,
-                port=port,
-                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
-                proto=socket.IPPROTO_TCP,
-                flags=0,
-            )
-            for address in self.addresses
-        ]
-
-    async def close(self) -> None:
-        """Nothing is open."""
-
-
-@pytest.mark.parametrize(
-    "addresses",
-    [["127.0.0.1"], ["::1", "127.0.0.1"], ["127.0.0.1", "10.0.0.1"], ["fe80::1", "127.0.0.1", "::1", "10.0.0.1"]],
-    ids=len,
-)
-async def test_a_name_that_resolves_to_private_addresses_is_refused(tmp_path: Path, addresses: list[str]) -> None:
-    """However many they are; no connection is made, and none is tried again."""
-    async with RawServer([GOOD]) as server:
-        session = new_session(Network(), None, 8, socket_factory=guarded_socket, resolver=Names(addresses))
-        async with downloading(limits=Limits(), session=session) as downloader:
-            with pytest.raises(DownloadError) as caught:
-                await downloader.download(generation(f"https://media.example:{server.port}/"), tmp_path)
-
-    assert (caught.value.reason, caught.value.retryable) == ("refused", False)
-    assert server.connections == 0
-    assert isinstance(downloader.sleep, Naps)
-    assert downloader.sleep.taken == []
-
-
-async def test_localhost_is_refused_by_what_it_resolves_to(tmp_path: Path) -> None:
-    """The session that a client makes by itself has the guard."""
-    async with RawServer([GOOD]) as server, downloading(limits=Limits()) as downloader:
-        with pytest.raises(DownloadError, match="localhost leads into a private network") as caught:
-            await downloader.download(generation(f"https://localhost:{server.port}/"), tmp_path)
-
-    assert caught.value.reason == "refused"
-    assert server.connections == 0
-
-
-# --- files that are there already ---
-
-
-def put_file(path: Path) -> None:
-    """Put a file there."""
-    path.write_bytes(b"old")
-
-
-def put_link_to_nothing(path: Path) -> None:
-    """Put a symlink there that leads nowhere yet."""
-    path.symlink_to(path.parent / "elsewhere")
-
-
-def put_directory(path: Path) -> None:
-    """Put a directory there."""
-    path.mkdir()
-
-
-@pytest.mark.parametrize("put", [put_file, put_link_to_nothing, put_directory])
-@pytest.mark.parametrize("ending", ["mp4", "mov", "webm", "jpg", "png", "webp", "gif"])
-async def test_what_exists_is_told_before_anything_is_asked_for(
-    tmp_path: Path, put: Callable[[Path], None], ending: str
-) -> None:
-    """Whatever it is, and whichever ending the file would get."""
-    put(tmp_path / f"{ID}.video.{ending}")
-
-    failed = await failure([GOOD], tmp_path)
-
-    assert failed.told == ("exists", False, 0)
-    assert "overwrite=True" in str(failed.error)
-
-
-async def test_files_of_other_roles_and_tasks_are_no_obstacle(tmp_path: Path) -> None:
-    """The name is made of both."""
-    put_file(tmp_path / f"{ID}.thumbnail.mp4")
-    put_file(tmp_path / f"{ID}0.video.mp4")
-
-    assert (await stored([GOOD], tmp_path)).read_bytes() == BODY
-
-
-async def test_overwriting_replaces_the_old_file_at_once(tmp_path: Path) -> None:
-    """Up to the last byte the old one is there, whole."""
-    put_file(tmp_path / NAME)
-    seen: list[bytes] = []
-
-    await stored([GOOD], tmp_path, overwrite=True, on_progress=lambda *_: seen.append((tmp_path / NAME).read_bytes()))
-
-    assert set(seen) == {b"old"}
-    assert (tmp_path / NAME).read_bytes() == BODY
-    assert names(tmp_path) == [NAME]
-
-
-async def test_a_failed_download_does_not_overwrite(tmp_path: Path) -> None:
-    """The old file outlives a server that breaks off."""
-    put_file(tmp_path / NAME)
-
-    await failure([closing(HALF)], tmp_path, overwrite=True)
-
-    assert (tmp_path / NAME).read_bytes() == b"old"
-
-
-async def test_a_symlink_in_the_place_of_the_file_is_replaced_and_not_followed(tmp_path: Path) -> None:
-    """What it leads to stays as it is."""
-    target, directory = tmp_path / "precious", tmp_path / "videos"
-    directory.mkdir()
-    put_file(target)
-    (directory / NAME).symlink_to(target)
-
-    path = await stored([GOOD], directory, overwrite=True)
-
-    assert target.read_bytes() == b"old"
-    assert not path.is_symlink()
-    assert path.read_bytes() == BODY
-
-
-@pytest.mark.parametrize("links", [True, False], ids=["hard links", "no hard links"])
-async def test_what_appears_meanwhile_is_not_overwritten(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, links: bool
-) -> None:
-    """A file that somebody else puts there during the download stays."""
-    if not links:
-        monkeypatch.setattr(os, "link", no_hard_links)
-
-    async with RawServer([GOOD]) as server, downloading() as downloader:
-        with pytest.raises(DownloadError) as caught:
-            await downloader.download(
-                generation(server.base_url), tmp_path, on_progress=lambda *_: put_file(tmp_path / NAME)
-            )
-
-    assert caught.value.reason == "exists"
-    assert (tmp_path / NAME).read_bytes() == b"old"
-    assert names(tmp_path) == [NAME]
-
-
-def no_hard_links(*_: object) -> None:
-    """Do as a file system like exFAT does."""
-    raise OSError(errno.EPERM, os.strerror(errno.EPERM))
-
-
-async def test_a_file_system_without_hard_links_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file is stored there too."""
-    monkeypatch.setattr(os, "link", no_hard_links)
-
-    assert (await stored([GOOD], tmp_path)).read_bytes() == BODY
-    assert names(tmp_path) == [NAME]
-
-
-# --- the disk ---
-
-
-async def test_bytes_gather_in_a_hidden_file_beside_the_place(tmp_path: Path) -> None:
-    """Within the same directory, so that renaming is atomic; the final name comes last."""
-    seen: list[list[str]] = []
-
-    await stored([GOOD], tmp_path, on_progress=lambda *_: seen.append(names(tmp_path)))
-
-    (hidden,) = seen[0]
-    assert hidden.startswith(f".{ID}.video+")
-    assert hidden.endswith(".part")
-
-
-def is_directory(handle: int) -> bool:
-    """Tell what is open."""
-    return stat.S_ISDIR(os.fstat(handle).st_mode)
-
-
-async def test_bytes_are_on_the_disk_before_the_name_is_there_and_the_name_soon_after(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The file is synced while it is hidden and complete, and its directory when it is not hidden any more."""
-    synced: list[tuple[bool, int]] = []
-
-    def fsync(handle: int) -> None:
-        synced.append(((tmp_path / NAME).exists(), is_directory(handle) or os.fstat(handle).st_size))
-
-    monkeypatch.setattr(os, "fsync", fsync)
-
-    await stored([GOOD], tmp_path)
-
-    assert synced == [(False, len(BODY)), (True, True)]
-
-
-async def test_a_directory_that_cannot_be_synced_is_no_trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Some file systems refuse that; the file is whole and in its place."""
-
-    def fsync(handle: int) -> None:
-        if is_directory(handle):
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-
-    monkeypatch.setattr(os, "fsync", fsync)
-
-    assert (await stored([GOOD], tmp_path)).read_bytes() == BODY
-
-
-async def test_bytes_that_cannot_be_synced_are_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A disk that fails at the last moment is told, and nothing is left."""
-
-    def fsync(_: int) -> None:
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
-
-    monkeypatch.setattr(os, "fsync", fsync)
-
-    assert (await failure([GOOD], tmp_path)).told == ("disk", False, 1)
-
-
-@pytest.mark.parametrize("below", ["", "videos"])
-async def test_a_directory_that_is_a_file_is_told(tmp_path: Path, below: str) -> None:
-    """As such, and before anything is asked for."""
-    put_file(tmp_path / "file")
-
-    async with RawServer([GOOD]) as server, downloading() as downloader:
-        with pytest.raises(DownloadError) as caught:
-            await downloader.download(generation(server.base_url), tmp_path / "file" / below)
-
-    assert (caught.value.reason, server.heads) == ("disk", [])
-    assert (tmp_path / "file").read_bytes() == b"old"
-
-
-async def test_a_directory_in_the_place_of_the_file_is_not_replaced(tmp_path: Path) -> None:
-    """Not even where overwriting is allowed."""
-    put_directory(tmp_path / NAME)
-
-    assert (await failure([GOOD], tmp_path, overwrite=True)).told == ("disk", False, 1)
-
-
-@pytest.fixture
-def read_only(tmp_path: Path) -> Iterator[Path]:
-    """Give a directory that nobody but root may write to."""
-    tmp_path.chmod(0o500)
-    yield tmp_path
-    tmp_path.chmod(0o700)
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-async def test_a_directory_that_is_read_only_is_told(read_only: Path) -> None:
-    """With what the system says."""
-    failed = await failure([GOOD], read_only)
-
-    assert failed.told == ("disk", False, 1)
-    assert "Permission denied" in str(failed.error)
-
-
-FULL_DISK = """
-import asyncio, os, resource, signal, sys
-from luma_async import DownloadError, Limits, LumaClient
-from luma_async.testing import Script, SimulatedRelay
-
-async def main():
-    limits = Limits(allow_private_media=True)
-    async with (
-        SimulatedRelay(script=Script.of("completed")) as relay,
-        LumaClient(relay.base_url, relay.api_key, limits=limits) as luma,
-    ):
-        generation = await luma.get_generation(relay.add())
-        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-        try:
-            await luma.download(generation, sys.argv[1])
-        except DownloadError as error:
-            print(error.reason, error.retryable, os.listdir(sys.argv[1]), error)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
-
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-asyncio.run(main())
-"""
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="this system has no limit for the size of files")
-def test_a_full_disk_is_told_and_gets_its_space_back(tmp_path: Path) -> None:
-    """In a process whose files may have 1,000 bytes, the file that has more is given up whole."""
-    ended = subprocess.run(  # noqa: S603 - our own interpreter
-        [sys.executable, "-W", "error", "-c", FULL_DISK, str(tmp_path)],
-        capture_output=True,
-        check=False,
-        text=True,
-        timeout=60,
-    )
-
-    assert ended.stdout.startswith("disk False [] ")
-    assert os.strerror(errno.EFBIG) in ended.stdout
-    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 # --- callers ---

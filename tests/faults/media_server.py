@@ -23,8 +23,11 @@ Deed = Callable[[Medium, Mapping[str, str]], Reply]
 
 
 def medium(name: str) -> Medium:
-    """Return a video that no other name has."""
-    return Medium(mp4(hashlib.shake_128(name.encode()).digest(SIZE)), "video/mp4")
+    """Return a video that no other name has; for a name that ends in ``.jpg``, a picture."""
+    content = hashlib.shake_128(name.encode()).digest(SIZE)
+    if name.endswith(".jpg"):
+        return Medium(b"\xff\xd8\xff\xe0" + content, "image/jpeg")
+    return Medium(mp4(content), "video/mp4")
 
 
 def honest(found: Medium, headers: Mapping[str, str]) -> bytes:
@@ -38,7 +41,7 @@ def says(status: int, *headers: str, body: bytes = b"") -> Deed:
     return lambda _found, _headers: http(status, body, *headers)
 
 
-def without_etag(deed: Deed, etag: str = "") -> Deed:
+def with_etag(deed: Deed, etag: str) -> Deed:
     """Do *deed* with another ETag, or none."""
     return _with_head(deed, lambda line: (etag and f"ETag: {etag}") if line.startswith("ETag:") else line)
 
