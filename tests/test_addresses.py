@@ -64,6 +64,10 @@ def test_a_host_that_spells_an_address_is_known_as_one(host: str, address: str |
         ("fec0::1", False),
         ("ff02::1", False),
         ("ff0e::1", False),
+        ("3fff::1", False),
+        ("64:ff9b:1::808:808", False),
+        ("2001::808:808", False),
+        ("240.0.0.1", False),
     ],
 )
 def test_only_addresses_on_the_internet_are_global(address: str, *, public: bool) -> None:

@@ -171,7 +171,7 @@ class MediaServer:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         first, *lines = self._server.heads[-1].decode().strip().split("\r\n")
         name = first.split()[1].partition("?")[0].strip("/")
-        headers = CIMultiDict(line.split(": ", 1) for line in lines)
+        headers = CIMultiDict(line.partition(": ")[::2] for line in lines)
         self.asked.append((name, headers))
         deeds = self.deeds.get(name, [honest])
         reply = deeds[min(len(self.ranges(name)), len(deeds)) - 1](medium(name), headers)

@@ -237,7 +237,7 @@ async def main():
         LumaClient(relay.base_url, relay.api_key, limits=limits) as luma,
     ):
         generation = await luma.get_generation(relay.add())
-        await asyncio.to_thread(int)
+        await luma.download(generation, "../before")
         globals()[sys.argv[1]]()
         try:
             await luma.download(generation, ".")
@@ -256,18 +256,18 @@ asyncio.run(main())
 )
 def test_a_disk_that_takes_nothing_is_told_and_keeps_nothing(tmp_path: Path, trouble: str, told: int) -> None:
     """Neither one on which a file of more than 1,000 bytes has no room, nor a directory that is read-only."""
-    tmp_path.chmod(0o555 if trouble == "lose_the_right_to_write" else 0o700)
+    videos = tmp_path / "videos"
+    videos.mkdir(0o555 if trouble == "lose_the_right_to_write" else 0o755)
 
     ended = subprocess.run(  # noqa: S603 - our own interpreter
         [sys.executable, "-W", "error", "-c", IN_TROUBLE, trouble],
         capture_output=True,
         check=False,
-        cwd=tmp_path,
+        cwd=videos,
         text=True,
         timeout=60,
     )
 
-    tmp_path.chmod(0o700)
     assert ended.stdout.startswith("disk False [] ")
     assert os.strerror(told) in ended.stdout
     assert (ended.returncode, ended.stderr) == (0, "")

@@ -137,6 +137,19 @@ async def test_a_public_server_cannot_redirect_into_the_private_network(tmp_path
     assert names(tmp_path / "videos") == []
 
 
+async def test_no_redirect_gives_up_tls(tmp_path: Path) -> None:
+    """Not even where ``http`` is allowed: the link was a secret, and would be told to everybody on the way."""
+    (tmp_path / "videos").mkdir()
+    media = PublicServer([http(302, b"", "Location: http://media.example/there"), GOOD], tmp_path / "tls.pem")
+    async with media.network() as network, downloading(limits=OPEN, network=network) as downloader:
+        with pytest.raises(DownloadError, match="from https to http") as caught:
+            await downloader.download(generation("https://media.example/here"), tmp_path / "videos")
+
+    assert caught.value.reason == "refused"
+    assert media.tunnels == len(media.heads) == 1
+    assert names(tmp_path / "videos") == []
+
+
 async def test_an_unknown_certificate_is_final(tmp_path: Path) -> None:
     """TLS is verified for media too; the message says what is wrong."""
     media = PublicServer([GOOD], tmp_path / "tls.pem")
@@ -222,6 +235,29 @@ async def test_a_link_that_is_no_text_is_refused(tmp_path: Path, link: object) -
         "https://0177.1/",
         "https://127.0.0.1./",
         "https://①②⑦.⓪.⓪.①/",
+        "https://１２７.0.0.1/",
+        "https://127。0。0。1/",
+        "https://127.1./",
+        "https://127.0.0.1:8443/",
+        "https://0x7f000001/",
+        "https://017700000001/",
+        "https://0/",
+        "https://0.0.0.0/",
+        "https://10.255.255.255/",
+        "https://100.64.0.1/",
+        "https://224.0.0.1/",
+        "https://240.0.0.1/",
+        "https://[::]/",
+        "https://[::127.0.0.1]/",
+        "https://[::ffff:0:127.0.0.1]/",
+        "https://[::ffff:a9fe:a9fe]/",
+        "https://[64:ff9b::7f00:1]/",
+        "https://[64:ff9b:1::7f00:1]/",
+        "https://[2002:7f00:1::]/",
+        "https://[2001:0:7f00:1::]/",
+        "https://[fe80::1]/",
+        "https://[fd00::1]/",
+        "https://[ff02::1]/",
         "https://10.0.0.1/v.mp4?X-Amz-Signature=secret#secret",
     ],
 )
@@ -279,6 +315,38 @@ async def test_a_name_that_resolves_to_private_addresses_is_refused(tmp_path: Pa
     assert server.connections == 0
     assert isinstance(downloader.sleep, Naps)
     assert downloader.sleep.taken == []
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["public first", "private first"])
+@pytest.mark.parametrize(
+    "private", ["10.0.0.1", "127.0.0.1", "169.254.169.254", "100.64.0.1", "::1", "fe80::1%lo", "64:ff9b::a00:1"]
+)
+async def test_a_name_with_one_private_address_among_others_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, private: str, order: int
+) -> None:
+    """Whichever would be tried first; the system's resolver is asked once, and nothing is opened."""
+    asked: list[object] = []
+
+    def getaddrinfo(host: object, *_: object, **__: object) -> list[object]:
+        asked.append(host)
+        found = [_found("93.184.215.14"), _found(private)]
+        return found[::order]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    async with downloading(limits=Limits()) as downloader:
+        with pytest.raises(DownloadError, match=r"media\.example leads into a private network") as caught:
+            await downloader.download(generation("https://media.example/v.mp4"), tmp_path)
+
+    assert (caught.value.reason, caught.value.retryable) == ("refused", False)
+    assert asked == ["media.example"]
+
+
+def _found(address: str) -> object:
+    """Return *address* as getaddrinfo does."""
+    if ":" not in address:
+        return (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 443))
+    host, _, zone = address.partition("%")
+    return (socket.AF_INET6, socket.SOCK_STREAM, 6, "", (host, 443, 0, socket.if_nametoindex(zone) if zone else 0))
 
 
 async def test_localhost_is_refused_by_what_it_resolves_to(tmp_path: Path) -> None:
