@@ -240,15 +240,18 @@ class LumaClient:
     ) -> Path:
         """Store one medium of a finished generation as ``<task id>.<role>.<ending>``.
 
-        The file appears whole or not at all. An expired link is renewed by asking for the task again. Cancelling
-        leaves no file behind.
+        The file appears whole or not at all, and is checked by its length and its first bytes. What breaks off is gone
+        on with where the server proves that it has the same file still; after ``kill -9`` too, on Linux. An expired
+        link is renewed by asking for the task again. At most 8 are fetched at once. Cancelling leaves no file behind.
 
         Args:
             generation: One that has completed.
             directory: Made if it does not exist.
             role: ``"video"``, ``"thumbnail"`` or ``"last_frame"``.
             overwrite: Whether a file of that name is replaced; else it is an error.
-            on_progress: Called with the bytes stored so far and the bytes in all.
+            on_progress: A plain function, called with the bytes stored so far and the bytes in all, 0 where the server
+                does not tell; the first number falls when a file is begun again. What it raises ends the download, and
+                comes out.
 
         Returns:
             Where it is.
