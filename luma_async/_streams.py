@@ -8,13 +8,14 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Hashable, I
 from contextlib import aclosing
 from hashlib import blake2b
 from itertools import count
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar, cast
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from luma_async import _wire
+from luma_async._text import exactly, spelled
 from luma_async._watching import Waiter, Watching
-from luma_async.errors import ConfigurationError, GenerationFailedError
+from luma_async.errors import ClientClosedError, ConfigurationError, GenerationFailedError
 from luma_async.models import Generation
 from luma_async.outcomes import Outcome
 
@@ -109,8 +110,9 @@ class Outcomes(_Stream[Outcome]):
 
     def _start(self) -> None:
         if self._feeder is None and not self._closed:
-            self._feeder = asyncio.create_task(self._feed(), name="luma_async ids")
+            self._feeder = self._watching.begin(self._feed(), "ids")
             self._feeder.add_done_callback(self._fed)
+            self._watching.at_close.add(self._client_closes)
 
     def _is_over(self) -> bool:
         return self._feeder is not None and self._feeder.done() and not self._waiters
@@ -120,7 +122,18 @@ class Outcomes(_Stream[Outcome]):
         defect = None if feeder.cancelled() else feeder.exception()
         if isinstance(defect, Exception):
             self._defect = defect
+        self._watching.at_close.discard(self._client_closes)
         self._news.set()
+
+    def _client_closes(self) -> None:
+        """Let the rest of a collection be refused, id by id; an iterator or async iterable may be endless: leave it."""
+        if isinstance(self._ids, Sized) and not isinstance(self._ids, AsyncIterable):
+            room, self._room = self._room, None
+            if room is not None:
+                room.release()
+            return
+        cast("asyncio.Task[None]", self._feeder).cancel()
+        self._defect = ClientClosedError("the client was closed, and ids were to come", advice="make a new LumaClient")
 
     def _conclude(self) -> None:
         """Let the source's own error, or a strategy's, come out once what was taken up has been handed out."""
@@ -159,13 +172,13 @@ class Outcomes(_Stream[Outcome]):
         except ConfigurationError as error:
             self._put(Outcome(task_id=task_id, error=error))
         else:
-            self._waiters[key] = self._watching.join(checked, self._timeout, lambda end: self._settle(key, end))
+            self._waiters[key] = self._watching.join(checked, self._timeout, lambda end: self._settle(task_id, end))
         return True
 
-    def _settle(self, key: Hashable, end: Outcome | Exception) -> None:
-        self._waiters.pop(key, None)
+    def _settle(self, task_id: str, end: Outcome | Exception) -> None:
+        self._waiters.pop(exactly(task_id), None)
         if isinstance(end, Outcome):
-            self._put(end)
+            self._put(end if type(task_id) is str else evolve(end, task_id=task_id))
         else:
             self._defect = end
             self._news.set()
@@ -230,7 +243,7 @@ def checked_ids(task_ids: Any) -> Ids:
 
 def identity_of(task_id: Any) -> Hashable:
     """Return what makes two asked-for ids the same one, however odd they are."""
-    return task_id if isinstance(task_id, str) else (type(task_id), repr(task_id))
+    return exactly(task_id) if isinstance(task_id, str) else (type(task_id), spelled(task_id))
 
 
 def _digest(key: Hashable) -> bytes:

@@ -14,6 +14,7 @@ from attrs import fields_dict, has
 from cattrs import ClassValidationError, Converter
 from cattrs.gen import make_dict_structure_fn, override
 
+from luma_async._text import spelled
 from luma_async.models import Generation, Link, State
 from luma_async.outcomes import Outcome
 
@@ -252,7 +253,7 @@ def _has_texts(value: dict[str, Any], *keys: str) -> bool:
 
 def _as_text(task_id: object) -> str:
     """Return what the caller passed, however odd, as text."""
-    return task_id if isinstance(task_id, str) else repr(task_id)
+    return task_id if isinstance(task_id, str) else spelled(task_id)
 
 
 def _text(value: Any, _: Any) -> str:

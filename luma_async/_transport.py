@@ -26,7 +26,7 @@ from luma_async.errors import (
     TransportError,
     Verdict,
 )
-from luma_async.settings import Settings
+from luma_async.settings import Secret, Settings
 
 T = TypeVar("T")
 
@@ -39,6 +39,12 @@ class Network:
     """Shared, and never closed by us."""
     proxy: str | None = field(default=None, repr=False)
     ssl_context: ssl.SSLContext | None = None
+
+    @property
+    def connections(self) -> list[float]:
+        """Bounds of the shared connector, where 0 is none: who waits for one of its connections waits for a slot."""
+        shared = self.connector
+        return [math.inf] if shared is None else [shared.limit or math.inf, shared.limit_per_host or math.inf]
 
 
 @define(eq=False, repr=False)
@@ -84,17 +90,17 @@ class Transport:
     _pool: _Pool | None = None
     _slots: asyncio.Semaphore = field(init=False)
     _headers: CIMultiDict[str] = field(init=False)
-    _secret: bytes = field(init=False)
+    _spellings: tuple[bytes, ...] = field(init=False)
+    """What to blank out in answers."""
     _deadlines: Deadlines = field(factory=Deadlines)
     """What closing has to end, too: aiohttp leaves those alone who read a body while it closes."""
     _next_turn: float = 0.0
     _closed: bool = False
 
     def __attrs_post_init__(self) -> None:
-        self._slots = asyncio.Semaphore(self.settings.limits.max_concurrency)
-        key = self.settings.api_key.encode()
-        self._secret = key if len(key) >= _SHORTEST_KEY_TO_HIDE else b""
-        self._headers = CIMultiDict(_HEADERS, Authorization=f"Bearer {self.settings.api_key}")
+        self._slots = asyncio.Semaphore(int(min(self.settings.limits.max_concurrency, *self.network.connections)))
+        self._spellings = _spellings(self.settings.api_key)
+        self._headers = CIMultiDict(_HEADERS, Authorization=Secret(f"Bearer {self.settings.api_key}"))
 
     async def exchange(self, request: Request, read: Callable[[Answer], T], *, deadline: float = math.inf) -> T:
         """Send *request*, let *read* make sense of the answer, and take note of what its errors mean for all ids.
@@ -196,7 +202,7 @@ class Transport:
 
     def _host(self) -> str:
         url = URL(self.settings.base_url)
-        return f"{url.host}:{url.port}"
+        return f"{url.host_subcomponent}:{url.port}"
 
     def _new_pool(self) -> _Pool:
         return _Pool(new_session(self.network, self.network.connector, self.settings.limits.max_concurrency))
@@ -216,7 +222,7 @@ class Transport:
                 response.release()
             url = _redirected(url, location)
             if not _same_origin(url, start) or (request.method == "POST" and response.status < 307):  # noqa: PLR2004
-                raise _refused_redirect(f"to {url.host or 'another scheme'}")
+                raise _refused_redirect(f"to {url.raw_host or 'another scheme'}")
         raise _refused_redirect("too often")
 
     async def _read(self, response: aiohttp.ClientResponse) -> Answer:
@@ -231,12 +237,28 @@ class Transport:
             body=self._without_key(body),
             content_type=response.headers.get("Content-Type", ""),
             retry_after=response.headers.get("Retry-After"),
-            request_id=response.headers.get("X-Oneapi-Request-Id"),
+            request_id=self._told(response, "X-Oneapi-Request-Id"),
         )
 
-    def _without_key(self, body: bytes) -> bytes:
+    def _told(self, response: aiohttp.ClientResponse, name: str) -> str | None:
+        text = response.headers.get(name)
+        return None if text is None else self._without_key(text.encode("utf-8", "replace")).decode()
+
+    def _without_key(self, said: bytes) -> bytes:
         """Some relays repeat the key in their complaint; it must not get into an error or a log."""
-        return body.replace(self._secret, b"[key]") if self._secret and self._secret in body else body
+        for spelling in self._spellings:
+            if spelling in said:
+                said = said.replace(spelling, b"[key]")
+        return said
+
+
+def _spellings(key: str) -> tuple[bytes, ...]:
+    """Return the ways in which relays write *key* in JSON: as it is, like PHP with its slashes, like Go for HTML."""
+    if len(key) < _SHORTEST_KEY_TO_HIDE:
+        return ()
+    plain = key.replace("\\", r"\\").replace('"', r"\"")
+    for_html = plain.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
+    return tuple({spelling.encode(): None for spelling in (key, plain, plain.replace("/", r"\/"), for_html)})
 
 
 def new_session(
@@ -268,7 +290,9 @@ def _redirected(url: URL, location: str) -> URL:
 
 
 def _same_origin(url: URL, start: URL) -> bool:
-    return (url.scheme, url.host, url.port) == (start.scheme, start.host, start.port)
+    """Whether the key may go there too; a user name in *url* would be another key."""
+    is_same = (url.scheme, url.raw_host, url.port) == (start.scheme, start.raw_host, start.port)
+    return is_same and "@" not in url.raw_authority
 
 
 def _refused_redirect(where: str) -> ProtocolError:

@@ -9,8 +9,8 @@ import asyncio
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable
-from typing import cast
+from collections.abc import Callable, Coroutine
+from typing import Any, cast
 
 from attrs import define, field
 
@@ -83,6 +83,8 @@ class Watching:
     """Told of each look; the strategy may know it too."""
     agenda: Agenda = field(init=False)
     _polls: dict[str, _Poll] = field(factory=dict)
+    at_close: set[Callable[[], None]] = field(factory=set)
+    """Called when the client is closed, before the waits end."""
     _tasks: set[asyncio.Task[None]] = field(factory=set)
     _unknown_words: set[str] = field(factory=set)
 
@@ -130,6 +132,8 @@ class Watching:
 
     async def aclose(self) -> None:
         """End all waits with ClientClosedError, and all loops."""
+        for leave in tuple(self.at_close):
+            leave()
         for poll in list(self._polls.values()):
             poll.abandon()
         self.agenda.close()
@@ -143,10 +147,15 @@ class Watching:
             _logger.warning("task %s: unknown state %r: polling goes on", task_id, shown(word, 60))
 
     def _start(self, poll: _Poll) -> None:
-        task = poll.task = asyncio.create_task(poll.run(), name=f"luma_async poll {poll.task_id}")
+        task = poll.task = self.begin(poll.run(), f"poll {poll.task_id}")
+        task.add_done_callback(poll.ended)
+
+    def begin(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Start a task that the client's end waits for."""
+        task = asyncio.create_task(work, name=f"luma_async {name}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(poll.ended)
+        return task
 
     def forget(self, poll: _Poll) -> None:
         """Let the next one who asks for this id start afresh."""

@@ -10,7 +10,7 @@ from attrs import define, frozen
 
 from luma_async import _structure
 from luma_async._refusals import Answer, innermost_text, not_a_relay, refusal, refusal_inside
-from luma_async._text import shown
+from luma_async._text import exactly, shown, spelled
 from luma_async.errors import ConfigurationError, ProtocolError, Verdict
 from luma_async.models import Generation, Link, State
 
@@ -46,9 +46,9 @@ def check_task_id(task_id: object) -> str:
         ConfigurationError: Anything else; nothing has been sent then.
     """
     if isinstance(task_id, str) and _TASK_ID.fullmatch(task_id) and task_id not in (".", ".."):
-        return task_id
+        return exactly(task_id)
     raise ConfigurationError(
-        f"{shown(repr(task_id), 80)} is no task id",
+        f"{shown(spelled(task_id), 80)} is no task id",
         advice="a task id has 1 to 128 letters, digits, '-', '_', '.' or '~': give it as the submit call returned it",
     )
 

@@ -10,12 +10,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, get_args
 
+from attrs import evolve
+
 from luma_async import _wire
 from luma_async._batching import Batch, Batcher
 from luma_async._cooldown import Cooldown
 from luma_async._learning import Learner, Statistics
 from luma_async._looking import look_patiently
 from luma_async._streams import Outcomes, Snapshots, checked_ids, identity_of
+from luma_async._text import shown, spelled
 from luma_async._transport import Network, Transport
 from luma_async._watching import Watching
 from luma_async.download import Downloader
@@ -23,7 +26,7 @@ from luma_async.errors import ClientClosedError, ConfigurationError, GenerationF
 from luma_async.models import Generation, Role
 from luma_async.outcomes import Outcome
 from luma_async.pacing import PollPolicy, PollWait
-from luma_async.settings import Limits, Settings, check_number, check_proxy, check_ssl_context
+from luma_async.settings import Limits, Settings, check_number, check_proxy, check_ssl_context, hidden
 
 if TYPE_CHECKING:
     import aiohttp
@@ -67,6 +70,7 @@ class LumaClient:
         proxy: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
+        api_key, proxy = hidden(api_key), hidden(proxy)
         _check_options(polling, batch)
         settings = Settings.load(base_url, api_key, limits)
         network = Network(connector=connector, proxy=check_proxy(proxy), ssl_context=check_ssl_context(ssl_context))
@@ -82,6 +86,8 @@ class LumaClient:
         self._closed = False
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_closed"):  # tracebacks with local variables show a client that could not be made, too
+            return "<LumaClient unmade>"
         return f"<LumaClient {self._settings.base_url}{' closed' if self._closed else ''}>"
 
     async def __aenter__(self) -> Self:
@@ -94,13 +100,17 @@ class LumaClient:
     async def aclose(self) -> None:
         """Close the client: waits still running get ClientClosedError. The generations go on at the relay.
 
-        Closing twice is closing. Cancelling leaves connections open until the call is repeated.
+        Closing twice is closing. Cancelling does not keep connections open.
         """
         self._check_loop()
         self._closed = True
-        await self._watching.aclose()
-        await self._transport.aclose()
-        await self._downloader.aclose()
+        try:
+            await self._watching.aclose()
+        finally:
+            try:
+                await self._transport.aclose()
+            finally:
+                await self._downloader.aclose()
 
     @property
     def statistics(self) -> Statistics:
@@ -273,7 +283,7 @@ class LumaClient:
 
     async def _glance_at_any(self, task_id: Any) -> Outcome:
         try:
-            return await self._glance(_wire.check_task_id(task_id))
+            return evolve(await self._glance(_wire.check_task_id(task_id)), task_id=task_id)
         except ConfigurationError as error:
             return Outcome(task_id=task_id, error=error)
 
@@ -299,7 +309,9 @@ def _check_options(polling: object, batch: object) -> None:
     if not isinstance(polling, PollPolicy):
         raise ConfigurationError("polling is no PollPolicy value", advice="give polling as luma_async.PollPolicy(...)")
     if batch not in get_args(Batch):
-        raise ConfigurationError(f"batch={batch!r} is not known", advice='give "auto", "never" or "always"')
+        raise ConfigurationError(
+            f"batch={shown(spelled(batch), 40)} is not known", advice='give "auto", "never" or "always"'
+        )
 
 
 def _checked_timeout(timeout: float | None) -> float | None:

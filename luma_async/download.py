@@ -20,7 +20,7 @@ from luma_async import _wire
 from luma_async._addresses import PrivateAddressError, bare, checked_url, guarded_socket, is_global, refused
 from luma_async._files import Leftovers, Part, stored
 from luma_async._medium import KINDS, LARGEST, ending_of, ends_early, length_in, trouble_with, version_in
-from luma_async._text import shown
+from luma_async._text import shown, spelled
 from luma_async._transport import Network, new_session, translated
 from luma_async.errors import (
     ClientClosedError,
@@ -378,7 +378,7 @@ def _checked_progress(on_progress: object) -> Progress | None:
 
 
 def _unusable(name: str, value: object, advice: str) -> ConfigurationError:
-    return ConfigurationError(f"{name}={shown(repr(value), 40)} cannot work", advice=advice)
+    return ConfigurationError(f"{name}={shown(spelled(value), 40)} cannot work", advice=advice)
 
 
 # --- what came ---

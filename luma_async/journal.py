@@ -18,7 +18,7 @@ from luma_async import _structure, _wire
 from luma_async._disk import lock, sync_directory
 from luma_async._refusals import cause_of
 from luma_async._streams import Ids, checked_ids
-from luma_async._text import shown
+from luma_async._text import shown, spelled
 from luma_async.errors import ConfigurationError, GenerationFailedError, JournalError, LumaError, NotFoundError
 from luma_async.models import Generation, State
 from luma_async.outcomes import Outcome
@@ -33,7 +33,7 @@ def _checked_path(path: str | os.PathLike[str]) -> Path:
     try:
         return Path(path)
     except TypeError:
-        trouble = ConfigurationError(f"{shown(repr(path), 80)} is no file name", advice="give a str or a Path")
+        trouble = ConfigurationError(f"{shown(spelled(path), 80)} is no file name", advice="give a str or a Path")
     raise trouble
 
 

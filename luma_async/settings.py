@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from attrs import Attribute, field, frozen
 
-from luma_async._text import shown
+from luma_async._text import shown, spelled
 from luma_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def check_number(
     if optional and value is None:
         return
     if not _fits(value, -math.inf if above is None else above, whole=whole):
-        raise ConfigurationError(f"{name}={shown(repr(value), 40)} is not {wanted}", advice=f"give {wanted}")
+        raise ConfigurationError(f"{name}={shown(spelled(value), 40)} is not {wanted}", advice=f"give {wanted}")
 
 
 def _fits(value: object, above: float, *, whole: bool) -> bool:
@@ -58,7 +58,7 @@ def number(*, above: float | None = None, optional: bool = False, whole: bool = 
 def flag(instance: Any, attribute: Attribute[Any], value: Any) -> None:
     """Refuse whatever is not a bool: ``"no"`` would switch a safeguard off."""
     if not isinstance(value, bool):
-        name = f"{type(instance).__name__}({attribute.name}={shown(repr(value), 40)})"
+        name = f"{type(instance).__name__}({attribute.name}={shown(spelled(value), 40)})"
         raise ConfigurationError(f"{name} is not a bool", advice=f"give {attribute.name} as True or False")
 
 
@@ -82,10 +82,27 @@ class Limits:
     """Whether media may come over ``http`` or from private addresses, as the simulated relay serves them."""
 
 
+class Secret(str):
+    """Text that no repr shows: tracebacks with their local variables, logs and debuggers print reprs."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'[secret]'"
+
+
+def hidden(text: object) -> Secret | None:
+    """Return *text* as a Secret, None as None; what is no text becomes an empty one, which is no key."""
+    return None if text is None else Secret(text if isinstance(text, str) else "")
+
+
 _KEY = re.compile(r"[\x21-\x7e]{1,4096}")
 _LABEL = "[A-Za-z0-9_-]{1,63}"
 _HOST_AND_PORT = re.compile(rf"({_LABEL}(\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?")
-_PATH = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
+_LONGEST_HOST = 253
+"""Characters (RFC 1035, section 2.3.4)."""
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_PATH = re.compile(r"([A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
 """RFC 3986, section 3.3."""
 
 
@@ -107,11 +124,11 @@ class Settings:
         Raises:
             ConfigurationError: Something is missing or cannot work; it names the thing, and never holds the key.
         """
-        env = os.environ if environ is None else environ
+        api_key = hidden(api_key)
         _check_limits(limits)
-        address = base_url if base_url is not None else env.get("LUMA_BASE_URL", "").strip()
-        key = api_key if api_key is not None else _key_of(env)
-        return cls(base_url=check_base_url(address, limits), api_key=_check_key(key), limits=limits)
+        address = base_url if base_url is not None else _told("LUMA_BASE_URL", environ).strip()
+        key = api_key if api_key is not None else _key_of(environ)
+        return cls(base_url=check_base_url(address, limits), api_key=_check_key(key, "the API key"), limits=limits)
 
 
 def _check_limits(limits: object) -> None:
@@ -119,35 +136,44 @@ def _check_limits(limits: object) -> None:
         raise ConfigurationError("limits is no Limits value", advice="give limits as luma_async.Limits(...)")
 
 
-def _key_of(env: Mapping[str, str]) -> str:
-    if env.get("LUMA_API_KEY"):
-        return env["LUMA_API_KEY"].rstrip("\r\n")
-    if env.get("LUMA_API_KEY_FILE"):
-        return read_key_file(env["LUMA_API_KEY_FILE"])
+def _told(name: str, environ: Mapping[str, str] | None) -> str:
+    """Return a variable's value. Only here the environment is at hand: a local variable shows in tracebacks."""
+    return (os.environ if environ is None else environ).get(name, "")
+
+
+def _key_of(environ: Mapping[str, str] | None) -> str:
+    if key := hidden(_told("LUMA_API_KEY", environ)):
+        return Secret(key.rstrip("\r\n"))
+    if path := _told("LUMA_API_KEY_FILE", environ):
+        return read_key_file(path)
     raise ConfigurationError("there is no API key", advice="set LUMA_API_KEY or LUMA_API_KEY_FILE, or give api_key=")
+
+
+_MOST_OF_A_KEY_FILE = 8192
 
 
 def read_key_file(path: str | os.PathLike[str]) -> str:
     """Return the key in the file at *path*, without its trailing newline.
 
     Raises:
-        ConfigurationError: The file cannot be read, or is no text.
+        ConfigurationError: The file cannot be read, or holds no key.
     """
     try:
-        with Path(path).open(encoding="ascii") as file:
-            return file.read(8192).rstrip("\r\n")
+        with Path(path).open("rb") as file:
+            key = hidden(file.read(_MOST_OF_A_KEY_FILE).decode("latin-1").rstrip("\r\n"))
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not ASCII text"
+        reason = error.strerror if isinstance(error, OSError) else "that is no file name"
         raise ConfigurationError(
             f"the key file {shown(path)} cannot be read: {reason}", advice="check the path and its permissions"
         ) from None
+    return _check_key(key, f"the API key in {shown(path)}")
 
 
-def _check_key(key: object) -> str:
+def _check_key(key: object, what: str) -> Secret:
     if isinstance(key, str) and _KEY.fullmatch(key):
-        return key
+        return Secret(key)
     raise ConfigurationError(
-        "the API key is unusable",
+        f"{what} is unusable",
         advice="a key is 1 to 4,096 visible ASCII characters, without blanks or line breaks: copy it again",
     )
 
@@ -192,11 +218,21 @@ def _web_address(address: str) -> SplitResult | None:
     """Return the parts of an http(s) URL with a host and port that can be connected to, else None."""
     try:
         parts = urlsplit(address)
-        _ = parts.port
+        port = parts.port
     except ValueError:
         return None
-    fits = parts.scheme in ("http", "https") and _HOST_AND_PORT.fullmatch(parts.netloc.rpartition("@")[2])
-    return parts if fits else None
+    written_well = parts.scheme in ("http", "https") and _HOST_AND_PORT.fullmatch(parts.netloc.rpartition("@")[2])
+    return parts if written_well and port != 0 and _can_be_found(parts.hostname or "") else None
+
+
+def _can_be_found(host: str) -> bool:
+    """Whether *host* is a name of good length or a whole address; resolvers take ``127.1`` for one, others do not."""
+    if ":" not in host and _NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2]):
+        try:
+            ipaddress.IPv4Address(host)
+        except ValueError:
+            return False
+    return len(host) <= _LONGEST_HOST
 
 
 def _unusable(what: str, advice: str) -> ConfigurationError:

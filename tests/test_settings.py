@@ -246,14 +246,12 @@ def test_a_bad_key_in_the_environment_or_a_file_is_refused_unseen(tmp_path: Path
     assert not [text for text in texts if "sk-" in text or "sss" in text]
 
 
-@pytest.mark.parametrize("kind", ["missing", "directory", "binary", "nul"])
+@pytest.mark.parametrize("kind", ["missing", "directory", "nul"])
 def test_an_unreadable_key_file_is_named(tmp_path: Path, kind: str) -> None:
     """With the reason, and without its contents."""
     path: Any = tmp_path / "key"
     if kind == "directory":
         path.mkdir()
-    if kind == "binary":
-        path.write_bytes(b"sk-\xff")
     if kind == "nul":
         path = f"{path}\0"
 
