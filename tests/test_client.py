@@ -221,16 +221,6 @@ async def test_impossible_timeouts_are_refused(luma: LumaClient, relay: Simulate
     assert relay.requests == []
 
 
-async def test_a_bare_string_is_no_list_of_ids(luma: LumaClient) -> None:
-    """The id itself where a list is expected is a mistake that is told, not polled letter by letter."""
-    with pytest.raises(ConfigurationError, match="list"):
-        await luma.wait_all("abc")
-    with pytest.raises(ConfigurationError, match="list"):
-        await luma.get_generations("abc")
-    with pytest.raises(ConfigurationError, match="list"):
-        luma.as_completed("abc")
-
-
 async def test_lists_refuse_what_only_streams_can_take(luma: LumaClient) -> None:
     """An async iterable has no order asked, so the lists name the call that takes it."""
 
@@ -246,21 +236,6 @@ async def test_impossible_bounds_are_refused(luma: LumaClient, max_in_flight: An
     """Nothing could ever be in flight."""
     with pytest.raises(ConfigurationError, match="max_in_flight"):
         luma.as_completed(["a"], max_in_flight=max_in_flight)
-
-
-@pytest.mark.parametrize("task_id", ["", "..", "a/b", None, 5])
-async def test_impossible_ids_are_refused_before_a_request(
-    luma: LumaClient, relay: SimulatedRelay, task_id: Any
-) -> None:
-    """An id that cannot stand in a path is refused by each call that takes one."""
-    with pytest.raises(ConfigurationError, match="task id"):
-        await luma.get_generation(task_id)
-    with pytest.raises(ConfigurationError, match="task id"):
-        await luma.wait_until_done(task_id)
-    with pytest.raises(ConfigurationError, match="task id"):
-        luma.watch(task_id)
-
-    assert relay.requests == []
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ import re
 import socket
 import traceback
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 
@@ -91,33 +90,6 @@ async def test_cookies_are_not_kept() -> None:
 
     assert len(server.heads) == 2
     assert b"cookie" not in server.heads[1].lower()
-
-
-async def test_environments_proxies_and_netrc_are_not_heeded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Neither HTTP_PROXY nor a netrc changes where a request goes and with which key."""
-    netrc = tmp_path / "netrc"
-    netrc.write_text("machine 127.0.0.1 login someone password secret\n")
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    monkeypatch.setenv("NETRC", str(netrc))
-
-    async with RawServer([DONE]) as server, client(server) as luma:
-        generation = await luma.get_generation(ID)
-
-    assert generation.state is State.COMPLETED
-    assert f"Authorization: Bearer {KEY}".encode() in server.heads[0]
-
-
-async def test_an_explicit_proxy_is_the_users_word() -> None:
-    """With proxy=, the request goes to the proxy in absolute form."""
-    async with RawServer([DONE]) as proxy:
-        luma = LumaClient(
-            "http://relay.example", KEY, limits=Limits(allow_insecure_http=True), proxy=f"http://127.0.0.1:{proxy.port}"
-        )
-        async with luma:
-            generation = await luma.get_generation(ID)
-
-    assert generation.state is State.COMPLETED
-    assert proxy.heads[0].startswith(f"GET http://relay.example/luma/generations/{ID} ".encode())
 
 
 # --- passing trouble ---
