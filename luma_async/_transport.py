@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import math
 import ssl
 from collections.abc import Callable
@@ -253,12 +254,13 @@ class Transport:
 
 
 def _spellings(key: str) -> tuple[bytes, ...]:
-    """Return the ways in which relays write *key* in JSON: as it is, like PHP with its slashes, like Go for HTML."""
+    """Return the ways in which relays write *key*: as it is, in JSON like PHP or like Go, and on a web page."""
     if len(key) < _SHORTEST_KEY_TO_HIDE:
         return ()
     plain = key.replace("\\", r"\\").replace('"', r"\"")
     for_html = plain.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
-    return tuple({spelling.encode(): None for spelling in (key, plain, plain.replace("/", r"\/"), for_html)})
+    spellings = (key, plain, plain.replace("/", r"\/"), for_html, html.escape(key))
+    return tuple({spelling.encode(): None for spelling in spellings})
 
 
 def new_session(

@@ -291,23 +291,6 @@ async def test_packed_answer_is_read() -> None:
     assert generation.video_url == "https://x.example/v"
 
 
-async def test_waiting_for_a_slot_is_not_the_requests_time() -> None:
-    """Twenty looks through two slots take longer than one request may, and none times out."""
-
-    async def slow(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        name = server.heads[-1].split()[1].rpartition(b"/")[2].decode()
-        await asyncio.sleep(0.1)
-        writer.write(task(name, "completed", result_url="https://x.example/v"))
-
-    limits = Limits(request_timeout=0.5, max_concurrency=2)
-    names = [f"task-{number}" for number in range(20)]
-    async with RawServer([slow]) as server, client(server, limits) as luma:
-        outcomes = await luma.get_generations(names)
-
-    assert [outcome.unwrap().id for outcome in outcomes] == names
-    assert server.open_most <= 2
-
-
 # --- strangers and redirects ---
 
 
