@@ -91,6 +91,15 @@ def test_a_script_without_steps_is_over_at_once() -> None:
     assert (moment.word, moment.progress) == ("failed", 1.0)
 
 
+def test_a_request_older_than_its_task_finds_the_beginning() -> None:
+    """Where the first states take no time, that is the first state after them."""
+    at_once = Script.of(("pending", 0.0), "completed")
+    later = Script.of(("pending", 2.0), "completed")
+
+    assert at_once.at(-0.5).word == "completed"
+    assert (later.at(-0.5).word, later.at(-0.5).progress) == ("pending", 0.0)
+
+
 @pytest.mark.parametrize("seconds", [-0.1, math.inf, math.nan])
 def test_a_step_of_no_real_length_is_refused(seconds: float) -> None:
     """A state that never ends belongs at the end, and no time runs backwards."""

@@ -112,10 +112,14 @@ class Script:
         return sum(waiting)
 
     def at(self, age: float) -> Moment:
-        """Return where the script stands *age* relay seconds after the task was registered."""
+        """Return where the script stands *age* relay seconds after the task was registered.
+
+        A request that was on its way when its task was registered is younger than nothing: that counts as nothing.
+        """
+        age = max(0.0, age)
         for step, end in self._ends():
             if age < end:
-                return Moment(word=step.state, progress=max(0.0, age) / self.duration, has_links=False)
+                return Moment(word=step.state, progress=age / self.duration, has_links=False)
         completed = state_of(self.final) is State.COMPLETED
         return Moment(word=self.final, progress=1.0, has_links=completed and age >= self.duration + self.links_after)
 

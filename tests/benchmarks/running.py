@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +45,15 @@ class Subject:
         return found
 
 
-@contextmanager
-def fast_relay() -> Iterator[int]:
+def fast_relay() -> AbstractContextManager[int]:
     """Run the fast relay in a process of its own; its port."""
-    command = [sys.executable, "-m", "tests.benchmarks.fast_relay"]
+    return serving("tests.benchmarks.fast_relay")
+
+
+@contextmanager
+def serving(module: str) -> Iterator[int]:
+    """Run *module*, a server that prints its port and ends with its standard input, in a process of its own."""
+    command = [sys.executable, "-m", module]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - ours
         assert process.stdin is not None
         assert process.stdout is not None
