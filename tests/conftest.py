@@ -15,9 +15,9 @@ aioresponses.core.ClientResponse = partial(  # type: ignore[assignment,attr-defi
     ClientResponse, stream_writer=Mock(output_size=0)
 )
 
-hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
-hypothesis.settings.load_profile("repeatable")
-
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, database=None)
+hypothesis.settings.register_profile("fuzz", deadline=None, max_examples=400, print_blob=True)
+hypothesis.settings.load_profile("ci")
 
 _OURS = ("LUMA_BASE_URL", "LUMA_API_KEY", "LUMA_API_KEY_FILE")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")

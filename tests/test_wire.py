@@ -639,67 +639,6 @@ def test_no_other_status_is_an_answer(status: int) -> None:
     assert caught.value.retryable
 
 
-# --- one property ---
-
-_TEXTS = [TASK_ID, "completed", "FAILURE", CLEAN, "ftp://x", "2024-07-01T07:35:13Z", '{"code":"x"}', '{"a":', '"', ""]
-_LEAVES = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-(10**19), 10**19),
-    st.floats(),
-    st.text(max_size=20),
-    st.sampled_from(_TEXTS),
-)
-_FIELDS = ["data", "video", "video_raw", "artifact", "assets", "thumbnail", "request", "url", "width",
-           "duration", "error", "message", "code", "created_at", "submit_time", "fail_reason",
-           "failure_reason", "prompt", "status"]  # fmt: skip
-_ANYTHING = st.recursive(
-    _LEAVES,
-    lambda inside: st.one_of(
-        st.lists(inside, max_size=3), st.dictionaries(st.sampled_from(_FIELDS), inside, max_size=6)
-    ),
-    max_leaves=20,
-)
-
-
-@st.composite
-def _taskish(draw: st.DrawFn) -> dict[str, Any]:
-    """Draw something that looks like a task, or nearly."""
-    fields = draw(st.dictionaries(st.sampled_from(_FIELDS), _ANYTHING, max_size=8))
-    fields[draw(st.sampled_from(["id", "task_id"]))] = draw(st.sampled_from([TASK_ID, TASK_ID, "another", 5, None]))
-    fields[draw(st.sampled_from(["state", "status"]))] = draw(st.sampled_from(["completed", "failed", "odd", "", 1]))
-    return fields
-
-
-_BODIES = st.one_of(_taskish(), _ANYTHING, st.tuples(_taskish(), st.binary(max_size=5)), st.binary(max_size=200))
-_STATUSES = st.one_of(st.just(200), st.integers(0, 999))
-_TYPES = st.sampled_from(["application/json", "text/html", "", "text/plain; charset=bogus"])
-
-
-@given(body=_BODIES, status=_STATUSES, content_type=_TYPES, retry_after=st.one_of(st.none(), st.text(max_size=12)))
-def test_whatever_arrives_is_a_generation_or_one_of_our_errors(
-    body: Any, status: int, content_type: str, retry_after: str | None
-) -> None:
-    """Any bytes with any status: the asked task, or a LumaError whose text is short and printable."""
-    if isinstance(body, tuple):
-        body = answer(body[0]).body + body[1]
-    arrived = answer(body, status, content_type, retry_after=retry_after)
-
-    outcome: Generation | LumaError
-    try:
-        outcome = _wire.read_task(arrived, TASK_ID)
-    except LumaError as error:
-        outcome = error
-
-    if isinstance(outcome, LumaError):
-        assert str(outcome).isprintable()
-        assert len(str(outcome)) < 6_000
-    else:
-        assert outcome.id == TASK_ID
-        assert outcome.state_text.strip()
-        assert outcome.video_url is None or outcome.video_url.startswith("https://")
-
-
 # --- a list of rows, read row by row ---
 
 

@@ -1,0 +1,457 @@
+"""What is broken on purpose: one short text of one module each, the rule that it was, and who should notice."""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+
+
+@frozen
+class Mutation:
+    """One rule, broken."""
+
+    module: str
+    """Below ``luma_async/``, without its ending."""
+    rule: str
+    """What does not hold any more."""
+    old: str
+    """Stands exactly once in the module."""
+    new: str
+    tests: tuple[str, ...] = field()
+    """Files or tests, as pytest takes them, below ``tests/``; by default the module's own."""
+
+    @tests.default
+    def _own(self) -> tuple[str, ...]:
+        return (f"test_{self.module.strip('_')}.py",)
+
+    @property
+    def path(self) -> str:
+        """The module's file."""
+        return f"luma_async/{self.module}.py"
+
+
+_STATUS_ROWS = [
+    Mutation(
+        "_refusals",
+        "408 passes",
+        "408: Cause(APIError, Verdict.PASSING)",
+        "408: Cause(APIError, Verdict.FINAL)",
+    ),
+    Mutation(
+        "_refusals",
+        "a wrong key is final",
+        "401: Cause(AuthenticationError, Verdict.FINAL",
+        "401: Cause(AuthenticationError, Verdict.PASSING",
+    ),
+    Mutation(
+        "_refusals",
+        "402 is about credit, 403 about permission",
+        "402: Cause(QuotaExceededError",
+        "402: Cause(PermissionDeniedError",
+    ),
+    Mutation(
+        "_refusals",
+        "an unknown task is unconfirmed at first",
+        "404: Cause(NotFoundError, Verdict.UNCONFIRMED",
+        "404: Cause(NotFoundError, Verdict.FINAL",
+    ),
+    Mutation(
+        "_refusals",
+        "a task that is gone is final at once",
+        "410: Cause(NotFoundError, Verdict.FINAL",
+        "410: Cause(NotFoundError, Verdict.UNCONFIRMED",
+    ),
+    Mutation(
+        "_refusals",
+        "429 slows all ids down",
+        "429: Cause(RateLimitError, Verdict.SLOW_DOWN",
+        "429: Cause(RateLimitError, Verdict.PASSING",
+    ),
+    Mutation(
+        "_refusals",
+        "501 is final",
+        "501: Cause(ServerError, Verdict.FINAL",
+        "501: Cause(ServerError, Verdict.PASSING",
+    ),
+    Mutation(
+        "_refusals",
+        "other 5xx pass",
+        "_SERVER_ERROR = Cause(ServerError, Verdict.PASSING",
+        "_SERVER_ERROR = Cause(ServerError, Verdict.FINAL",
+    ),
+    Mutation(
+        "_refusals",
+        "saturation behind 403 passes",
+        "_SATURATED = Cause(RateLimitError, Verdict.SLOW_DOWN",
+        "_SATURATED = Cause(RateLimitError, Verdict.FINAL",
+    ),
+    Mutation("_refusals", "503 slows down only with a hint", "status == 503 and hinted:", "status == 503:"),
+    Mutation(
+        "_refusals",
+        "an error inside 200 passes",
+        "cause = evolve(cause, verdict=Verdict.SLOW_DOWN if slow else Verdict.PASSING)",
+        "cause = evolve(cause, verdict=Verdict.SLOW_DOWN if slow else Verdict.FINAL)",
+    ),
+    Mutation("_refusals", "Retry-After is heeded", "if _DIGITS.fullmatch(value.strip()):", "if not value:"),
+]
+
+_ANSWERS = [
+    Mutation(
+        "_wire", "another task's answer is never handed out", "if identity(task) == task_id:", "if identity(task):"
+    ),
+    Mutation(
+        "_wire",
+        "a row belongs to its own id",
+        "_sight_row(row, task_id, known[task_id]) for",
+        "_sight_row(rows[0][1], task_id, known[task_id]) for",
+        ("test_batching.py", "properties"),
+    ),
+    Mutation("_wire", "a batch about strangers is no answer", "if rows and not sighted:", "if False:", ("properties",)),
+    Mutation(
+        "_wire",
+        "a row's task_id is its identity",
+        'return _filled(task.get("task_id")) or _filled(task.get("id"))',
+        'return _filled(task.get("id")) or _filled(task.get("task_id"))',
+    ),
+    Mutation(
+        "_wire",
+        "a row's outer status wins",
+        'row = ("status", "state") if',
+        'row = ("state", "status") if',
+    ),
+    Mutation("_wire", "only 200 to 203 carry an answer", "_LAST_WITH_BODY = 203", "_LAST_WITH_BODY = 206"),
+    Mutation("_wire", "a page is no answer", "if answer.is_html:", "if False:"),
+    Mutation("_wire", "an unknown word means still running", '"_"), State.UNKNOWN)', '"_"), State.FAILED)'),
+    Mutation("_wire", "a task id cannot leave its folder", ' and task_id not in (".", "..")', ""),
+    Mutation(
+        "_wire", "a task id has nothing that changes a path", 'r"[A-Za-z0-9._~-]{1,128}"', 'r"[A-Za-z0-9._~%/-]{1,128}"'
+    ),
+    Mutation(
+        "_wire",
+        "only the very same answer is the one before",
+        "if known is not None and answer.body == known.kept and answer.status == HTTP_OK:",
+        "if known is not None and answer.status == HTTP_OK:",
+        ("test_watching.py",),
+    ),
+    Mutation(
+        "_structure",
+        "a huge integer is no JSON",
+        "int(digits) if len(digits) <= _MAX_INTEGER_DIGITS",
+        "int(digits) if digits",
+    ),
+    Mutation(
+        "_structure", "1e400 is no JSON", "return number if math.isfinite(number) else", "return number if digits else"
+    ),
+    Mutation("_structure", "NaN is no JSON", ", parse_constant=_refuse)", ")"),
+    Mutation("_structure", "deep nesting is no answer", "if depth > _MAX_DEPTH:", "if False:", ("test_wire.py",)),
+    Mutation("_structure", "true is not 1", "if isinstance(value, bool) or not isinstance", "if not isinstance"),
+    Mutation(
+        "_structure",
+        "only an http(s) URL is a link",
+        'if parts.scheme in ("http", "https") and parts.hostname else None',
+        "if parts.scheme else None",
+    ),
+    Mutation("_text", "nothing that a terminal would obey is shown", "c if c.isprintable() else", "c if c else"),
+]
+
+_TRANSPORT = [
+    Mutation("_transport", "answers are capped", "if len(body) > limit:", "if False:"),
+    Mutation("_transport", "reading ends at the cap", " and len(body) <= limit:", ":", ("faults", "test_transport.py")),
+    Mutation("_transport", "the key stays with its origin", "if not _same_origin(url, start) or", "if False or"),
+    Mutation(
+        "_transport",
+        "another port is another origin",
+        "return (url.scheme, url.host, url.port) == (start.scheme, start.host, start.port)",
+        "return url.host == start.host",
+    ),
+    Mutation("_transport", "redirects are followed by hand", "allow_redirects=False", "allow_redirects=True"),
+    Mutation("_transport", "redirects are followed five times", "_MAX_REDIRECTS = 5", "_MAX_REDIRECTS = 50"),
+    Mutation("_transport", "the environment is not heeded", "trust_env=False", "trust_env=True"),
+    Mutation(
+        "_transport",
+        "cookies are not kept",
+        "cookie_jar=aiohttp.DummyCookieJar(),",
+        "cookie_jar=aiohttp.CookieJar(unsafe=True),",
+    ),
+    Mutation(
+        "_transport",
+        "the relay's echo of the key is blanked out",
+        'return body.replace(self._secret, b"[key]") if self._secret and self._secret in body else body',
+        "return body",
+    ),
+    Mutation(
+        "_transport",
+        "the key goes to the relay alone",
+        "        trust_env=False,",
+        '        trust_env=False, headers={"Authorization": "Bearer sk-test-0123456789"},',
+        ("test_download.py",),
+    ),
+    Mutation(
+        "_transport",
+        "a stranger's connection is given up",
+        "if isinstance(error, ProtocolError) and error.foreign:",
+        "if False:",
+    ),
+    Mutation("_transport", "what is given up is closed", "            if pool.retired:", "            if False:"),
+    Mutation(
+        "_transport",
+        "aiohttp's errors become ours",
+        "except (aiohttp.ClientError, OSError) as error:",
+        "except aiohttp.ClientConnectionError as error:",
+    ),
+    Mutation(
+        "_transport",
+        "only aiohttp's and the system's errors are caught",
+        "except (aiohttp.ClientError, OSError) as error:",
+        "except BaseException as error:",
+        ("test_transport.py", "test_client.py"),
+    ),
+    Mutation(
+        "_transport",
+        "an unknown certificate is final",
+        "if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError) and not",
+        "if False and not",
+    ),
+    Mutation(
+        "_transport",
+        "a probe that is cancelled leaves its place to another",
+        "self.cooldown.probe_ended(welcome=False)",
+        "pass",
+        ("test_transport.py", "test_cooldown.py"),
+    ),
+    Mutation(
+        "_transport",
+        "closing ends looks under way",
+        "self._deadlines.expire_all()",
+        "pass",
+    ),
+    Mutation(
+        "_deadlines",
+        "a time-out takes its cancelling back",
+        "if self._is_over and self._task.uncancel() <= self._cancelling and kind",
+        "if self._is_over and kind",
+    ),
+    Mutation(
+        "_deadlines",
+        "an error of its own is no time-out",
+        " and kind is asyncio.CancelledError:",
+        ":",
+    ),
+    Mutation("settings", "the key is in no repr", "api_key: str = field(repr=False)", "api_key: str = field()"),
+    Mutation("settings", "a key has no line breaks", r"[\x21-\x7e]{1,4096}", r"[\x00-\x7e]{1,4096}"),
+    Mutation("settings", "plain http is for loopback", 'if parts.scheme == "http" and not', "if False and not"),
+    Mutation(
+        "settings",
+        "an address holds no password",
+        "if parts.username is not None or parts.password is not None:",
+        "if False:",
+    ),
+    Mutation("settings", "certificates are verified", "or context.verify_mode != ssl.CERT_REQUIRED", "or False"),
+]
+
+_WAITING = [
+    Mutation(
+        "_cooldown",
+        "one id's long hint delays the others by the maximum",
+        "time() + min(pause, self.policy.maximum))",
+        "time() + pause)",
+    ),
+    Mutation(
+        "_cooldown",
+        "those who waited are released one by one",
+        "spread = min(self.policy.maximum, self._waiting / _RELEASED_PER_SECOND)",
+        "spread = 0.0",
+    ),
+    Mutation("_cooldown", "the pause is the relay's hint", "pause = max(hint or self", "pause = max(self"),
+    Mutation("_cooldown", "one probe goes first", "if not self._probing:", "if self._complained or not self._probing:"),
+    Mutation("pacing", "pauses have jitter", "return low + (high - low) * randomness()", "return (low + high) / 2"),
+    Mutation(
+        "pacing",
+        "a hint is a lower bound",
+        "self._policy.min_interval, look.hint or 0.0,",
+        "self._policy.min_interval,",
+    ),
+    Mutation(
+        "pacing",
+        "no look comes before the interval is over",
+        "return max(self._policy.min_interval, look",
+        "return max(look",
+    ),
+    Mutation(
+        "pacing",
+        "an outage does not make the load grow",
+        "return max(self._good_pace(look), self._policy.backoff(look.failures, self._randomness))",
+        "return self._policy.backoff(look.failures, self._randomness)",
+    ),
+    Mutation("_watching", "not found is final at the third", "_NOT_FOUND_IS_FINAL = 3", "_NOT_FOUND_IS_FINAL = 2"),
+    Mutation(
+        "_watching",
+        "a good look resets the count",
+        "self._failures = self._counted = self._not_found = 0",
+        "self._failures = self._not_found = 0",
+    ),
+    Mutation(
+        "_watching",
+        "being told to slow down counts for nothing",
+        "error.verdict is not Verdict.SLOW_DOWN and self._is_outage",
+        "self._is_outage",
+    ),
+    Mutation(
+        "_watching",
+        "a wait gives up after enough failures and enough time",
+        "policy.max_consecutive_failures and now",
+        "policy.max_consecutive_failures or now",
+    ),
+    Mutation(
+        "_watching",
+        "each waiter gets his own exception",
+        "error=None if error is None else error.for_task(self.task_id),",
+        "error=error,",
+    ),
+    Mutation(
+        "_watching", "the last to go ends the loop, no other", "        if not self._waiters:", "        if True:"
+    ),
+    Mutation(
+        "_watching",
+        "completed without a link is looked at again",
+        "return self._without_link > _LOOKS_FOR_A_LINK",
+        "return True",
+    ),
+    Mutation(
+        "_watching",
+        "a newcomer keeps the interval and the hint",
+        "self._not_before = now + max(self.room.policy.min_interval, look.hint or 0.0)",
+        "self._not_before = now",
+    ),
+    Mutation(
+        "_watching",
+        "a look is cut at the latest deadline",
+        "return max((waiter.deadline for waiter in self._waiters)",
+        "return min((waiter.deadline for waiter in self._waiters)",
+    ),
+    Mutation("_watching", "failed is an error in a wait", "generation.state is State.FAILED", "False"),
+    Mutation(
+        "_watching",
+        "a deadline is the waiter's own",
+        "if now >= waiter.deadline and",
+        "if now >= self._latest_deadline() and",
+    ),
+    Mutation("_looking", "a single look is three tries", "_MOST_TRIES = 3", "_MOST_TRIES = 30", ("test_transport.py",)),
+    Mutation(
+        "_looking",
+        "final trouble ends a single look",
+        "is_last=not self._trouble.retryable",
+        "is_last=False",
+        ("test_transport.py",),
+    ),
+]
+
+_MANY = [
+    Mutation(
+        "_batching",
+        "who is missing in an answer is asked alone from then on",
+        "self._alone.update(known.keys() - sighted.keys())",
+        "pass",
+    ),
+    Mutation(
+        "_batching",
+        "one id's error is not another's",
+        "_refuse(entry, what.for_task(entry.task_id))",
+        "_refuse(entry, what.for_task(entries[0].task_id))",
+    ),
+    Mutation("_batching", "a refused batch is no id's fate", "        if not passing:", "        if False:"),
+    Mutation(
+        "_batching",
+        "a relay without the query is recognised",
+        "_NO_SUCH_QUERY = frozenset({404, 405, 501})",
+        "_NO_SUCH_QUERY = frozenset({404})",
+    ),
+    Mutation(
+        "_batching",
+        "a batch is cut at the latest deadline",
+        "deadline=max(entry.deadline for entry in entries)",
+        "deadline=min(entry.deadline for entry in entries)",
+        ("test_batching.py", "properties"),
+    ),
+    Mutation(
+        "_batching",
+        "who has left is not asked for",
+        "self._due = [other for other in self._due if other is not entry]",
+        "pass",
+        ("test_batching.py", "properties"),
+    ),
+    Mutation(
+        "_batching",
+        "a batch has no more ids than allowed",
+        "self._ask(self._take(self.most))",
+        "self._ask(self._take(len(self._due)))",
+    ),
+    Mutation("_streams", "an id that is asked for twice is one", "if key in self._seen:", "if False:"),
+    Mutation("_streams", "leaving the block stops the waiting", "            waiter.leave()", "            pass"),
+    Mutation(
+        "client",
+        "a client belongs to one event loop",
+        "if self._loop is not None and self._loop is not asyncio.get_running_loop():",
+        "if False:",
+    ),
+    Mutation("client", "closing closes the connections", "await self._transport.aclose()", "pass"),
+    Mutation(
+        "errors",
+        "a wait that timed out can be taken up again",
+        "            verdict=Verdict.PASSING,",
+        "            verdict=Verdict.FINAL,",
+    ),
+]
+
+_FILES = [
+    Mutation("download", "bytes are on the disk before the name", "os.fsync(file.fileno())", "pass"),
+    Mutation("download", "lengths are compared", "if stored != total:", "if False:"),
+    Mutation("download", "private media are refused", "if limits.allow_private_media:", "if True:"),
+    Mutation(
+        "download", "the final address is checked", '{"socket_factory": _guarded_socket} if guarded else {}', "{}"
+    ),
+    Mutation("download", "no file is written that somebody put there", "os.O_EXCL | getattr(", "getattr("),
+    Mutation("download", "each redirect is checked", "allow_redirects=False", "allow_redirects=True"),
+    Mutation(
+        "download",
+        "403 is an expired link",
+        "_EXPIRED = frozenset({401, 403, 404, 410})",
+        "_EXPIRED = frozenset({404, 410})",
+    ),
+    Mutation(
+        "download",
+        "an IPv4 address inside IPv6 counts as what it is",
+        "return ip.ipv4_mapped or ip.sixtofour",
+        "return None",
+    ),
+    Mutation("download", "an error has no signature in it", "str(url.with_query(None)", "str(url"),
+    Mutation(
+        "download", "nothing is overwritten unasked", "target, overwrite=order.overwrite)", "target, overwrite=True)"
+    ),
+    Mutation("download", "nothing is left behind", "            part.discard()", "            pass"),
+    Mutation("download", "a page is no medium", '_NO_MEDIA = ("text/", ', '_NO_MEDIA = ("text/plain", '),
+    Mutation(
+        "journal",
+        "a line is on the disk before it counts",
+        "_write_whole(self.descriptor, lines)\n                os.fsync(self.descriptor)",
+        "_write_whole(self.descriptor, lines)",
+    ),
+    Mutation("journal", "a journal is for its owner's eyes", "_MODE = 0o600", "_MODE = 0o644"),
+    Mutation("journal", "one journal has one writer", "fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass"),
+    Mutation("journal", "a torn line goes", "os.ftruncate(self.descriptor, whole)", "pass"),
+    Mutation(
+        "journal",
+        "what was not written is not recorded",
+        "                    if error is None:",
+        "                    if True:",
+    ),
+    Mutation("journal", "only ends are recorded", "if task_id in self or not _is_end(outcome):", "if task_id in self:"),
+    Mutation(
+        "journal",
+        "what a failed write left is removed",
+        "            self._mend()\n            status",
+        "            status",
+    ),
+]
+
+MUTATIONS = [*_STATUS_ROWS, *_ANSWERS, *_TRANSPORT, *_WAITING, *_MANY, *_FILES]
+"""All of them."""

@@ -1,0 +1,121 @@
+"""Whatever bytes arrive, the caller sees a Generation or one of our errors: the rooms without I/O."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from typing import get_args
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from luma_async import Generation, LumaError, Outcome, State, _structure, _wire
+from luma_async._wire import Answer, Known
+from luma_async.models import Role
+from tests.kit import TASK_ID
+from tests.properties.documents import OTHERS, answers, json_values, tasks
+
+ASKED = (TASK_ID, *OTHERS)
+
+
+def read(answer: Answer) -> Generation | LumaError:
+    """Return what a single look makes of *answer*; anything else comes out as it is."""
+    try:
+        return _wire.read_task(answer, TASK_ID)
+    except LumaError as error:
+        return error
+
+
+def read_many(answer: Answer, known: dict[str, Known | None]) -> dict[str, _wire.Sighting]:
+    """Return what a batch makes of *answer*; nothing where that is one of our errors."""
+    try:
+        return _wire.sight_many(answer, known)
+    except LumaError as error:
+        check_error(error)
+        return {}
+
+
+def check_error(error: LumaError) -> None:
+    """See that *error* is fit to be shown, sent and stored."""
+    assert str(error).isprintable()
+    assert len(str(error)) < 6_000
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301 - our own bytes
+
+
+def check_generation(generation: Generation, task_id: str) -> None:
+    """See that *generation* is the task's own, with a state that the relay gave and links that can be asked for."""
+    assert generation.id == task_id
+    assert generation.state_text.strip()
+    assert _wire.state_of(generation.state_text) is generation.state
+    for role in get_args(Role):
+        link = generation.link(role)
+        assert link is None or link.startswith(("http://", "https://"))
+
+
+@given(answers())
+def test_whatever_arrives_is_a_generation_or_one_of_our_errors(answer: Answer) -> None:
+    """Any bytes with any status and headers: the asked task, or a LumaError whose text is short and printable."""
+    outcome = read(answer)
+
+    if isinstance(outcome, LumaError):
+        check_error(outcome)
+    else:
+        check_generation(outcome, TASK_ID)
+
+
+@given(answers())
+def test_whatever_a_batch_answers_each_id_gets_its_own_or_nothing(answer: Answer) -> None:
+    """Of the asked ids alone, and never a task under the id of another."""
+    sighted = read_many(answer, dict.fromkeys(ASKED))
+
+    assert sighted.keys() <= set(ASKED)
+    for task_id, (_, generation) in sighted.items():
+        assert generation is not None
+        check_generation(generation, task_id)
+
+
+@given(answers())
+def test_what_was_recognised_can_be_recalled(answer: Answer) -> None:
+    """The same answer again shows nothing new, and what was kept of it says the same as the first time."""
+    first = read_many(answer, dict.fromkeys(ASKED))
+
+    again = read_many(answer, {task_id: known for task_id, (known, _) in first.items()})
+
+    for task_id, (known, generation) in first.items():
+        assert again[task_id] == (known, None)
+        assert known.recall(task_id) == generation
+
+
+@given(tasks())
+def test_a_row_says_the_same_alone_and_among_others(task: dict[str, object]) -> None:
+    """A bare array of one task is read like that task."""
+    alone = read(Answer(200, json.dumps(task).encode()))
+    row = read_many(Answer(200, json.dumps([task]).encode()), {TASK_ID: None}).get(TASK_ID)
+
+    if row is not None and isinstance(alone, Generation) and _wire.identity(task) == TASK_ID:
+        assert row[1] == alone
+
+
+@given(answers(), st.text(max_size=8))
+def test_whatever_was_read_goes_out_as_one_line_and_comes_back(answer: Answer, odd_id: str) -> None:
+    """The line of the command line and the journal is ASCII JSON without NaN, and can be read again."""
+    found = read(answer)
+    is_good = isinstance(found, Generation) and found.state is not State.FAILED
+    outcome = Outcome(task_id=odd_id, generation=found) if is_good else Outcome(task_id=odd_id, error=LumaError("no"))  # type: ignore[arg-type]
+
+    line = _structure.outcome_line(outcome)
+
+    assert line.isascii()
+    assert line.isprintable()
+    assert _structure.read_line(line.encode())["task_id"] == odd_id
+
+
+@given(st.one_of(st.binary(max_size=60), json_values.map(lambda value: json.dumps(value).encode())))
+def test_a_line_of_any_bytes_is_an_outcome_or_none(line: bytes) -> None:
+    """What a journal's file may hold is read, or refused as NotJSONError."""
+    try:
+        record = _structure.read_line(line)
+    except _structure.NotJSONError:
+        return
+
+    assert isinstance(record["task_id"], str)
