@@ -192,3 +192,22 @@ def test_the_picture_shows_the_house() -> None:
     drawn = re.findall(r"\w+\.py\b", picture)
 
     assert sorted(drawn) == sorted(set(modules))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_test_that_a_page_names_exists(page: Path) -> None:
+    """Below tests/, as a file, or as a test in a file."""
+    named = re.findall(r"`(?:tests/)?([\w/]*\btest_\w+\.py)(?:::(\w+))?`", page.read_text(encoding="utf-8"))
+    sources = {file: ROOT / "tests" / file for file, _ in named}
+
+    assert [str(path) for path in sources.values() if not path.is_file()] == []
+    assert [name for file, name in named if name and f"def {name}(" not in sources[file].read_text("utf-8")] == []
+
+
+def test_the_guarantees_name_their_tests() -> None:
+    """Each line of its tables ends with at least one, so that no promise stands for itself."""
+    page = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| ") and not line.startswith("| promise")]
+
+    assert len(rows) > 30
+    assert [row for row in rows if not re.search(r"test_\w+\.py", row.rsplit("|", 2)[1])] == []

@@ -364,6 +364,11 @@ def test_the_outer_status_of_a_row_wins(status: Any, inner: str, state: State) -
     assert generation.state is state
 
 
+def test_a_row_that_holds_its_generation_s_fields_goes_by_its_status() -> None:
+    """Some gateways copy the generation into the row, where its state goes stale."""
+    assert read({"task_id": TASK_ID, "status": "SUCCESS", "state": "processing"}).state is State.COMPLETED
+
+
 def test_a_bare_generation_goes_by_its_state() -> None:
     """Without a ``task_id`` it is no row, and a ``status`` beside the ``state`` is of less weight."""
     assert read({"id": TASK_ID, "state": "processing", "status": "success"}).state is State.PROCESSING
@@ -488,6 +493,21 @@ def test_an_integer_id_is_no_identity() -> None:
     """A row's ``id`` is a database key; without a ``task_id`` only the generation in it can be meant."""
     assert read({"data": {"id": 13917, "status": "SUCCESS", "data": _GENERATION}}).video_url == CLEAN
     assert not getattr(refused({"id": 13917, "status": "SUCCESS"}), "foreign", True)
+
+
+def test_a_row_goes_by_its_task_id_whatever_its_key_is() -> None:
+    """A database key may be text, even one that looks like another task's id."""
+    assert read({"id": "luma_gen_b", "task_id": TASK_ID, "status": "SUCCESS"}).id == TASK_ID
+    assert getattr(refused({"id": TASK_ID, "task_id": "luma_gen_b", "status": "SUCCESS"}), "foreign", False)
+
+
+def test_a_batch_that_is_about_strangers_alone_cannot_be_trusted() -> None:
+    """Its connection is given up, as that of a single answer about another task."""
+    with pytest.raises(ProtocolError) as caught:
+        _wire.sight_many(answer([{"id": "another", "state": "pending"}]), {TASK_ID: None, "luma_gen_b": None})
+
+    assert caught.value.foreign
+    assert caught.value.retryable
 
 
 def test_one_task_is_picked_out_of_several() -> None:

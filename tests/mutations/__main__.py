@@ -17,8 +17,6 @@ from attrs import frozen
 from tests.mutations.catalogue import MUTATIONS, Mutation
 
 ROOT = Path(__file__).parent.parent.parent
-_LIMIT = 300.0
-"""Seconds; a test that hangs has noticed."""
 _TESTS_FAILED = 1
 """pytest's exit status."""
 
@@ -28,6 +26,8 @@ class Copy:
     """A copy of the project that may be broken."""
 
     root: Path
+    limit: float = 300.0
+    """Seconds for the tests of one mutation; a test that hangs has noticed."""
 
     @classmethod
     def of(cls, project: Path, place: Path) -> Copy:
@@ -56,7 +56,7 @@ class Copy:
         # A stale .pyc would hide a change of the same length within the same second.
         env = {**os.environ, "PYTHONPATH": str(self.root), "PYTHONDONTWRITEBYTECODE": "1"}
         try:
-            done = subprocess.run(command, cwd=self.root, env=env, capture_output=True, timeout=_LIMIT, check=False)  # noqa: S603 - ours
+            done = subprocess.run(command, cwd=self.root, env=env, capture_output=True, timeout=self.limit, check=False)  # noqa: S603 - ours
         except subprocess.TimeoutExpired:
             return False
         return {0: True, _TESTS_FAILED: False}.get(done.returncode)

@@ -105,21 +105,22 @@ _ANSWERS = [
         "_sight_row(rows[0][1], task_id, known[task_id]) for",
         ("test_batching.py", "properties"),
     ),
-    Mutation("_wire", "a batch about strangers is no answer", "if rows and not sighted:", "if False:", ("properties",)),
+    Mutation("_wire", "a batch about strangers is no answer", "if rows and not sighted:", "if False:"),
     Mutation(
         "_wire",
         "a row's task_id is its identity",
         'return _filled(task.get("task_id")) or _filled(task.get("id"))',
         'return _filled(task.get("id")) or _filled(task.get("task_id"))',
     ),
+    Mutation("_wire", "a row's status is its own", 'row = ("status", "state") if', 'row = ("state", "status") if'),
     Mutation(
         "_wire",
         "a row's outer status wins",
-        'row = ("status", "state") if',
-        'row = ("state", "status") if',
+        "return next(filter(None, map(_filled, words)), None)",
+        "return next(filter(None, map(_filled, reversed(words))), None)",
     ),
     Mutation("_wire", "only 200 to 203 carry an answer", "_LAST_WITH_BODY = 203", "_LAST_WITH_BODY = 206"),
-    Mutation("_wire", "a page is no answer", "if answer.is_html:", "if False:"),
+    Mutation("_wire", "a page is no answer", "if answer.is_html:", "if False:", ("test_refusals.py",)),
     Mutation("_wire", "an unknown word means still running", '"_"), State.UNKNOWN)', '"_"), State.FAILED)'),
     Mutation("_wire", "a task id cannot leave its folder", ' and task_id not in (".", "..")', ""),
     Mutation(
@@ -155,7 +156,7 @@ _ANSWERS = [
 
 _TRANSPORT = [
     Mutation("_transport", "answers are capped", "if len(body) > limit:", "if False:"),
-    Mutation("_transport", "reading ends at the cap", " and len(body) <= limit:", ":", ("faults", "test_transport.py")),
+    Mutation("_transport", "reading ends at the cap", " and len(body) <= limit:", ":"),
     Mutation("_transport", "the key stays with its origin", "if not _same_origin(url, start) or", "if False or"),
     Mutation(
         "_transport",
