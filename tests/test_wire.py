@@ -510,6 +510,18 @@ def test_a_batch_that_is_about_strangers_alone_cannot_be_trusted() -> None:
     assert caught.value.retryable
 
 
+def test_only_the_very_same_answer_is_known_already() -> None:
+    """Anything else is read anew: other bytes, or the same ones with a status that says something else."""
+    known, _ = _wire.sight(answer({"id": TASK_ID, "state": "pending"}), TASK_ID, None)
+
+    assert _wire.sight(answer({"id": TASK_ID, "state": "pending"}), TASK_ID, known) == (known, None)
+    _, changed = _wire.sight(answer({"id": TASK_ID, "state": "failed"}), TASK_ID, known)
+    assert changed is not None
+    assert changed.state is State.FAILED
+    with pytest.raises(LumaError):
+        _wire.sight(answer({"id": TASK_ID, "state": "pending"}, 500), TASK_ID, known)
+
+
 def test_one_task_is_picked_out_of_several() -> None:
     """Order does not matter, nor do the strangers around it."""
     others = [{"id": f"other-{n}", "state": "failed"} for n in range(3)]

@@ -26,7 +26,7 @@ class Copy:
     """A copy of the project that may be broken."""
 
     root: Path
-    limit: float = 300.0
+    limit: float = 200.0
     """Seconds for the tests of one mutation; a test that hangs has noticed."""
 
     @classmethod

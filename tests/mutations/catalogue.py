@@ -131,7 +131,6 @@ _ANSWERS = [
         "only the very same answer is the one before",
         "if known is not None and answer.body == known.kept and answer.status == HTTP_OK:",
         "if known is not None and answer.status == HTTP_OK:",
-        ("test_watching.py",),
     ),
     Mutation(
         "_structure",
