@@ -195,9 +195,13 @@ class Batcher:
         else:
             self._works, self._failures = True, 0
             self._count(len(entries))
-            self._alone.update(known.keys() - sighted.keys())
+            self._part([entry for entry in entries if entry.task_id not in sighted])
             for entry in entries:
                 _tell(entry, sighted.get(entry.task_id))
+
+    def _part(self, entries: list[_Entry]) -> None:
+        """Let these be asked for alone from now on; who has left meanwhile has been forgotten, and stays so."""
+        self._alone.update(entry.task_id for entry in entries if not entry.heard.done())
 
     def _judged(self, error: LumaError, entries: list[_Entry]) -> LumaError | None:
         """Return what a failed batch means for its ids: its error, or None, which means: ask alone.
@@ -211,7 +215,7 @@ class Batcher:
         if status in _NO_SUCH_QUERY or (isinstance(error, ProtocolError) and not passing):
             return self._has_none(error)
         if not passing:
-            self._alone.update(entry.task_id for entry in entries)
+            self._part(entries)
             return None
         if self._works is None and (isinstance(error, ProtocolError) or status == 200):  # noqa: PLR2004 - HTTP
             return self._has_none(error)

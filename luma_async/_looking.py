@@ -89,7 +89,10 @@ async def look_patiently(batcher: Batcher, policy: PollPolicy, task_id: str) -> 
     """Ask up to three times through passing trouble, for ``request_timeout`` seconds from the first slot on."""
     began = asyncio.get_running_loop().time()
     glance = _Glance(batcher, task_id)
-    look = await Wheel(wait=PollWait(policy), stop=glance.is_over).turn(glance.look)
+    try:
+        look = await Wheel(wait=PollWait(policy), stop=glance.is_over).turn(glance.look)
+    finally:
+        batcher.forget(task_id)
     return Outcome(
         task_id=task_id,
         generation=look.generation,

@@ -106,6 +106,23 @@ async def test_who_is_missing_in_an_answer_is_asked_alone_from_then_on(relay: Si
     assert [request.method for request in asked_for] == ["POST", "GET", "GET", "GET"]
 
 
+async def test_of_an_id_that_nobody_wants_any_more_nothing_is_remembered(relay: SimulatedRelay) -> None:
+    """Neither that the relay left it out of a single look's answer, nor that it did so after the last one had gone."""
+    ids = [relay.add(script=Script.completes(pending=20.0)) for _ in range(3)]
+
+    async with client(relay) as luma:
+        *_, unknown = await luma.get_generations([*ids, "unknown"])
+        after_a_look = set(luma._batcher._alone)
+        relay.trouble(Fault.slow(0.1), on="batch")
+        wait = asyncio.create_task(luma.wait_all([*ids, "unknown"]))
+        await asyncio.sleep(0.05)
+        wait.cancel()
+        await asyncio.gather(*luma._batcher._asking)
+
+        assert isinstance(unknown.error, NotFoundError)
+        assert after_a_look == luma._batcher._alone == set()
+
+
 async def test_no_match_at_all_is_an_answer(relay: SimulatedRelay) -> None:
     """Where the relay knows none of the ids, each hears that for itself."""
     async with client(relay) as luma:
