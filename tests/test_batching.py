@@ -7,10 +7,11 @@ import json
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aioresponses import CallbackResult, aioresponses
+from attrs import define, field
 
 from luma_async import (
     AuthenticationError,
@@ -25,9 +26,13 @@ from luma_async import (
     ServerError,
     State,
 )
-from luma_async._batching import Batch
+from luma_async._batching import Batch, Batcher
+from luma_async._cooldown import Cooldown
+from luma_async._transport import Request, Transport
+from luma_async._wire import Answer
+from luma_async.settings import Settings
 from luma_async.testing import Fault, Script, SimulatedRelay
-from tests.kit import KEY
+from tests.kit import KEY, answer
 from tests.raw_server import RawServer, http, task
 from tests.virtual_time import run
 
@@ -383,6 +388,54 @@ def test_waiting_for_others_never_passes_a_deadline() -> None:
 
     assert all(100.0 <= outcome.elapsed < 101.0 for outcome in outcomes)
     assert all(outcome.error is not None for outcome in outcomes)
+
+
+@define(eq=False)
+class Wire:
+    """Stands where the Transport stands: each request takes two seconds, and all tasks are pending."""
+
+    settings: Settings = field(factory=lambda: Settings.load(RELAY, KEY, Limits(), environ={}))
+    cooldown: Cooldown = field(factory=lambda: Cooldown(PollPolicy(), is_open=True))
+    asked: list[tuple[list[str], float]] = field(factory=list)
+    """The ids of each request, and when it would have been given up."""
+
+    async def exchange(self, request: Request, read: Callable[[Answer], Any], *, deadline: float) -> Any:
+        """Take note, and answer."""
+        ids = json.loads(request.body or b"{}").get("ids", [request.path.rpartition("/")[2]])
+        self.asked.append((ids, deadline))
+        await asyncio.sleep(2.0)
+        return read(answer([{"id": task_id, "state": "pending"} for task_id in ids]))
+
+
+def test_a_batch_is_given_up_at_the_latest_deadline_of_its_ids() -> None:
+    """One with little time does not cut the look of those who share his request."""
+    wire = Wire()
+
+    async def main() -> None:
+        batcher = Batcher(cast("Transport", wire), "always")
+        await asyncio.gather(batcher.look("a", deadline=50.0), batcher.look("b", deadline=5.0))
+
+    run(main())
+
+    assert wire.asked == [(["a", "b"], 50.0)]
+
+
+def test_who_has_left_before_his_batch_goes_is_not_asked_for() -> None:
+    """Those who gather behind the first batch may change their minds."""
+    wire = Wire()
+
+    async def main() -> None:
+        batcher = Batcher(cast("Transport", wire), "auto")
+        looks = [asyncio.create_task(batcher.look(task_id)) for task_id in "ab"]
+        await asyncio.sleep(1.5)
+        later = [asyncio.create_task(batcher.look(task_id)) for task_id in "cde"]
+        await asyncio.sleep(0.1)
+        later[0].cancel()
+        await asyncio.wait([*looks, *later])
+
+    run(main())
+
+    assert [ids for ids, _ in wire.asked] == [["a", "b"], ["d", "e"]]
 
 
 def test_batch_sizes_are_checked() -> None:

@@ -271,6 +271,28 @@ def test_503_with_a_hint_pauses_all_and_503_without_does_not() -> None:
     assert paused.elapsed >= 10.0
 
 
+def test_a_probe_that_is_cancelled_while_it_waits_for_its_turn_leaves_its_place_to_another() -> None:
+    """Slowed down by the relay and by our own rate, one who leaves on his way keeps nobody from going."""
+
+    async def answer(url: Any, **_: Any) -> CallbackResult:
+        refused = await now() < 1.0
+        return CallbackResult(status=429) if refused else done(url.path.rpartition("/")[2])
+
+    async def main() -> Outcome:
+        async with LumaClient(RELAY, KEY, limits=Limits(requests_per_second=0.1), batch="never") as luma:
+            stays = asyncio.create_task(luma.wait_all(["a"], timeout=100.0))
+            await asyncio.sleep(0)
+            probe = asyncio.create_task(luma.wait_all(["b"], timeout=100.0))
+            await asyncio.sleep(5.0)
+            probe.cancel()
+            return (await stays)[0]
+
+    with aioresponses() as relay:
+        relay.get(re.compile(RELAY), callback=answer, repeat=True)
+
+        assert run(main()).ok
+
+
 def test_requests_per_second_limits_everything() -> None:
     """Twenty ids at two requests a second take ten seconds, whatever their number."""
     outcomes, asked = wait_for_all(

@@ -282,6 +282,24 @@ async def test_answer_that_is_too_large_is_no_answer(answer: bytes) -> None:
     assert "larger than" in str(error)
 
 
+async def without_end(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Send blanks until the client has gone."""
+    writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+    while not writer.is_closing():
+        writer.write(b" " * 10_000)
+        await writer.drain()
+
+
+async def test_an_answer_without_an_end_is_left_at_the_limit() -> None:
+    """Not at the request's time-out, for which it could fill the memory."""
+    limits = Limits(max_answer_bytes=100_000, request_timeout=2.0)
+
+    error = await error_of([without_end], limits)
+
+    assert isinstance(error, ProtocolError)
+    assert "larger than 100000 bytes" in str(error)
+
+
 async def test_packed_answer_is_read() -> None:
     """An honest gzip body is an answer."""
     packed = gzip.compress(b'{"id": "%s", "state": "completed", "result_url": "https://x.example/v"}' % ID.encode())

@@ -50,9 +50,11 @@ def test_each_mutation_is_another_one() -> None:
 
 def test_each_mutation_names_tests_that_exist() -> None:
     """Those that should notice."""
-    places = {name.partition("::")[0] for each in MUTATIONS for name in each.tests}
+    named = [name.partition("::") for each in MUTATIONS for name in each.tests]
+    paths = {place: ROOT / "tests" / place for place, _, _ in named}
 
-    assert [place for place in places if not (ROOT / "tests" / place).exists()] == []
+    assert [place for place, path in paths.items() if not path.exists()] == []
+    assert [test for place, _, test in named if test and f"def {test}(" not in paths[place].read_text("utf-8")] == []
 
 
 def test_what_nobody_notices_is_told(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -69,9 +69,10 @@ def test_whatever_a_batch_answers_each_id_gets_its_own_or_nothing(answer: Answer
     sighted = read_many(answer, dict.fromkeys(ASKED))
 
     assert sighted.keys() <= set(ASKED)
-    for task_id, (_, generation) in sighted.items():
-        assert generation is not None
-        check_generation(generation, task_id)
+    for task_id, (_, news) in sighted.items():
+        assert news is not None
+        assert news.word == news.generation().state_text
+        check_generation(news.generation(), task_id)
 
 
 @given(answers())
@@ -81,9 +82,43 @@ def test_what_was_recognised_can_be_recalled(answer: Answer) -> None:
 
     again = read_many(answer, {task_id: known for task_id, (known, _) in first.items()})
 
-    for task_id, (known, generation) in first.items():
+    for task_id, (known, news) in first.items():
+        assert news is not None
         assert again[task_id] == (known, None)
-        assert known.recall(task_id) == generation
+        assert known.recall(task_id) == news.generation()
+
+
+@st.composite
+def _two_lists(draw: st.DrawFn) -> tuple[Answer, Answer]:
+    """Draw an answer about some tasks and a later one: rows stay, change, come, go and change places."""
+    rows = draw(st.lists(tasks(), max_size=4))
+    later = [draw(tasks()) if draw(st.integers(0, 3)) == 0 else row for row in draw(st.permutations(rows))]
+    return draw(_written(rows)), draw(_written(later))
+
+
+@st.composite
+def _written(draw: st.DrawFn, rows: list[dict[str, object]]) -> Answer:
+    """Draw a way to write *rows*: bare or in an envelope, with some blanks or without."""
+    document = rows if draw(st.booleans()) else {"code": "success", "data": rows}
+    separators = draw(st.sampled_from([(",", ":"), (", ", ": "), (" ,\r\n", " : ")]))
+    return Answer(
+        200, json.dumps(document, separators=separators, ensure_ascii=draw(st.booleans())).encode("utf-8", "replace")
+    )
+
+
+@given(_two_lists())
+def test_what_is_known_hides_no_change(lists: tuple[Answer, Answer]) -> None:
+    """Whoever knows an earlier answer learns the same from a later one as who reads it for the first time."""
+    earlier, later = lists
+    known: dict[str, Known | None] = dict.fromkeys(ASKED)
+    known |= {task_id: seen for task_id, (seen, _) in read_many(earlier, known).items()}
+
+    fresh, again = read_many(later, dict.fromkeys(ASKED)), read_many(later, known)
+
+    assert again.keys() == fresh.keys()
+    for task_id, (seen, news) in again.items():
+        told = seen.recall(task_id) if news is None else news.generation()
+        assert told == fresh[task_id][0].recall(task_id)
 
 
 @given(tasks())
@@ -93,7 +128,8 @@ def test_a_row_says_the_same_alone_and_among_others(task: dict[str, object]) -> 
     row = read_many(Answer(200, json.dumps([task]).encode()), {TASK_ID: None}).get(TASK_ID)
 
     if row is not None and isinstance(alone, Generation) and _wire.identity(task) == TASK_ID:
-        assert row[1] == alone
+        assert row[1] is not None
+        assert row[1].generation() == alone
 
 
 @given(answers(), st.text(max_size=8))
