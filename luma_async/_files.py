@@ -6,7 +6,6 @@ import base64
 import os
 import re
 import secrets
-import stat
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -244,10 +243,8 @@ def _claimed(path: Path) -> BinaryIO:
     """Open and lock what a killed process has left.
 
     Raises:
-        OSError: It is in use, it has gone, or it is no regular file.
+        OSError: It is in use, it has gone, or it is no file.
     """
-    if not stat.S_ISREG(os.lstat(path).st_mode):
-        raise FileNotFoundError
     file = os.fdopen(os.open(path, _SAFELY), "r+b")
     try:
         lock(file.fileno())

@@ -120,11 +120,12 @@ def stalled_at(share: float, deed: Deed = honest) -> Deed:
 def dripping(found: Medium, headers: Mapping[str, str]) -> Act:
     """Send a byte now and then: never silent, and never done."""
     head, _, body = honest(found, headers).partition(b"\r\n\r\n")
+    drops = iter(body)
 
     async def act(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(head + b"\r\n\r\n")
-        for byte in body:
-            writer.write(bytes([byte]))
+        while True:
+            writer.write(bytes([next(drops)]))
             await writer.drain()
             await asyncio.sleep(0.01)
 

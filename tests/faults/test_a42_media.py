@@ -172,6 +172,11 @@ async def test_a_rest_that_is_not_the_one_asked_for_is_not_read(tmp_path: Path, 
     assert await fetched(tmp_path, cut(0.5), rest, honest) == [None, REST, None]
 
 
+async def test_a_rest_that_was_refused_once_is_not_asked_for_again(tmp_path: Path) -> None:
+    """Even where the request for the whole, which comes next, has to be repeated."""
+    assert await fetched(tmp_path, cut(0.5), says(416), says(500), honest) == [None, REST, None, None]
+
+
 @pytest.mark.parametrize("rest", WRONG_RESTS.values(), ids=list(WRONG_RESTS))
 async def test_a_part_that_nobody_asked_for_is_no_file(tmp_path: Path, rest: Deed) -> None:
     """A server that answers everything so is told of as what it is."""

@@ -333,8 +333,7 @@ async def stuck_halfway(media: MediaServer, directory: Path) -> AsyncIterator[as
     )
     assert process.stdout is not None
     try:
-        while int(await soon(process.stdout.readline())) < HALF_FILM:
-            pass
+        await soon(process.stdout.readuntil(f"{HALF_FILM}\n".encode()))
         yield process
     finally:
         process.kill()
@@ -454,6 +453,14 @@ async def test_a_leftover_that_proves_nothing_is_removed(tmp_path: Path, put: Ca
     assert set(names(tmp_path)) <= {"film.video.mp4", "other"}
 
 
+async def test_a_leftover_of_another_user_is_not_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a directory that everybody may write to, he could have put anything into it."""
+    leave(tmp_path, b"mixed")
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+
+    assert await film_stored(tmp_path) == [None]
+
+
 def put_pipe(path: Path) -> None:
     """Put a named pipe there, which nobody reads."""
     os.mkfifo(path)
@@ -554,8 +561,8 @@ def test_a_discarded_file_takes_up_nothing_more(tmp_path: Path) -> None:
     part = begun(tmp_path)
 
     part.discard()
-    part.take_up([leftover])
     part.begin(None)
+    part.take_up([leftover])
 
     assert names(tmp_path) == []
 
@@ -593,6 +600,42 @@ def test_a_new_file_that_another_process_has_taken_for_a_leftover_is_made_again(
 
     assert part.finish(tmp_path / NAME, overwrite=False)
     assert (tmp_path / NAME).read_bytes() == b"some"
+    part.discard()
+
+
+def test_a_leftover_that_has_made_room_for_another_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who had it before may have finished and begun anew between the opening and the lock."""
+    leftover = leave(tmp_path, FILM.content[:100])
+
+    def flock(_descriptor: int, _operation: int) -> None:
+        leftover.unlink()
+        leftover.write_bytes(b"somebody else's")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    part = Part(tmp_path, "film.video")
+    part.take_up([leftover])
+
+    assert part.kept == 0
+    assert leftover.read_bytes() == b"somebody else's"
+
+
+def test_a_system_that_does_not_tell_when_it_started_proves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So what is left there is removed, and new files do not pretend to be more."""
+    leftover = leave(tmp_path, FILM.content[:100])
+
+    def nothing_there(*_: object, **__: object) -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "read_text", nothing_there)
+    part = begun(tmp_path)
+    part.take_up([leftover])
+
+    (hidden,) = names(tmp_path)
+    assert hidden.count("+") == 1
     part.discard()
 
 

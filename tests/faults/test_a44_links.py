@@ -8,14 +8,15 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 from attrs import define, field
 
 from luma_async import DownloadError, Limits
-from luma_async._addresses import guarded_socket
-from luma_async._transport import Network, new_session
+from luma_async._transport import Network
+from luma_async.download import _GuardedResolver
 from tests.downloads import (
     BODY,
     GOOD,
@@ -303,13 +304,14 @@ class Names(AbstractResolver):
     [["127.0.0.1"], ["::1", "127.0.0.1"], ["127.0.0.1", "10.0.0.1"], ["fe80::1", "127.0.0.1", "::1", "10.0.0.1"]],
     ids=len,
 )
-async def test_a_name_that_resolves_to_private_addresses_is_refused(tmp_path: Path, addresses: list[str]) -> None:
-    """However many they are; no connection is made, and none is tried again."""
-    async with RawServer([GOOD]) as server:
-        session = new_session(Network(), None, 8, socket_factory=guarded_socket, resolver=Names(addresses))
-        async with downloading(limits=Limits(), session=session) as downloader:
-            with pytest.raises(DownloadError) as caught:
-                await downloader.download(generation(f"https://media.example:{server.port}/"), tmp_path)
+async def test_no_socket_is_opened_for_a_private_address(tmp_path: Path, addresses: list[str]) -> None:
+    """Whatever the resolver has let pass, and however many they are; no connection is made, and none tried again."""
+    async with RawServer([GOOD]) as server, downloading(limits=Limits()) as downloader:
+        session = downloader._session = downloader._new_session()
+        connector: Any = session.connector
+        connector._resolver = Names(addresses)
+        with pytest.raises(DownloadError) as caught:
+            await downloader.download(generation(f"https://media.example:{server.port}/"), tmp_path)
 
     assert (caught.value.reason, caught.value.retryable) == ("refused", False)
     assert server.connections == 0
@@ -347,6 +349,15 @@ def _found(address: str) -> object:
         return (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 443))
     host, _, zone = address.partition("%")
     return (socket.AF_INET6, socket.SOCK_STREAM, 6, "", (host, 443, 0, socket.if_nametoindex(zone) if zone else 0))
+
+
+async def test_a_name_with_public_addresses_alone_is_resolved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The guard changes nothing of what the system's resolver says."""
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [_found("93.184.215.14"), _found("2606:4700::1111")])
+
+    found = await _GuardedResolver().resolve("media.example", 443)
+
+    assert [each["host"] for each in found] == ["93.184.215.14", "2606:4700::1111"]
 
 
 async def test_localhost_is_refused_by_what_it_resolves_to(tmp_path: Path) -> None:
