@@ -176,7 +176,8 @@ def _rows(answer: Answer, known: Collection[bytes]) -> tuple[list[Any], list[_st
         except _structure.NotJSONError:
             pass
         else:
-            return [document], [(b"", document), *rows]
+            if next(tasks_in(document), None) is None:  # else the list may be that task's own
+                return [document], rows
     documents = read_documents(answer)
     return documents, [(_structure.encoded(document), document) for document in documents]
 

@@ -744,6 +744,16 @@ def test_the_lists_inside_a_single_task_are_not_rows() -> None:
     assert "b" not in told(body, ["a", "b"])
 
 
+@pytest.mark.parametrize("listed", [[None], [], [{"id": "b", "state": "failed"}]], ids=["nothing", "none", "a task"])
+def test_a_single_task_with_a_list_can_be_recalled_whole(listed: list[object]) -> None:
+    """The list is the task's own, not an envelope's rows around nothing."""
+    task = {"id": "a", "state": "pending", "data": listed}
+
+    kept, _ = sight_many(answer(task), {"a": None})["a"]
+
+    assert kept.recall("a").raw == task
+
+
 def test_a_text_that_begins_like_a_known_one_is_read() -> None:
     """The beginning finds the candidate; the whole text decides."""
     long = b'{"x": "%s", "id": "a", "state": "pending"}' % (b"x" * 100)

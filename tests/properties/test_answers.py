@@ -77,22 +77,28 @@ def test_whatever_a_batch_answers_each_id_gets_its_own_or_nothing(answer: Answer
 
 @given(answers())
 def test_what_was_recognised_can_be_recalled(answer: Answer) -> None:
-    """The same answer again shows nothing new, and what was kept of it says the same as the first time."""
+    """The same answer again shows nothing new, and what was kept of it says the same as the first time.
+
+    A task inside another one, which no relay sends, may be missing the second time: it is asked for alone then.
+    """
     first = read_many(answer, dict.fromkeys(ASKED))
 
     again = read_many(answer, {task_id: known for task_id, (known, _) in first.items()})
 
+    assert again.keys() <= first.keys()
+    assert bool(again) == bool(first)
     for task_id, (known, news) in first.items():
         assert news is not None
-        assert again[task_id] == (known, None)
+        assert again.get(task_id, (known, None)) == (known, None)
         assert known.recall(task_id) == news.generation()
 
 
 @st.composite
 def _two_lists(draw: st.DrawFn) -> tuple[Answer, Answer]:
     """Draw an answer about some tasks and a later one: rows stay, change, come, go and change places."""
-    rows = draw(st.lists(tasks(), max_size=4))
-    later = [draw(tasks()) if draw(st.integers(0, 3)) == 0 else row for row in draw(st.permutations(rows))]
+    one_task = tasks().filter(lambda row: len(list(_wire.tasks_in(row))) == 1)
+    rows = draw(st.lists(one_task, max_size=4))
+    later = [draw(one_task) if draw(st.integers(0, 3)) == 0 else row for row in draw(st.permutations(rows))]
     return draw(_written(rows)), draw(_written(later))
 
 
