@@ -7,7 +7,8 @@ import html
 import math
 import ssl
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+from weakref import WeakSet
 
 import aiohttp
 from attrs import define, field, frozen
@@ -28,6 +29,10 @@ from luma_async.errors import (
     Verdict,
 )
 from luma_async.settings import Secret, Settings
+
+if TYPE_CHECKING:
+    from aiohttp.client_proto import ResponseHandler
+    from aiohttp.connector import Connection
 
 T = TypeVar("T")
 
@@ -263,6 +268,29 @@ def _spellings(key: str) -> tuple[bytes, ...]:
     return tuple({spelling.encode(): None for spelling in spellings})
 
 
+class _Connector(aiohttp.TCPConnector):
+    """Gives up an idle connection on which something came: nobody asked for it, so it is no answer (RFC 9112, 9.2).
+
+    aiohttp would hand it to whoever asks next, who could take another task's refusal for his own.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._lent_before: WeakSet[ResponseHandler] = WeakSet()
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout  # noqa: ASYNC109 - aiohttp's
+    ) -> Connection:
+        """Lend a connection; a new one whose server speaks first is lent as it is."""
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            protocol = cast("ResponseHandler", connection.protocol)
+            if not protocol.should_close or protocol not in self._lent_before:
+                self._lent_before.add(protocol)
+                return connection
+            connection.close()
+
+
 def new_session(
     network: Network, connector: aiohttp.BaseConnector | None, limit: int, **own: object
 ) -> aiohttp.ClientSession:
@@ -275,7 +303,7 @@ def new_session(
         own: Further arguments for our own connector.
     """
     return aiohttp.ClientSession(
-        connector=connector or aiohttp.TCPConnector(limit=limit, ssl=network.ssl_context or True, **own),  # type: ignore[arg-type]
+        connector=connector or _Connector(limit=limit, ssl=network.ssl_context or True, **own),
         connector_owner=connector is None,
         cookie_jar=aiohttp.DummyCookieJar(),
         proxy=network.proxy,
@@ -286,9 +314,12 @@ def new_session(
 
 def _redirected(url: URL, location: str) -> URL:
     try:
-        return url.join(URL(location))
+        target = url.join(URL(location))
     except ValueError:
         raise _refused_redirect("to no URL at all") from None
+    if target.user is not None or target.password is not None:
+        raise _refused_redirect("to a URL with a name or password in it")
+    return target
 
 
 def _same_origin(url: URL, start: URL) -> bool:

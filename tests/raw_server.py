@@ -20,7 +20,7 @@ def http(status: int, body: bytes | object = b"", *headers: str, length: int | N
     """Return an HTTP answer; *body* becomes JSON unless it is bytes, *length* may lie."""
     told = body if isinstance(body, bytes) else json.dumps(body).encode()
     lines = [f"HTTP/1.1 {status} Said", f"Content-Length: {len(told) if length is None else length}", *headers]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + told
+    return "\r\n".join(lines).encode(errors="surrogateescape") + b"\r\n\r\n" + told
 
 
 def task(task_id: str, state: str, **more: object) -> bytes:
@@ -40,20 +40,32 @@ async def reset(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
+async def cut_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Close the connection with a reset, once what was written has had a moment to arrive."""
+    await writer.drain()
+    await asyncio.sleep(0.005)
+    await reset(reader, writer)
+
+
 async def stay_silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
     """Never answer; end when the client has gone."""
     await reader.read()
 
 
-def closing(answer: bytes) -> Act:
-    """Send *answer*, whole or not, and close the connection."""
+def then(answer: bytes, end: Act) -> Act:
+    """Send *answer*, whole or not, and go on with *end*."""
 
-    async def act(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def act(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(answer)
         await writer.drain()
-        writer.close()
+        await end(reader, writer)
 
     return act
+
+
+def closing(answer: bytes) -> Act:
+    """Send *answer*, whole or not, and close the connection."""
+    return then(answer, hang_up)
 
 
 @define(eq=False)
@@ -107,21 +119,29 @@ class RawServer:
         self.open_now += 1
         self.open_most = max(self.open_most, self.open_now)
         try:
-            with suppress(ConnectionError, asyncio.IncompleteReadError):
+            with suppress(OSError, asyncio.IncompleteReadError):
+                await self._greet(reader, writer)
                 while not writer.is_closing():
                     await self._answer(reader, writer)
         finally:
             self.open_now -= 1
             writer.close()
-            with suppress(ConnectionError):
+            with suppress(OSError):
                 await writer.wait_closed()
+
+    async def _greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Do what comes before the first request of a connection: here nothing."""
+
+    def _next_reply(self, head: bytes) -> Reply:
+        """Choose what the request with *head*, the newest of all, gets."""
+        return self.replies[min(len(self.heads), len(self.replies)) - 1]
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         lengths = [line[15:] for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
         self.bodies.append(await reader.readexactly(int(lengths[0]) if lengths else 0))
         self.heads.append(head)
-        reply = self.replies[min(len(self.heads), len(self.replies)) - 1]
+        reply = self._next_reply(head)
         if isinstance(reply, bytes):
             writer.write(reply)
             await writer.drain()

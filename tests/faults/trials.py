@@ -1,0 +1,167 @@
+"""One bad task, alone or among healthy ones, and what became of it: a case is one row."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import traceback
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+from attrs import evolve, field, frozen
+
+from luma_async import Generation, Limits, LumaClient, LumaError, Outcome, PollPolicy, WaitTimeoutError
+from tests.faults.server import BAD, FaultServer, done
+from tests.kit import KEY
+from tests.raw_server import Reply
+
+OFTEN = PollPolicy(min_interval=0.01, initial=0.01, maximum=0.02, max_consecutive_failures=6, max_outage=0.05)
+LIMITS = Limits(request_timeout=2.0)
+IMPATIENT = Limits(request_timeout=0.15)
+"""Where running out of time is the case."""
+PATIENCE = 15.0
+"""Seconds until a wait ends; no case needs them."""
+ALL_WELL = (Generation,)
+
+ALONE_AND_AMONG = pytest.mark.parametrize("healthy", [pytest.param(0, id="alone"), pytest.param(20, id="among")])
+
+
+@frozen(kw_only=True)
+class Ended:
+    """What became of the bad task, and of those beside it."""
+
+    outcome: Outcome
+    others: Sequence[Outcome]
+    server: FaultServer
+
+    @property
+    def kind(self) -> type[Generation | LumaError]:
+        """What it came to: a Generation, or the class of its trouble; a deadline is not the trouble."""
+        if self.outcome.error is None:
+            return Generation
+        return type(cause_of(self.outcome.error))
+
+    @property
+    def error(self) -> LumaError:
+        """Its error; that there is one is part of the test."""
+        assert self.outcome.error is not None
+        return self.outcome.error
+
+    @property
+    def asked(self) -> int:
+        """How often the bad task was asked for, on the wire."""
+        return self.server.asked[BAD]
+
+
+def cause_of(error: LumaError) -> LumaError:
+    """Return what kept a wait from its end, or *error* itself."""
+    return (error.last_error or error) if isinstance(error, WaitTimeoutError) else error
+
+
+async def run_case(
+    script: Sequence[Reply], *, healthy: int = 0, patience: float = PATIENCE, server: FaultServer | None = None, **options: Any
+) -> Ended:
+    """Wait for a task that gets *script*, among *healthy* others, which must all complete.
+
+    Args:
+        script: Replies; the last one serves for ever.
+        healthy: How many others are on the same client.
+        patience: Seconds for each.
+        server: Where it is not the usual one.
+        options: For the client.
+    """
+    server = server or FaultServer()
+    server.scripts = {BAD: script, **server.scripts}
+    async with server:
+        outcomes = await outcomes_at(server.base_url, healthy=healthy, patience=patience, **options)
+    others = [outcome for outcome in outcomes if outcome.task_id != BAD]
+    assert all(other.ok for other in others), [other.error for other in others]
+    return Ended(outcome=next(each for each in outcomes if each.task_id == BAD), others=others, server=server)
+
+
+async def outcomes_at(base_url: str, *, healthy: int = 0, patience: float = PATIENCE, **options: Any) -> list[Outcome]:
+    """Wait for the bad task in the middle of *healthy* others; nothing is left behind, and no error holds the key."""
+    names = [f"healthy-{number}" for number in range(healthy)]
+    names.insert(healthy // 2, BAD)
+    trouble: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: trouble.append(context))
+    async with LumaClient(base_url, KEY, **{"polling": OFTEN, "limits": LIMITS, **options}) as luma:
+        outcomes = await luma.wait_all(names, timeout=patience)
+    assert not trouble, trouble
+    for outcome in outcomes:
+        check_discretion(outcome.error)
+    return outcomes
+
+
+def check_discretion(error: LumaError | None) -> None:
+    """Fail if *error*, or what hangs on it, holds the key or is anybody else's."""
+    for link in _chain(error):
+        assert isinstance(link, LumaError), repr(link)
+        assert KEY.encode() not in pickle.dumps(link)
+        assert KEY not in "".join(traceback.format_exception(link)) + repr(link) + str(vars(link))
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        yield from _chain(error.__cause__)
+        error = error.__context__
+
+
+# --- cases as rows ---
+
+
+@frozen
+class Fault:
+    """What a task gets instead of a good answer, and what a wait comes to if it never gets anything else."""
+
+    name: str
+    replies: Sequence[Reply]
+    """One or more of them; where it lasts, the last one does."""
+    kinds: tuple[type[Generation | LumaError], ...]
+    patience: float = PATIENCE
+    options: dict[str, Any] = field(factory=dict)
+    """For the client."""
+
+
+def fault(name: str, reply: Reply | Sequence[Reply], *kinds: type[Generation | LumaError], **more: Any) -> Fault:
+    """Return a row: *reply* is what the task gets, *kinds* is what it may come to if that is all it ever gets."""
+    replies = (reply,) if isinstance(reply, bytes) or callable(reply) else tuple(reply)
+    return Fault(name, replies, kinds, **more)
+
+
+@frozen
+class Trial:
+    """One fault in one of its settings."""
+
+    fault: Fault
+    healthy: int
+    lasts: bool
+
+    @property
+    def kinds(self) -> tuple[type[Generation | LumaError], ...]:
+        """What it may come to."""
+        return self.fault.kinds if self.lasts else ALL_WELL
+
+    @property
+    def name(self) -> str:
+        """For reports."""
+        return f"{self.fault.name}-{'for ever' if self.lasts else 'then good'}-{'among' if self.healthy else 'alone'}"
+
+    async def run(self) -> Ended:
+        """See what becomes of it."""
+        script = self.fault.replies if self.lasts else (*self.fault.replies, done())
+        patience = self.fault.patience if self.lasts else PATIENCE
+        return await run_case(script, healthy=self.healthy, patience=patience, **self.fault.options)
+
+
+def each(*faults: Fault, lasting: tuple[bool, ...] = (False, True)) -> pytest.MarkDecorator:
+    """Try each of *faults* once and for ever, alone and among twenty."""
+    trials = [Trial(fault, healthy, lasts) for fault in faults for lasts in lasting for healthy in (0, 20)]
+    return pytest.mark.parametrize("trial", [pytest.param(trial, id=trial.name) for trial in trials])
+
+
+def impatient(row: Fault, patience: float = 0.4) -> Fault:
+    """Return *row* for a client whose requests run out of time, in a wait that does."""
+    return evolve(row, patience=patience, options={**row.options, "limits": IMPATIENT})
