@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import html
 import math
+import re
 import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -98,6 +99,8 @@ class Transport:
     _headers: CIMultiDict[str] = field(init=False)
     _spellings: tuple[bytes, ...] = field(init=False)
     """What to blank out in answers."""
+    _in_texts: re.Pattern[str] = field(init=False)
+    """The same, in any case."""
     _deadlines: Deadlines = field(factory=Deadlines)
     """What closing has to end, too: aiohttp leaves those alone who read a body while it closes."""
     _next_turn: float = 0.0
@@ -106,6 +109,7 @@ class Transport:
     def __attrs_post_init__(self) -> None:
         self._slots = asyncio.Semaphore(int(min(self.settings.limits.max_concurrency, *self.network.connections)))
         self._spellings = _spellings(self.settings.api_key)
+        self._in_texts = re.compile("|".join(re.escape(told.decode()) for told in self._spellings), re.IGNORECASE)
         self._headers = CIMultiDict(_HEADERS, Authorization=Secret(f"Bearer {self.settings.api_key}"))
 
     async def exchange(self, request: Request, read: Callable[[Answer], T], *, deadline: float = math.inf) -> T:
@@ -228,7 +232,7 @@ class Transport:
                 response.release()
             url = _redirected(url, location)
             if not _same_origin(url, start) or (request.method == "POST" and response.status < 307):  # noqa: PLR2004
-                raise _refused_redirect(f"to {url.raw_host or 'another scheme'}")
+                raise _refused_redirect(f"to {self._discreet(url.raw_host) or 'another scheme'}")
         raise _refused_redirect("too often")
 
     async def _read(self, response: aiohttp.ClientResponse) -> Answer:
@@ -243,12 +247,8 @@ class Transport:
             body=self._without_key(body),
             content_type=response.headers.get("Content-Type", ""),
             retry_after=response.headers.get("Retry-After"),
-            request_id=self._told(response, "X-Oneapi-Request-Id"),
+            request_id=self._discreet(response.headers.get("X-Oneapi-Request-Id")),
         )
-
-    def _told(self, response: aiohttp.ClientResponse, name: str) -> str | None:
-        text = response.headers.get(name)
-        return None if text is None else self._without_key(text.encode("utf-8", "replace")).decode()
 
     def _without_key(self, said: bytes) -> bytes:
         """Some relays repeat the key in their complaint; it must not get into an error or a log."""
@@ -256,6 +256,10 @@ class Transport:
             if spelling in said:
                 said = said.replace(spelling, b"[key]")
         return said
+
+    def _discreet(self, text: str | None) -> str | None:
+        """Do the same for a header's text; a host's name comes in small letters."""
+        return self._in_texts.sub("[key]", text) if text and self._spellings else text
 
 
 def _spellings(key: str) -> tuple[bytes, ...]:
@@ -279,7 +283,10 @@ class _Connector(aiohttp.TCPConnector):
         self._lent_before: WeakSet[ResponseHandler] = WeakSet()
 
     async def connect(
-        self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout  # noqa: ASYNC109 - aiohttp's
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Any],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's
     ) -> Connection:
         """Lend a connection; a new one whose server speaks first is lent as it is."""
         while True:

@@ -28,6 +28,19 @@ def task(task_id: str, state: str, **more: object) -> bytes:
     return http(200, {"id": task_id, "state": state, **more}, "Content-Type: application/json")
 
 
+def nth(script: Sequence[Reply], number: int) -> Reply:
+    """Return the reply with *number*, from 1; the last one serves for ever."""
+    return script[min(number, len(script)) - 1]
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Close the connection without a byte."""
     writer.close()
@@ -132,16 +145,16 @@ class RawServer:
     async def _greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Do what comes before the first request of a connection: here nothing."""
 
-    def _next_reply(self, head: bytes) -> Reply:
-        """Choose what the request with *head*, the newest of all, gets."""
-        return self.replies[min(len(self.heads), len(self.replies)) - 1]
+    def _next_reply(self) -> Reply:
+        """Choose what the newest request gets."""
+        return nth(self.replies, len(self.heads))
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         lengths = [line[15:] for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
         self.bodies.append(await reader.readexactly(int(lengths[0]) if lengths else 0))
         self.heads.append(head)
-        reply = self._next_reply(head)
+        reply = self._next_reply()
         if isinstance(reply, bytes):
             writer.write(reply)
             await writer.drain()

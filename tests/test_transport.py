@@ -7,7 +7,6 @@ import gzip
 import logging
 import pickle
 import re
-import socket
 import traceback
 from collections.abc import Sequence
 
@@ -35,7 +34,7 @@ from luma_async import (
     WaitTimeoutError,
 )
 from tests.kit import KEY
-from tests.raw_server import RawServer, Reply, closing, hang_up, http, reset, stay_silent, task
+from tests.raw_server import RawServer, Reply, closing, free_port, hang_up, http, reset, stay_silent, task
 
 ID = "9d4b7516-77e5-481a-b015-48313946f33b"
 FAST = PollPolicy(min_interval=0.01, initial=0.01, maximum=0.05, max_consecutive_failures=3, max_outage=0.1)
@@ -393,14 +392,6 @@ async def test_redirects_in_a_circle_are_followed_five_times() -> None:
 
 
 # --- no server, no TLS, no name ---
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def test_refused_connection_names_host_and_port() -> None:

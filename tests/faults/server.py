@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from attrs import define, field
 
-from tests.raw_server import Act, RawServer, Reply, http, task
+from tests.raw_server import Act, RawServer, Reply, http, nth, task
 
 BAD = "the-bad-one"
 VIDEO = "https://cdn.example/v.mp4"
@@ -36,7 +36,7 @@ class FaultServer(RawServer):
     contexts: Sequence[ssl.SSLContext] = ()
     """For TLS: what each connection is secured with; the last one serves for ever."""
     order: list[str] = field(factory=list)
-    """Whom each request was about."""
+    """Whom each request was about; an empty name where it was about no single task."""
     times: list[float] = field(factory=list)
     """When each came: seconds on the event loop's clock."""
     asked: Counter[str] = field(factory=Counter)
@@ -49,15 +49,18 @@ class FaultServer(RawServer):
         if self.contexts:
             await writer.start_tls(self.contexts[min(number, len(self.contexts) - 1)])
 
-    def _next_reply(self, head: bytes) -> Reply:
-        place, _, task_id = head.split()[1].decode().rpartition("/")
-        if not place.endswith("/generations"):
-            return super()._next_reply(head)
+    def _next_reply(self) -> Reply:
+        place, _, name = self.heads[-1].split()[1].decode().rpartition("/")
+        task_id = name if place.endswith("/generations") else ""
         self.order.append(task_id)
         self.times.append(asyncio.get_running_loop().time())
         self.asked[task_id] += 1
-        script = self.scripts.get(task_id) or (task(task_id, "pending"), done(task_id))
-        return script[min(self.asked[task_id], len(script)) - 1]
+        return nth(self._script(task_id), self.asked[task_id])
+
+    def _script(self, task_id: str) -> Sequence[Reply]:
+        if not task_id:
+            return self.replies
+        return self.scripts.get(task_id) or (task(task_id, "pending"), done(task_id))
 
 
 # --- what it can do besides sending an answer at once; see raw_server for hang_up, reset, cut_off and stay_silent ---

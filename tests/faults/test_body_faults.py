@@ -8,6 +8,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,7 +64,15 @@ def typed(content_type: str | None) -> bytes:
 @each(
     *(
         fault(str(name), typed(name), Generation)
-        for name in (None, "text/plain", "application/octet-stream", "application/json; charset=bogus", "", ";;=", "text/html")
+        for name in (
+            None,
+            "text/plain",
+            "application/octet-stream",
+            "application/json; charset=bogus",
+            "",
+            ";;=",
+            "text/html",
+        )
     ),
     lasting=(True,),
 )
@@ -127,23 +136,25 @@ async def test_a22_objects_that_are_not_there_yet(empty: object, healthy: int) -
     assert ended.outcome.unwrap().problems == ()
 
 
-FIELDS: list[tuple[str, object, object, bool]] = [
-    ("url", None, None, False),
-    ("url", 5, None, True),
-    ("url", "None", None, True),
-    ("width", "1360", None, True),
-    ("width", 1360.0, 1360, False),
-    ("width", 1360.5, None, True),
-    ("width", True, None, True),
-    ("width", {}, None, True),
-    ("duration", "5", None, True),
-    ("duration", False, None, True),
+FIELDS: list[tuple[str, object, object, int]] = [
+    ("url", None, None, 0),
+    ("url", 5, None, 1),
+    ("url", "None", None, 1),
+    ("width", "1360", None, 1),
+    ("width", 1360.0, 1360, 0),
+    ("width", 1360.5, None, 1),
+    ("width", True, None, 1),
+    ("width", {}, None, 1),
+    ("duration", "5", None, 1),
+    ("duration", False, None, 1),
 ]
 
 
 @ALONE_AND_AMONG
-@pytest.mark.parametrize(("name", "value", "kept", "is_problem"), FIELDS)
-async def test_a23_fields_of_the_wrong_type(name: str, value: object, kept: object, is_problem: bool, healthy: int) -> None:  # noqa: FBT001 - a parameter
+@pytest.mark.parametrize(("name", "value", "kept", "problems"), FIELDS)
+async def test_a23_fields_of_the_wrong_type(
+    name: str, value: object, kept: object, problems: int, healthy: int
+) -> None:
     """The task is completed all the same; the field is None and told of, and nothing is made up."""
     media = {"url": VIDEO, name: value}
 
@@ -153,7 +164,7 @@ async def test_a23_fields_of_the_wrong_type(name: str, value: object, kept: obje
     assert generation.video_raw is not None
     told = getattr(generation.video_raw, name)
     assert (told, type(told)) == (kept, type(kept))
-    assert generation.problems == ((f"video_raw.{name}",) if is_problem else ())
+    assert generation.problems == (f"video_raw.{name}",) * problems
     assert generation.video_url == VIDEO
 
 
@@ -178,7 +189,20 @@ def _somewhere(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 
 @ALONE_AND_AMONG
 @pytest.mark.usefixtures("_somewhere")
-@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00", "9999-12-31T23:59:59-12:00", "2024-13-99", "", 0, -1e18, 1e18, True])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "0001-01-01T00:00:00Z",
+        "0001-01-01T00:00:00",
+        "9999-12-31T23:59:59-12:00",
+        "2024-13-99",
+        "",
+        0,
+        -1e18,
+        1e18,
+        True,
+    ],
+)
 async def test_a25_times_that_are_none(moment: object, healthy: int) -> None:
     """They become None wherever one lives, and the answer keeps them as they came."""
     ended = await run_case([task(BAD, "completed", result_url=VIDEO, created_at=moment)], healthy=healthy)
@@ -186,3 +210,200 @@ async def test_a25_times_that_are_none(moment: object, healthy: int) -> None:
     generation = ended.outcome.unwrap()
     assert generation.created_at is None
     assert generation.raw["created_at"] == moment
+
+
+# --- failures, and what the command line makes of them ---
+
+HUGE = "x" * 2**20
+REASONS: dict[str, tuple[str | None, str]] = {
+    "a reason": ("content moderation", "content moderation"),
+    "none": (None, "gave no reason"),
+    "a huge one": (HUGE, "xxx…"),
+    "with escapes": ("\x1b[2J\x1b]0;x\x07no\r\n", r"\x1b[2J\x1b]0;x\x07no\r\n"),
+}
+
+
+@ALONE_AND_AMONG
+@pytest.mark.parametrize(("reason", "told"), REASONS.values(), ids=REASONS)
+async def test_a26_failed_generations(reason: str | None, told: str, healthy: int) -> None:
+    """They are not asked for again; the reason is kept whole, and shown short and harmless."""
+    ended = await run_case([task(BAD, "failed", failure_reason=reason)], healthy=healthy)
+
+    assert isinstance(ended.error, GenerationFailedError)
+    assert ended.error.generation.failure_reason == reason
+    assert told in str(ended.error)
+    assert len(str(ended.error)) < 500
+    assert ended.asked == 1
+
+
+async def on_the_command_line(*ids: str, scripts: dict[str, list[Reply]]) -> Ended:
+    """Wait for *ids* with the command, at a server with *scripts*, on an ASCII terminal's encoding."""
+    async with FaultServer(scripts=scripts) as server:
+        env = {"LUMA_BASE_URL": server.base_url, "LUMA_API_KEY": KEY, "PYTHONIOENCODING": "ascii"}
+        return await asyncio.to_thread(run, "wait", *ids, *FAST, "--timeout", "1", env=env)
+
+
+async def test_a26_a_failure_is_not_a_success_for_the_command_line() -> None:
+    """The exit status tells a failed generation, and nothing on the terminal obeys its reason."""
+    failed = [
+        task(f"r{number}", "failed", failure_reason=reason) for number, (reason, _) in enumerate(REASONS.values())
+    ]
+    scripts: dict[str, list[Reply]] = {f"r{number}": [answer] for number, answer in enumerate(failed)}
+
+    ended = await on_the_command_line(*scripts, "good", scripts=scripts)
+
+    assert ended.status == 3
+    assert {name: line["state"] for name, line in ended.by_id.items()} == dict.fromkeys(scripts, "failed") | {
+        "good": "completed"
+    }
+    assert "\x1b" not in ended.out + ended.err
+
+
+# --- more than anybody can hold ---
+
+MIB = 2**20
+
+
+def packed(size: int, layers: int = 1) -> bytes:
+    """Return *size* blanks, packed so often."""
+    body = b" " * size
+    for _ in range(layers):
+        body = gzip.compress(body, compresslevel=1)
+    return body
+
+
+def long_body(size: int) -> Act:
+    """Send a body of *size* bytes, as long as anybody reads it."""
+
+    async def act(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+        for _piece in range(size // MIB):
+            writer.write(b" " * MIB)
+            await writer.drain()
+
+    return act
+
+
+WITHOUT_END = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+A_CHUNK = b"10000\r\n" + b" " * 2**16 + b"\r\n"
+TOO_LARGE: dict[str, Reply] = {
+    "gzip": http(200, packed(50 * MIB), "Content-Encoding: gzip"),
+    "gzip of a refusal": http(401, packed(50 * MIB), "Content-Encoding: gzip"),
+    "100 MiB": long_body(100 * MIB),
+    "body without end": endless(WITHOUT_END + b"\r\n", b" " * 2**16),
+    "chunks without end": endless(WITHOUT_END + b"Transfer-Encoding: chunked\r\n\r\n", A_CHUNK),
+}
+
+
+@each(*(fault(name, reply, ProtocolError) for name, reply in TOO_LARGE.items()))
+async def test_a27_bodies_that_are_too_large(trial: Trial) -> None:
+    """They are not read to their end, and are no answer."""
+    ended = await trial.run()
+
+    assert ended.kind in trial.kinds
+    assert "larger than" in str(ended.outcome.error) or not trial.lasts
+
+
+PROBE = """
+import asyncio, json, pathlib, re, sys
+from luma_async import Limits, LumaClient, LumaError, PollPolicy
+
+def peak():
+    return int(re.search(r"VmHWM:\\s+(\\d+) kB", pathlib.Path("/proc/self/status").read_text())[1]) * 1024
+
+async def main(address, names):
+    often = PollPolicy(min_interval=0.01, initial=0.01, maximum=0.02, max_consecutive_failures=3, max_outage=0.01)
+    async with LumaClient(address, "sk-probe-0123456789", polling=often) as luma:
+        await luma.wait_until_done("warm-up")
+        before = peak()
+        outcomes = await luma.wait_all(names)
+    print(json.dumps({"grown": peak() - before, "kinds": [type(outcome.error).__name__ for outcome in outcomes]}))
+
+asyncio.run(main(sys.argv[1], sys.argv[2:]))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read as Linux tells it")
+async def test_a27_memory_for_bodies_that_are_too_large() -> None:
+    """All of them at once, three times each, take less than 64 MiB of a process's memory."""
+    names = [f"large-{number}" for number in range(len(TOO_LARGE))]
+    scripts = {name: [reply] for name, reply in zip(names, TOO_LARGE.values(), strict=True)}
+    async with FaultServer(scripts=scripts) as server:
+        probe = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", PROBE, server.base_url, *names, stdout=asyncio.subprocess.PIPE
+        )
+        out, _ = await probe.communicate()
+
+    told: dict[str, Any] = json.loads(out)
+    assert told["kinds"] == ["ProtocolError"] * len(names)
+    assert told["grown"] < 64 * MIB
+
+
+# --- JSON at its edges ---
+
+DEEP = "[" * 2000 + "]" * 2000
+
+
+def with_field(value: str, name: str = "extra") -> bytes:
+    """Return the good end with one more field, *value* being its JSON."""
+    return text(f'{json.dumps(DONE)[:-1]}, "{name}": {value}}}')
+
+
+@each(
+    *(
+        fault(name, with_field(value), ProtocolError)
+        for name, value in {
+            "NaN": "NaN",
+            "Infinity": "-Infinity",
+            "1e400": "1e400",
+            "an int of 400 digits": "9" * 400,
+            "an int of 5,000 digits": "9" * 5000,
+            "nested 2,000 deep": DEEP,
+            "objects 2,000 deep": '{"data":' * 2000 + "1" + "}" * 2000,
+        }.items()
+    )
+)
+async def test_a28_numbers_and_depths_beyond_bounds(trial: Trial) -> None:
+    """They make an answer none."""
+    ended = await trial.run()
+
+    assert ended.kind in trial.kinds
+
+
+PROMPTS = {"lone surrogate": r"\ud800", "NUL": r"\u0000", "escape": r"\u001b[2J", "Chinese": "一只猫"}
+
+
+@each(
+    *(fault(name, with_field(f'"{prompt}"', "prompt"), Generation) for name, prompt in PROMPTS.items()),
+    fault("duplicate keys", text(f'{{"id": "x", "state": "failed", "id": "{BAD}", "state": "completed"}}'), Generation),
+    fault("deep in a string", with_field(json.dumps(DEEP)), Generation),
+    fault("nested 60 deep", with_field("[" * 60 + "]" * 60), Generation),
+    fault("an int of 20 digits", with_field("9" * 20), Generation),
+    lasting=(True,),
+)
+async def test_a28_odd_but_valid_json(trial: Trial) -> None:
+    """It is an answer."""
+    ended = await trial.run()
+
+    assert ended.kind is Generation
+    assert ended.outcome.unwrap().state is State.COMPLETED
+    assert repr(ended.outcome).isprintable()
+
+
+async def test_a28_the_command_line_writes_json_whatever_came() -> None:
+    """Its lines are valid JSON, and its table survives an ASCII terminal."""
+    scripts: dict[str, list[Reply]] = {
+        f"p{number}": [
+            text(f'{{"id": "p{number}", "state": "completed", "result_url": "{VIDEO}", "prompt": "{prompt}"}}')
+        ]
+        for number, prompt in enumerate(PROMPTS.values())
+    }
+    scripts["nan"] = [text('{"id": "nan", "state": "completed", "width": NaN}')]
+
+    ended = await on_the_command_line(*scripts, scripts=scripts)
+
+    assert ended.status == 4
+    assert {line["state"] for name, line in ended.by_id.items() if name != "nan"} == {"completed"}
+    assert [line["generation"]["prompt"] for name, line in sorted(ended.by_id.items()) if name != "nan"] == [
+        json.loads(f'"{prompt}"') for prompt in PROMPTS.values()
+    ]

@@ -93,7 +93,18 @@ async def test_a29_redirect_within_the_origin(status: int, healthy: int) -> None
 
 
 @ALONE_AND_AMONG
-@pytest.mark.parametrize("place", ["/luma/generations/{}", "{}", "", "#x", "?", "http:///luma/generations/{}", "http://127.0.0.1:{port}/luma/generations/{}"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "/luma/generations/{}",
+        "{}",
+        "",
+        "#x",
+        "?",
+        "http:///luma/generations/{}",
+        "http://127.0.0.1:{port}/luma/generations/{}",
+    ],
+)
 async def test_a29_redirects_in_a_circle(place: str, healthy: int) -> None:
     """They are followed five times, and end the wait for good."""
 
@@ -176,14 +187,6 @@ def secured(certificate: trustme.LeafCert) -> ssl.SSLContext:
 def good() -> ssl.SSLContext:
     """Return a server's context that the client trusts."""
     return secured(authorities().known.issue_cert("localhost", "127.0.0.1"))
-
-
-def old_protocol() -> ssl.SSLContext:
-    """Return a context for TLS 1.1 only."""
-    context = secured(authorities().known.issue_cert("localhost"))
-    context.set_ciphers("ALL:@SECLEVEL=0")
-    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
-    return context
 
 
 LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
@@ -290,15 +293,21 @@ async def test_a30_a_handshake_that_hangs(healthy: int) -> None:
     """The request's time covers the handshake too."""
     limits = Limits(request_timeout=0.3)
     async with FaultServer(greetings=(stay_silent,), contexts=[good()]) as server:
-        outcomes = await outcomes_at(
-            at(server), healthy=healthy, ssl_context=authorities().trusting(), limits=limits
-        )
+        outcomes = await outcomes_at(at(server), healthy=healthy, ssl_context=authorities().trusting(), limits=limits)
 
     assert [outcome.error for outcome in outcomes] == [None] * (healthy + 1)
     assert server.connections >= 2
 
 
-@pytest.mark.parametrize("option", [False, True, 0, "none", ssl._create_unverified_context()])
+def trusting_anybody() -> ssl.SSLContext:
+    """Return a context that verifies nothing."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+@pytest.mark.parametrize("option", [False, True, 0, "none", trusting_anybody()])
 async def test_a30_nothing_switches_verification_off(option: object) -> None:
     """What does not verify certificates is refused when the client is made."""
     with pytest.raises(ConfigurationError, match="ssl_context"):
@@ -307,7 +316,6 @@ async def test_a30_nothing_switches_verification_off(option: object) -> None:
 
 async def test_a30_redirect_from_tls_to_plain_http() -> None:
     """The key does not leave TLS, not even for the same host and port."""
-
     async with FaultServer(contexts=[good()]) as server:
         server.scripts = {BAD: [http(308, b"", f"Location: http://localhost:{server.port}/")]}
         [outcome] = await outcomes_at(at(server), ssl_context=authorities().trusting(), limits=LIMITS)

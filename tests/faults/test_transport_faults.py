@@ -6,7 +6,7 @@ import asyncio
 import socket
 import time
 from email.utils import formatdate
-from typing import Any
+from itertools import pairwise
 
 import aiohttp
 import pytest
@@ -16,7 +16,6 @@ from luma_async import (
     APIError,
     AuthenticationError,
     Generation,
-    Limits,
     LumaError,
     NotFoundError,
     PermissionDeniedError,
@@ -42,8 +41,7 @@ from tests.faults.trials import (
     outcomes_at,
     run_case,
 )
-from tests.kit import KEY
-from tests.raw_server import Act, closing, cut_off, hang_up, http, reset, stay_silent, task, then
+from tests.raw_server import Act, closing, cut_off, free_port, hang_up, http, reset, stay_silent, task, then
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -59,9 +57,7 @@ class Resolver(AbstractResolver):
         self.enough = asyncio.Event()
         self._enough, self._hangs = enough, hangs
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
+    async def resolve(self, host: str, port: int = 0, _: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
         """Hang the first times, then answer."""
         self.asked += 1
         if self.asked >= self._enough:
@@ -76,14 +72,6 @@ class Resolver(AbstractResolver):
     def connector(self) -> aiohttp.TCPConnector:
         """Return a connector that asks this one each time."""
         return aiohttp.TCPConnector(resolver=self, use_dns_cache=False)
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 # --- no connection ---
@@ -329,7 +317,11 @@ async def test_a12_an_unknown_task(trial: Trial) -> None:
     assert ended.asked == 3
 
 
-@each(fault("404", [http(404)] * 2, NotFoundError), fault("400", [http(400, NOT_THERE)] * 2, NotFoundError), lasting=(False,))
+@each(
+    fault("404", [http(404)] * 2, NotFoundError),
+    fault("400", [http(400, NOT_THERE)] * 2, NotFoundError),
+    lasting=(False,),
+)
 async def test_a12_an_unknown_task_that_becomes_known(trial: Trial) -> None:
     """Two in a row are not final."""
     ended = await trial.run()
@@ -353,16 +345,15 @@ async def test_a12_saturation_behind_403(trial: Trial) -> None:
 
 
 @ALONE_AND_AMONG
-@pytest.mark.parametrize("dated", [False, True], ids=["429 with seconds", "503 with a date"])
-async def test_a13_a_hint_is_kept(dated: bool, healthy: int) -> None:  # noqa: FBT001 - a parameter
+@pytest.mark.parametrize("status", [pytest.param(429, id="429 with seconds"), pytest.param(503, id="503 with a date")])
+async def test_a13_a_hint_is_kept(status: int, healthy: int) -> None:
     """The task is left alone for as long as was asked, and of the others only those who are under way are asked."""
     came: list[float] = []
 
     async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         came.append(time.time())
-        hint = formatdate(came[0] + 2, usegmt=True) if dated else "1"
-        complaint = http(503 if dated else 429, b"", f"Retry-After: {hint}")
-        writer.write(complaint if len(came) == 1 else done())
+        hint = "1" if status == 429 else formatdate(came[0] + 2, usegmt=True)
+        writer.write(http(status, b"", f"Retry-After: {hint}") if len(came) == 1 else done())
 
     def slowly(name: str) -> tuple[bytes, ...]:
         return (*[task(name, "pending", tick=tick) for tick in range(20)], done(name))
@@ -376,7 +367,7 @@ async def test_a13_a_hint_is_kept(dated: bool, healthy: int) -> None:  # noqa: F
     first = ended.server.times[ended.server.order.index(BAD)]
     meanwhile = [at for at in ended.server.times if first < at < first + 0.8]
     assert ended.kind is Generation
-    assert came[1] >= (int(came[0]) + 2 if dated else came[0] + 1)
+    assert came[1] >= (came[0] + 1 if status == 429 else int(came[0]) + 2)
     assert len(meanwhile) <= healthy
 
 
@@ -386,7 +377,7 @@ async def test_a14_a_hint_of_nothing(healthy: int) -> None:
     ended = await run_case([http(429, b"", "Retry-After: 0")] * 20 + [done()], healthy=healthy)
 
     times = [at for at, name in zip(ended.server.times, ended.server.order, strict=True) if name == BAD]
-    pauses = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    pauses = [later - earlier for earlier, later in pairwise(times)]
     assert ended.kind is Generation
     assert min(pauses) >= OFTEN.min_interval * 0.9
     assert sum(pauses) >= 20 * OFTEN.min_interval
@@ -420,7 +411,11 @@ STRANGER = task("somebody-elses", "completed", video={"url": "https://cdn.exampl
 
 @each(
     fault("another", STRANGER, ProtocolError),
-    fault("another in an envelope", http(200, {"code": "success", "data": {"task_id": "x", "status": "SUCCESS"}}), ProtocolError),
+    fault(
+        "another in an envelope",
+        http(200, {"code": "success", "data": {"task_id": "x", "status": "SUCCESS"}}),
+        ProtocolError,
+    ),
 )
 async def test_a16_another_tasks_answer(trial: Trial) -> None:
     """It is never handed out, and the next request uses a new connection."""
@@ -434,7 +429,12 @@ async def test_a16_another_tasks_answer(trial: Trial) -> None:
     *(
         fault(f"{name} to the {kind}", pushing(answer, extra), expected)
         for kind, answer, expected in (("pending", PENDING, RequestTimeoutError), ("refused", http(500), ServerError))
-        for name, extra in (("401", http(401)), ("stranger", STRANGER), ("half a head", HEAD + b"X"), ("SSH", b"SSH-2.0\r\n"))
+        for name, extra in (
+            ("401", http(401)),
+            ("stranger", STRANGER),
+            ("half a head", HEAD + b"X"),
+            ("SSH", b"SSH-2.0\r\n"),
+        )
     ),
     lasting=(False,),
 )

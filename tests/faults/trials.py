@@ -60,7 +60,12 @@ def cause_of(error: LumaError) -> LumaError:
 
 
 async def run_case(
-    script: Sequence[Reply], *, healthy: int = 0, patience: float = PATIENCE, server: FaultServer | None = None, **options: Any
+    script: Sequence[Reply],
+    *,
+    healthy: int = 0,
+    patience: float = PATIENCE,
+    server: FaultServer | None = None,
+    **options: Any,
 ) -> Ended:
     """Wait for a task that gets *script*, among *healthy* others, which must all complete.
 
