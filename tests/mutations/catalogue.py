@@ -398,37 +398,115 @@ _MANY = [
     ),
 ]
 
+_DISK = ("faults/test_a43_files.py",)
+_LINKS = ("faults/test_a44_links.py",)
+_MEDIA = ("faults/test_a42_media.py",)
+
 _FILES = [
-    Mutation("download", "bytes are on the disk before the name", "os.fsync(file.fileno())", "pass"),
-    Mutation("download", "lengths are compared", "if stored != total:", "if False:"),
-    Mutation("download", "private media are refused", "if limits.allow_private_media:", "if True:"),
+    Mutation("_files", "bytes are on the disk before the name", "os.fsync(file.fileno())", "pass", _DISK),
+    Mutation("_files", "no file is written that somebody put there", "os.O_CREAT | os.O_EXCL", "os.O_CREAT", _DISK),
+    Mutation(
+        "_files",
+        "what another process writes is not touched",
+        "        lock(file.fileno())\n        if not",
+        "        if not",
+        _DISK,
+    ),
+    Mutation("_files", "after a crash nothing is gone on with", 'told["boot"] != _boot()', "False", _DISK),
+    Mutation("_files", "what another user left is not gone on with", "status.st_uid != _user()", "False", _DISK),
+    Mutation("_files", "what has another name is not gone on with", "status.st_nlink != 1", "False", _DISK),
+    Mutation(
+        "_files", "the last byte is always asked for", "min(status.st_size, version.total - 1)", "status.st_size", _DISK
+    ),
+    Mutation(
+        "_files",
+        "names are short enough",
+        "        if len(name) <= _LONGEST_NAME:\n            return name",
+        "        return name",
+        _DISK,
+    ),
+    Mutation("download", "lengths are compared", "if total and part.size != total:", "if False:"),
+    Mutation("download", "a cut box is noticed", "if ends_early(content, part.size):", "if False:"),
+    Mutation("download", "a slow server is given up", "        if self._owed <= 0:\n", "        if True:\n", _MEDIA),
+    Mutation(
+        "download",
+        "what is never whole is not waited for",
+        "if part.size + len(chunk) > (total or self.largest):",
+        "if False:",
+    ),
+    Mutation(
+        "download", "what brings something goes on", "0 if fruitful else self._in_vain + 1", "self._in_vain + 1", _MEDIA
+    ),
+    Mutation("download", "links are not renewed for ever", "renewals == _RENEWALS or (", "(", _MEDIA),
+    Mutation(
+        "download",
+        "a wrong rest is not asked for again",
+        "            part.drop()\n            response",
+        "            response",
+        _MEDIA,
+    ),
+    Mutation(
+        "download",
+        "any private address of a name is enough",
+        'if all(is_global(each["host"]) for each in found):',
+        "if True:",
+        ("faults/test_a44_links.py::test_a_name_with_one_private_address_among_others_is_refused",),
+    ),
     Mutation(
         "download",
         "the final address is checked",
-        '{"socket_factory": _guarded_socket} if guarded else {}',
-        "{}",
-        ("test_download.py::test_localhost_is_refused_by_what_it_resolves_to",),
+        '"socket_factory": guarded_socket, ',
+        "",
+        ("faults/test_a44_links.py::test_no_socket_is_opened_for_a_private_address",),
     ),
-    Mutation("download", "no file is written that somebody put there", "os.O_EXCL | getattr(", "getattr("),
     Mutation("download", "each redirect is checked", "allow_redirects=False", "allow_redirects=True"),
     Mutation(
         "download",
-        "403 is an expired link",
-        "_EXPIRED = frozenset({401, 403, 404, 410})",
-        "_EXPIRED = frozenset({404, 410})",
+        "nothing is overwritten unasked",
+        "target, overwrite=order.overwrite)",
+        "target, overwrite=True)",
+        _DISK,
     ),
     Mutation(
         "download",
+        "nothing is left behind",
+        "            finally:\n                order.part.discard()",
+        "            finally:\n                pass",
+    ),
+    Mutation("_addresses", "private media are refused", "    if allow_private:", "    if True:", _LINKS),
+    Mutation("_addresses", "no redirect gives up TLS", "if base is not None and (base", "if False and (base", _LINKS),
+    Mutation("_addresses", "a link brings no user along", 'and "@" not in url.raw_authority', "", _LINKS),
+    Mutation(
+        "_addresses",
         "an IPv4 address inside IPv6 counts as what it is",
         "return ip.ipv4_mapped or ip.sixtofour",
         "return None",
     ),
-    Mutation("download", "an error has no signature in it", "str(url.with_query(None)", "str(url"),
     Mutation(
-        "download", "nothing is overwritten unasked", "target, overwrite=order.overwrite)", "target, overwrite=True)"
+        "_addresses", "an error has no signature in it", "str(url.with_query(None)", "str(url", ("test_download.py",)
     ),
-    Mutation("download", "nothing is left behind", "            part.discard()", "            pass"),
-    Mutation("download", "a page is no medium", '_NO_MEDIA = ("text/", ', '_NO_MEDIA = ("text/plain", '),
+    Mutation(
+        "_medium",
+        "403 is an expired link",
+        "_EXPIRED = frozenset({401, 403, 404, 410})",
+        "_EXPIRED = frozenset({404, 410})",
+        ("test_download.py",),
+    ),
+    Mutation(
+        "_medium", "a page is no medium", '_NO_MEDIA = ("text/", ', '_NO_MEDIA = ("text/plain", ', ("test_download.py",)
+    ),
+    Mutation("_medium", "only the same version is gone on with", 'and _only(headers, "ETag") == self.etag', "", _MEDIA),
+    Mutation(
+        "_medium",
+        "only the missing range is read",
+        'f"bytes {start}-{self.total - 1}/{self.total}"',
+        '_only(headers, "Content-Range")',
+        _MEDIA,
+    ),
+    Mutation("_medium", "a weak ETag proves nothing", "_STRONG.fullmatch(etag)", "True"),
+    Mutation(
+        "_medium", "what is packed is refused", "    if _packing(headers):", "    if False:", ("test_download.py",)
+    ),
     Mutation(
         "journal",
         "a line is on the disk before it counts",
@@ -436,7 +514,13 @@ _FILES = [
         "_write_whole(self.descriptor, lines)",
     ),
     Mutation("journal", "a journal is for its owner's eyes", "_MODE = 0o600", "_MODE = 0o644"),
-    Mutation("journal", "one journal has one writer", "fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass"),
+    Mutation(
+        "_disk",
+        "one journal has one writer",
+        "fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)",
+        "pass",
+        ("test_journal.py",),
+    ),
     Mutation("journal", "a torn line goes", "os.ftruncate(self.descriptor, whole)", "pass"),
     Mutation(
         "journal",
