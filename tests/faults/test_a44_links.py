@@ -306,7 +306,7 @@ class Names(AbstractResolver):
 )
 async def test_no_socket_is_opened_for_a_private_address(tmp_path: Path, addresses: list[str]) -> None:
     """Whatever the resolver has let pass, and however many they are; no connection is made, and none tried again."""
-    async with RawServer([GOOD]) as server, downloading(limits=Limits()) as downloader:
+    async with RawServer([GOOD]) as server, downloading(limits=Limits(request_timeout=0.5)) as downloader:
         session = downloader._session = downloader._new_session()
         connector: Any = session.connector
         connector._resolver = Names(addresses)
