@@ -39,7 +39,8 @@ class LoadServer:
     asked: Counter[str] = field(factory=Counter)
     """How often each id was asked for."""
     requests: int = 0
-    open_now: int = 0
+    connections: set[asyncio.Transport] = field(factory=set)
+    """Open now."""
     open_most: int = 0
     _server: asyncio.Server | None = None
 
@@ -59,6 +60,11 @@ class LoadServer:
         assert self._server is not None
         self._server.close()
         await self._server.wait_closed()
+
+    def hang_up(self) -> None:
+        """Break all connections."""
+        for connection in self.connections.copy():
+            connection.abort()
 
     def answer(self, head: bytes, body: bytes) -> bytes:
         """Return what goes over the wire."""
@@ -84,11 +90,11 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._server.open_now += 1
-        self._server.open_most = max(self._server.open_most, self._server.open_now)
+        self._server.connections.add(transport)
+        self._server.open_most = max(self._server.open_most, len(self._server.connections))
 
     def connection_lost(self, _: Exception | None) -> None:
-        self._server.open_now -= 1
+        self._server.connections.discard(self._transport)
 
     def data_received(self, data: bytes) -> None:
         self._held += data

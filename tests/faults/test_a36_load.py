@@ -46,7 +46,7 @@ async def test_a36_a_thousand_ids_have_a_thousand_right_results(batch: Batch) ->
     limits = Limits(max_concurrency=32, batch_size=20)
     async with server, LumaClient(server.base_url, KEY, polling=FAST, limits=limits, batch=batch) as luma:
         outcomes = await luma.wait_all(IDS, timeout=120.0)
-        still_open = server.open_now
+        still_open = len(server.connections)
 
     assert [outcome.unwrap().video_url for outcome in outcomes] == [link(task_id) for task_id in IDS]
     assert [outcome.task_id for outcome in outcomes] == IDS

@@ -29,7 +29,7 @@ async def slow(url: Any, **_: Any) -> CallbackResult:
 
 @pytest.mark.parametrize("call", ["wait_all", "get_generations"])
 def test_a38_a_queue_for_slots_times_nobody_out(call: str) -> None:
-    """The last of fifty gets its slot after five seconds, though a request may take one."""
+    """The last of fifty gets its slot after five seconds, the first having gone alone; each request may take one."""
 
     async def main() -> list[Outcome]:
         limits = Limits(max_concurrency=5, request_timeout=1.0)
