@@ -87,6 +87,7 @@ class Watching:
     """Called when the client is closed, before the waits end."""
     _tasks: set[asyncio.Task[None]] = field(factory=set)
     _unknown_words: set[str] = field(factory=set)
+    _closed: bool = False
 
     def __attrs_post_init__(self) -> None:
         self.agenda = Agenda(self.batcher.most)
@@ -106,7 +107,10 @@ class Watching:
         if poll is None:
             poll = self._polls[task_id] = _Poll(task_id, self)
             poll.admit(waiter)
-            self._start(poll)
+            if self._closed:
+                loop.call_soon(poll.abandon)
+            else:
+                self._start(poll)
         else:
             poll.admit(waiter)
         return waiter
@@ -132,6 +136,7 @@ class Watching:
 
     async def aclose(self) -> None:
         """End all waits with ClientClosedError, and all loops."""
+        self._closed = True
         for leave in tuple(self.at_close):
             leave()
         for poll in list(self._polls.values()):
