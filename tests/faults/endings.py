@@ -50,9 +50,11 @@ async def waits_alone(server: LoadServer) -> None:
 
 
 async def completes(server: LoadServer) -> None:
-    """Come to a good end, so that some moments are those of closing."""
+    """Come to a good end while others still wait, so that some moments are those of closing."""
     async with client(server) as luma:
+        others = asyncio.create_task(luma.wait_all(IDS, timeout=None))
         await luma.wait_all([f"done-{number}" for number in range(5)])
+    await others
 
 
 async def looks(server: LoadServer) -> None:
@@ -82,7 +84,7 @@ async def endless() -> AsyncIterator[str]:
     await asyncio.get_running_loop().create_future()
 
 
-RUNS = {waits: 1, completes: 2, waits_alone: 8, looks: 8, follows: 8, streams: 8}
+RUNS = {waits: 2, completes: 1, waits_alone: 8, looks: 8, follows: 8, streams: 8}
 """Which are cancelled, and at each how many-th of the moments."""
 
 
