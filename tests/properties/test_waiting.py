@@ -80,7 +80,7 @@ class Task:
 
     def ended_by(self, at: float) -> bool:
         """Whether its generation has ended at *at*."""
-        return self.script is not None and self.script.at(at - self.born).state.is_terminal
+        return self.script is not None and self.script.at(at - self.born).word in ("completed", "failed")
 
 
 @define(eq=False)
@@ -234,6 +234,7 @@ class Waiting(RuleBasedStateMachine):
         try:
             if hasattr(self, "luma"):
                 self.time_passes(_LONG)
+                self._only_what_is_wanted_goes_on()
                 closed_at = self.loop.time()
                 self.do(self.luma.aclose())
                 self.time_passes(0.0)
@@ -245,6 +246,12 @@ class Waiting(RuleBasedStateMachine):
         finally:
             self.line.close()
             self.loop.close()
+
+    def _only_what_is_wanted_goes_on(self) -> None:
+        """Nobody asks for an id for which nobody waits."""
+        waiting = {task_id for wait in self.waits if not wait.task.done() for task_id in wait.ids}
+        watching = {watch.task_id for watch in self.watches if not watch.task.done()}
+        assert self.luma._watching._polls.keys() <= waiting | watching
 
     def _judge(self, wait: Wait, closed_at: float) -> None:
         """Each id once, unless he who waited had enough or was cancelled."""
@@ -263,9 +270,11 @@ class Waiting(RuleBasedStateMachine):
         match outcome:
             case Outcome(generation=Generation() as generation):
                 assert generation.id == outcome.task_id
+                assert "stranger" not in str(generation.raw)
                 assert (generation.state, task.ended_by(at)) == (State.COMPLETED, True)
             case Outcome(error=GenerationFailedError() as failed):
                 assert failed.generation.id == outcome.task_id
+                assert "stranger" not in str(failed.generation.raw)
                 assert (failed.generation.state, task.ended_by(at), failed.reason) == (State.FAILED, True, "moderated")
             case Outcome(error=WaitTimeoutError()):
                 assert wait.timeout is not None
