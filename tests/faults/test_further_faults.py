@@ -90,7 +90,7 @@ ODD_CLOTHES: dict[str, Reply] = {
 }
 
 
-@each(*(fault(name, reply, Generation) for name, reply in ODD_CLOTHES.items()), lasting=(True,))
+@each(*(fault(name, reply, Generation) for name, reply in ODD_CLOTHES.items()), lasting=(True,), among=False)
 async def test_good_answers_in_odd_clothes(trial: Trial) -> None:
     """They are answers, at the first look."""
     ended = await trial.run()
@@ -164,7 +164,7 @@ EITHER: dict[str, Reply] = {
 }
 
 
-@each(*(fault(name, reply, Generation, ProtocolError, TransportError) for name, reply in EITHER.items()))
+@each(*(fault(name, reply, Generation, ProtocolError, TransportError) for name, reply in EITHER.items()), among=False)
 async def test_http_that_one_may_read_or_not(trial: Trial) -> None:
     """It is read right, or passes; nothing else."""
     ended = await trial.run()
@@ -218,6 +218,7 @@ PASSING = (506, 507, 508, 510, 511, 521, 523, 525, 526, 527, 530, 598, 599)
 @each(
     *(fault(str(status), http(status, BODY), ProtocolError) for status in NO_ANSWERS),
     *(fault(str(status), http(status, BODY), ServerError) for status in PASSING),
+    among=False,
 )
 async def test_other_statuses_that_pass(trial: Trial) -> None:
     """Whatever the body says, they are no end."""
@@ -226,7 +227,7 @@ async def test_other_statuses_that_pass(trial: Trial) -> None:
     assert ended.kind in trial.kinds
 
 
-@each(*(fault(str(status), http(status, BODY), kind) for status, kind in FINAL.items()), lasting=(True,))
+@each(*(fault(str(status), http(status, BODY), kind) for status, kind in FINAL.items()), lasting=(True,), among=False)
 async def test_other_statuses_that_are_final(trial: Trial) -> None:
     """They end the wait after one request."""
     ended = await trial.run()
@@ -354,7 +355,7 @@ WRAPPED: dict[str, object] = {
 }
 
 
-@each(*(fault(name, http(200, body), Generation) for name, body in WRAPPED.items()), lasting=(True,))
+@each(*(fault(name, http(200, body), Generation) for name, body in WRAPPED.items()), lasting=(True,), among=False)
 async def test_wrapped_answers(trial: Trial) -> None:
     """The task is found, at the first look."""
     ended = await trial.run()
@@ -402,7 +403,7 @@ NO_TASKS: dict[str, object] = {
 }
 
 
-@each(*(fault(name, http(200, body), ProtocolError) for name, body in NO_TASKS.items()))
+@each(*(fault(name, http(200, body), ProtocolError) for name, body in NO_TASKS.items()), among=False)
 async def test_bodies_that_say_nothing_about_the_task(trial: Trial) -> None:
     """Nothing is guessed: they pass."""
     ended = await trial.run()
@@ -420,7 +421,7 @@ ERRORS_INSIDE: dict[str, tuple[object, type[APIError]]] = {
 }
 
 
-@each(*(fault(name, http(200, body), kind) for name, (body, kind) in ERRORS_INSIDE.items()))
+@each(*(fault(name, http(200, body), kind) for name, (body, kind) in ERRORS_INSIDE.items()), among=False)
 async def test_errors_inside_200(trial: Trial) -> None:
     """They pass, but for those that have a name."""
     ended = await trial.run()

@@ -57,7 +57,12 @@ class Resolver(AbstractResolver):
         self.enough = asyncio.Event()
         self._enough, self._hangs = enough, hangs
 
-    async def resolve(self, host: str, port: int = 0, _: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
+    async def resolve(
+        self,
+        host: str,
+        port: int = 0,
+        family: socket.AddressFamily = socket.AF_INET,  # noqa: ARG002 - aiohttp names it
+    ) -> list[ResolveResult]:
         """Hang the first times, then answer."""
         self.asked += 1
         if self.asked >= self._enough:
@@ -82,8 +87,8 @@ async def test_a01_connection_refused_and_then_the_server_is_up(healthy: int) ->
     """Three refused connections in a row are invisible."""
     resolver, port = Resolver(enough=4), free_port()
 
-    async with resolver.connector() as connector:
-        waiting = asyncio.create_task(
+    async with resolver.connector() as connector, asyncio.TaskGroup() as group:
+        waiting = group.create_task(
             outcomes_at(f"http://localhost:{port}", healthy=healthy, connector=connector, batch="never")
         )
         await resolver.enough.wait()

@@ -17,8 +17,9 @@ from tests.kit import KEY
 from tests.raw_server import Reply
 
 OFTEN = PollPolicy(min_interval=0.01, initial=0.01, maximum=0.02, max_consecutive_failures=6, max_outage=0.05)
-LIMITS = Limits(request_timeout=2.0)
-IMPATIENT = Limits(request_timeout=0.15)
+LIMITS = Limits(request_timeout=2.0, max_concurrency=8)
+"""Few connections, so that the bad task's are the others' too."""
+IMPATIENT = evolve(LIMITS, request_timeout=0.15)
 """Where running out of time is the case."""
 PATIENCE = 15.0
 """Seconds until a wait ends; no case needs them."""
@@ -85,13 +86,26 @@ async def run_case(
     return Ended(outcome=next(each for each in outcomes if each.task_id == BAD), others=others, server=server)
 
 
+async def kind_of_look(script: Sequence[Reply], **options: Any) -> type[Generation | LumaError]:
+    """Look once at a task that gets *script*; return Generation or the class of its error."""
+    async with FaultServer(scripts={BAD: script}) as server, new_client(server.base_url, **options) as luma:
+        [outcome] = await luma.get_generations([BAD])
+    check_discretion(outcome.error)
+    return Generation if outcome.error is None else type(outcome.error)
+
+
+def new_client(base_url: str, **options: Any) -> LumaClient:
+    """Return a client that asks often; *options* may differ."""
+    return LumaClient(base_url, KEY, **{"polling": OFTEN, "limits": LIMITS, **options})
+
+
 async def outcomes_at(base_url: str, *, healthy: int = 0, patience: float = PATIENCE, **options: Any) -> list[Outcome]:
     """Wait for the bad task in the middle of *healthy* others; nothing is left behind, and no error holds the key."""
     names = [f"healthy-{number}" for number in range(healthy)]
     names.insert(healthy // 2, BAD)
     trouble: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: trouble.append(context))
-    async with LumaClient(base_url, KEY, **{"polling": OFTEN, "limits": LIMITS, **options}) as luma:
+    async with new_client(base_url, **options) as luma:
         outcomes = await luma.wait_all(names, timeout=patience)
     assert not trouble, trouble
     for outcome in outcomes:
@@ -155,15 +169,18 @@ class Trial:
         return f"{self.fault.name}-{'for ever' if self.lasts else 'then good'}-{'among' if self.healthy else 'alone'}"
 
     async def run(self) -> Ended:
-        """See what becomes of it."""
+        """See what becomes of it; a single look at a trouble that lasts comes to the same as a wait."""
+        if self.lasts and not self.healthy:
+            assert await kind_of_look(self.fault.replies, **self.fault.options) in self.kinds
         script = self.fault.replies if self.lasts else (*self.fault.replies, done())
         patience = self.fault.patience if self.lasts else PATIENCE
         return await run_case(script, healthy=self.healthy, patience=patience, **self.fault.options)
 
 
-def each(*faults: Fault, lasting: tuple[bool, ...] = (False, True)) -> pytest.MarkDecorator:
-    """Try each of *faults* once and for ever, alone and among twenty."""
-    trials = [Trial(fault, healthy, lasts) for fault in faults for lasts in lasting for healthy in (0, 20)]
+def each(*faults: Fault, lasting: tuple[bool, ...] = (False, True), among: bool = True) -> pytest.MarkDecorator:
+    """Try each of *faults* alone, once and for ever, and among twenty in its worst form."""
+    settings = [(0, lasts) for lasts in lasting] + [(20, lasting[-1])] * among
+    trials = [Trial(fault, healthy, lasts) for fault in faults for healthy, lasts in settings]
     return pytest.mark.parametrize("trial", [pytest.param(trial, id=trial.name) for trial in trials])
 
 
