@@ -470,8 +470,8 @@ _FILES = [
         _DISK,
     ),
     Mutation("_files", "a whole leftover is asked for its last byte", "version.total - 1))", "version.total))"),
-    Mutation("_addresses", "private media are refused", "if allow_private:", "if True:", (_LINKS,)),
-    Mutation("_addresses", "no redirect gives up TLS", '== ("https", "http")', '== ("https", "ftp")', (_LINKS,)),
+    Mutation("_addresses", "private media are refused", "if allow_private:", "if True:", _LINKS),
+    Mutation("_addresses", "no redirect gives up TLS", '== ("https", "http")', '== ("https", "ftp")', _LINKS),
     Mutation(
         "download",
         "nothing is left behind",
