@@ -27,6 +27,17 @@ if TYPE_CHECKING:
         TransportError,
         WaitTimeoutError,
     )
+    from luma_async.events import (
+        CooldownBegan,
+        CooldownEnded,
+        DownloadEnded,
+        DownloadProgress,
+        Event,
+        LookFailed,
+        StateChanged,
+        WaitBegan,
+        WaitEnded,
+    )
     from luma_async.journal import Journal
     from luma_async.models import (
         Artifact,
@@ -51,7 +62,12 @@ __all__ = [
     "AuthenticationError",
     "ClientClosedError",
     "ConfigurationError",
+    "CooldownBegan",
+    "CooldownEnded",
+    "DownloadEnded",
     "DownloadError",
+    "DownloadProgress",
+    "Event",
     "Generation",
     "GenerationFailedError",
     "GenerationRequest",
@@ -59,6 +75,7 @@ __all__ = [
     "Journal",
     "JournalError",
     "Limits",
+    "LookFailed",
     "LumaClient",
     "LumaError",
     "NotFoundError",
@@ -74,15 +91,18 @@ __all__ = [
     "Role",
     "ServerError",
     "State",
+    "StateChanged",
     "StateStatistics",
     "Statistics",
     "TransportError",
     "Video",
+    "WaitBegan",
+    "WaitEnded",
     "WaitTimeoutError",
 ]
 
 
-_ROOMS = ("errors", "models", "outcomes", "settings", "pacing", "_learning", "client", "journal")
+_ROOMS = ("errors", "models", "outcomes", "events", "settings", "pacing", "_learning", "client", "journal")
 """Where the public names live, the cheapest import first; aiohttp comes with the last."""
 
 

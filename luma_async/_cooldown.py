@@ -29,6 +29,8 @@ class Cooldown:
     is_open: bool = False
     _until: float = 0.0
     _complaints: int = 0
+    _since: float = 0.0
+    """When the first of them came."""
     _complained: bool = False
     """Ever."""
     _probing: bool = False
@@ -44,24 +46,40 @@ class Cooldown:
             await self._queue()
         return False
 
-    def slow_down(self, hint: float | None, *, probing: bool) -> None:
-        """Shut for *hint* seconds, or for our own backoff, but at most for the policy's ``maximum``."""
-        if self.is_open or probing:
+    def slow_down(self, hint: float | None, *, probing: bool) -> float | None:
+        """Shut for *hint* seconds, or for our own backoff, but at most for the policy's ``maximum``.
+
+        Returns:
+            The seconds; None for one more complaint from those who were under way when another was heard.
+        """
+        now = asyncio.get_running_loop().time()
+        begins = self.is_open or probing
+        if begins:
+            self._since = self._since if self._complaints else now
             self._complaints += 1
             self._until = 0.0
         pause = max(hint or self.policy.backoff(self._complaints, self.randomness), self.policy.min_interval)
-        self._until = max(self._until, asyncio.get_running_loop().time() + min(pause, self.policy.maximum))
+        pause = min(pause, self.policy.maximum)
+        self._until = max(self._until, now + pause)
         self.is_open = False
         self._complained = True
+        return pause if begins else None
 
-    def probe_ended(self, *, welcome: bool) -> None:
-        """Open if the probe was *welcome*; else let the next one rest and probe. Those who wait look up."""
+    def probe_ended(self, *, welcome: bool) -> float | None:
+        """Open if the probe was *welcome*; else let the next one rest and probe. Those who wait look up.
+
+        Returns:
+            How many seconds the pause was that is over now; None where none is over.
+        """
         self._probing = False
+        lasted = None
         if welcome:
+            lasted = asyncio.get_running_loop().time() - self._since if self._complaints else None
             self.is_open = True
             self._complaints = 0
         turned, self._turned = self._turned, asyncio.Event()
         turned.set()
+        return lasted
 
     async def _rest(self) -> None:
         """Be the probe: sleep until the pause is over, even if it is prolonged. Cancelling leaves it to another."""

@@ -13,9 +13,11 @@ from typing import Any, Generic, Self, TypeVar, cast
 from attrs import define, evolve, field
 
 from luma_async import _wire
+from luma_async._telling import Herald
 from luma_async._text import exactly, spelled
 from luma_async._watching import Waiter, Watching
 from luma_async.errors import ClientClosedError, ConfigurationError, GenerationFailedError
+from luma_async.events import Event
 from luma_async.models import Generation
 from luma_async.outcomes import Outcome
 
@@ -26,6 +28,8 @@ Ids = Iterable[str] | AsyncIterable[str]
 _UNSIZED_IN_FLIGHT = 1000
 """From an iterator, which may be endless, this many ids at once unless told otherwise."""
 _TAKEN_BEFORE_OTHERS_RUN = 100
+_MOST_EVENTS = 10_000
+"""Told and not yet taken; a listener that is slower for long misses the oldest."""
 _THE_END = object()
 
 
@@ -226,6 +230,30 @@ class Snapshots(_Stream[Generation]):
         await super().aclose()
         if self._waiter is not None:
             self._waiter.leave()
+
+
+@define(eq=False, repr=False)
+class Events(_Stream[Event]):
+    """What a client tells from when the block is entered, until it is left or the client is closed."""
+
+    _herald: Herald
+    _ready: deque[Event] = field(factory=lambda: deque[Event](maxlen=_MOST_EVENTS), init=False)
+    _is_listening: bool = field(default=False, init=False)
+
+    def _start(self) -> None:
+        if not self._is_listening and not self._closed:
+            self._is_listening = True
+            self._herald.listeners.append(self._put)
+
+    def _is_over(self) -> bool:
+        return False
+
+    async def aclose(self) -> None:
+        """Stop listening. What was told before can still be taken. Closing twice is closing."""
+        await super().aclose()
+        if self._is_listening:
+            self._is_listening = False
+            self._herald.listeners.remove(self._put)
 
 
 def checked_ids(task_ids: Any) -> Ids:

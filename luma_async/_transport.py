@@ -18,6 +18,7 @@ from yarl import URL
 
 from luma_async._cooldown import Cooldown
 from luma_async._deadlines import Deadlines
+from luma_async._telling import Herald
 from luma_async._text import shown
 from luma_async._wire import Answer
 from luma_async.errors import (
@@ -29,6 +30,7 @@ from luma_async.errors import (
     TransportError,
     Verdict,
 )
+from luma_async.events import CooldownBegan, CooldownEnded
 from luma_async.settings import Secret, Settings
 
 if TYPE_CHECKING:
@@ -94,6 +96,9 @@ class Transport:
     settings: Settings
     network: Network
     cooldown: Cooldown
+    herald: Herald = field(factory=Herald)
+    note: Callable[[Request, Answer], None] | None = None
+    """Called with each answer; for a log."""
     _pool: _Pool | None = None
     _slots: asyncio.Semaphore = field(init=False)
     _headers: CIMultiDict[str] = field(init=False)
@@ -128,7 +133,10 @@ class Transport:
         probing = await self._admitted()
         welcome = False
         try:
-            result = read(await self._answer(request, deadline))
+            answer = await self._answer(request, deadline)
+            if self.note is not None:
+                self.note(request, answer)
+            result = read(answer)
             welcome = True
         except LumaError as error:
             welcome = error.verdict is not Verdict.SLOW_DOWN
@@ -137,7 +145,7 @@ class Transport:
         finally:
             self._slots.release()
             if probing:
-                self.cooldown.probe_ended(welcome=welcome)
+                self._probe_ended(welcome=welcome)
         return result
 
     async def aclose(self) -> None:
@@ -171,9 +179,17 @@ class Transport:
 
     async def _take_note(self, error: LumaError, *, probing: bool) -> None:
         if error.verdict is Verdict.SLOW_DOWN:
-            self.cooldown.slow_down(error.retry_after if isinstance(error, APIError) else None, probing=probing)
+            hint = error.retry_after if isinstance(error, APIError) else None
+            pause = self.cooldown.slow_down(hint, probing=probing)
+            if pause is not None and self.herald.listeners:
+                self.herald.tell(CooldownBegan(seconds=pause, error=error))
         if isinstance(error, ProtocolError) and error.foreign:
             await self._retire()
+
+    def _probe_ended(self, *, welcome: bool) -> None:
+        lasted = self.cooldown.probe_ended(welcome=welcome)
+        if lasted is not None and self.herald.listeners:
+            self.herald.tell(CooldownEnded(seconds=lasted))
 
     async def _retire(self) -> None:
         """Give up all pooled connections: new requests open new ones, those under way finish on the old."""

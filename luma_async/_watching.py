@@ -18,10 +18,12 @@ from luma_async._agenda import Agenda, Rest
 from luma_async._batching import Batcher
 from luma_async._learning import Learner, Statistics, Stay
 from luma_async._looking import Look, Wheel
+from luma_async._telling import Herald
 from luma_async._text import shown
 from luma_async._transport import Request
 from luma_async._wire import Known, News, task_path
 from luma_async.errors import ClientClosedError, GenerationFailedError, LumaError, Verdict, WaitTimeoutError
+from luma_async.events import LookFailed, StateChanged, WaitBegan, WaitEnded
 from luma_async.models import Generation, State
 from luma_async.outcomes import Outcome
 from luma_async.pacing import PollPolicy, PollWait
@@ -57,13 +59,13 @@ class Waiter:
     timer: asyncio.TimerHandle | None = None
     poll: _Poll | None = None
 
-    def leave(self) -> None:
+    def leave(self, end: Outcome | Exception | None = None) -> None:
         """Stop waiting, at once; the last one to go ends the loop. Leaving twice is leaving."""
         if self.timer is not None:
             self.timer.cancel()
         poll, self.poll = self.poll, None
         if poll is not None:
-            poll.dismiss(self)
+            poll.dismiss(self, end)
 
     def see(self, generation: Generation) -> None:
         """Pass a change of state on."""
@@ -81,6 +83,7 @@ class Watching:
     strategy: PollWait
     learner: Learner = field(factory=Learner)
     """Told of each look; the strategy may know it too."""
+    herald: Herald = field(factory=Herald)
     agenda: Agenda = field(init=False)
     _polls: dict[str, _Poll] = field(factory=dict)
     at_close: set[Callable[[], None]] = field(factory=set)
@@ -113,6 +116,8 @@ class Watching:
                 self._start(poll)
         else:
             poll.admit(waiter)
+        if self.herald.listeners:
+            self.herald.tell(WaitBegan(task_id=task_id, waiting=poll.waiting))
         return waiter
 
     async def wait(self, task_id: str, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - see join
@@ -224,21 +229,29 @@ class _Poll:
         if self._resting is not None and self._next_look() < self._resting.latest:
             self._resting.rouse()
 
-    def dismiss(self, waiter: Waiter) -> None:
-        """Let *waiter* go; the last one takes the loop with him."""
+    @property
+    def waiting(self) -> int:
+        """How many wait for this id."""
+        return len(self._waiters)
+
+    def dismiss(self, waiter: Waiter, end: Outcome | Exception | None) -> None:
+        """Let *waiter* go with his *end*, if it came to one; the last one takes the loop with him."""
         if waiter in self._waiters:
             self._waiters.remove(waiter)
         if not self._waiters:
             self.room.forget(self)
             if self.task is not None:
                 self.task.cancel()
+        if self.room.herald.listeners:
+            outcome = end if isinstance(end, Outcome) else None
+            self.room.herald.tell(WaitEnded(task_id=self.task_id, outcome=outcome, waiting=self.waiting))
 
     def end_with(self, end_of: Callable[[Waiter], Outcome | Exception]) -> None:
         """Give each waiter his own end."""
         self.room.forget(self)
         for waiter in list(self._waiters):
             end = end_of(waiter)
-            waiter.leave()
+            waiter.leave(end)
             waiter.on_end(end)
 
     def abandon(self) -> None:
@@ -275,7 +288,7 @@ class _Poll:
             waiter.timer = _loop().call_at(latest, self._deadline, waiter, latest)
             return
         end = self._end_at_deadline(waiter, now)
-        waiter.leave()
+        waiter.leave(end)
         waiter.on_end(end)
 
     def _end_at_deadline(self, waiter: Waiter, now: float) -> Outcome:
@@ -343,10 +356,21 @@ class _Poll:
         return Look(generation=self._finished, good=self._good, is_last=is_last, stay=self._stay)
 
     def _take_in(self, news: News) -> None:
+        if news.word != self._word and self.room.herald.listeners:
+            self.room.herald.tell(self._change(news))
         self._word, self.state = news.word, news.state
         self._finished = news.generation() if news.state.is_terminal else None
         if news.state is State.UNKNOWN:
             self.room.warn_once(self.task_id, news.word)
+
+    def _change(self, news: News) -> StateChanged:
+        return StateChanged(
+            task_id=self.task_id,
+            before=self._word or None,
+            state_text=news.word,
+            state=news.state,
+            request_id=news.request_id,
+        )
 
     def _show(self, news: News | None) -> None:
         """Show the state to those who want to see it and have not: all of them when it is new, else newcomers."""
@@ -368,6 +392,9 @@ class _Poll:
         self.room.learner.missed()
         self._failures += 1
         self._not_found = self._not_found + 1 if error.verdict is Verdict.UNCONFIRMED else 0
+        if self.room.herald.listeners:
+            told = error.for_task(self.task_id)
+            self.room.herald.tell(LookFailed(task_id=self.task_id, error=told, failures=self._failures))
         is_last = (
             error.verdict is Verdict.FINAL
             or self._not_found >= _NOT_FOUND_IS_FINAL

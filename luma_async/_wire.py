@@ -111,12 +111,14 @@ class News:
     state: State
     _task: Mapping[str, Any]
     _raw: Mapping[str, Any]
+    request_id: str | None = None
+    """The relay's name for the request; not all relays give one."""
 
     @classmethod
-    def of(cls, task: Mapping[str, Any], task_id: str, raw: Mapping[str, Any]) -> News:
+    def of(cls, task: Mapping[str, Any], task_id: str, raw: Mapping[str, Any], request_id: str | None = None) -> News:
         """Read the state of *task*, a bare generation or a row around one."""
         word = _word(_levels(task)) or ""
-        return cls(task_id, word, state_of(word), task, raw)
+        return cls(task_id, word, state_of(word), task, raw, request_id)
 
     def generation(self) -> Generation:
         """Structure it."""
@@ -158,7 +160,7 @@ def sight_many(answer: Answer, known: Mapping[str, Known | None]) -> dict[str, S
             task_id = cast("str", identity(task))
             if task_id in known:
                 told = text if task is row else _structure.encoded(task)
-                sighted[task_id] = _sight_row(task, task_id, told, known[task_id])
+                sighted[task_id] = _sight_row(task, task_id, told, known[task_id], answer.request_id)
             else:
                 strangers = True
     if strangers and not sighted:
@@ -182,10 +184,12 @@ def _rows(answer: Answer, known: Collection[bytes]) -> tuple[list[Any], list[_st
     return documents, [(_structure.encoded(document), document) for document in documents]
 
 
-def _sight_row(row: Mapping[str, Any], task_id: str, text: bytes, known: Known | None) -> Sighting:
+def _sight_row(
+    row: Mapping[str, Any], task_id: str, text: bytes, known: Known | None, request_id: str | None
+) -> Sighting:
     if known is not None and text == known.text:
         return known, None
-    return Known(text), News.of(row, task_id, raw=row)
+    return Known(text), News.of(row, task_id, row, request_id)
 
 
 def _is_no_match(documents: list[Any]) -> bool:
@@ -213,7 +217,8 @@ def _read(answer: Answer, task_id: str) -> News:
     for document in documents:
         for task in tasks_in(document):
             if identity(task) == task_id:
-                return News.of(task, task_id, raw=document if isinstance(document, Mapping) else task)
+                raw = document if isinstance(document, Mapping) else task
+                return News.of(task, task_id, raw, answer.request_id)
             strangers = True
     if strangers:
         raise _another_task()

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterable, Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, get_args
+from weakref import WeakSet
 
 from attrs import evolve
 
@@ -17,12 +18,14 @@ from luma_async._batching import Batch, Batcher
 from luma_async._cooldown import Cooldown
 from luma_async._learning import Learner, Statistics
 from luma_async._looking import look_patiently
-from luma_async._streams import Outcomes, Snapshots, checked_ids, identity_of
+from luma_async._streams import Events, Outcomes, Snapshots, checked_ids, identity_of
+from luma_async._telling import Herald, log_is_curious, logger
 from luma_async._text import shown, spelled
-from luma_async._transport import Network, Transport
+from luma_async._transport import Network, Request, Transport
 from luma_async._watching import Watching
 from luma_async.download import Downloader
 from luma_async.errors import ClientClosedError, ConfigurationError, GenerationFailedError
+from luma_async.events import Event
 from luma_async.models import Generation, Role
 from luma_async.outcomes import Outcome
 from luma_async.pacing import PollPolicy, PollWait
@@ -53,6 +56,8 @@ class LumaClient:
         connector: An aiohttp connector to share with other sessions; it is never closed here.
         proxy: URL of an HTTP proxy; the environment's proxies are not heeded.
         ssl_context: For a private certificate authority; it must verify certificates and host names.
+        on_event: Called in the event loop with each Event as it happens, in order, and not awaited: it must be quick.
+            What it raises is logged and harms no wait. ``events`` is the same as an async iterator.
 
     Raises:
         ConfigurationError: An argument, or the environment in its place, is missing or cannot work.
@@ -69,19 +74,25 @@ class LumaClient:
         connector: aiohttp.BaseConnector | None = None,
         proxy: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        on_event: Callable[[Event], object] | None = None,
     ) -> None:
         api_key, proxy = hidden(api_key), hidden(proxy)
         _check_options(polling, batch)
         settings = Settings.load(base_url, api_key, limits)
         network = Network(connector=connector, proxy=check_proxy(proxy), ssl_context=check_ssl_context(ssl_context))
+        herald = Herald.to(on_event)
         self._settings = settings
-        self._transport = Transport(settings, network, Cooldown(polling))
+        self._herald = herald
+        self._event_streams: WeakSet[Events] = WeakSet()
+        self._transport = Transport(
+            settings, network, Cooldown(polling), herald, _log_answer if log_is_curious() else None
+        )
         self._batcher = Batcher(self._transport, batch)
         self._polling = polling
         learner = Learner(polling.min_interval)
         strategy = PollWait(polling, learner=learner, looks_per_request=lambda: self._batcher.looks_per_request)
-        self._watching = Watching(self._batcher, polling, strategy, learner)
-        self._downloader = Downloader(network, settings.limits, self._renewed)
+        self._watching = Watching(self._batcher, polling, strategy, learner, herald)
+        self._downloader = Downloader(network, settings.limits, self._renewed, herald=herald)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
 
@@ -111,6 +122,8 @@ class LumaClient:
                 await self._transport.aclose()
             finally:
                 await self._downloader.aclose()
+        for stream in list(self._event_streams):
+            await stream.aclose()
 
     @property
     def statistics(self) -> Statistics:
@@ -239,6 +252,21 @@ class LumaClient:
         self._enter_loop()
         return Snapshots(partial(self._watching.join, _wire.check_task_id(task_id), _checked_timeout(timeout)))
 
+    def events(self) -> Events:
+        """Listen to what happens in this client: waits, changes of state, failed looks, cool-downs, downloads.
+
+        Use it as ``async with luma.events() as events: async for event in events``: it listens from when the block is
+        entered and ends when the client is closed. Each one who listens gets every event; up to 10,000 wait to be
+        taken, then the oldest are lost.
+
+        Returns:
+            Events in the order in which they happen.
+        """
+        self._enter_loop()
+        stream = Events(self._herald)
+        self._event_streams.add(stream)
+        return stream
+
     async def download(
         self,
         generation: Generation,
@@ -312,6 +340,11 @@ def _check_options(polling: object, batch: object) -> None:
         raise ConfigurationError(
             f"batch={shown(spelled(batch), 40)} is not known", advice='give "auto", "never" or "always"'
         )
+
+
+def _log_answer(request: Request, answer: _wire.Answer) -> None:
+    named = f" (request {shown(answer.request_id, 60)})" if answer.request_id else ""
+    logger.debug("%s %s: %d, %d bytes%s", request.method, request.path, answer.status, len(answer.body), named)
 
 
 def _checked_timeout(timeout: float | None) -> float | None:

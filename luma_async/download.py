@@ -20,6 +20,7 @@ from luma_async import _wire
 from luma_async._addresses import PrivateAddressError, bare, checked_url, guarded_socket, is_global, refused
 from luma_async._files import Leftovers, Part, stored
 from luma_async._medium import KINDS, LARGEST, ending_of, ends_early, length_in, trouble_with, version_in
+from luma_async._telling import Herald
 from luma_async._text import shown, spelled
 from luma_async._transport import Network, new_session, translated
 from luma_async.errors import (
@@ -30,6 +31,7 @@ from luma_async.errors import (
     LumaError,
     Verdict,
 )
+from luma_async.events import DownloadEnded, DownloadProgress
 from luma_async.models import Generation, Role
 from luma_async.settings import Limits
 
@@ -139,6 +141,7 @@ class Downloader:
     """Waits between tries, seconds."""
     largest: int = LARGEST
     """Bytes of a file whose length its server does not tell beforehand."""
+    herald: Herald = field(factory=Herald)
     _session: aiohttp.ClientSession | None = None
     _closed: bool = False
     _waits: set[asyncio.Timeout] = field(factory=set[asyncio.Timeout])
@@ -167,12 +170,15 @@ class Downloader:
         async with self._places:
             try:
                 await _on_disk(_prepare, order, self._leftovers)
-                return await self._fetch_through_trouble(order, found.link(order.role))
+                path = await self._fetch_through_trouble(order, found.link(order.role))
             except DownloadError as error:
                 error.task_id = order.task_id
+                self._tell_end(order, error=error)
                 raise
             finally:
                 order.part.discard()
+            self._tell_end(order, path)
+            return path
 
     async def aclose(self) -> None:
         """Close the session; downloads under way end with ClientClosedError."""
@@ -183,6 +189,14 @@ class Downloader:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+
+    def _tell_end(self, order: _Order, path: Path | None = None, error: DownloadError | None = None) -> None:
+        if self.herald.listeners:
+            self.herald.tell(DownloadEnded(task_id=order.task_id, role=order.role, path=path, error=error))
+
+    def _tell_progress(self, order: _Order, stored: int, total: int) -> None:
+        if self.herald.listeners:
+            self.herald.tell(DownloadProgress(task_id=order.task_id, role=order.role, stored=stored, total=total))
 
     async def _fetch_through_trouble(self, order: _Order, link: str | None) -> Path:
         """Fetch *link*; renew it if there is none or it has expired; repeat what may pass.
@@ -294,6 +308,7 @@ class Downloader:
             if part.size + len(chunk) > (total or self.largest):
                 raise _too_long(part, total, bare(response.url))
             await _on_disk(part.write, chunk)
+            self._tell_progress(order, part.size, total)
             if order.on_progress is not None:
                 order.on_progress(part.size, total)
         if total and part.size != total:

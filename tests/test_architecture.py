@@ -43,6 +43,8 @@ ROOMS = (
     "_wire",
     "_refusals",
     "_structure",
+    "_telling",
+    "events",
     "outcomes",
     "errors",
     "models",

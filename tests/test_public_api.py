@@ -20,13 +20,14 @@ TEST_KIT = [getattr(luma_async.testing, name) for name in luma_async.testing.__a
 
 CALLS = {
     "__init__": "(self, base_url=None, api_key=None, *, polling=@polling, limits=@limits, batch='auto', "
-    "connector=None, proxy=None, ssl_context=None)",
+    "connector=None, proxy=None, ssl_context=None, on_event=None)",
     "get_generation": "(self, task_id)",
     "get_generations": "(self, task_ids)",
     "wait_until_done": "(self, task_id, *, timeout=1800.0, raise_on_failure=True)",
     "wait_all": "(self, task_ids, *, timeout=1800.0)",
     "as_completed": "(self, task_ids, *, timeout=1800.0, max_in_flight=None)",
     "watch": "(self, task_id, *, timeout=1800.0)",
+    "events": "(self)",
     "download": "(self, generation, directory, *, role='video', overwrite=False, on_progress=None)",
     "aclose": "(self)",
 }
