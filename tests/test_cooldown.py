@@ -55,6 +55,25 @@ def test_pause_is_the_hint_or_our_backoff_within_bounds(hint: float | None, paus
     assert run(main()) == pytest.approx(pause, abs=0.25 if hint in (None, 0.0) else 0.001)
 
 
+def test_a_pause_has_one_beginning_and_one_end() -> None:
+    """Complaints of those who were under way begin none; the end tells the time since the first complaint."""
+
+    async def main() -> tuple[list[float | None], list[float | None]]:
+        gate = cooldown()
+        ends = [gate.probe_ended(welcome=True)]
+        begins = [gate.slow_down(5.0, probing=False) for _ in range(3)]
+        await gate.passage()
+        begins.append(gate.slow_down(3.0, probing=True))
+        ends.append(gate.probe_ended(welcome=False))
+        await gate.passage()
+        return begins, [*ends, gate.probe_ended(welcome=True), gate.probe_ended(welcome=True)]
+
+    begins, ends = run(main())
+
+    assert begins == [5.0, None, None, 3.0]
+    assert ends == [None, None, pytest.approx(8.0), None]
+
+
 def test_open_gate_lets_everyone_through_at_once() -> None:
     """After a good first answer nobody waits and nobody is a probe."""
 

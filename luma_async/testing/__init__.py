@@ -6,15 +6,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from luma_async.testing.clock import FastTime
     from luma_async.testing.exchange import SeenRequest
     from luma_async.testing.faults import Fault
     from luma_async.testing.relay import SimulatedRelay
     from luma_async.testing.scripts import Script, Step
     from luma_async.testing.threads import RelayThread
 
-__all__ = ["Fault", "RelayThread", "Script", "SeenRequest", "SimulatedRelay", "Step"]
+__all__ = ["FastTime", "Fault", "RelayThread", "Script", "SeenRequest", "SimulatedRelay", "Step"]
 
 _HOMES = {
+    "FastTime": "clock",
     "Fault": "faults",
     "RelayThread": "threads",
     "Script": "scripts",

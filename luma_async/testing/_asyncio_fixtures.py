@@ -1,26 +1,53 @@
-"""The fixture that only pytest-asyncio can run, in its strict mode and in its auto mode."""
+"""The fixtures that only pytest-asyncio can run, in its strict mode and in its auto mode."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pytest
 import pytest_asyncio
+
+from luma_async.testing.pytest_plugin import is_fast, relay_options
 
 if TYPE_CHECKING:
     from luma_async import LumaClient
-    from luma_async.testing import SimulatedRelay
+    from luma_async.testing import FastTime, SimulatedRelay
 
 
 @pytest_asyncio.fixture
-async def luma_client(luma_relay: SimulatedRelay) -> AsyncIterator[LumaClient]:
+async def luma_time() -> AsyncIterator[FastTime]:
+    """Time that jumps: no test waits for its timers, and ``luma_time.elapsed`` is what they came to.
+
+    ``luma_relay`` then lives in the test's own event loop at the speed of life, and ``luma_client`` polls as it
+    does in life.
+    """
+    from luma_async.testing import FastTime  # noqa: PLC0415 - the plug-in costs nothing where it is not used
+
+    with FastTime() as fast:
+        yield fast
+
+
+@pytest_asyncio.fixture
+async def _luma_relay_in_fast_time(
+    request: pytest.FixtureRequest, luma_time: FastTime
+) -> AsyncIterator[SimulatedRelay]:
+    from luma_async.testing import SimulatedRelay  # noqa: PLC0415 - it imports aiohttp
+
+    async with SimulatedRelay(**{"clock": luma_time.clock, **relay_options(request)}) as relay:
+        yield relay
+
+
+@pytest_asyncio.fixture
+async def luma_client(request: pytest.FixtureRequest, luma_relay: SimulatedRelay) -> AsyncIterator[LumaClient]:
     """A client of ``luma_relay`` that polls as much faster as the relay lives, closed after the test."""
     from luma_async import Limits, LumaClient, PollPolicy  # noqa: PLC0415 - it imports aiohttp
 
-    async with LumaClient(
-        luma_relay.base_url,
-        luma_relay.api_key,
-        polling=PollPolicy(initial=0.02, min_interval=0.02, maximum=0.2, max_outage=5.0),
-        limits=Limits(request_timeout=5.0, allow_private_media=True),
-    ) as client:
+    options: dict[str, Any] = {"limits": Limits(allow_private_media=True)}
+    if not is_fast(request):
+        options = {
+            "polling": PollPolicy(initial=0.02, min_interval=0.02, maximum=0.2, max_outage=5.0),
+            "limits": Limits(request_timeout=5.0, allow_private_media=True),
+        }
+    async with LumaClient(luma_relay.base_url, luma_relay.api_key, **options) as client:
         yield client

@@ -120,6 +120,10 @@ class Desk:
         """What was asked so far, in order of arrival: a copy, without the key."""
         return list(self._seen)
 
+    def asked_about(self, task_id: str, *, kind: Kind | None = None) -> list[SeenRequest]:
+        """Return the requests about one task, alone or among others, of one *kind* or of all."""
+        return [seen for seen in self.requests if task_id in seen.task_ids and kind in (None, seen.kind)]
+
     def take(self, asked: Asked) -> tuple[Reply, Fault]:
         """Answer a request: write it down, and use up the fault it meets."""
         with self._lock:

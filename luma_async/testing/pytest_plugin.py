@@ -1,4 +1,4 @@
-"""The pytest plug-in: a simulated relay, and a client of it, as fixtures.
+"""The pytest plug-in: a simulated relay, a client of it, and time that jumps, as fixtures.
 
 It loads in every pytest run of everybody who installed this package, so the relay and the client are imported by the
 fixtures that need them, and pytest-asyncio only where the user has loaded it.
@@ -30,17 +30,30 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(_asyncio_fixtures, "luma_async_asyncio")
 
 
+def relay_options(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Return what the test's marker says about its relay."""
+    marker = request.node.get_closest_marker("luma_relay")
+    return dict(marker.kwargs) if marker else {}
+
+
+def is_fast(request: pytest.FixtureRequest) -> bool:
+    """Whether time jumps in this test."""
+    return "luma_time" in request.fixturenames
+
+
 @pytest.fixture
 def luma_relay(request: pytest.FixtureRequest) -> Iterator[SimulatedRelay]:
     """A simulated relay in a thread of its own, fifty times faster than life, for one test.
 
+    With ``luma_time`` it lives in the test's event loop instead, at the speed of life, which then takes no time.
     ``@pytest.mark.luma_relay(envelope=True, speed=100)`` gives other options to ``SimulatedRelay``.
     """
+    if is_fast(request):
+        yield request.getfixturevalue("_luma_relay_in_fast_time")
+        return
     from luma_async.testing import RelayThread, SimulatedRelay  # noqa: PLC0415 - they import aiohttp
 
-    marker = request.node.get_closest_marker("luma_relay")
-    options: dict[str, Any] = {"speed": _SPEED, **(marker.kwargs if marker else {})}
-    with RelayThread(SimulatedRelay(**options)) as relay:
+    with RelayThread(SimulatedRelay(**{"speed": _SPEED, **relay_options(request)})) as relay:
         yield relay
 
 
@@ -50,5 +63,15 @@ def luma_client() -> None:
     pytest.fail(
         "luma_client needs the pytest-asyncio plug-in: install pytest-asyncio, or take luma_relay and make"
         " LumaClient(luma_relay.base_url, luma_relay.api_key, limits=Limits(allow_private_media=True)) yourself",
+        pytrace=False,
+    )
+
+
+@pytest.fixture
+def luma_time() -> None:
+    """Say what is missing, as luma_client does."""
+    pytest.fail(
+        "luma_time needs the pytest-asyncio plug-in: install pytest-asyncio, or enter luma_async.testing.FastTime()"
+        " in the event loop, and make SimulatedRelay(clock=...) there, yourself",
         pytrace=False,
     )
