@@ -581,3 +581,16 @@ def test_the_records_are_the_callers_own() -> None:
 def test_the_key_is_in_no_repr() -> None:
     """A failing assertion prints the relay."""
     assert KEY not in repr(desk_at(Clock()))
+
+
+def test_what_was_asked_about_one_task_is_picked_out() -> None:
+    """Alone or among others; of one kind, if that is said."""
+    desk = Desk(api_key=KEY)
+    mine, other = desk.add(), desk.add()
+    look(desk, mine)
+    look(desk, other)
+    ask(desk, "POST", "/luma/tasks", {"ids": [other, mine]})
+
+    assert [seen.kind for seen in desk.asked_about(mine)] == ["look", "batch"]
+    assert [seen.task_ids for seen in desk.asked_about(mine, kind="batch")] == [(other, mine)]
+    assert desk.asked_about("nobody") == []

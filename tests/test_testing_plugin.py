@@ -27,6 +27,16 @@ async def test_a_pipeline(luma_relay, luma_client, tmp_path):
     assert generation.state is State.COMPLETED
     assert path.read_bytes().endswith(f"{task_id}/video.mp4".encode())
 
+@pytest.mark.asyncio
+@pytest.mark.luma_relay(envelope=True)
+async def test_half_an_hour(luma_client, luma_time, luma_relay):
+    task_id = luma_relay.add(script=Script.completes(pending=900, processing=900))
+
+    await luma_client.wait_until_done(task_id, timeout=3600)
+
+    assert 1800 <= luma_time.elapsed < 1816
+    assert (luma_relay.speed, luma_relay.envelope) == (1, True)
+
 def test_the_client_is_closed_afterwards():
     assert repr(clients[0]).endswith("closed>")
 """
@@ -37,16 +47,16 @@ def test_the_client_is_closed_afterwards():
     [("strict", PIPELINE), ("auto", PIPELINE.replace("@pytest.mark.asyncio\n", ""))],
     ids=["strict", "auto"],
 )
-def test_a_pipeline_is_tested_with_two_fixtures(pytester: pytest.Pytester, mode: str, pipeline: str) -> None:
-    """luma_relay and luma_client work in both modes of pytest-asyncio, warnings being errors."""
+def test_a_pipeline_is_tested_with_three_fixtures(pytester: pytest.Pytester, mode: str, pipeline: str) -> None:
+    """luma_relay, luma_client and luma_time work in both modes of pytest-asyncio, warnings being errors."""
     pytester.makepyfile(pipeline)
 
     result = pytester.runpytest_subprocess(*OPTIONS, *ASYNCIO, f"--asyncio-mode={mode}")
 
-    result.assert_outcomes(passed=2)
+    result.assert_outcomes(passed=3)
 
 
-def test_without_pytest_asyncio_the_client_fixture_says_what_is_missing(pytester: pytest.Pytester) -> None:
+def test_without_pytest_asyncio_the_async_fixtures_say_what_is_missing(pytester: pytest.Pytester) -> None:
     """The relay works all the same: any async plug-in can ask it."""
     pytester.makepyfile(
         """
@@ -55,13 +65,21 @@ def test_without_pytest_asyncio_the_client_fixture_says_what_is_missing(pytester
 
         def test_client(luma_client):
             pass
+
+        def test_time(luma_time):
+            pass
         """
     )
 
     result = pytester.runpytest_subprocess(*OPTIONS, *NO_ASYNCIO)
 
-    result.assert_outcomes(passed=1, errors=1)
-    result.stdout.fnmatch_lines(["*luma_client needs the pytest-asyncio plug-in: install pytest-asyncio, or *"])
+    result.assert_outcomes(passed=1, errors=2)
+    result.stdout.fnmatch_lines(
+        [
+            f"*{name} needs the pytest-asyncio plug-in: install pytest-asyncio, or *"
+            for name in ("luma_client", "luma_time")
+        ]
+    )
 
 
 @pytest.mark.parametrize("options", [ASYNCIO, NO_ASYNCIO], ids=["asyncio", "no asyncio"])
@@ -71,7 +89,8 @@ def test_a_run_that_uses_none_of_it_pays_nothing(pytester: pytest.Pytester, opti
         """
         import sys
 
-        HEAVY = {"aiohttp", "cattrs", "luma_async.client", "luma_async.testing.relay", "luma_async.testing.scripts"}
+        KIT = {f"luma_async.testing.{name}" for name in ("clock", "relay", "scripts")}
+        HEAVY = {"aiohttp", "cattrs", "luma_async.client", *KIT}
 
         def test_nothing_is_imported(pytestconfig):
             loaded = HEAVY & set(sys.modules)
