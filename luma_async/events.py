@@ -81,7 +81,8 @@ class WaitEnded(Event):
             return f"task {self.task_id}: given up"
         if self.outcome.error is not None:
             return str(self.outcome.error)
-        return f"task {self.task_id}: done after {self.outcome.elapsed:.1f} s, {self.outcome.looks} looks"
+        looks = f"{self.outcome.looks} look{'' if self.outcome.looks == 1 else 's'}"
+        return f"task {self.task_id}: done after {self.outcome.elapsed:.1f} s, {looks}"
 
 
 @frozen(kw_only=True)
