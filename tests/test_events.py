@@ -267,6 +267,7 @@ async def test_without_a_listener_no_event_is_made(
     await luma_client.download(await luma_client.wait_until_done(task_id), tmp_path)
 
     assert made == []
+    assert luma_client._transport.note is None
 
 
 # --- the log ---

@@ -102,12 +102,13 @@ def test_metadata_says_what_is_offered(metadata: Message) -> None:
 
 
 def test_the_sdist_can_be_checked_by_whoever_gets_it(built: Path) -> None:
-    """Tests, samples, docs and the script that checks it all are in the sdist; what a build or a tool left is not."""
+    """Tests, samples, docs, examples and the script that checks it all are in the sdist; what a tool left is not."""
     (path,) = built.glob("*.tar.gz")
     with tarfile.open(path) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     samples = {sample.relative_to(ROOT).as_posix() for sample in (ROOT / "tests" / "samples").glob("*.json")}
-    pages = {page.relative_to(ROOT).as_posix() for page in (ROOT / "docs").glob("*.md")}
+    docs = ROOT / "docs"
+    pages = {page.relative_to(ROOT).as_posix() for page in [*docs.glob("*.md"), *docs.glob("examples/*.py")]}
 
     assert names >= samples | pages | MEDIA | {"README.md", "LICENSE", "pyproject.toml", "docs/conf.py", ".ci/run"}
     assert [name for name in names if "cache" in name or "_build" in name or name.endswith(".pyc")] == []

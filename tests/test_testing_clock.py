@@ -60,6 +60,22 @@ async def test_bytes_on_loopback_are_waited_for(luma_time: FastTime) -> None:
     assert luma_time.elapsed < HALF_AN_HOUR
 
 
+def test_bytes_that_come_a_moment_later_are_waited_for() -> None:
+    """Loopback may need a moment on a machine that is busy, so time does not jump at the first sight of nothing."""
+
+    class Late:
+        """A selector that has nothing at first, and something for whoever waits."""
+
+        def select(self, timeout: float) -> list[str]:
+            return ["bytes"] if timeout else []
+
+    fast = FastTime()
+    fast._selector = Late()
+
+    assert fast.select(HALF_AN_HOUR) == ["bytes"]
+    assert fast._jumped == 0
+
+
 def test_leaving_ends_the_jumping() -> None:
     """The clock does not fall back, and the loop has its own selector and threads again."""
 

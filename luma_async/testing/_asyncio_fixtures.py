@@ -34,7 +34,7 @@ async def _luma_relay_in_fast_time(
 ) -> AsyncIterator[SimulatedRelay]:
     from luma_async.testing import SimulatedRelay  # noqa: PLC0415 - it imports aiohttp
 
-    async with SimulatedRelay(**{"clock": luma_time.clock, **relay_options(request)}) as relay:
+    async with SimulatedRelay(**relay_options(request, clock=luma_time.clock)) as relay:
         yield relay
 
 

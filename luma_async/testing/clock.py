@@ -54,12 +54,12 @@ class FastTime:
     def __enter__(self) -> Self:
         """Begin."""
         loop: Any = asyncio.get_running_loop()
-        if not isinstance(loop, asyncio.BaseEventLoop) or not hasattr(loop, "_selector"):
+        if not hasattr(loop, "_selector"):
             raise RuntimeError(f"time can only jump in an event loop of asyncio's own, not in {type(loop).__name__}")
         self._loop, self._selector, self._run, self._began = loop, loop._selector, loop.run_in_executor, loop.time()
-        self._loop.time = partial(self._time, loop.time)
-        self._loop.run_in_executor = self._run_in_executor
-        self._loop._selector = _Jumping(self._selector, self)
+        loop.time = partial(self._time, loop.time)
+        loop.run_in_executor = self._run_in_executor
+        loop._selector = _Jumping(self._selector, self)
         return self
 
     def __exit__(

@@ -30,10 +30,10 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(_asyncio_fixtures, "luma_async_asyncio")
 
 
-def relay_options(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """Return what the test's marker says about its relay."""
+def relay_options(request: pytest.FixtureRequest, **usual: Any) -> dict[str, Any]:
+    """Return what the test's marker says about its relay, and what is *usual* where it says nothing."""
     marker = request.node.get_closest_marker("luma_relay")
-    return dict(marker.kwargs) if marker else {}
+    return {**usual, **marker.kwargs} if marker else usual
 
 
 def is_fast(request: pytest.FixtureRequest) -> bool:
@@ -53,7 +53,7 @@ def luma_relay(request: pytest.FixtureRequest) -> Iterator[SimulatedRelay]:
         return
     from luma_async.testing import RelayThread, SimulatedRelay  # noqa: PLC0415 - they import aiohttp
 
-    with RelayThread(SimulatedRelay(**{"speed": _SPEED, **relay_options(request)})) as relay:
+    with RelayThread(SimulatedRelay(**relay_options(request, speed=_SPEED))) as relay:
         yield relay
 
 
