@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from attrs import define, field
 
-from luma_async._text import shown
+from luma_async._text import shown, spelled
 from luma_async.errors import ConfigurationError
 from luma_async.events import Event
 
@@ -35,7 +35,7 @@ class Herald:
             return herald
         if not callable(on_event) or inspect.iscoroutinefunction(on_event):
             raise ConfigurationError(
-                f"on_event={shown(repr(on_event), 40)} cannot be called without awaiting it",
+                f"on_event={shown(spelled(on_event), 40)} cannot be called without awaiting it",
                 advice="give a plain function of one event; to await something, iterate over client.events()",
             )
         herald.listeners.append(on_event)

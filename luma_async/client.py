@@ -6,6 +6,7 @@ import asyncio
 import os
 import ssl
 from collections.abc import AsyncIterable, Callable, Iterable
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, get_args
@@ -115,15 +116,12 @@ class LumaClient:
         """
         self._check_loop()
         self._closed = True
-        try:
-            await self._watching.aclose()
-        finally:
-            try:
-                await self._transport.aclose()
-            finally:
-                await self._downloader.aclose()
-        for stream in list(self._event_streams):
-            await stream.aclose()
+        async with AsyncExitStack() as closing:  # from the last to the first, whatever comes of each
+            for stream in self._event_streams:
+                closing.push_async_callback(stream.aclose)
+            closing.push_async_callback(self._downloader.aclose)
+            closing.push_async_callback(self._transport.aclose)
+            closing.push_async_callback(self._watching.aclose)
 
     @property
     def statistics(self) -> Statistics:

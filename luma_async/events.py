@@ -118,10 +118,10 @@ class DownloadProgress(Event):
     stored: int
     """Bytes so far."""
     total: int
-    """Bytes in all."""
+    """Bytes in all; 0 where the server does not tell."""
 
     def __str__(self) -> str:
-        return f"task {self.task_id}: {self.role}: {self.stored} of {self.total} bytes"
+        return f"task {self.task_id}: {self.role}: {self.stored} of {self.total or '?'} bytes"
 
 
 @frozen(kw_only=True)
