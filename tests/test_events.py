@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from luma_async import (
+    ClientClosedError,
     ConfigurationError,
     CooldownBegan,
     CooldownEnded,
@@ -223,6 +224,22 @@ async def test_the_stream_gives_each_event_to_each_who_listens(luma: LumaClient,
             kinds = [[type(event) async for event in stream] for stream in (early, other, late)]
 
     assert kinds == [[WaitBegan, StateChanged, WaitEnded]] * 2 + [[]]
+
+
+async def test_a_close_that_is_cancelled_ends_the_stream_too(luma: LumaClient, luma_relay: SimulatedRelay) -> None:
+    """Nobody is left listening to a client that tells nothing any more; how the wait ended is the last of it."""
+    async with asyncio.timeout(60), luma.events() as events:
+        wait = asyncio.create_task(luma.wait_until_done(luma_relay.add()))
+        await asyncio.sleep(1)
+        closing = asyncio.create_task(luma.aclose())
+        await asyncio.sleep(0)
+        closing.cancel()
+        *_, last = [event async for event in events]
+
+    assert isinstance(last, WaitEnded)
+    assert isinstance(wait.exception(), ClientClosedError)
+    assert closing.cancelled()
+    await luma.aclose()
 
 
 async def test_leaving_the_block_ends_the_listening(luma: LumaClient, luma_relay: SimulatedRelay) -> None:

@@ -47,6 +47,7 @@ async def test_a_broken_download_is_repeated_by_the_next_run(
 
     assert broken in trouble
     assert again == []
+    assert videos_in(tmp_path) == {f"{task_id}.video.mp4" for task_id in (broken, good)}
     assert len(luma_relay.asked_about(good, kind="media")) == 1
 
 
