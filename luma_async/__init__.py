@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         RequestTimeoutError,
         ServerError,
         TransportError,
+        UncertainSubmitError,
         WaitTimeoutError,
     )
     from luma_async.events import (
@@ -51,7 +52,8 @@ if TYPE_CHECKING:
         State,
         Video,
     )
-    from luma_async.outcomes import Outcome
+    from luma_async.orders import GenerationOptions
+    from luma_async.outcomes import Made, Outcome
     from luma_async.pacing import PollPolicy
     from luma_async.settings import Limits
 
@@ -70,6 +72,7 @@ __all__ = [
     "Event",
     "Generation",
     "GenerationFailedError",
+    "GenerationOptions",
     "GenerationRequest",
     "Image",
     "Journal",
@@ -78,6 +81,7 @@ __all__ = [
     "LookFailed",
     "LumaClient",
     "LumaError",
+    "Made",
     "NotFoundError",
     "Outcome",
     "Palette",
@@ -95,6 +99,7 @@ __all__ = [
     "StateStatistics",
     "Statistics",
     "TransportError",
+    "UncertainSubmitError",
     "Video",
     "WaitBegan",
     "WaitEnded",
@@ -102,7 +107,7 @@ __all__ = [
 ]
 
 
-_ROOMS = ("errors", "models", "outcomes", "events", "settings", "pacing", "_learning", "client", "journal")
+_ROOMS = ("errors", "models", "outcomes", "events", "settings", "orders", "pacing", "_learning", "client", "journal")
 """Where the public names live, the cheapest import first; aiohttp comes with the last."""
 
 

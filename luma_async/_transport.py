@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from weakref import WeakSet
 
 import aiohttp
+from aiohttp.abc import AbstractStreamWriter
 from attrs import define, field, frozen
 from multidict import CIMultiDict
 from yarl import URL
@@ -66,6 +67,32 @@ class Request:
     admitted_at: float | None = None
     url: URL | None = None
     """Made at the first use: a poll asks the same question again and again."""
+    sent: bool = False
+    """Whether the relay may have got the body; without it, it cannot have done anything."""
+
+
+_PIECE = 2**16
+"""Bytes."""
+
+
+class _Body(aiohttp.Payload):
+    """A request's body, which tells the request when it goes out; aiohttp warns of long ones that go out in one go."""
+
+    def __init__(self, request: Request, body: bytes) -> None:
+        super().__init__(body, content_type="application/json")
+        self._size = len(body)
+        self._request = request
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """Return it as text."""
+        text: str = self._value.decode(encoding, errors)
+        return text
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Send it."""
+        self._request.sent = True
+        for at in range(0, len(self._value), _PIECE):
+            await writer.write(self._value[at : at + _PIECE])
 
 
 @define(eq=False, repr=False)
@@ -237,8 +264,9 @@ class Transport:
         """Send *request*, following redirects within the same origin only: the key must not go anywhere else."""
         start = url = request.url = request.url or URL(self.settings.base_url + request.path, encoded=True)
         for _ in range(_MAX_REDIRECTS + 1):
+            body = None if request.body is None else _Body(request, request.body)
             response = await session.request(
-                request.method, url, data=request.body, headers=self._headers, allow_redirects=False
+                request.method, url, data=body, headers=self._headers, allow_redirects=False
             )
             try:
                 location = response.headers.get("Location") if response.status in _REDIRECTS else None

@@ -1,4 +1,4 @@
-"""The relay's language without I/O: what to ask, and which task an answer is about (contract sections 1 and 2)."""
+"""The relay's language without I/O: what to ask, and which task an answer is about (contract sections 1 to 3)."""
 
 from __future__ import annotations
 
@@ -11,20 +11,26 @@ from attrs import define, frozen
 from luma_async import _structure
 from luma_async._refusals import Answer, innermost_text, not_a_relay, refusal, refusal_inside
 from luma_async._text import exactly, shown, spelled
-from luma_async.errors import ConfigurationError, ProtocolError, Verdict
+from luma_async.errors import APIError, ConfigurationError, LumaError, ProtocolError, UncertainSubmitError, Verdict
 from luma_async.models import Generation, Link, State
 
 __all__ = [
     "HTTP_OK",
+    "ORDERS_PATH",
     "TASKS_PATH",
     "Answer",
     "Known",
     "News",
     "Sighting",
     "check_task_id",
+    "clean_url_path",
+    "extension_path",
     "generation_of",
     "identity",
+    "order_body",
+    "read_clean_url",
     "read_documents",
+    "read_submitted",
     "read_task",
     "sight",
     "sight_many",
@@ -45,12 +51,16 @@ def check_task_id(task_id: object) -> str:
     Raises:
         ConfigurationError: Anything else; nothing has been sent then.
     """
-    if isinstance(task_id, str) and _TASK_ID.fullmatch(task_id) and task_id not in (".", ".."):
+    if isinstance(task_id, str) and _is_task_id(task_id):
         return exactly(task_id)
     raise ConfigurationError(
         f"{shown(spelled(task_id), 80)} is no task id",
         advice="a task id has 1 to 128 letters, digits, '-', '_', '.' or '~': give it as the submit call returned it",
     )
+
+
+def _is_task_id(text: str) -> bool:
+    return _TASK_ID.fullmatch(text) is not None and text not in (".", "..")
 
 
 def task_path(task_id: str) -> str:
@@ -59,6 +69,22 @@ def task_path(task_id: str) -> str:
 
 
 TASKS_PATH = "/luma/tasks"
+ORDERS_PATH = "/luma/generations"
+
+
+def extension_path(task_id: str) -> str:
+    """Return where an extension of a checked *task_id* is asked for (contract section 3)."""
+    return f"{task_path(task_id)}/extend"
+
+
+def clean_url_path(task_id: str) -> str:
+    """Return where the clean link of a checked *task_id* is asked for (contract section 3)."""
+    return f"{task_path(task_id)}/download_video_url"
+
+
+def order_body(order: Mapping[str, Any]) -> bytes:
+    """Return the fields of an order as they are sent."""
+    return _structure.encoded(order)
 
 
 def tasks_body(task_ids: Iterable[str]) -> bytes:
@@ -197,8 +223,12 @@ def _is_no_match(documents: list[Any]) -> bool:
     document = documents[0]
     if not isinstance(document, Mapping):
         return isinstance(document, list) and not document
-    good = document.get("code") in ("success", 0, HTTP_OK, None) and document.get("success") is not False
-    return good and "data" in document and not document["data"]
+    return _is_content(document) and "data" in document and not document["data"]
+
+
+def _is_content(document: Mapping[str, Any]) -> bool:
+    """Whether an envelope says of itself that all is well."""
+    return document.get("code") in ("success", 0, HTTP_OK, None) and document.get("success") is not False
 
 
 def read_task(answer: Answer, task_id: str) -> Generation:
@@ -276,6 +306,75 @@ def tasks_in(value: Any, depth: int = _DEEPEST) -> Iterator[Mapping[str, Any]]:
 def identity(task: Mapping[str, Any]) -> str | None:
     """Return whose answer it is: a row's ``task_id``; its integer ``id`` is a database key."""
     return _filled(task.get("task_id")) or _filled(task.get("id"))
+
+
+# --- reading what became of an order, and a clean link (contract section 3) ---
+
+
+def read_submitted(answer: Answer) -> str:
+    """Return the id of the task that the relay has made.
+
+    Raises:
+        APIError: It certainly has made none.
+        UncertainSubmitError: The answer leaves open whether it has.
+    """
+    try:
+        documents = read_documents(answer)
+    except LumaError as error:
+        raise _weighed(answer, error) from None
+    for task_id in filter(None, map(_new_id, documents)):
+        return task_id
+    raise _weighed(answer, refusal_inside(answer, documents))
+
+
+def _new_id(document: Any) -> str | None:
+    """Return the id at ``id``, ``task_id`` or inside ``data``; a complaint's own id is none of a task."""
+    document = _structure.opened(document)
+    levels = _levels(document) if isinstance(document, Mapping) else []
+    if not levels or (_word(levels) is None and not _is_content(document)):
+        return None
+    ids = [identity(level) for level in levels]
+    ids += [_filled(level.get("data")) for level in levels]
+    return next((task_id for task_id in ids if task_id and _is_task_id(task_id)), None)
+
+
+def _weighed(answer: Answer, error: LumaError) -> LumaError:
+    """Return *error* if it says that nothing was taken; upstream trouble and half an answer leave it open."""
+    if answer.status == _UNAVAILABLE:
+        refused = answer.body.lstrip()[:1] in (b"{", b"[")  # else it is a proxy's, which may have lost an answer
+    else:
+        refused = isinstance(error, APIError) and error.verdict is not Verdict.PASSING
+    return error if refused else UncertainSubmitError(error)
+
+
+_UNAVAILABLE = 503
+
+
+def read_clean_url(answer: Answer, task_id: str) -> Link:
+    """Return the link without a watermark; one fork answers with the generation instead.
+
+    Raises:
+        APIError: The relay said no, or knows no such request.
+        ProtocolError: It is no answer, or has no link in it.
+    """
+    for document in read_documents(answer):
+        link = _clean_link(document)
+        if link is not None:
+            return link
+    found = read_task(answer, task_id).video_url
+    if found is None:
+        raise ProtocolError("the relay's answer has no link in it", task_id=task_id, verdict=Verdict.PASSING)
+    return Link(found)
+
+
+def _clean_link(document: Any) -> Link | None:
+    """Return the link of an answer that is nothing else."""
+    document = _structure.opened(document)
+    levels = _levels(document) if isinstance(document, Mapping) else []
+    if not levels or any(tasks_in(document)):
+        return None
+    links = (_structure.link_or_none(level.get(key)) for level in levels for key in ("url", "download_url", "data"))
+    return next(filter(None, links), None)
 
 
 _NOT_SET: tuple[Any, ...] = (None, "", 0, "0001-01-01T00:00:00Z")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import ssl
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from weakref import WeakSet
 
 from attrs import evolve
 
-from luma_async import _wire
+from luma_async import _asking, _wire, orders
 from luma_async._batching import Batch, Batcher
 from luma_async._cooldown import Cooldown
 from luma_async._learning import Learner, Statistics
@@ -25,16 +26,18 @@ from luma_async._text import shown, spelled
 from luma_async._transport import Network, Request, Transport
 from luma_async._watching import Watching
 from luma_async.download import Downloader
-from luma_async.errors import ClientClosedError, ConfigurationError, GenerationFailedError
+from luma_async.errors import ClientClosedError, ConfigurationError, GenerationFailedError, LumaError
 from luma_async.events import Event
 from luma_async.models import Generation, Role
-from luma_async.outcomes import Outcome
+from luma_async.orders import GenerationOptions
+from luma_async.outcomes import Made, Outcome
 from luma_async.pacing import PollPolicy, PollWait
 from luma_async.settings import Limits, Settings, check_number, check_proxy, check_ssl_context, hidden
 
 if TYPE_CHECKING:
     import aiohttp
 
+_AS_THE_RELAY_LIKES = GenerationOptions()
 _DEFAULT_TIMEOUT = 1800.0
 """Seconds: people's own scripts wait 5 to 60 minutes (contract section 5)."""
 
@@ -301,6 +304,106 @@ class LumaClient:
             generation, directory, role=role, overwrite=overwrite, on_progress=on_progress
         )
 
+    async def submit(self, prompt: str, options: GenerationOptions = _AS_THE_RELAY_LIKES) -> str:
+        """Ask for a new generation, which costs money, and return its task id for ``wait_until_done`` and the others.
+
+        A relay that has certainly refused it for now (429, 503 with a body, no connection) is asked up to three times,
+        within ``Limits.request_timeout`` seconds; one that may have taken it is not asked again. Cancelling, too,
+        leaves it open whether the relay takes it: where that matters, shield the call and take the id later.
+
+        Args:
+            prompt: What the video is to show.
+            options: What else it is to be like.
+
+        Raises:
+            UncertainSubmitError: It is unknown whether the relay took it: look at the relay's log.
+            QuotaExceededError: The account is out of credit; nothing was taken, as with every APIError.
+            LumaError: What the class says.
+        """
+        self._enter_loop()
+        return await self._submit(_wire.ORDERS_PATH, orders.new_order(prompt, options))
+
+    async def extend(self, task_id: str, prompt: str, options: GenerationOptions = _AS_THE_RELAY_LIKES) -> str:
+        """Ask for a completed generation to be continued, which costs money, and return the new task's id.
+
+        All that ``submit`` says holds here.
+
+        Args:
+            task_id: The generation to continue.
+            prompt: What happens next.
+            options: ``expand_prompt``, ``image_url``, ``image_end_url`` and ``notify_hook`` only.
+
+        Raises:
+            UncertainSubmitError: It is unknown whether the relay took it; ``.task_id`` is the one to continue.
+            LumaError: What the class says.
+        """
+        self._enter_loop()
+        path = _wire.extension_path(_wire.check_task_id(task_id))
+        order = orders.extension_order(prompt, options)
+        try:
+            return await self._submit(path, order)
+        except LumaError as error:
+            raise error.for_task(task_id) from None
+
+    async def clean_video_url(self, task_id: str) -> str:
+        """Ask for the link to the video without a watermark, which only some relays have to be asked for.
+
+        ``Generation.video_url`` has it already where ``video.download_url`` or ``video_raw`` is there. The link can be
+        good for an hour only. Passing trouble is retried: at most 3 tries.
+
+        Raises:
+            NotFoundError: The relay does not know the task, or has no such link for any.
+            LumaError: What the class says.
+        """
+        self._enter_loop()
+        return await _asking.clean_url(self._transport, self._polling, _wire.check_task_id(task_id))
+
+    async def generate(
+        self,
+        prompt: str,
+        options: GenerationOptions = _AS_THE_RELAY_LIKES,
+        *,
+        download_to: str | os.PathLike[str] | None = None,
+        timeout: float | None = _DEFAULT_TIMEOUT,  # noqa: ASYNC109 - see wait_until_done
+        on_submitted: Callable[[str], None] | None = None,
+    ) -> Made:
+        """Submit, wait, and store the video: the whole life of a generation.
+
+        Every error after the submit names the task (``.task_id``), so that nothing paid for is lost. A cancellation
+        cannot name it, but *on_submitted* has been told by then.
+
+        Args:
+            prompt: What the video is to show.
+            options: What else.
+            download_to: The directory for the video; None stores nothing.
+            timeout: Seconds to wait after the submit; None waits for ever.
+            on_submitted: A plain function, called with the task id as soon as there is one.
+
+        Raises:
+            UncertainSubmitError: It is unknown whether the relay took it.
+            DownloadError: The video could not be stored; without a ``task_id``, nothing was submitted.
+            LumaError: What ``wait_until_done`` says.
+        """
+        self._enter_loop()
+        _check_callback(on_submitted)
+        seconds, order = _checked_timeout(timeout), orders.new_order(prompt, options)
+        directory = None if download_to is None else await self._downloader.ready(download_to)
+        task_id = await self._submit(_wire.ORDERS_PATH, order)
+        if on_submitted is not None:
+            on_submitted(task_id)
+        return await self._made(task_id, seconds, directory)
+
+    async def _made(self, task_id: str, seconds: float | None, directory: Path | None) -> Made:
+        try:
+            generation = await self.wait_until_done(task_id, timeout=seconds)
+            path = None if directory is None else await self.download(generation, directory)
+        except LumaError as error:
+            raise error.for_task(task_id) from error.__cause__
+        return Made(generation=generation, path=path)
+
+    async def _submit(self, path: str, order: Mapping[str, Any]) -> str:
+        return await _asking.submit(self._transport, self._polling, path, order)
+
     async def _renewed(self, task_id: str) -> Generation:
         return (await self._glance(task_id)).unwrap()
 
@@ -343,6 +446,13 @@ def _check_options(polling: object, batch: object) -> None:
 def _log_answer(request: Request, answer: _wire.Answer) -> None:
     named = f" (request {shown(answer.request_id, 60)})" if answer.request_id else ""
     logger.debug("%s %s: %d, %d bytes%s", request.method, request.path, answer.status, len(answer.body), named)
+
+
+def _check_callback(on_submitted: object) -> None:
+    if on_submitted is not None and (not callable(on_submitted) or inspect.iscoroutinefunction(on_submitted)):
+        raise ConfigurationError(
+            f"on_submitted={shown(spelled(on_submitted), 40)} cannot be called", advice="give a plain function of an id"
+        )
 
 
 def _checked_timeout(timeout: float | None) -> float | None:

@@ -149,6 +149,17 @@ class Downloader:
     _places: asyncio.Semaphore = field(factory=lambda: asyncio.Semaphore(_CONNECTIONS))
     _leftovers: Leftovers = field(factory=Leftovers)
 
+    async def ready(self, directory: str | os.PathLike[str]) -> Path:
+        """Make *directory*, before anything is paid for that could not be stored there.
+
+        Raises:
+            DownloadError: It cannot be made.
+            ConfigurationError: It is no path.
+        """
+        path = _checked_directory(directory)
+        await _on_disk(_make, path)
+        return path
+
     async def download(
         self,
         generation: Generation,
@@ -469,9 +480,13 @@ async def _on_disk(step: Callable[..., T], *args: Any) -> T:
     raise trouble
 
 
+def _make(directory: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+
+
 def _prepare(order: _Order, leftovers: Leftovers) -> None:
     """Make the directory, take up what a killed run has left, and refuse early what would be refused at the end."""
-    order.directory.mkdir(parents=True, exist_ok=True)
+    _make(order.directory)
     order.part.take_up(leftovers.of(order.directory, order.stem))
     existing = None if order.overwrite else order.existing()
     if existing is not None:

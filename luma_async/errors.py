@@ -13,6 +13,7 @@ LumaError                          .retryable
 │  ├─ RateLimitError             429, saturation
 │  └─ ServerError                5xx
 ├─ ProtocolError                 what came is no answer: garbled HTTP, not JSON, no task, another task, too large
+├─ UncertainSubmitError          .trouble: a submit that the relay may have taken, and charged
 ├─ GenerationFailedError         .generation .reason
 ├─ WaitTimeoutError              .task_id .last .last_error .waited (also a TimeoutError)
 ├─ DownloadError                 .url .reason
@@ -164,6 +165,22 @@ class ProtocolError(LumaError):
         super().__init__(summary, **common)
         self.foreign = foreign
         """Whether it was an answer about another task, so that its connection cannot be trusted any more."""
+
+
+class UncertainSubmitError(LumaError):
+    """It is unknown whether the relay took a new generation, and charged it: its answer is lost, or leaves that open.
+
+    Never retryable, and never repeated by us: look at the relay's own log first.
+    """
+
+    def __init__(self, trouble: LumaError) -> None:
+        super().__init__(
+            f"it is unknown whether the relay took it: {trouble.summary}",
+            task_id=trouble.task_id,
+            advice="look at the relay's log before you submit again: it may have been taken, and charged",
+        )
+        self.trouble = trouble
+        """What left it open; an APIError among them has a ``request_id`` to look for in the log."""
 
 
 class GenerationFailedError(LumaError):

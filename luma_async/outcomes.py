@@ -1,13 +1,28 @@
-"""What became of one task id."""
+"""What became of one task id, or of one prompt."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import cast
 
 from attrs import frozen
 
 from luma_async.errors import LumaError
 from luma_async.models import Generation
+
+
+@frozen(kw_only=True)
+class Made:
+    """What ``LumaClient.generate`` has made."""
+
+    generation: Generation
+    path: Path | None = None
+    """Where the video is, if it was to be stored."""
+
+    @property
+    def task_id(self) -> str:
+        """The id that the relay gave it."""
+        return self.generation.id
 
 
 @frozen(kw_only=True)

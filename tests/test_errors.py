@@ -29,6 +29,7 @@ from luma_async import (
     ServerError,
     State,
     TransportError,
+    UncertainSubmitError,
     WaitTimeoutError,
     errors,
 )
@@ -66,6 +67,7 @@ EXAMPLES: list[LumaError] = [
     _api(RateLimitError, 429, Verdict.SLOW_DOWN),
     _api(ServerError, 502, Verdict.PASSING),
     ProtocolError("another task", foreign=True, verdict=Verdict.PASSING),
+    UncertainSubmitError(RequestTimeoutError("too slow", task_id="t-1", verdict=Verdict.PASSING)),
     GenerationFailedError(FAILED),
     WaitTimeoutError("t-1", waited=12.34, last=DREAMING, last_error=_api(ServerError, 502)),
     WaitTimeoutError("t-1", waited=0.0, last=None, last_error=None),

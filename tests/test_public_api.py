@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, get_args
@@ -13,7 +14,7 @@ import pytest
 
 import luma_async
 import luma_async.testing
-from luma_async import Limits, LumaClient, LumaError, Outcome, PollPolicy, Role, State
+from luma_async import GenerationOptions, Limits, LumaClient, LumaError, Made, Outcome, PollPolicy, Role, State
 
 PUBLIC = [getattr(luma_async, name) for name in luma_async.__all__ if name != "Role"]
 TEST_KIT = [getattr(luma_async.testing, name) for name in luma_async.testing.__all__]
@@ -29,10 +30,17 @@ CALLS = {
     "watch": "(self, task_id, *, timeout=1800.0)",
     "events": "(self)",
     "download": "(self, generation, directory, *, role='video', overwrite=False, on_progress=None)",
+    "submit": "(self, prompt, options=@options)",
+    "extend": "(self, task_id, prompt, options=@options)",
+    "clean_video_url": "(self, task_id)",
+    "generate": "(self, prompt, options=@options, *, download_to=None, timeout=1800.0, on_submitted=None)",
     "aclose": "(self)",
 }
 PROPERTIES = {"statistics"}
-COROUTINES = {"get_generation", "get_generations", "wait_until_done", "wait_all", "download", "aclose"}
+COROUTINES = {
+    *("get_generation", "get_generations", "wait_until_done", "wait_all", "download", "aclose"),
+    *("submit", "extend", "clean_video_url", "generate"),
+}
 
 POLLING = {
     "initial": 2.0,
@@ -53,6 +61,12 @@ LIMITS = {
     "allow_insecure_http": False,
     "allow_private_media": False,
 }
+OPTIONS = dict.fromkeys(
+    [
+        *("aspect_ratio", "expand_prompt", "loop", "image_url", "image_end_url"),
+        *("model_name", "duration", "resolution", "notify_hook"),
+    ]
+)
 
 ERRORS = {
     "ConfigurationError": (LumaError, ValueError),
@@ -67,6 +81,7 @@ ERRORS = {
     "RateLimitError": (luma_async.APIError,),
     "ServerError": (luma_async.APIError,),
     "ProtocolError": (LumaError,),
+    "UncertainSubmitError": (LumaError,),
     "GenerationFailedError": (LumaError,),
     "WaitTimeoutError": (LumaError, TimeoutError),
     "DownloadError": (LumaError,),
@@ -84,7 +99,8 @@ def _shape(function: Callable[..., Any]) -> str:
 @pytest.mark.parametrize(("name", "shape"), CALLS.items())
 def test_each_call_has_its_promised_shape(name: str, shape: str) -> None:
     """Names, kinds and defaults of the client's arguments are those that users were promised."""
-    promised = shape.replace("@polling", repr(PollPolicy())).replace("@limits", repr(Limits()))
+    defaults = {"@polling": PollPolicy(), "@limits": Limits(), "@options": GenerationOptions()}
+    promised = re.sub("@[a-z]+", lambda name: repr(defaults[name[0]]), shape)
 
     assert _shape(getattr(LumaClient, name)) == promised
 
@@ -97,7 +113,7 @@ def test_the_client_has_no_other_call() -> None:
     assert {name for name in public if inspect.iscoroutinefunction(getattr(LumaClient, name))} == COROUTINES
 
 
-@pytest.mark.parametrize(("kind", "defaults"), [(PollPolicy, POLLING), (Limits, LIMITS)])
+@pytest.mark.parametrize(("kind", "defaults"), [(PollPolicy, POLLING), (Limits, LIMITS), (GenerationOptions, OPTIONS)])
 def test_options_are_frozen_values_with_these_defaults(kind: type, defaults: dict[str, Any]) -> None:
     """Every option is keyword-only, has its promised default, and cannot be changed once it is made."""
     value = kind()
@@ -111,6 +127,11 @@ def test_options_are_frozen_values_with_these_defaults(kind: type, defaults: dic
 def test_an_outcome_has_these_fields() -> None:
     """An outcome tells the id, what became of it, and what that took."""
     assert [field.name for field in attrs.fields(Outcome)] == ["task_id", "generation", "error", "elapsed", "looks"]
+
+
+def test_what_was_made_has_these_fields() -> None:
+    """The generation, and where its video is."""
+    assert [field.name for field in attrs.fields(Made)] == ["generation", "path"]
 
 
 def test_the_words_are_few() -> None:
@@ -153,7 +174,7 @@ def test_everything_public_explains_itself(kind: type) -> None:
     assert [name for name, member in explained.items() if not (member.__doc__ or "").strip()] == []
 
 
-@pytest.mark.parametrize("kind", [PollPolicy, Limits], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [PollPolicy, Limits, GenerationOptions], ids=lambda kind: kind.__name__)
 def test_every_option_explains_itself(kind: type) -> None:
     """Each field of the options has a string under it that says what it does."""
     (definition,) = ast.parse(inspect.getsource(kind)).body

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from attrs import define
+from attrs import define, evolve
 
 from luma_async._wire import Answer, read_task
 from luma_async.models import Generation, State
@@ -370,6 +370,39 @@ def test_a_submit_without_a_prompt_is_refused(body: Any) -> None:
     reply = ask(desk, "POST", "/luma/generations", body)
 
     assert (reply.status, json.loads(reply.body)["code"]) == (400, "invalid_request")
+
+
+def test_an_extension_makes_a_task_of_its_own() -> None:
+    """With a prompt of its own, and the aspect ratio of the one that it continues."""
+    desk = desk_at(Clock(), script=Script.of("completed"))
+    desk.add("a", script=Script.of("completed", aspect_ratio="1:1"))
+
+    reply = ask(desk, "POST", "/luma/generations/a/extend", {"user_prompt": "and on"})
+
+    task_id = json.loads(reply.body)["id"]
+    assert desk.task_ids == ["a", task_id]
+    assert look(desk, task_id)["request"] == {"prompt": "and on", "aspect_ratio": "1:1"}
+
+
+def test_an_extension_of_nothing_is_refused() -> None:
+    """No task is made."""
+    desk = desk_at(Clock())
+
+    reply = ask(desk, "POST", "/luma/generations/a/extend", {"user_prompt": "and on"})
+
+    assert (reply.status, json.loads(reply.body)["code"], desk.task_ids) == (400, "task_not_exist", [])
+
+
+@pytest.mark.parametrize(("takes", "made"), [(True, 1), (False, 0)])
+def test_a_fault_may_hide_that_a_submit_was_taken(takes: bool, made: int) -> None:  # noqa: FBT001
+    """A gateway that answers 502 has handed it on, or has not."""
+    desk = desk_at(Clock())
+    desk.trouble(evolve(Fault.bad_gateway(), takes=takes))
+
+    reply = ask(desk, "POST", "/luma/generations", {"user_prompt": "a cat"})
+
+    assert reply.status == 502
+    assert len(desk.task_ids) == made
 
 
 def test_the_clean_link_can_be_asked_for() -> None:

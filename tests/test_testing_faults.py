@@ -58,7 +58,7 @@ def test_trouble_of_one_task_can_be_calmed_alone() -> None:
     assert [troubles.take("look", ["a"]), troubles.take("look", ["b"])] == [None, SECOND]
 
 
-@pytest.mark.parametrize("kind", ["look", "batch", "submit", "link", "unknown"])
+@pytest.mark.parametrize("kind", ["look", "batch", "submit", "extend", "link", "unknown"])
 def test_trouble_of_no_kind_meets_every_request_but_those_for_media(kind: Kind) -> None:
     """Files live on another server in real life."""
     troubles = troubled()

@@ -116,6 +116,11 @@ class Desk:
             self._troubles.clear(task_id)
 
     @property
+    def task_ids(self) -> list[str]:
+        """All tasks in the order of their registration: a submit whose answer was lost has made one too."""
+        return list(self._tasks)
+
+    @property
     def requests(self) -> list[SeenRequest]:
         """What was asked so far, in order of arrival: a copy, without the key."""
         return list(self._seen)
@@ -128,7 +133,8 @@ class Desk:
         """Answer a request: write it down, and use up the fault it meets."""
         with self._lock:
             fault = self._troubles.take(asked.target.kind, asked.ids or ()) or Fault()
-        reply = fault.reply or self._answer(asked, stranger=fault.stranger)
+        done = self._answer(asked, stranger=fault.stranger) if fault.takes or fault.reply is None else None
+        reply = fault.reply or done or Reply()
         request_id = self._request_id()
         reply = evolve(reply, headers={"X-Oneapi-Request-Id": request_id, **reply.headers})
         self._seen.append(SeenRequest.of(asked, None if fault.reset else reply.status, key=self.api_key))
@@ -147,7 +153,7 @@ class Desk:
             return Reply.json(_answers.invalid_url(asked.method, asked.path), 404)
         if not self._knows(asked.headers.get("Authorization", "")):
             return Reply.json(_answers.bad_key(self._request_id()), 401)
-        if kind == "submit":
+        if kind in ("submit", "extend"):
             return self._submit(asked)
         return self._batch(asked, stranger=stranger) if kind == "batch" else self._one(asked, stranger=stranger)
 
@@ -158,8 +164,11 @@ class Desk:
         prompt = asked.document.get("user_prompt")
         if not isinstance(prompt, str) or not prompt.strip():
             return Reply.json(_answers.complaint("invalid_request", "user_prompt is required"), 400)
+        extended = self._tasks.get(asked.target.task_id or "")
+        if asked.target.kind == "extend" and extended is None:
+            return Reply.json(_answers.complaint("task_not_exist"), 400)
         ratio = asked.document.get("aspect_ratio")
-        ratio = ratio if isinstance(ratio, str) else self.script.aspect_ratio
+        ratio = ratio if isinstance(ratio, str) else (extended.script if extended else self.script).aspect_ratio
         task_id = self.add(script=evolve(self.script, prompt=prompt, aspect_ratio=ratio))
         return Reply.json(_answers.submitted(self._tasks[task_id]), self.submit_status)
 

@@ -9,8 +9,11 @@ from urllib.parse import unquote
 
 from attrs import field, frozen
 
-Kind = Literal["look", "batch", "submit", "link", "media", "unknown"]
-"""What a request is for: one task, many tasks, a new task, a clean link, a file, or nothing a relay knows."""
+Kind = Literal["look", "batch", "submit", "extend", "link", "media", "unknown"]
+"""What a request is for: one task, many, a new one, one that continues another, a clean link, a file, nothing known."""
+
+_PARTS: dict[tuple[str, str], Kind] = {("POST", "extend"): "extend", ("GET", "download_video_url"): "link"}
+"""Below a task's own path."""
 
 
 @frozen
@@ -31,8 +34,8 @@ class Target:
                 return cls("batch")
             case "POST", ["", "luma", "generations"]:
                 return cls("submit")
-            case "GET", ["", "luma", "generations", task_id, "download_video_url"]:
-                return cls("link", task_id)
+            case _, ["", "luma", "generations", task_id, part] if (method, part) in _PARTS:
+                return cls(_PARTS[method, part], task_id)
             case (("GET" | "HEAD"), ["", "media", task_id, file]):
                 return cls("media", task_id, file)
             case _:

@@ -32,6 +32,8 @@ class Fault:
     """Bytes of the body before the connection breaks; the headers promise all of it."""
     stranger: bool = False
     """Whether the answer is right but for being another task's."""
+    takes: bool = False
+    """Whether the relay does what it was asked, a submit above all, before it answers with *reply* instead."""
 
     @classmethod
     def http(cls, status: int, body: Any = b"", headers: Mapping[str, str] | None = None) -> Fault:
@@ -69,6 +71,11 @@ class Fault:
     def connection_reset(cls) -> Fault:
         """Build a reset. aiohttp repeats a GET once by itself when a kept connection breaks, so one may go unseen."""
         return cls(reset=True)
+
+    @classmethod
+    def lost_answer(cls) -> Fault:
+        """Build the trap of every submit: the relay does what it was asked, and the connection is reset."""
+        return cls(reset=True, takes=True)
 
     @classmethod
     def another_task(cls) -> Fault:

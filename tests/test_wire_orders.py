@@ -1,0 +1,203 @@
+"""What a submit, an extension and the clean link are answered (contract section 3)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from luma_async import (
+    APIError,
+    LumaError,
+    ProtocolError,
+    QuotaExceededError,
+    RateLimitError,
+    UncertainSubmitError,
+    _wire,
+)
+from luma_async._wire import Answer
+from tests.kit import TASK_ID, answer, sample, sample_names
+
+LINK = "https://cdn.example/clean.mp4"
+ORDERED = [name for name in sample_names() if name.startswith(("submit__", "extend__"))]
+
+
+def test_the_paths_are_the_contracts() -> None:
+    """Without a trailing slash."""
+    assert _wire.ORDERS_PATH == "/luma/generations"
+    assert _wire.extension_path("a-1") == "/luma/generations/a-1/extend"
+    assert _wire.clean_url_path("a-1") == "/luma/generations/a-1/download_video_url"
+
+
+def test_an_order_is_sent_as_json() -> None:
+    """With every character of the prompt."""
+    order = {"user_prompt": '海 "quoted"\n', "loop": False}
+
+    assert json.loads(_wire.order_body(order)) == order
+
+
+# --- the id, wherever it is ---
+
+
+@pytest.mark.parametrize("name", ORDERED)
+def test_a_real_answer_names_the_new_task(name: str) -> None:
+    """With 200 as with 201, with twelve keys as with three."""
+    assert _wire.read_submitted(sample(name).answer) == sample(name).body["id"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"id": TASK_ID},
+        {"task_id": TASK_ID},
+        {"id": 4711, "task_id": TASK_ID, "status": "SUBMITTED"},
+        {"data": {"task_id": TASK_ID}},
+        {"data": {"id": TASK_ID, "state": "pending"}},
+        {"code": "success", "message": "", "data": {"task_id": TASK_ID, "id": 4711}},
+        {"code": "success", "message": "", "data": TASK_ID},
+        {"id": TASK_ID, "state": "failed", "error": {"message": "moderated"}},
+        json.dumps({"data": json.dumps({"task_id": TASK_ID})}),
+    ],
+    ids=str,
+)
+def test_the_id_is_found_wherever_it_is(body: Any) -> None:
+    """At ``id``, ``task_id`` or inside ``data``; an integer is a database key."""
+    assert _wire.read_submitted(answer(body, 201)) == TASK_ID
+
+
+# --- refused, or not known ---
+
+
+def _trouble(told: Answer) -> LumaError:
+    with pytest.raises(LumaError) as caught:
+        _wire.read_submitted(told)
+    return caught.value
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 410, 413, 415, 422, 429, 501, 505])
+def test_a_refusal_is_the_usual_error(status: int) -> None:
+    """The same class as for a look, so nothing was taken."""
+    error = _trouble(answer({"error": {"message": "no"}}, status))
+
+    assert isinstance(error, APIError)
+    assert error.status == status
+
+
+@pytest.mark.parametrize("status", [204, 408, 500, 502, 504, 520, 524, 529])
+def test_trouble_upstream_leaves_it_open(status: int) -> None:
+    """The gateway may have handed it on before; to submit again is no advice then."""
+    error = _trouble(answer({"error": {"message": "upstream"}}, status, request_id="r-1"))
+
+    assert isinstance(error, UncertainSubmitError)
+    assert error.retryable is False
+    assert str(status) in str(error)
+    assert "look at the relay's log before you submit again" in str(error)
+
+
+def test_a_gateways_own_503_is_a_refusal() -> None:
+    """It has a body that is JSON, such as *no channel* (contract section 3)."""
+    error = _trouble(sample("error__503_no_channel").answer)
+
+    assert isinstance(error, APIError)
+    assert error.retryable is True
+
+
+@pytest.mark.parametrize("body", ["", " ", "<html>no</html>", "upstream connect error or disconnect/reset"])
+@pytest.mark.parametrize("retry_after", [None, "5"])
+def test_a_proxys_503_leaves_it_open(body: str, retry_after: str | None) -> None:
+    """A proxy says so too when the relay's answer was lost on the way."""
+    error = _trouble(answer(body, 503, "text/plain", retry_after=retry_after))
+
+    assert isinstance(error, UncertainSubmitError)
+
+
+SATURATED = answer({"error": {"message": '{"code":"upstream_load_saturated"}', "type": "upstream_error"}}, 403)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [sample("error__429_empty_body").answer, sample("error__429_upstream_saturated").answer, SATURATED],
+    ids=["429", "429 saturated", "403 saturated"],
+)
+def test_too_much_for_now_is_a_refusal_that_passes(told: Answer) -> None:
+    """The contract calls these certain."""
+    error = _trouble(told)
+
+    assert isinstance(error, RateLimitError)
+    assert error.retryable is True
+
+
+def test_no_credit_is_a_refusal_wherever_it_is_said() -> None:
+    """Inside a 200 too."""
+    error = _trouble(answer({"code": "quota_not_enough", "message": "no credit", "data": None}))
+
+    assert isinstance(error, QuotaExceededError)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "not json",
+        "<!doctype html><title>Console</title>",
+        {},
+        [],
+        [{"id": TASK_ID}],
+        "null",
+        {"code": "success", "data": None},
+        {"code": 400, "message": "fail_to_fetch_task", "id": "req-1"},
+        {"success": False, "message": "busy", "task_id": "req-1"},
+        {"id": 4711},
+        {"id": "no/id"},
+        {"id": ".."},
+    ],
+    ids=str,
+)
+def test_a_200_without_a_task_leaves_it_open(body: Any) -> None:
+    """A complaint's own id is none of a task."""
+    assert isinstance(_trouble(answer(body)), UncertainSubmitError)
+
+
+# --- the clean link ---
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"url": LINK}, {"data": {"url": LINK}}, {"code": "success", "data": LINK}, {"download_url": LINK}],
+    ids=str,
+)
+def test_the_clean_link_is_found(body: Any) -> None:
+    """Bare or in an envelope."""
+    assert _wire.read_clean_url(answer(body), TASK_ID) == LINK
+
+
+def test_a_real_clean_link_is_read() -> None:
+    """Presigned, whole."""
+    real = sample("download_video_url__ok")
+
+    assert _wire.read_clean_url(real.answer, TASK_ID) == real.body["url"]
+
+
+def test_one_fork_answers_with_the_generation() -> None:
+    """Then its best link is the one."""
+    body = {"id": TASK_ID, "state": "completed", "video": {"url": "https://cdn.example/m.mp4", "download_url": LINK}}
+
+    assert _wire.read_clean_url(answer(body), TASK_ID) == LINK
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ({"id": TASK_ID, "state": "pending", "url": ""}, ProtocolError),
+        ({"id": "another", "state": "completed", "url": LINK}, ProtocolError),
+        ({"url": "javascript:alert(1)"}, ProtocolError),
+        ([], ProtocolError),
+        ({"code": "task_not_exist", "message": "task_not_exist", "data": None}, APIError),
+    ],
+    ids=str,
+)
+def test_no_link_is_no_answer(body: Any, kind: type[LumaError]) -> None:
+    """Neither is a stranger's."""
+    with pytest.raises(kind):
+        _wire.read_clean_url(answer(body), TASK_ID)
