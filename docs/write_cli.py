@@ -13,7 +13,7 @@ from luma_async.cli._exit import Status
 
 PAGE = Path(__file__).with_name("cli.md")
 
-_COMMANDS = ("get", "wait", "download", "demo", "simulate")
+_COMMANDS = ("submit", "get", "wait", "download", "demo", "simulate")
 
 _BEFORE = """\
 # Command line
@@ -70,6 +70,16 @@ On a terminal there is a live table of the ids under way instead, at most twenty
 Each id that has ended gets a line above the table, with its link, its file, or the reason.
 `--json` gives the JSON lines on a terminal too, and `NO_COLOR` is heeded.
 
+`submit` writes a line of its own for each prompt, as soon as the relay has answered:
+
+| field | what it holds |
+|---|---|
+| `prompt` | the prompt |
+| `task_id` | the id that the relay gave it, or null |
+| `error` | null, or an object as above; `UncertainSubmitError` says that it is unknown whether the relay took it |
+
+Where `submit` waits, the lines of outcomes follow; they have no `prompt`.
+
 ## A journal
 
 `--journal FILE` lets a batch survive its process: the same command, started again, waits for what is missing.
@@ -104,6 +114,8 @@ The first that applies, from 1 over 4 and 3 to 0, is taken.
 _AFTER_STATUSES = """\
 
 A signal ends a command within two seconds; a second one changes nothing.
+Only `submit` waits up to ten seconds for answers under way, since their ids are paid for; a second signal gives them up.
+Prompts that were not submitted, and those of which that is unknown, stand on standard error.
 The generations themselves go on at the relay: ask again with the ids on standard error.
 """
 

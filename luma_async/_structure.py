@@ -15,6 +15,7 @@ from cattrs import ClassValidationError, Converter
 from cattrs.gen import make_dict_structure_fn, override
 
 from luma_async._text import spelled
+from luma_async.errors import LumaError
 from luma_async.models import Generation, Link, State
 from luma_async.outcomes import Outcome
 
@@ -212,12 +213,23 @@ def outcome_line(outcome: Outcome, made: Generation | None = None) -> str:
         "task_id": _as_text(outcome.task_id),
         "state": last.state if last else None,
         "video_url": last.video_url if last else None,
-        "error": error and {"type": type(error).__name__, "message": str(error), "retryable": error.retryable},
+        "error": _told(error),
         "elapsed": round(outcome.elapsed, 3),
         "looks": outcome.looks,
         "generation": last.raw if last else None,
     }
     return json.dumps(record, allow_nan=False)
+
+
+def submission_line(prompt: str, task_id: str | None, error: LumaError | None) -> str:
+    """Return what became of a submit as one line of ASCII JSON: the schema of ``luma-async submit``."""
+    return json.dumps({"prompt": prompt, "task_id": task_id, "error": _told(error)})
+
+
+def _told(error: LumaError | None) -> dict[str, Any] | None:
+    if error is None:
+        return None
+    return {"type": type(error).__name__, "message": str(error), "retryable": error.retryable}
 
 
 def read_line(line: bytes) -> dict[str, Any]:

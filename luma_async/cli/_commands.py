@@ -16,7 +16,19 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from luma_async.cli._exit import Status
-from luma_async.cli._options import AsJson, Directory, Files, FromFile, Relay, TaskIds, Waiting
+from luma_async.cli._options import (
+    Afterwards,
+    AsJson,
+    Directory,
+    Files,
+    FromFile,
+    FromPrompts,
+    PromptTexts,
+    Relay,
+    TaskIds,
+    Waiting,
+    Wishes,
+)
 
 
 def _version() -> str:
@@ -38,6 +50,7 @@ app = App(
 Work = Coroutine[Any, Any, Status]
 
 _RELAY, _WAITING, _FILES = Relay(), Waiting(), Files()
+_WISHES, _AFTERWARDS = Wishes(), Afterwards()
 
 
 @app.command
@@ -90,6 +103,37 @@ def download(
     client = relay.client(waiting.polling, private_media=files.private_media)
     job = _work.job(ids, from_, client, as_json=as_json, kept=_work.Kept.of(waiting.journal, files))
     return _work.done(job, partial(_work.fetch, waiting=waiting, files=files))
+
+
+@app.command
+def submit(  # noqa: PLR0913 - its options, in groups
+    *prompts: PromptTexts,
+    from_: FromPrompts = None,
+    as_json: AsJson = False,
+    wishes: Wishes = _WISHES,
+    relay: Relay = _RELAY,
+    afterwards: Afterwards = _AFTERWARDS,
+    waiting: Waiting = _WAITING,
+) -> Work:
+    """Submit prompts, which costs money, and print each task id as soon as the relay gives it.
+
+    No prompt is handed in a second time where the relay may have taken it: that is an error which says so.
+    With --download or --journal it waits, too. Started again, it submits again: to go on waiting, give the ids to
+    the command wait, with the same journal.
+
+    Example: luma-async submit "a cat dancing" --aspect-ratio 16:9 --download videos
+    """
+    from luma_async.cli import _submitting, _work
+
+    files = afterwards.files
+    kept = _work.Kept.of(waiting.journal, files)
+    client = relay.client(waiting.polling, private_media=afterwards.private_media)
+    texts = _submitting.Prompts.of(prompts, from_)
+    submissions = _submitting.Submissions(
+        luma=client, prompts=texts, options=wishes.options, at_once=afterwards.at_once
+    )
+    waits = afterwards.wait or files is not None or kept is not None
+    return _submitting.submit(submissions, waiting=waiting, files=files, kept=kept, waits=waits, as_json=as_json)
 
 
 @app.command

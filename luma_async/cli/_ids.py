@@ -43,6 +43,10 @@ class Ids:
     _pipe: _Pipe | None = None
     _seen: set[str] = field(factory=set, init=False)
 
+    texts_in = staticmethod(ids_in)
+    """Finds them in lines."""
+    what = "task ids"
+
     @classmethod
     def of(cls, given: Iterable[str], path: str | None) -> Self:
         """Take the ids *given*, then those of the file at *path*; without either, those of standard input.
@@ -55,11 +59,11 @@ class Ids:
             ConfigurationError: The file cannot be read, or there is nothing to read ids from.
         """
         given = tuple(given)
-        file = _opened(path) if path is not None or not given else None
+        file = _opened(path, cls.what) if path is not None or not given else None
         if file is None:
             return cls(iter(given))
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            return cls(chain(given, ids_in(_lines(file))))
+            return cls(chain(given, cls.texts_in(_lines(file))))
         return cls(iter(given), _Pipe(file))
 
     def __aiter__(self) -> Self:
@@ -70,16 +74,16 @@ class Ids:
             if self._is_new(task_id):
                 return task_id
         while self._pipe is not None and (line := await self._pipe.line()) is not None:
-            for task_id in ids_in([line]):
+            for task_id in self.texts_in([line]):
                 if self._is_new(task_id):
                     return task_id
         if not self._seen:
-            raise no_ids()
+            raise no_ids(self.what)
         raise StopAsyncIteration
 
     def rest(self) -> list[str]:
         """Return the ids that nobody has taken up, without waiting for a pipe to bring more."""
-        left = chain(self._at_hand, ids_in(self._pipe.waiting()) if self._pipe else ())
+        left = chain(self._at_hand, self.texts_in(self._pipe.waiting()) if self._pipe else ())
         return [task_id for task_id in left if self._is_new(task_id)]
 
     def _is_new(self, task_id: str) -> bool:
@@ -89,17 +93,17 @@ class Ids:
         return True
 
 
-def no_ids() -> ConfigurationError:
-    """Return the error for a command that was given no id at all."""
+def no_ids(what: str = "task ids") -> ConfigurationError:
+    """Return the error for a command that was given nothing at all of *what* it works on."""
     return ConfigurationError(
-        "there are no task ids", advice="give them as arguments, with --from FILE, or on standard input"
+        f"there are no {what}", advice="give them as arguments, with --from FILE, or on standard input"
     )
 
 
-def _opened(path: str | None) -> BinaryIO:
+def _opened(path: str | None, what: str) -> BinaryIO:
     if path in (None, "-"):
         if sys.stdin is None or (path is None and sys.stdin.isatty()):
-            raise no_ids()
+            raise no_ids(what)
         # A reader of our own: one of the interpreter's cannot be given up by a thread that is blocked in it.
         return open(sys.stdin.fileno(), "rb", closefd=False)
     try:
@@ -135,7 +139,7 @@ class _Pipe:
             self._reader.start()
         line = await self._lines.get()
         if isinstance(line, OSError):
-            raise ConfigurationError(f"the task ids cannot be read: {line.strerror}", advice="check their source")
+            raise ConfigurationError(f"they cannot be read: {line.strerror}", advice="check their source")
         self._room.release()
         return line
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from attrs import frozen
+from attrs import asdict, frozen
 from cyclopts import Group, Parameter
+from cyclopts.validators import Number
 
 from luma_async.models import Role
+from luma_async.orders import GenerationOptions
 from luma_async.pacing import PollPolicy
 from luma_async.settings import Limits, read_key_file
 
@@ -20,6 +22,8 @@ _RELAY = Group("Relay", sort_key=2)
 _WAITING = Group("Waiting", sort_key=3)
 _FILES = Group("Files", sort_key=4)
 _OUTPUT = Group("Output", sort_key=5)
+_PROMPTS = Group("Prompts", sort_key=1)
+_GENERATION = Group("Generation", sort_key=1.5)
 
 _POLLING = PollPolicy()
 
@@ -192,3 +196,103 @@ class Files:
             "[default: refused]",
         ),
     ] = False
+
+
+PromptTexts = Annotated[
+    str,
+    Parameter(
+        name="PROMPT",
+        group=_PROMPTS,
+        help="What each video is to show. Without any, and without --from, they are read from standard input.",
+    ),
+]
+
+FromPrompts = Annotated[
+    str | None,
+    Parameter(
+        name="--from",
+        group=_PROMPTS,
+        metavar="FILE",
+        allow_leading_hyphen=True,
+        help="Also read prompts from this file, one a line; - is standard input. "
+        "Blank lines and those that begin with # are skipped; a prompt that comes twice is submitted twice.",
+    ),
+]
+
+
+def _wish(metavar: str, help_: str) -> Parameter:
+    return Parameter(group=_GENERATION, metavar=metavar, help=f"{help_} [default: the relay's]")
+
+
+@Parameter(name="*")
+@frozen(kw_only=True)
+class Wishes:
+    """What all of the new generations are to be like."""
+
+    aspect_ratio: Annotated[str | None, _wish("RATIO", "Width to height, such as 16:9.")] = None
+    model_name: Annotated[str | None, _wish("NAME", "Model, such as ray-v2.")] = None
+    duration: Annotated[str | None, _wish("SECONDS", "Length with its unit, such as 5s.")] = None
+    resolution: Annotated[str | None, _wish("LINES", "Such as 720p.")] = None
+    image_url: Annotated[str | None, _wish("URL", "First frame.")] = None
+    image_end_url: Annotated[str | None, _wish("URL", "Last frame.")] = None
+    notify_hook: Annotated[str | None, _wish("URL", "What the relay is to call at the end.")] = None
+    loop: Annotated[
+        bool,
+        Parameter(group=_GENERATION, negative="", show_default=False, help="Let the end lead into the beginning."),
+    ] = False
+    expand_prompt: Annotated[
+        bool,
+        Parameter(group=_GENERATION, negative="", show_default=False, help="Let the relay embellish the prompts."),
+    ] = False
+
+    @property
+    def options(self) -> GenerationOptions:
+        """The same for the library.
+
+        Raises:
+            ConfigurationError: One of them cannot be.
+        """
+        return GenerationOptions(**{name: value or None for name, value in asdict(self).items()})
+
+
+@Parameter(name="*")
+@frozen(kw_only=True)
+class Afterwards:
+    """How many submits go on at once, and what is done with what they begin."""
+
+    at_once: Annotated[
+        int,
+        Parameter(group=_PROMPTS, metavar="NUMBER", help="Submits under way at once.", validator=Number(gte=1)),
+    ] = 4
+    wait: Annotated[
+        bool,
+        Parameter(
+            group=_WAITING,
+            negative="",
+            show_default=False,
+            help="Wait for what was submitted, as the command wait does. [default: print the ids and end]",
+        ),
+    ] = False
+    download: Annotated[
+        Path | None,
+        Parameter(
+            group=_FILES,
+            metavar="DIR",
+            help="Wait, and store each video in this directory; made if it is not there. [default: nothing is stored]",
+        ),
+    ] = None
+    private_media: Annotated[
+        bool,
+        Parameter(
+            group=_FILES,
+            negative="",
+            show_default=False,
+            help="Allow media over http:// and from private addresses, as the simulated relay serves them. "
+            "[default: refused]",
+        ),
+    ] = False
+
+    @property
+    def files(self) -> Files | None:
+        """What is to be stored, if anything is."""
+        return None if self.download is None else Files(directory=self.download, private_media=self.private_media)

@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Coroutine, Generator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 from types import FrameType
 from typing import Any
@@ -20,6 +21,23 @@ from luma_async.errors import LumaError
 
 _PATIENCE = 1.5
 """Seconds from a signal to the end, even if a write or a name's look-up is stuck."""
+
+_stops: ContextVar[_Stop] = ContextVar("stop")
+
+
+@contextmanager
+def patience(seconds: float) -> Generator[None]:
+    """Let the end take *seconds* from a signal on, where it comes in this block; a second signal cuts it short."""
+    stop = _stops.get(None)
+    if stop is None:
+        yield
+        return
+    stop.patience = seconds
+    try:
+        yield
+    finally:
+        stop.patience = _PATIENCE
+
 
 _SIGNALS: dict[int, Status] = {signal.SIGINT: Status.INTERRUPTED, signal.SIGTERM: Status.TERMINATED}
 
@@ -50,9 +68,10 @@ async def _concluded(command: Coroutine[Any, Any, Status], stop: _Stop) -> Statu
 
 @define(eq=False)
 class _Stop:
-    """Ends the command at the first signal; a second one finds that under way already."""
+    """Ends the command at the first signal; a second one finds that under way already, or cuts patience short."""
 
     status: Status | None = None
+    patience: float = _PATIENCE
 
     @contextmanager
     def listening(self) -> Generator[None]:
@@ -61,6 +80,7 @@ class _Stop:
         if task is None or threading.current_thread() is not threading.main_thread():
             yield
             return
+        _stops.set(self)
         on_signal = partial(self._end, task)
         before = {number: signal.signal(number, on_signal) for number in _SIGNALS}
         try:
@@ -74,10 +94,17 @@ class _Stop:
         """Run between any two instructions, also where a write is blocked: ask the loop, and set an alarm."""
         if self.status is None:
             self.status = _SIGNALS[number]
-            alarm = threading.Timer(_PATIENCE, os._exit, (int(self.status),))
-            alarm.daemon = True
-            alarm.start()
+            self._set_alarm(self.status)
             task.get_loop().call_soon_threadsafe(task.cancel)
+        elif self.patience > _PATIENCE:
+            self.patience = _PATIENCE
+            self._set_alarm(self.status)
+            task.get_loop().call_soon_threadsafe(task.cancel)
+
+    def _set_alarm(self, status: Status) -> None:
+        alarm = threading.Timer(self.patience, os._exit, (int(status),))
+        alarm.daemon = True
+        alarm.start()
 
 
 def _first(group: BaseExceptionGroup[Any]) -> Any:

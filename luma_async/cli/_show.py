@@ -12,9 +12,10 @@ from pathlib import Path
 
 from attrs import define, field
 
-from luma_async._structure import outcome_line
+from luma_async._structure import outcome_line, submission_line
 from luma_async.cli._exit import Status, fate_of, worst
 from luma_async.cli._output import OutputLostError, has_lost_reader, say, write
+from luma_async.errors import LumaError
 from luma_async.models import Generation
 from luma_async.outcomes import Outcome
 
@@ -110,6 +111,14 @@ class Show:
         await self._lines.put(outcome_line(outcome, made))
         if stored is not None:
             say(f"stored {stored}")
+
+    async def submitted(self, prompt: str, task_id: str | None, error: LumaError | None) -> None:
+        """Show that *prompt* was given *task_id*, or why not.
+
+        Raises:
+            OutputLostError: It cannot be written.
+        """
+        await self._lines.put(submission_line(prompt, task_id, error))
 
 
 @asynccontextmanager

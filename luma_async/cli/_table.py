@@ -22,6 +22,7 @@ from luma_async._text import shown
 from luma_async.cli._exit import Status
 from luma_async.cli._output import OutputLostError, guarded, spoken
 from luma_async.cli._show import Board, Row, Show
+from luma_async.errors import LumaError
 from luma_async.models import Generation
 from luma_async.outcomes import Outcome
 
@@ -96,6 +97,12 @@ class Table(Show):
         self._ended.append(line)
         self._words[word] += 1
         self._follow_shown()
+
+    async def submitted(self, prompt: str, task_id: str | None, error: LumaError | None) -> None:
+        """Show that *prompt* was given *task_id*, or why not, with the next refresh."""
+        word, style = ("submitted", "") if error is None else _WORDS[Status.ERROR]
+        what = task_id or shown(spoken(str(error)), 600)
+        self._ended.append(Text.assemble((f"{word:<10}", style), f"  {shown(what)}  {shown(prompt)}"))
 
     def _shown(self) -> list[tuple[str, Row]]:
         """Return the ids that have been under way for longest: one that is shown stays so until it ends."""

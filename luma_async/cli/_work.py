@@ -89,7 +89,7 @@ class Job:
 
 @asynccontextmanager
 async def job(
-    given: Iterable[str], path: str | None, client: LumaClient, *, as_json: bool, kept: Kept | None = None
+    given: Iterable[str] | Ids, path: str | None, client: LumaClient, *, as_json: bool, kept: Kept | None = None
 ) -> AsyncGenerator[Job]:
     """Open everything a job needs, and say at its end which ids are not done.
 
@@ -104,7 +104,7 @@ async def job(
         ConfigurationError: There is nothing to read ids from, or the journal cannot be opened.
         OutputLostError: Standard output takes nothing more.
     """
-    board, ids = Board(), Ids.of(given, path)
+    board, ids = Board(), given if isinstance(given, Ids) else Ids.of(given, path)
     async with AsyncExitStack() as stack:
         if kept is not None:
             journal = await stack.enter_async_context(kept.journal)

@@ -1,0 +1,180 @@
+"""What ``luma-async submit`` does: prompts in, task ids out, each told as soon as the relay has given it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from attrs import define, field
+
+from luma_async.cli import _work
+from luma_async.cli._exit import Status, worst
+from luma_async.cli._ids import Ids
+from luma_async.cli._options import Files, Waiting
+from luma_async.cli._output import OutputLostError, say, say_ids
+from luma_async.cli._running import patience
+from luma_async.cli._show import Show
+from luma_async.client import LumaClient
+from luma_async.errors import LumaError
+from luma_async.orders import GenerationOptions
+
+_LAST_ANSWERS = 10.0
+"""Seconds that a signal leaves to submits under way: what they ask for is paid for, and their answers have its ids."""
+
+
+def _prompts_in(lines: Iterable[bytes]) -> Iterator[str]:
+    """Yield the prompt of each line; blank lines and those that begin with ``#`` have none."""
+    for line in lines:
+        text = line.decode("utf-8", "surrogateescape").strip("\ufeff \t\r\n\v\f")
+        if text and not text.startswith("#"):
+            yield text
+
+
+class Prompts(Ids):
+    """Prompts as an async iterator; one that comes twice is meant twice."""
+
+    texts_in = staticmethod(_prompts_in)
+    what = "prompts"
+
+    def _is_new(self, text: str) -> bool:
+        self._seen.add(text)
+        return True
+
+
+@define(eq=False, kw_only=True)
+class Submissions(Ids):
+    """The ids of what is submitted, as an async iterator: what takes ids can take them as they come."""
+
+    luma: LumaClient
+    prompts: Prompts
+    options: GenerationOptions
+    at_once: int
+    show: Show | None = field(default=None, init=False)
+    failures: int = field(default=0, init=False)
+    _at_hand: Iterator[str] = field(factory=lambda: iter(()), init=False)
+    _taken: asyncio.Queue[str | Exception | None] = field(factory=asyncio.Queue, init=False)
+    """Ids, then what ended everything, or None."""
+    _under_way: dict[asyncio.Task[None], str] = field(factory=dict, init=False)
+
+    async def __anext__(self) -> str:
+        match await self._taken.get():
+            case str(task_id):
+                return task_id
+            case None:
+                raise StopAsyncIteration
+            case error:
+                raise error
+
+    def rest(self) -> list[str]:
+        """Return the ids that nobody has taken up."""
+        left = [self._taken.get_nowait() for _ in range(self._taken.qsize())]
+        return [task_id for task_id in left if isinstance(task_id, str)]
+
+    @asynccontextmanager
+    async def under_way(self, show: Show) -> AsyncGenerator[None]:
+        """Submit the prompts, and tell *show* of each; whatever ends the block, no id that was paid for is lost."""
+        self.show = show
+        dispatcher = asyncio.create_task(self._dispatch())
+        try:
+            with patience(_LAST_ANSWERS + 1.0):
+                try:
+                    yield
+                finally:
+                    dispatcher.cancel()
+                    await self._last_answers()
+        finally:
+            await _gone([dispatcher, *self._under_way])
+
+    async def _dispatch(self) -> None:
+        slots = asyncio.Semaphore(self.at_once)
+        try:
+            while True:
+                await slots.acquire()
+                prompt = await anext(self.prompts, None)
+                if prompt is None:
+                    break
+                task = asyncio.create_task(self._submit(prompt, slots))
+                self._under_way[task] = prompt
+                task.add_done_callback(self._under_way.pop)
+            if self._under_way:
+                await asyncio.wait(list(self._under_way))
+        except LumaError as error:
+            self._taken.put_nowait(error)
+        self._taken.put_nowait(None)
+
+    async def _submit(self, prompt: str, slots: asyncio.Semaphore) -> None:
+        task_id, error = None, None
+        try:
+            task_id = await self.luma.submit(prompt, self.options)
+        except LumaError as trouble:
+            self.failures += 1
+            error = trouble
+        finally:
+            slots.release()
+        await self._tell(prompt, task_id, error)
+
+    async def _tell(self, prompt: str, task_id: str | None, error: LumaError | None) -> None:
+        """Tell of a submit; where standard output takes nothing more, standard error has to."""
+        try:
+            await self.show.submitted(prompt, task_id, error)  # type: ignore[union-attr] # the block has set it
+        except OutputLostError as lost:
+            say_ids("submitted, and not told on standard output", [task_id] if task_id else [])
+            self._taken.put_nowait(lost)
+        else:
+            if task_id is not None:
+                self._taken.put_nowait(task_id)
+
+    async def _last_answers(self) -> None:
+        if not self._under_way:
+            return
+        say(f"{len(self._under_way)} submitted: waiting {_LAST_ANSWERS:g} s for their ids; Ctrl-C gives them up")
+        try:
+            await asyncio.wait(self._under_way, timeout=_LAST_ANSWERS)
+        finally:
+            say_ids("it is unknown whether the relay took these: look at its log", self._under_way.values())
+
+    def say_rest(self) -> None:
+        """Say which prompts were never submitted."""
+        say_ids("not submitted", self.prompts.rest())
+
+
+async def _gone(tasks: Iterable[asyncio.Task[None]]) -> None:
+    tasks = list(tasks)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def submit(  # noqa: PLR0913 - what the command line gives
+    submissions: Submissions,
+    *,
+    waiting: Waiting,
+    files: Files | None,
+    kept: _work.Kept | None,
+    waits: bool,
+    as_json: bool,
+) -> Status:
+    """Submit, and wait for what was submitted if that is wanted; return the exit status."""
+    work = _work_of(waiting, files, waits=waits)
+    opening = _work.job(submissions, None, submissions.luma, as_json=as_json or not waits, kept=kept)
+    async with opening as job:
+        try:
+            async with submissions.under_way(job.show):
+                await work(job)
+        except asyncio.CancelledError:
+            submissions.say_rest()
+            raise
+        return worst([job.show.board.status, Status.ERROR if submissions.failures else Status.DONE])
+
+
+def _work_of(waiting: Waiting, files: Files | None, *, waits: bool) -> Callable[[_work.Job], Awaitable[None]]:
+    if files is not None:
+        return partial(_work.fetch, waiting=waiting, files=files)
+    return partial(_work.wait, waiting=waiting) if waits else _only_submit
+
+
+async def _only_submit(job: _work.Job) -> None:
+    async for _ in job.ids:
+        pass

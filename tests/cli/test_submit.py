@@ -1,0 +1,219 @@
+"""``luma-async submit``: each id is told as soon as there is one, and none is lost, whatever ends the command."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from luma_async.testing import Fault, RelayThread, Script, SimulatedRelay
+from tests.cli.command import FAST, Ended, finish, run, running
+from tests.cli.conftest import Command
+
+LOST = "it is unknown whether the relay took it"
+
+
+@pytest.fixture
+def relay() -> Iterator[SimulatedRelay]:
+    """Run a relay fifty times faster than life."""
+    with RelayThread(SimulatedRelay(speed=50)) as running:
+        yield running
+
+
+def submissions(ended: Ended) -> list[dict[str, Any]]:
+    """Return the lines of submits."""
+    return [line for line in ended.lines if "prompt" in line]
+
+
+def asked(relay: SimulatedRelay) -> list[str]:
+    """Return what kinds of requests the relay got."""
+    return [seen.kind for seen in relay.requests]
+
+
+def test_each_prompt_gets_a_line_with_its_id(relay: SimulatedRelay) -> None:
+    """In a process of its own, with nothing left over; the ids are those of the relay."""
+    ended = run("submit", "a cat", "海", "--at-once", "1", relay=relay)
+
+    assert (ended.status, ended.err) == (0, "")
+    assert ended.lines == [
+        {"prompt": prompt, "task_id": task_id, "error": None}
+        for prompt, task_id in zip(["a cat", "海"], relay.task_ids, strict=True)
+    ]
+
+
+def test_prompts_are_lines_of_a_file_and_of_standard_input(
+    command: Command, relay: SimulatedRelay, tmp_path: Path
+) -> None:
+    """Blank lines and comments are skipped, a # later on is none, and what comes twice is meant twice."""
+    (tmp_path / "prompts.txt").write_text("\ufeffa cat\r\n\n# no prompt\ntake #3 of a cat\na cat\n", encoding="utf-8")
+
+    from_file = command("submit", "a dog", "--from", str(tmp_path / "prompts.txt"), "--at-once", "1", relay=relay)
+    from_stdin = command("submit", stdin="a bird\n", relay=relay)
+
+    prompts = [line["prompt"] for line in [*from_file.lines, *from_stdin.lines]]
+    assert prompts == ["a dog", "a cat", "take #3 of a cat", "a cat", "a bird"]
+
+
+def test_without_prompts_there_is_nothing_to_do(command: Command, relay: SimulatedRelay) -> None:
+    """Status 2, and nothing is asked."""
+    ended = command("submit", relay=relay, stdin="\n# none\n")
+
+    assert ended.status == 2
+    assert "there are no prompts" in ended.err
+    assert relay.requests == []
+
+
+def test_the_options_are_those_of_the_library(command: Command, relay: SimulatedRelay) -> None:
+    """The relay makes what was asked for; what cannot be is status 2, and costs nothing."""
+    relay.script = Script.of("completed")
+    wrong = command("submit", "a cat", "--aspect-ratio", "wide", relay=relay)
+    right = command("submit", "a cat", "--aspect-ratio", "1:1", "--loop", "--wait", *FAST, relay=relay)
+
+    assert (wrong.status, right.status) == (2, 0)
+    assert right.lines[-1]["generation"]["request"]["aspect_ratio"] == "1:1"
+    assert len(relay.task_ids) == 1
+
+
+def test_waiting_adds_the_lines_of_wait(command: Command, relay: SimulatedRelay) -> None:
+    """First the id, then what became of it; the worst end is the status."""
+    relay.script = Script.fails(after=1.0)
+
+    ended = command("submit", "a cat", "--wait", *FAST, relay=relay)
+
+    first, last = ended.lines
+    assert (first["prompt"], last["state"], last["task_id"]) == ("a cat", "failed", first["task_id"])
+    assert ended.status == 3
+
+
+def test_a_download_waits_and_stores(command: Command, relay: SimulatedRelay, tmp_path: Path) -> None:
+    """With a journal, each end is in it."""
+    journal = tmp_path / "batch.jsonl"
+    options = ("--download", str(tmp_path / "videos"), "--private-media", "--journal", str(journal))
+
+    ended = command("submit", "a cat", "a dog", *options, *FAST, relay=relay)
+
+    assert ended.status == 0
+    assert {file.name for file in (tmp_path / "videos").iterdir()} == {f"{i}.video.mp4" for i in relay.task_ids}
+    assert {json.loads(line)["task_id"] for line in journal.read_text().splitlines()} == set(relay.task_ids)
+
+
+def test_a_journal_alone_waits(command: Command, relay: SimulatedRelay, tmp_path: Path) -> None:
+    """It would have nothing to record otherwise."""
+    ended = command("submit", "a cat", "--journal", str(tmp_path / "batch.jsonl"), *FAST, relay=relay)
+
+    assert [line["task_id"] for line in ended.lines] == relay.task_ids * 2
+
+
+def test_one_prompt_in_trouble_harms_no_other(command: Command, relay: SimulatedRelay) -> None:
+    """It has a line that says so, and is not submitted again."""
+    relay.trouble(Fault.lost_answer(), on="submit")
+
+    ended = command("submit", "a cat", "a dog", "--at-once", "1", "--wait", *FAST, relay=relay)
+
+    lost, taken = submissions(ended)
+    assert ended.status == 1
+    assert (lost["prompt"], lost["task_id"], lost["error"]["type"]) == ("a cat", None, "UncertainSubmitError")
+    assert LOST in lost["error"]["message"]
+    assert (taken["prompt"], taken["error"]) == ("a dog", None)
+    assert asked(relay).count("submit") == 2
+
+
+def test_a_prompt_that_is_none_is_an_error_of_its_own(relay: SimulatedRelay) -> None:
+    """Bytes that are no text are not sent."""
+    ended = run("submit", "--from", "-", relay=relay, stdin="a \udcff cat\na dog\n")
+
+    assert ended.status == 1
+    assert {line["error"] and line["error"]["type"] for line in ended.lines} == {"ConfigurationError", None}
+    assert asked(relay) == ["submit"]
+
+
+def test_no_more_submits_go_on_at_once_than_asked_for(relay: SimulatedRelay) -> None:
+    """The third prompt is not sent while two are without an answer."""
+    relay.trouble(Fault.slow(60), times=None, on="submit")
+
+    with running("submit", "a", "b", "c", "--at-once", "2", relay=relay) as process:
+        _until(relay, 2)
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        ended = finish(process)
+
+    assert ended.status == 130
+    assert asked(relay) == ["submit", "submit"]
+    assert ended.err.split("not submitted:")[1].split() == ["c"]
+
+
+def _until(relay: SimulatedRelay, count: int) -> None:
+    """Wait for so many requests."""
+    while len(relay.requests) < count:
+        signal.sigtimedwait([], 0.01)
+
+
+@pytest.mark.parametrize("prompts", [("a cat",), ("a cat", "a dog")], ids=len)
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_in_the_middle_of_a_submit_loses_no_id(
+    relay: SimulatedRelay, number: signal.Signals, status: int, prompts: tuple[str, ...]
+) -> None:
+    """The answer is waited for, its line is out, and the other prompts are not submitted."""
+    relay.trouble(Fault.slow(2.5), on="submit")
+
+    with running("submit", *prompts, "--at-once", "1", relay=relay) as process:
+        _until(relay, 1)
+        process.send_signal(number)
+        ended = finish(process)
+
+    assert ended.status == status
+    assert [line["task_id"] for line in ended.lines] == relay.task_ids
+    assert len(relay.task_ids) == 1
+    assert ("not submitted:\na dog\n" in ended.err) is ("a dog" in prompts)
+
+
+def test_a_second_signal_gives_the_answer_up(relay: SimulatedRelay) -> None:
+    """It then says which prompt may have been taken."""
+    relay.trouble(Fault.slow(60), on="submit")
+
+    with running("submit", "a cat", relay=relay) as process:
+        _until(relay, 1)
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        heard = process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        ended = finish(process)
+
+    assert b"waiting 10 s for their ids" in heard
+    assert ended.status == 130
+    assert "it is unknown whether the relay took these: look at its log:\na cat\n" in ended.err
+
+
+def test_a_signal_while_waiting_tells_the_ids_that_are_not_done(relay: SimulatedRelay) -> None:
+    """As the command wait does."""
+    relay.script = Script.of("processing")
+
+    with running("submit", "a cat", "--wait", *FAST, relay=relay) as process:
+        assert process.stdout is not None
+        task_id = json.loads(process.stdout.readline())["task_id"]
+        process.send_signal(signal.SIGINT)
+        ended = finish(process)
+
+    assert ended.status == 130
+    assert f"their generations go on at the relay:\n{task_id}\n" in ended.err
+
+
+def test_an_id_that_standard_output_does_not_take_is_on_standard_error(relay: SimulatedRelay) -> None:
+    """The reader has gone by the time the answer comes."""
+    relay.trouble(Fault.slow(0.3), on="submit")
+
+    with running("submit", "a cat", relay=relay) as process:
+        assert process.stdout is not None
+        _until(relay, 1)
+        process.stdout.close()
+        process.stdout = None
+        ended = finish(process)
+
+    assert ended.status == 141
+    assert relay.task_ids[0] in ended.err
