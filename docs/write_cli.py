@@ -13,7 +13,7 @@ from luma_async.cli._exit import Status
 
 PAGE = Path(__file__).with_name("cli.md")
 
-_COMMANDS = ("submit", "get", "wait", "download", "demo", "simulate")
+_COMMANDS = ("submit", "get", "wait", "download", "check", "demo", "simulate")
 
 _BEFORE = """\
 # Command line

@@ -19,6 +19,7 @@ from luma_async.cli._exit import Status
 from luma_async.cli._options import (
     Afterwards,
     AsJson,
+    AsJsonRows,
     Directory,
     Files,
     FromFile,
@@ -134,6 +135,19 @@ def submit(  # noqa: PLR0913 - its options, in groups
     )
     waits = afterwards.wait or files is not None or kept is not None
     return _submitting.submit(submissions, waiting=waiting, files=files, kept=kept, waits=waits, as_json=as_json)
+
+
+@app.command
+def check(*, as_json: AsJsonRows = False, relay: Relay = _RELAY) -> Work:
+    """Check that the address is a relay with Luma and takes the key; whether it knows the batch query; how far it is.
+
+    It costs nothing: it only asks for tasks that nobody has. The status is 0 if address and key are good, else 1.
+
+    Example: luma-async check --base-url https://relay.example --key-file luma.key
+    """
+    from luma_async.cli import _check
+
+    return _check.check(relay.settings(request_timeout=10.0), as_json=as_json)
 
 
 @app.command

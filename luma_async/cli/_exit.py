@@ -24,7 +24,7 @@ class Status(IntEnum):
         return status
 
     DONE = 0, "every generation completed (`get`: every id was answered, and none has failed)"
-    ERROR = 1, "an id ended in an error, or standard output could not be written"
+    ERROR = 1, "an id ended in an error, `check` found trouble, or standard output could not be written"
     USAGE = 2, "the command, its options, the address or the key cannot work; nothing was asked"
     FAILED = 3, "a generation failed, and nothing worse happened"
     UNFINISHED = 4, "an id was not done in time, and no other error happened; the ids stand on standard error"

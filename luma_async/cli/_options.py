@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
 from luma_async.models import Role
 from luma_async.orders import GenerationOptions
 from luma_async.pacing import PollPolicy
-from luma_async.settings import Limits, read_key_file
+from luma_async.settings import Limits, Settings, read_key_file
 
 if TYPE_CHECKING:
     from luma_async.client import LumaClient
@@ -60,6 +60,17 @@ AsJson = Annotated[
     ),
 ]
 
+AsJsonRows = Annotated[
+    bool,
+    Parameter(
+        name="--json",
+        group=_OUTPUT,
+        negative="",
+        show_default=False,
+        help="Write one JSON line for each row on a terminal too, as in a pipe. [default: only in a pipe]",
+    ),
+]
+
 
 @Parameter(name="*")
 @frozen(kw_only=True)
@@ -104,13 +115,23 @@ class Relay:
         """
         from luma_async.client import LumaClient  # noqa: PLC0415 - aiohttp is no part of --help
 
-        limits = Limits(
-            allow_insecure_http=self.insecure_http,
-            allow_private_media=private_media,
-            requests_per_second=self.requests_per_second,
-        )
-        key = None if self.key_file is None else read_key_file(self.key_file)
-        return LumaClient(self.base_url, key, polling=polling, limits=limits)
+        limits = evolve(self._limits(), allow_private_media=private_media)
+        return LumaClient(self.base_url, self._key(), polling=polling, limits=limits)
+
+    def settings(self, *, request_timeout: float) -> Settings:
+        """Return address, key and limits; a request may take *request_timeout* seconds.
+
+        Raises:
+            ConfigurationError: As ``client``.
+        """
+        limits = evolve(self._limits(), request_timeout=request_timeout)
+        return Settings.load(self.base_url, self._key(), limits)
+
+    def _limits(self) -> Limits:
+        return Limits(allow_insecure_http=self.insecure_http, requests_per_second=self.requests_per_second)
+
+    def _key(self) -> str | None:
+        return None if self.key_file is None else read_key_file(self.key_file)
 
 
 @Parameter(name="*")

@@ -1,0 +1,82 @@
+"""``check``: what is asked, what comes out, and with which exit status."""
+
+from __future__ import annotations
+
+import json
+
+from luma_async.testing import Fault, SimulatedRelay
+from tests.cli.command import Ended
+from tests.cli.conftest import Command
+from tests.cli.test_endings import on_terminal
+from tests.raw_server import free_port
+
+WRONG = {"LUMA_API_KEY": "sk-wrong-0123456789"}
+
+
+def results(ended: Ended) -> dict[str, str]:
+    """Return the results by the names of the checks."""
+    return {row["check"]: row["result"] for row in map(json.loads, ended.out.splitlines())}
+
+
+def test_a_good_relay_is_four_good_rows(command: Command, luma_relay: SimulatedRelay) -> None:
+    """Status 0, nothing on standard error, and nothing is asked but five looks and one batch query."""
+    ended = command("check", relay=luma_relay)
+
+    assert (ended.status, ended.err) == (0, "")
+    assert results(ended) == dict.fromkeys(["address", "key", "batch query", "latency"], "ok")
+    assert [seen.kind for seen in luma_relay.requests] == ["look"] * 5 + ["batch"]
+
+
+def test_a_relay_without_the_batch_query_is_fine(command: Command, luma_relay: SimulatedRelay) -> None:
+    """What only makes waiting cheaper is no reason for another status."""
+    luma_relay.trouble(Fault.http(404), times=None, on="batch")
+
+    ended = command("check", relay=luma_relay)
+
+    assert (ended.status, results(ended)["batch query"]) == (0, "note")
+
+
+def test_a_wrong_key_is_told_after_one_look(command: Command, luma_relay: SimulatedRelay) -> None:
+    """Status 1; the key is shown nowhere, and is not tried over and over."""
+    env = {"LUMA_BASE_URL": luma_relay.base_url, **WRONG}
+
+    ended = command("check", env=env)
+
+    assert (ended.status, results(ended)["key"]) == (1, "bad")
+    assert "0123456789" not in ended.out + ended.err
+    assert len(luma_relay.requests) == 2
+
+
+def test_a_path_without_luma_is_told(command: Command, luma_relay: SimulatedRelay) -> None:
+    """A gateway that says *Invalid URL* is no relay with Luma at this address."""
+    ended = command("check", "--base-url", f"{luma_relay.base_url}/v1", relay=luma_relay)
+
+    assert (ended.status, results(ended)["address"]) == (1, "bad")
+
+
+def test_where_nobody_answers_it_is_told_after_two_looks(command: Command, luma_relay: SimulatedRelay) -> None:
+    """A port on which nobody listens makes the address bad, and the rest cannot be told."""
+    ended = command("check", "--base-url", f"http://127.0.0.1:{free_port()}", relay=luma_relay)
+
+    assert ended.status == 1
+    assert results(ended) == {"address": "bad", "key": "unsure", "batch query": "unsure", "latency": "unsure"}
+
+
+def test_one_passing_trouble_is_invisible(command: Command, luma_relay: SimulatedRelay) -> None:
+    """A single 502 changes no verdict."""
+    luma_relay.trouble(Fault.bad_gateway())
+
+    ended = command("check", relay=luma_relay)
+
+    assert (ended.status, results(ended)["address"]) == (0, "ok")
+
+
+def test_a_terminal_shows_rows(luma_relay: SimulatedRelay) -> None:
+    """On a terminal there is a table and no JSON; ``--json`` gives JSON there too."""
+    shown = on_terminal("check", relay=luma_relay, encoding="ascii")
+    asked = on_terminal("check", "--json", relay=luma_relay, encoding="ascii")
+
+    assert (shown.status, asked.status) == (0, 0)
+    assert "a relay with Luma answers" in shown.out
+    assert "{" not in shown.out
+    assert results(asked)["key"] == "ok"
