@@ -105,6 +105,20 @@ That goes for deadlines, trouble on the way, a refused key, a bare 404 (the addr
 With `download`, an id is left out if it has ended and its file is in the directory.
 So `wait` and then `download` can share a journal.
 
+## Completion
+
+`luma-async --install-completion` lets the shell complete commands and options with the Tab key.
+It takes the shell that it is run from; `--shell` names another one, and it works in every new shell.
+
+| shell | the script | what loads it |
+|---|---|---|
+| bash | `~/.local/share/bash-completion/completions/luma-async` | a line that is added to `~/.bashrc` |
+| zsh | `~/.zsh/completions/_cyclopts_luma-async`, or oh-my-zsh's `completions` | a line that is added to `~/.zshrc` |
+| fish | `~/.config/fish/completions/luma-async.fish` | fish does |
+| PowerShell | `Completions` beside your profile | a line that is added to your profile |
+
+To be rid of it, remove the script and the line; after an update with new options, install it again.
+
 ## Exit status
 
 The first that applies, from 1 over 4 and 3 to 0, is taken.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
@@ -47,6 +47,7 @@ app = App(
     version=_version,
 )
 
+Shell = Literal["bash", "zsh", "fish", "powershell"]
 
 Work = Coroutine[Any, Any, Status]
 
@@ -192,3 +193,23 @@ def simulate(
     from luma_async.cli import _demo
 
     return _demo.serve(port=port, speed=speed, count=count)
+
+
+@app.command(name="--install-completion")
+def install_completion(
+    *,
+    shell: Annotated[
+        Shell | None,
+        Parameter(help="Whose completion to install. [default: that of the shell this is run from]"),
+    ] = None,
+) -> None:
+    """Let the shell complete commands and options with the Tab key.
+
+    It writes a script to your home directory, and for bash, zsh and PowerShell a line to the file they start with.
+
+    Example: luma-async --install-completion
+    """
+    from luma_async.cli._completion import install
+    from luma_async.cli._output import write
+
+    write(f"{install(app, shell)}\nIt works in every new shell.\n")

@@ -1,0 +1,68 @@
+"""Completion: what is installed where, and whether a shell takes it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Command
+
+SCRIPTS = {
+    "bash": ".local/share/bash-completion/completions/luma-async",
+    "zsh": ".zsh/completions/_cyclopts_luma-async",
+    "fish": ".config/fish/completions/luma-async.fish",
+}
+
+
+@pytest.mark.parametrize("shell", SCRIPTS)
+def test_each_shell_gets_its_script(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shell: str
+) -> None:
+    """The script is where the page says, and knows commands and options."""
+    monkeypatch.delenv("ZSH", raising=False)
+    monkeypatch.delenv("ZSH_CUSTOM", raising=False)
+
+    ended = command("--install-completion", "--shell", shell, env={"HOME": str(tmp_path)})
+
+    script = (tmp_path / SCRIPTS[shell]).read_text()
+    assert (ended.status, ended.err, str(tmp_path / SCRIPTS[shell]) in ended.out) == (0, "", True)
+    assert all(word in script for word in ("download", "journal", "requests-per-second"))
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="there is no bash here")
+def test_bash_completes_commands(command: Command, tmp_path: Path) -> None:
+    """A bash that has loaded the script offers ``download`` for ``dow``."""
+    command("--install-completion", "--shell", "bash", env={"HOME": str(tmp_path)})
+    function = "$(complete -p luma-async | sed 's/.*-F //; s/ .*//')"
+    words = "COMP_WORDS=(luma-async dow); COMP_CWORD=1; COMP_LINE='luma-async dow'; COMP_POINT=14"
+    script = (
+        f'. "{tmp_path / SCRIPTS["bash"]}"; {words}; {function} luma-async dow luma-async; echo "${{COMPREPLY[@]}}"'
+    )
+
+    ended = subprocess.run(["bash", "--norc", "-c", script], capture_output=True, text=True, check=False)  # noqa: S603, S607 - the user's own
+
+    assert "download" in ended.stdout.split()
+
+
+def test_a_home_that_cannot_be_written_is_a_mistake(command: Command, tmp_path: Path) -> None:
+    """One line and status 2."""
+    (tmp_path / "file").write_text("no directory")
+
+    ended = command("--install-completion", "--shell", "fish", env={"HOME": str(tmp_path / "file")})
+
+    assert (ended.status, ended.out, len(ended.err.splitlines())) == (2, "", 1)
+    assert "cannot be written: Not a directory" in ended.err
+
+
+def test_an_unknown_shell_is_to_be_named(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where nothing tells which shell is in use, the way out is told."""
+    for name in ("SHELL", "BASH_VERSION", "ZSH_VERSION", "FISH_VERSION"):
+        monkeypatch.delenv(name, raising=False)
+
+    ended = command("--install-completion", env={"HOME": str(tmp_path), "PATH": "/nowhere"})
+
+    assert (ended.status, ended.out) == (2, "")
+    assert "--install-completion --shell zsh" in ended.err
