@@ -13,7 +13,7 @@ from luma_async.cli._exit import Status
 
 PAGE = Path(__file__).with_name("cli.md")
 
-_COMMANDS = ("submit", "get", "wait", "download", "check", "demo", "simulate")
+_COMMANDS = ("submit", "get", "wait", "download", "gallery", "check", "demo", "simulate")
 
 _BEFORE = """\
 # Command line
@@ -69,6 +69,8 @@ The lines are ASCII whatever the locale is, and a slow reader holds up nothing b
 On a terminal there is a live table of the ids under way instead, at most twenty of them, and a bar.
 Each id that has ended gets a line above the table, with its link, its file, or the reason.
 `--json` gives the JSON lines on a terminal too, and `NO_COLOR` is heeded.
+
+![Three ids that have ended, three under way with their states, and a bar](images/terminal.svg)
 
 `submit` writes a line of its own for each prompt, as soon as the relay has answered:
 

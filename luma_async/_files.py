@@ -42,6 +42,7 @@ class Part:
     directory: Path
     stem: str
     """The final name without its ending: task id and role."""
+    mode: int = _MODE
     version: Version | None = None
     """What its bytes are the beginning of; None if nothing proves that others go with them."""
     size: int = 0
@@ -75,7 +76,7 @@ class Part:
         with self._lock:
             self._leave()
             if not self._discarded:
-                self._hold(*_created(self.directory, self.stem, version), version)
+                self._hold(*_created(self.directory, self.stem, version, self.mode), version)
 
     def write(self, chunk: bytes) -> None:
         """Append *chunk*, so that it outlives this process."""
@@ -142,14 +143,14 @@ def _remove(path: Path, file: BinaryIO) -> None:
         file.close()
 
 
-def _created(directory: Path, stem: str, version: Version | None) -> tuple[Path, BinaryIO]:
+def _created(directory: Path, stem: str, version: Version | None, mode: int) -> tuple[Path, BinaryIO]:
     """Make a new file and lock it.
 
     Between the two another process may take it for a left-over, and remove it: then once more.
     """
     while True:
         path = directory / _name(stem, version, _boot())
-        file = os.fdopen(os.open(path, _SAFELY | os.O_CREAT | os.O_EXCL, _MODE), "w+b")
+        file = os.fdopen(os.open(path, _SAFELY | os.O_CREAT | os.O_EXCL, mode), "w+b")
         try:
             lock(file.fileno())
         except BlockingIOError:

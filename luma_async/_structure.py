@@ -325,6 +325,14 @@ def _moment(value: Any, _: Any) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
+def moment_or_none(value: Any) -> datetime | None:
+    """Return the moment in UTC that *value* tells (contract section 1, *Times*), or None if it tells none."""
+    try:
+        return _moment(value, datetime)
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None
+
+
 def _as_it_is(value: Any, _: Any) -> Any:
     return value
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any, cast
 
 from attrs import define, frozen
@@ -402,6 +403,27 @@ def generation_of(task: Mapping[str, Any], task_id: str, raw: Mapping[str, Any])
             "raw": raw,
         }
     )
+
+
+@frozen(kw_only=True)
+class Times:
+    """When a row says that its task was submitted, started and finished, in UTC (contract, *Wrapped answers*)."""
+
+    submitted: datetime | None
+    started: datetime | None
+    finished: datetime | None
+
+
+def times_of(generation: Generation) -> Times:
+    """Return what the relay's answer about *generation* tells of its times; None for each that is not told."""
+    task = next((task for task in tasks_in(generation.raw) if identity(task) == generation.id), {})
+    levels = _levels(task)
+
+    def told(name: str) -> datetime | None:
+        moments = (_structure.moment_or_none(level.get(name)) for level in levels)
+        return next(filter(None, moments), None)
+
+    return Times(submitted=told("submit_time"), started=told("start_time"), finished=told("finish_time"))
 
 
 def _levels(task: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -219,7 +219,7 @@ class _Missing(AsyncIterator[str]):
 def _is_end(outcome: Outcome) -> bool:
     error = outcome.error
     return _state_of(outcome) is not None or (
-        error is not None and _is_unknown_task(type(error).__name__, _text(outcome.task_id, str(error)))
+        error is not None and _is_unknown_task(type(error).__name__, text_of_error(outcome.task_id, str(error)))
     )
 
 
@@ -235,7 +235,7 @@ def _is_end_on_disk(record: dict[str, Any]) -> bool:
     if record["state"] is not None:
         return State(record["state"]).is_terminal
     error = record["error"]
-    return error is not None and _is_unknown_task(error["type"], _text(record["task_id"], error["message"]))
+    return error is not None and _is_unknown_task(error["type"], text_of_error(record["task_id"], error["message"]))
 
 
 def _is_unknown_task(kind: str, text: str) -> bool:
@@ -247,7 +247,7 @@ def _is_unknown_task(kind: str, text: str) -> bool:
 _GONE = f"HTTP {HTTPStatus.GONE.value}"
 
 
-def _text(task_id: str, text: str) -> str:
+def text_of_error(task_id: str, text: str) -> str:
     """Return an error's text without the task id, which may be any word."""
     return text.removeprefix(f"task {shown(task_id, 128)}: ")
 
@@ -259,9 +259,9 @@ def _outcome(record: dict[str, Any]) -> Outcome:
     """Return the outcome that an end on disk tells of."""
     task_id, state = record["task_id"], record["state"]
     error: LumaError | None = None
-    generation = None if state is None else _generation(record)
+    generation = None if state is None else generation_in(record)
     if generation is None:
-        summary = _text(task_id, record["error"]["message"])
+        summary = text_of_error(task_id, record["error"]["message"])
         error = NotFoundError(summary, status=HTTPStatus.NOT_FOUND, task_id=task_id)
     elif state == State.FAILED:
         error, generation = GenerationFailedError(generation), None
@@ -270,8 +270,11 @@ def _outcome(record: dict[str, Any]) -> Outcome:
     )
 
 
-def _generation(record: dict[str, Any]) -> Generation:
-    """Structure the relay's answer; where the answer is not one about this task, what the line itself tells."""
+def generation_in(record: dict[str, Any]) -> Generation:
+    """Structure the answer on a line that has a state.
+
+    Where the answer is not one about this task, there is what the line itself tells.
+    """
     task_id, raw = record["task_id"], record["generation"] or {}
     for task in _wire.tasks_in(raw):
         if _wire.identity(task) == task_id:

@@ -17,6 +17,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "luma_async"
 MEDIA = {"luma_async/testing/clip.mp4", "luma_async/testing/thumbnail.jpg", "luma_async/testing/last_frame.jpg"}
+STYLE = "luma_async/cli/gallery.css"
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def test_the_wheel_has_the_package_and_nothing_else(wheel: dict[str, bytes]) -> 
 
     inside = {name for name in wheel if ".dist-info/" not in name}
 
-    assert inside == modules | MEDIA | {"luma_async/py.typed"}
+    assert inside == modules | MEDIA | {STYLE, "luma_async/py.typed"}
 
 
 def test_the_media_arrive_whole(wheel: dict[str, bytes]) -> None:

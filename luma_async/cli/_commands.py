@@ -24,6 +24,10 @@ from luma_async.cli._options import (
     Files,
     FromFile,
     FromPrompts,
+    Media,
+    Outcomes,
+    Overwrite,
+    Page,
     PromptTexts,
     Relay,
     TaskIds,
@@ -149,6 +153,24 @@ def check(*, as_json: AsJsonRows = False, relay: Relay = _RELAY) -> Work:
     from luma_async.cli import _check
 
     return _check.check(relay.settings(request_timeout=10.0), as_json=as_json)
+
+
+@app.command
+def gallery(
+    *files: Outcomes,
+    page: Page = Path("gallery.html"),
+    media: Media = None,
+    overwrite: Overwrite = False,
+) -> Work:
+    """Make one HTML page of what a batch made: videos, prompts, failures with their reasons, and times.
+
+    It needs no network but for media that are not stored, and has no script in it.
+
+    Example: luma-async gallery outcomes.jsonl --media videos -o gallery.html
+    """
+    from luma_async.cli import _gallery_files
+
+    return _gallery_files.make(_gallery_files.Order(sources=files, page=page, media=media, overwrite=overwrite))
 
 
 @app.command

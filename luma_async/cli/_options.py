@@ -317,3 +317,42 @@ class Afterwards:
     def files(self) -> Files | None:
         """What is to be stored, if anything is."""
         return None if self.download is None else Files(directory=self.download, private_media=self.private_media)
+
+
+_GALLERY = Group("Gallery", sort_key=6)
+
+Outcomes = Annotated[
+    str,
+    Parameter(
+        name="FILE",
+        group=_GALLERY,
+        allow_leading_hyphen=True,
+        help="Outcomes, as standard output and journals hold them; - is standard input, which is read if there is no "
+        "file. Of several lines about an id the latest that tells an end counts.",
+    ),
+]
+"""Each of the arguments of ``gallery``."""
+
+Page = Annotated[Path, Parameter(name=["--output", "-o"], group=_GALLERY, metavar="FILE", help="The page to write.")]
+
+Media = Annotated[
+    Path | None,
+    Parameter(
+        name="--media",
+        group=_GALLERY,
+        metavar="DIR",
+        help="Show the files that download stored in this directory, and not the relay's links, which expire. "
+        "[default: links]",
+    ),
+]
+
+Overwrite = Annotated[
+    bool,
+    Parameter(
+        name="--overwrite",
+        group=_GALLERY,
+        negative="",
+        show_default=False,
+        help="Replace a page that is there already. [default: refused]",
+    ),
+]

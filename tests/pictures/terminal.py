@@ -1,0 +1,68 @@
+"""The live table in the middle of a batch, at a simulated relay."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from io import StringIO
+
+from rich.console import Console
+from rich.text import Text
+
+from luma_async import Limits, LumaClient
+from luma_async.cli._ids import Ids
+from luma_async.cli._options import Waiting
+from luma_async.cli._show import Board
+from luma_async.cli._table import Table
+from luma_async.cli._work import Job, wait
+from luma_async.testing import Script, SimulatedRelay
+
+_SCRIPTS = {
+    "luma_gen_7f3a": Script.completes(pending=1, processing=3),
+    "luma_gen_b510": Script.fails(after=5, reason="the prompt was refused by moderation"),
+    "luma_gen_81c0": Script.completes(pending=2, processing=5),
+    "luma_gen_9b2e": Script.completes(pending=4, processing=30),
+    "luma_gen_a4d7": Script.of(("pending", 6), ("dreaming", 40)),
+    "luma_gen_c3f9": Script.of(("queued", 90)),
+}
+_FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
+"""Those from the network: a picture asks nobody."""
+_ENDED = 3
+"""How many have ended when the picture is taken."""
+
+
+async def terminal(speed: float = 1.0) -> str:
+    """Return a picture of the terminal as SVG; *speed* is that of the relay."""
+    console = Console(
+        record=True,
+        width=96,
+        height=24,
+        file=StringIO(),
+        force_terminal=True,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+    table = Table(Board(), console)
+    pace = 0.25 / speed
+    waiting = Waiting(timeout=60.0, initial=pace, maximum=2 * pace, min_interval=pace)
+    async with SimulatedRelay(speed=speed) as relay:
+        for task_id, script in _SCRIPTS.items():
+            relay.add(task_id, script=script)
+        limits = Limits(allow_private_media=True)
+        async with LumaClient(relay.base_url, relay.api_key, polling=waiting.polling, limits=limits) as luma:
+            job = Job(luma, Ids.of(_SCRIPTS, None), table)
+            work = asyncio.create_task(wait(job, waiting))
+            while table.board.ended.total() < _ENDED:  # noqa: ASYNC110 - a board is looked at
+                await asyncio.sleep(pace)
+            _show(table, console)
+            work.cancel()
+            await asyncio.wait([work])
+    return _FONTS.sub("", console.export_svg(title="luma-async", unique_id="terminal"))
+
+
+def _show(table: Table, console: Console) -> None:
+    """Print what the terminal shows at this moment."""
+    console.print(Text("$ luma-async wait --from ids.txt", style="bold"))
+    console.print(Text("\n").join(table._ended), soft_wrap=True)
+    console.print(table.picture())
