@@ -542,5 +542,65 @@ _FILES = [
     ),
 ]
 
-MUTATIONS = [*_STATUS_ROWS, *_ANSWERS, *_TRANSPORT, *_WAITING, *_MANY, *_FILES]
+_GALLERY = [
+    Mutation("cli/_markup", "text is escaped", "return escape(text)", "return text", ("cli/test_gallery_page.py",)),
+    Mutation(
+        "cli/_markup",
+        "control characters are made visible",
+        "text = shown(value, _LONGEST)",
+        "text = str(value)",
+        ("cli/test_markup.py",),
+    ),
+    Mutation(
+        "cli/_gallery",
+        "nothing is allowed but what is listed",
+        "\"default-src 'none'\"",
+        '"default-src *"',
+        ("cli/test_gallery_page.py",),
+    ),
+    Mutation(
+        "cli/_gallery",
+        "a page of stored files asks nobody",
+        '("\'self\'", "file:")',
+        '("https:",)',
+        ("cli/test_gallery_page.py",),
+    ),
+    Mutation(
+        "cli/_exhibits",
+        "a deadline does not undo a video",
+        "if before is None or not _has_ended(before) or _has_ended(record):",
+        "if True:",
+        ("cli/test_exhibits.py",),
+    ),
+    Mutation(
+        "cli/_exhibits",
+        "no time is guessed",
+        "if start is None or end is None or end < start:",
+        "if start is None or end is None:",
+        ("cli/test_exhibits.py",),
+    ),
+    Mutation(
+        "cli/_gallery_files",
+        "an id is no way out of the directory",
+        " or not _is_task_id(task_id)",
+        "",
+        ("cli/test_gallery.py",),
+    ),
+    Mutation(
+        "cli/_gallery_files",
+        "a page is replaced only when asked",
+        "part.finish(order.page, overwrite=order.overwrite)",
+        "part.finish(order.page, overwrite=True)",
+        ("cli/test_gallery.py",),
+    ),
+    Mutation(
+        "cli/_gallery_files",
+        "a page is for its owner's eyes",
+        "_MODE = 0o600",
+        "_MODE = 0o644",
+        ("cli/test_gallery.py",),
+    ),
+]
+
+MUTATIONS = [*_STATUS_ROWS, *_ANSWERS, *_TRANSPORT, *_WAITING, *_MANY, *_FILES, *_GALLERY]
 """All of them."""
