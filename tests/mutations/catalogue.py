@@ -103,8 +103,8 @@ _ANSWERS = [
     Mutation(
         "_wire",
         "a row belongs to its own id",
-        "_sight_row(task, task_id, told, known[task_id])",
-        "_sight_row(task, next(iter(known)), told, known[task_id])",
+        "_sight_row(task, task_id, told, known[task_id], answer.request_id)",
+        "_sight_row(task, next(iter(known)), told, known[task_id], answer.request_id)",
         ("test_batching.py",),
     ),
     Mutation("_wire", "a batch about strangers is no answer", "if strangers and not sighted:", "if False:"),
@@ -254,8 +254,8 @@ _WAITING = [
     Mutation(
         "_cooldown",
         "one id's long hint delays the others by the maximum",
-        "time() + min(pause, self.policy.maximum))",
-        "time() + pause)",
+        "pause = min(pause, self.policy.maximum)",
+        "pass",
     ),
     Mutation(
         "_cooldown",
@@ -391,7 +391,7 @@ _MANY = [
         "if self._loop is not None and self._loop is not asyncio.get_running_loop():",
         "if False:",
     ),
-    Mutation("client", "closing closes the connections", "await self._transport.aclose()", "pass"),
+    Mutation("client", "closing closes the connections", "closing.push_async_callback(self._transport.aclose)", "pass"),
     Mutation(
         "errors",
         "a wait that timed out can be taken up again",
