@@ -130,7 +130,7 @@ The first that applies, from 1 over 4 and 3 to 0, is taken.
 _AFTER_STATUSES = """\
 
 A signal ends a command within two seconds; a second one changes nothing.
-Only `submit` waits up to ten seconds for answers under way, since their ids are paid for; a second signal gives them up.
+Only `submit` waits for answers under way, since their ids are paid for: ten seconds, or until a second signal.
 Prompts that were not submitted, and those of which that is unknown, stand on standard error.
 The generations themselves go on at the relay: ask again with the ids on standard error.
 """

@@ -64,7 +64,7 @@ class Ids:
             return cls(iter(given))
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             return cls(chain(given, cls.texts_in(_lines(file))))
-        return cls(iter(given), _Pipe(file))
+        return cls(iter(given), _Pipe(file, cls.what))
 
     def __aiter__(self) -> Self:
         return self
@@ -123,6 +123,7 @@ class _Pipe:
     """Lines of a pipe or terminal, read by a thread that dies with the process: such a read cannot be cancelled."""
 
     _file: BinaryIO
+    _what: str = "task ids"
     _lines: asyncio.Queue[bytes | OSError | None] = field(factory=asyncio.Queue, init=False)
     _room: threading.Semaphore = field(factory=lambda: threading.Semaphore(_READ_AHEAD), init=False)
     _reader: threading.Thread | None = field(default=None, init=False)
@@ -135,11 +136,11 @@ class _Pipe:
         """
         if self._reader is None:
             loop = asyncio.get_running_loop()
-            self._reader = threading.Thread(target=self._read, args=(loop,), name="task ids", daemon=True)
+            self._reader = threading.Thread(target=self._read, args=(loop,), name=self._what, daemon=True)
             self._reader.start()
         line = await self._lines.get()
         if isinstance(line, OSError):
-            raise ConfigurationError(f"they cannot be read: {line.strerror}", advice="check their source")
+            raise ConfigurationError(f"the {self._what} cannot be read: {line.strerror}", advice="check their source")
         self._room.release()
         return line
 

@@ -38,8 +38,8 @@ class Prompts(Ids):
     texts_in = staticmethod(_prompts_in)
     what = "prompts"
 
-    def _is_new(self, text: str) -> bool:
-        self._seen.add(text)
+    def _is_new(self, task_id: str) -> bool:
+        self._seen.add(task_id)
         return True
 
 
