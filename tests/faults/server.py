@@ -91,23 +91,13 @@ def endless(head: bytes, piece: bytes, pause: float = 0.0) -> Act:
     return act
 
 
-def pushing(answer: bytes, *extra: bytes) -> Act:
-    """Send *answer*, and a moment later what nobody asked for, into the idle connection."""
-
-    async def act(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for unasked in (answer, *extra):
-            writer.write(unasked)
-            await writer.drain()
-            await asyncio.sleep(0.002)
-
-    return act
-
-
 def idle_then(answer: bytes, end: Act) -> Act:
     """Send *answer*, and a moment later, while the connection is idle, go on with *end*."""
 
     async def act(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await pushing(answer)(reader, writer)
+        writer.write(answer)
+        await writer.drain()
+        await asyncio.sleep(0.002)
         await end(reader, writer)
 
     return act

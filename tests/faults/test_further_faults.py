@@ -6,7 +6,6 @@ import asyncio
 import gzip
 import json
 import zlib
-from collections.abc import Sequence
 
 import pytest
 
@@ -22,7 +21,7 @@ from luma_async import (
     State,
     TransportError,
 )
-from tests.faults.server import BAD, VIDEO, FaultServer, done, dripping, endless, idle_then, pushing
+from tests.faults.server import BAD, VIDEO, FaultServer, done, dripping, endless, idle_then
 from tests.faults.trials import ALONE_AND_AMONG, OFTEN, Trial, each, fault, impatient, run_case
 from tests.kit import KEY
 from tests.raw_server import Reply, closing, cut_off, hang_up, http, reset, stay_silent, task, then
@@ -304,27 +303,6 @@ async def test_a_relay_that_never_keeps_a_connection(healthy: int) -> None:
     assert ended.kind is Generation
     assert ended.outcome.looks == 6
     assert ended.server.connections >= 6
-
-
-PUSHED = {
-    "another's end": (task("healthy-0", "failed"),),
-    "a refusal": (http(403),),
-    "many": (http(401), http(402), http(403), task("healthy-1", "completed")) * 5,
-    "408": (http(408, b"", "Connection: close"),),
-    "a redirect": (http(302, b"", "Location: https://elsewhere.example/"),),
-    "a blank line": (b"\r\n",),
-    "noise": (bytes(range(256)),),
-}
-
-
-@ALONE_AND_AMONG
-@pytest.mark.parametrize("extra", PUSHED.values(), ids=PUSHED)
-async def test_what_comes_on_idle_connections_is_nobodys(extra: Sequence[bytes], healthy: int) -> None:
-    """Though each answer of the bad task has it behind, no task ends with it."""
-    ended = await run_case([pushing(task(BAD, "pending"), *extra)] * 5 + [done()], healthy=healthy)
-
-    assert ended.kind is Generation
-    assert ended.outcome.looks == 6
 
 
 @ALONE_AND_AMONG
