@@ -28,10 +28,7 @@ _stops: ContextVar[_Stop] = ContextVar("stop")
 @contextmanager
 def patience(seconds: float) -> Generator[None]:
     """Let the end take *seconds* from a signal on, where it comes in this block; a second signal cuts it short."""
-    stop = _stops.get(None)
-    if stop is None:
-        yield
-        return
+    stop = _stops.get()
     stop.patience = seconds
     try:
         yield
@@ -76,11 +73,11 @@ class _Stop:
     @contextmanager
     def listening(self) -> Generator[None]:
         """Cancel the current task at a signal; from then on signals change nothing."""
+        _stops.set(self)
         task = asyncio.current_task()
         if task is None or threading.current_thread() is not threading.main_thread():
             yield
             return
-        _stops.set(self)
         on_signal = partial(self._end, task)
         before = {number: signal.signal(number, on_signal) for number in _SIGNALS}
         try:

@@ -108,11 +108,11 @@ def test_a_journal_alone_waits(command: Command, relay: SimulatedRelay, tmp_path
     assert [line["task_id"] for line in ended.lines] == relay.task_ids * 2
 
 
-def test_one_prompt_in_trouble_harms_no_other(command: Command, relay: SimulatedRelay) -> None:
+def test_one_prompt_in_trouble_harms_no_other(relay: SimulatedRelay) -> None:
     """It has a line that says so, and is not submitted again."""
     relay.trouble(Fault.lost_answer(), on="submit")
 
-    ended = command("submit", "a cat", "a dog", "--at-once", "1", "--wait", *FAST, relay=relay)
+    ended = run("submit", "a cat", "a dog", "--at-once", "1", "--wait", *FAST, relay=relay)
 
     lost, taken = submissions(ended)
     assert ended.status == 1

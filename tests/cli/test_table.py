@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from luma_async import Generation, GenerationFailedError, Outcome, State, Video, WaitTimeoutError
+from luma_async import (
+    Generation,
+    GenerationFailedError,
+    Outcome,
+    RequestTimeoutError,
+    State,
+    UncertainSubmitError,
+    Video,
+    WaitTimeoutError,
+)
 from luma_async.cli._show import Board
 from luma_async.cli._table import Table
 from luma_async.models import Link
@@ -137,6 +146,19 @@ async def test_a_timeout_says_what_to_do() -> None:
     text = await lines_above(Table(Board(), console(width=200)), Outcome(task_id="a", error=error))
 
     assert "not done       0.0 s  a  not done after 5.0 s, last state 'queued' (the generation goes on" in text
+
+
+async def test_what_is_submitted_stands_above_the_table() -> None:
+    """With its id or its error, and nothing in a prompt is obeyed."""
+    table = Table(Board(), console(width=200))
+
+    async with Table.live(table.board, table.console) as live:
+        await live.submitted("a [b]cat[/b]\x1b[2J", "t-1", None)
+        await live.submitted("a dog", None, UncertainSubmitError(RequestTimeoutError("no answer in time")))
+
+    first, second = (line for line in written(table) if "a [b]cat" in line or "a dog" in line)
+    assert first.endswith("submitted   t-1  a [b]cat[/b]\\x1b[2J")
+    assert second.startswith("error       it is unknown whether the relay took it")
 
 
 async def test_the_bar_counts_by_what_was_shown() -> None:
