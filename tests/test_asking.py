@@ -435,6 +435,14 @@ async def test_a_client_that_closes_names_the_task(relay: SimulatedRelay, luma: 
     assert caught.value.task_id == task_id
 
 
+async def test_a_client_that_has_closed_by_then_names_the_task(relay: SimulatedRelay, luma: LumaClient) -> None:
+    """Between the submit and the wait."""
+    with pytest.raises(ClientClosedError) as caught:
+        await luma.generate("a cat", on_submitted=lambda _: setattr(luma, "_closed", True))
+
+    assert [caught.value.task_id] == relay.task_ids
+
+
 async def test_who_is_cancelled_has_been_told_the_id(relay: SimulatedRelay, luma: LumaClient) -> None:
     """A cancellation cannot carry it."""
     relay.script = Script.of("processing")
