@@ -68,6 +68,8 @@ The lines are ASCII whatever the locale is, and a slow reader holds up nothing b
 
 On a terminal there is a live table of the ids under way instead, at most twenty of them, and a bar.
 Each id that has ended gets a line above the table, with its link, its file, or the reason.
+Links and files in it can be clicked where the terminal knows how.
+A file that is being stored has a bar of its own, in bytes; storing never holds up the waiting.
 `--json` gives the JSON lines on a terminal too, and `NO_COLOR` is heeded.
 
 ![Three ids that have ended, three under way with their states, and a bar](images/terminal.svg)
@@ -81,6 +83,14 @@ Each id that has ended gets a line above the table, with its link, its file, or 
 | `error` | null, or an object as above; `UncertainSubmitError` says that it is unknown whether the relay took it |
 
 Where `submit` waits, the lines of outcomes follow; they have no `prompt`.
+
+`wait` and `download` end with a summary on standard error:
+how the ids ended and why, how long they were queued and processed as the looks showed it, and the requests made.
+It is written where standard error is a terminal, and with `--verbose`.
+`--verbose` also tells each change of state, failed look and pause as it happens, with the relay's request id.
+
+`check` writes one JSON line for each of its four rows in a pipe:
+`check`, `result` (`ok`, `note`, `unsure` or `bad`), `found`, `advice`, `seconds` (of the latency) and `request_id`.
 
 ## A journal
 

@@ -66,7 +66,7 @@ class StateStatistics:
 class Statistics:
     """What a client has seen while waiting: how often it looked, what came of it, and how long states last.
 
-    Single looks, such as ``get_generation`` makes, are not counted. ``str`` gives a few lines to show.
+    Single looks, such as ``get_generation`` makes, count among the requests alone. ``str`` gives a few lines to show.
     """
 
     waiting: int
@@ -81,6 +81,8 @@ class Statistics:
     """Looks that came to nothing."""
     states: tuple[StateStatistics, ...]
     """One for each running state that was seen, in the order of ``State``."""
+    requests: int = 0
+    """Requests made to the relay, those of single looks included; media are not counted."""
 
     def __str__(self) -> str:
         ids = f"{self.waiting} waiting, {self.completed} completed, {self.failed} failed"

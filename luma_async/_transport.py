@@ -126,6 +126,8 @@ class Transport:
     herald: Herald = field(factory=Herald)
     note: Callable[[Request, Answer], None] | None = None
     """Called with each answer; for a log."""
+    requests: int = 0
+    """Made so far; each redirect that is followed is one more."""
     _pool: _Pool | None = None
     _slots: asyncio.Semaphore = field(init=False)
     _headers: CIMultiDict[str] = field(init=False)
@@ -265,6 +267,7 @@ class Transport:
         start = url = request.url = request.url or URL(self.settings.base_url + request.path, encoded=True)
         for _ in range(_MAX_REDIRECTS + 1):
             body = None if request.body is None else _Body(request, request.body)
+            self.requests += 1
             response = await session.request(
                 request.method, url, data=body, headers=self._headers, allow_redirects=False
             )

@@ -128,8 +128,8 @@ class LumaClient:
 
     @property
     def statistics(self) -> Statistics:
-        """What was seen so far while waiting: looks, and how long states last. It may be read at any time."""
-        return self._watching.statistics()
+        """What was seen so far: looks, requests, and how long states last. It may be read at any time."""
+        return evolve(self._watching.statistics(), requests=self._transport.requests)
 
     async def get_generation(self, task_id: str) -> Generation:
         """Look once; any state is an answer, ``failed`` too.

@@ -27,9 +27,11 @@ from luma_async.cli._options import (
     Media,
     Outcomes,
     Overwrite,
+    Output,
     Page,
     PromptTexts,
     Relay,
+    Storing,
     TaskIds,
     Waiting,
     Wishes,
@@ -55,7 +57,7 @@ Shell = Literal["bash", "zsh", "fish", "powershell"]
 
 Work = Coroutine[Any, Any, Status]
 
-_RELAY, _WAITING, _FILES = Relay(), Waiting(), Files()
+_RELAY, _WAITING, _FILES, _STORING, _OUTPUT = Relay(), Waiting(), Files(), Storing(), Output()
 _WISHES, _AFTERWARDS = Wishes(), Afterwards()
 
 
@@ -74,29 +76,35 @@ def get(*ids: TaskIds, from_: FromFile = None, as_json: AsJson = False, relay: R
 def wait(
     *ids: TaskIds,
     from_: FromFile = None,
-    as_json: AsJson = False,
     relay: Relay = _RELAY,
     waiting: Waiting = _WAITING,
+    storing: Storing = _STORING,
+    output: Output = _OUTPUT,
 ) -> Work:
-    """Wait for generations, and show each as it ends.
+    """Wait for generations, and show each as it ends; store the videos, too, if that is wanted.
 
     Example: luma-async wait --from ids.txt --timeout 600 > outcomes.jsonl
     """
     from luma_async.cli import _work
+    from luma_async.cli._summary import Tally
 
-    kept = _work.Kept.of(waiting.journal)
-    job = _work.job(ids, from_, relay.client(waiting.polling), as_json=as_json, kept=kept)
-    return _work.done(job, partial(_work.wait, waiting=waiting))
+    files, tally = storing.files, Tally(output.verbose)
+    client = relay.client(waiting.polling, private_media=storing.private_media, on_event=tally.hear)
+    kept = _work.Kept.of(waiting.journal, files)
+    job = _work.job(ids, from_, client, as_json=output.as_json, kept=kept, tally=tally)
+    if files is None:
+        return _work.done(job, partial(_work.wait, waiting=waiting))
+    return _work.done(job, partial(_work.fetch, waiting=waiting, files=files))
 
 
 @app.command
 def download(
     *ids: TaskIds,
     from_: FromFile = None,
-    as_json: AsJson = False,
     relay: Relay = _RELAY,
     waiting: Waiting = _WAITING,
     files: Files = _FILES,
+    output: Output = _OUTPUT,
 ) -> Work:
     """Wait for generations, and store the video of each as it completes.
 
@@ -105,9 +113,12 @@ def download(
     Example: luma-async download --directory videos 6c1f7a52-0d0b-4b0e-9a5f-0f4b4c5d6e7f
     """
     from luma_async.cli import _work
+    from luma_async.cli._summary import Tally
 
-    client = relay.client(waiting.polling, private_media=files.private_media)
-    job = _work.job(ids, from_, client, as_json=as_json, kept=_work.Kept.of(waiting.journal, files))
+    tally = Tally(output.verbose)
+    client = relay.client(waiting.polling, private_media=files.private_media, on_event=tally.hear)
+    kept = _work.Kept.of(waiting.journal, files)
+    job = _work.job(ids, from_, client, as_json=output.as_json, kept=kept, tally=tally)
     return _work.done(job, partial(_work.fetch, waiting=waiting, files=files))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from luma_async.cli._exit import Status
 from luma_async.cli._options import Files, Waiting
 from luma_async.cli._output import say, write
+from luma_async.cli._summary import Tally
 from luma_async.cli._work import done, fetch, job
 from luma_async.client import LumaClient
 from luma_async.errors import ConfigurationError
@@ -38,10 +39,11 @@ async def play(directory: Path, *, as_json: bool) -> Status:
             relay.add(task_id, script=script)
         relay.trouble(Fault.bad_gateway(), task_id=_PASSES_A_502)
         limits = Limits(allow_private_media=True)
-        client = LumaClient(relay.base_url, relay.api_key, polling=_PACE.polling, limits=limits)
+        tally = Tally()
+        client = LumaClient(relay.base_url, relay.api_key, polling=_PACE.polling, limits=limits, on_event=tally.hear)
         files = Files(directory=directory, overwrite=True)
         work = partial(fetch, waiting=_PACE, files=files)
-        status = await done(job(_SCRIPTS, None, client, as_json=as_json), work)
+        status = await done(job(_SCRIPTS, None, client, as_json=as_json, tally=tally), work)
     say(f"the videos are in {directory}")
     return status
 

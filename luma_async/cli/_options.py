@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,7 @@ from luma_async.settings import Limits, Settings, read_key_file
 
 if TYPE_CHECKING:
     from luma_async.client import LumaClient
+    from luma_async.events import Event
 
 _IDS = Group("Task ids", sort_key=1)
 _RELAY = Group("Relay", sort_key=2)
@@ -74,6 +76,25 @@ AsJsonRows = Annotated[
 
 @Parameter(name="*")
 @frozen(kw_only=True)
+class Output:
+    """What is written of the work."""
+
+    as_json: AsJson = False
+    verbose: Annotated[
+        bool,
+        Parameter(
+            name=["--verbose", "-v"],
+            group=_OUTPUT,
+            negative="",
+            show_default=False,
+            help="Tell each change of state, failed look and pause on standard error as it happens, with the relay's "
+            "request id, and the summary in a pipe too. [default: only the summary, on a terminal]",
+        ),
+    ] = False
+
+
+@Parameter(name="*")
+@frozen(kw_only=True)
 class Relay:
     """Whom to ask, and what may be taken for it."""
 
@@ -107,7 +128,13 @@ class Relay:
         Parameter(group=_RELAY, metavar="NUMBER", help="Requests a second at most, over all ids. [default: no limit]"),
     ] = None
 
-    def client(self, polling: PollPolicy = _POLLING, *, private_media: bool = False) -> LumaClient:
+    def client(
+        self,
+        polling: PollPolicy = _POLLING,
+        *,
+        private_media: bool = False,
+        on_event: Callable[[Event], object] | None = None,
+    ) -> LumaClient:
         """Make the client.
 
         Raises:
@@ -116,7 +143,7 @@ class Relay:
         from luma_async.client import LumaClient  # noqa: PLC0415 - aiohttp is no part of --help
 
         limits = evolve(self._limits(), allow_private_media=private_media)
-        return LumaClient(self.base_url, self._key(), polling=polling, limits=limits)
+        return LumaClient(self.base_url, self._key(), polling=polling, limits=limits, on_event=on_event)
 
     def settings(self, *, request_timeout: float) -> Settings:
         """Return address, key and limits; a request may take *request_timeout* seconds.
@@ -183,12 +210,45 @@ class Waiting:
         return PollPolicy(initial=self.initial, maximum=self.maximum, min_interval=self.min_interval)
 
 
+PrivateMedia = Annotated[
+    bool,
+    Parameter(
+        group=_FILES,
+        negative="",
+        show_default=False,
+        help="Allow media over http:// and from private addresses, as the simulated relay serves them. "
+        "[default: refused]",
+    ),
+]
+
 Directory = Annotated[
     Path,
     Parameter(
         name=["--directory", "-o"], group=_FILES, metavar="DIR", help="Where the files go; made if it is not there."
     ),
 ]
+
+
+@Parameter(name="*")
+@frozen(kw_only=True)
+class Storing:
+    """Whether media are stored beside the waiting."""
+
+    download: Annotated[
+        Path | None,
+        Parameter(
+            group=_FILES,
+            metavar="DIR",
+            help="Store the video of each generation in this directory as soon as it has completed, while the others "
+            "are waited for; made if it is not there. The command download can do more. [default: nothing is stored]",
+        ),
+    ] = None
+    private_media: PrivateMedia = False
+
+    @property
+    def files(self) -> Files | None:
+        """Which media go where, or None."""
+        return None if self.download is None else Files(directory=self.download, private_media=self.private_media)
 
 
 @Parameter(name="*")
@@ -207,16 +267,7 @@ class Files:
             help="Replace a file that is there already. [default: an error for that id]",
         ),
     ] = False
-    private_media: Annotated[
-        bool,
-        Parameter(
-            group=_FILES,
-            negative="",
-            show_default=False,
-            help="Allow media over http:// and from private addresses, as the simulated relay serves them. "
-            "[default: refused]",
-        ),
-    ] = False
+    private_media: PrivateMedia = False
 
 
 PromptTexts = Annotated[
@@ -302,16 +353,7 @@ class Afterwards:
             help="Wait, and store each video in this directory; made if it is not there. [default: nothing is stored]",
         ),
     ] = None
-    private_media: Annotated[
-        bool,
-        Parameter(
-            group=_FILES,
-            negative="",
-            show_default=False,
-            help="Allow media over http:// and from private addresses, as the simulated relay serves them. "
-            "[default: refused]",
-        ),
-    ] = False
+    private_media: PrivateMedia = False
 
     @property
     def files(self) -> Files | None:

@@ -13,12 +13,15 @@ from pathlib import Path
 from attrs import define, field
 
 from luma_async._structure import outcome_line, submission_line
+from luma_async._text import shown
 from luma_async.cli._exit import Status, fate_of, worst
-from luma_async.cli._output import OutputLostError, has_lost_reader, say, write
-from luma_async.errors import LumaError
+from luma_async.cli._output import OutputLostError, has_lost_reader, say, spoken, write
+from luma_async.errors import DownloadError, GenerationFailedError, LumaError
 from luma_async.models import Generation
 from luma_async.outcomes import Outcome
 
+_LONGEST_REASON = 100
+"""Characters: a summary is to be taken in at a glance, and a thousand reasons are to cost little."""
 _READER_CHECK = 0.5
 """Seconds."""
 
@@ -33,6 +36,17 @@ class Row:
     """The relay's own word, or ours; unescaped."""
 
 
+def reason_of(error: LumaError) -> str:
+    """Return in a few words why an id came to nothing; the same for all that did so for the same reason."""
+    match error:
+        case GenerationFailedError():
+            return shown(error.reason or "the relay gave no reason", _LONGEST_REASON)
+        case DownloadError():
+            return f"not stored: {error.reason}"
+        case _:
+            return shown(spoken(error.summary), _LONGEST_REASON)
+
+
 @define(eq=False)
 class Board:
     """Which ids are under way, and how the others ended."""
@@ -43,6 +57,10 @@ class Board:
     ended: Counter[Status] = field(factory=Counter, init=False)
     unfinished: list[str] = field(factory=list, init=False)
     """Ids that were not done in time."""
+    reasons: Counter[tuple[Status, str]] = field(factory=Counter, init=False)
+    """Why ids failed or ended in errors."""
+    left_out: int = 0
+    """Ids that had ended before this run."""
 
     def begin(self, task_id: str) -> None:
         """Take *task_id* up."""
@@ -56,6 +74,7 @@ class Board:
     def leave_out(self, fate: Status) -> None:
         """Count an id that had ended with *fate* before this run."""
         self.ended[fate] += 1
+        self.left_out += 1
 
     def end(self, outcome: Outcome) -> Status:
         """Count *outcome* and return its fate."""
@@ -64,6 +83,8 @@ class Board:
         self.ended[fate] += 1
         if fate is Status.UNFINISHED:
             self.unfinished.append(outcome.task_id)
+        elif outcome.error is not None:
+            self.reasons[fate, reason_of(outcome.error)] += 1
         return fate
 
     @property
@@ -100,6 +121,9 @@ class Show:
     def begin(self, task_id: str) -> None:
         """Show that *task_id* is taken up."""
         self.board.begin(task_id)
+
+    def progress(self, task_id: str, done: int, total: int) -> None:
+        """Show that of the file for *task_id* so many bytes are stored; *total* is 0 where nobody knows it."""
 
     async def end(self, outcome: Outcome, stored: Path | None = None, made: Generation | None = None) -> None:
         """Show *outcome*, where its medium was *stored*, and what was *made* even if that could not be stored.

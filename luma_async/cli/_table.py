@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Self
@@ -14,7 +15,20 @@ from typing import Self
 from attrs import define, field
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TransferSpeedColumn,
+)
 from rich.progress_bar import ProgressBar
+from rich.style import Style
+from rich.table import Column
 from rich.table import Table as Grid
 from rich.text import Text
 
@@ -27,6 +41,8 @@ from luma_async.models import Generation
 from luma_async.outcomes import Outcome
 
 _MOST_ROWS = 20
+_ROOMY = 72
+"""Columns from which on a file's bar has bytes and speed beside it; else there is its share alone."""
 _OTHER_LINES = 4
 """Of the terminal's height: the heading, the count of what is not shown, the bar, the cursor."""
 _REFRESH = 0.125
@@ -42,6 +58,15 @@ _WORDS = {
 }
 
 
+_FULL: tuple[Callable[[], ProgressColumn], ...] = (
+    partial(BarColumn, bar_width=20),
+    DownloadColumn,
+    TransferSpeedColumn,
+)
+_NARROW: tuple[Callable[[], ProgressColumn], ...] = (partial(BarColumn, bar_width=8), TaskProgressColumn)
+"""What stands beside a file's id."""
+
+
 @define(eq=False)
 class Table(Show):
     """Shows ids on a terminal. Nothing that a relay or a user wrote is taken for markup."""
@@ -50,6 +75,20 @@ class Table(Show):
     _ended: list[Text] = field(factory=list, init=False)
     _followed: set[str] = field(factory=set, init=False)
     _words: Counter[str] = field(factory=Counter, init=False)
+    _bars: dict[str, TaskID] = field(factory=dict, init=False)
+    """One for each file of which something is stored."""
+    _files: Progress = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        columns = _FULL if self.console.width >= _ROOMY else _NARROW
+        self._files = Progress(
+            TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="crop")),
+            *(column() for column in columns),
+            console=self.console,
+            auto_refresh=False,
+            expand=True,
+            get_time=self.board.clock,
+        )
 
     @classmethod
     @asynccontextmanager
@@ -86,14 +125,23 @@ class Table(Show):
         super().begin(task_id)
         self._follow_shown()
 
+    def progress(self, task_id: str, done: int, total: int) -> None:
+        """Let the bar of the file for *task_id* grow; when a file is begun again it shrinks."""
+        if task_id not in self._bars:
+            self._bars[task_id] = self._files.add_task(shown(task_id))
+        self._files.update(self._bars[task_id], completed=done, total=total or None)
+
     async def end(self, outcome: Outcome, stored: Path | None = None, made: Generation | None = None) -> None:  # noqa: ARG002 - lines tell of it
         """Show *outcome*, and where its medium was *stored*, with the next refresh."""
         fate = self.board.end(outcome)
+        if (bar := self._bars.pop(outcome.task_id, None)) is not None:
+            self._files.remove_task(bar)
         word, style = _WORDS[fate]
         if fate is Status.DONE and outcome.generation is not None:
             word = shown(outcome.generation.state, 12)
         times = f"{outcome.elapsed:7.1f} s"
-        line = Text.assemble((f"{word:<10}", style), f" {times}  {shown(outcome.task_id)}  {_result(outcome, stored)}")
+        result = Text(_result(outcome, stored), Style(link=_link(outcome, stored)))
+        line = Text.assemble((f"{word:<10}", style), f" {times}  {shown(outcome.task_id)}  ", result)
         self._ended.append(line)
         self._words[word] += 1
         self._follow_shown()
@@ -106,8 +154,16 @@ class Table(Show):
 
     def _shown(self) -> list[tuple[str, Row]]:
         """Return the ids that have been under way for longest: one that is shown stays so until it ends."""
-        room = max(1, min(_MOST_ROWS, self.console.height - _OTHER_LINES))
-        return list(islice(self.board.rows.items(), room))
+        room = max(1, min(_MOST_ROWS, self._height - len(self._shown_bars())))
+        waiting = (item for item in self.board.rows.items() if item[0] not in self._bars)
+        return list(islice(waiting, room))
+
+    def _shown_bars(self) -> list[Task]:
+        return self._files.tasks[: max(1, self._height // 2)]
+
+    @property
+    def _height(self) -> int:
+        return self.console.height - _OTHER_LINES
 
     def _follow_shown(self) -> None:
         for task_id, _ in self._shown():
@@ -117,9 +173,11 @@ class Table(Show):
 
     def picture(self) -> RenderableType:
         """Return the table of the ids under way, with the bar."""
-        rows = self._shown()
-        hidden = len(self.board.rows) - len(rows)
+        rows, bars = self._shown(), self._shown_bars()
+        hidden = len(self.board.rows) - len(rows) - len(bars)
         parts: list[RenderableType] = [self._grid(rows)] if rows else []
+        if bars:
+            parts.append(self._files.make_tasks_table(bars))
         if hidden:
             parts.append(Text(f"and {hidden} more"))
         return Group(*parts, self._bar())
@@ -142,6 +200,14 @@ class Table(Show):
         line = ProgressBar(total=max(total, 1), completed=done, width=24, finished_style="green")
         bar.add_row(line, Text(f"{done}/{total}"), Text(counts))
         return bar
+
+
+def _link(outcome: Outcome, stored: Path | None) -> str | None:
+    """Return where the result of *outcome* leads to, if a terminal can be trusted with it."""
+    if stored is not None:
+        return stored.absolute().as_uri()
+    link = outcome.generation and outcome.generation.video_url
+    return link if link and link.isascii() and link.isprintable() and len(link) <= _LONGEST_LINK else None
 
 
 def _result(outcome: Outcome, stored: Path | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -17,10 +18,11 @@ from luma_async.cli._ids import Ids
 from luma_async.cli._options import Files, Waiting
 from luma_async.cli._output import goes_to, say, say_ids
 from luma_async.cli._show import Board, Show, showing
+from luma_async.cli._summary import Tally
 from luma_async.client import LumaClient
 from luma_async.errors import ConfigurationError, LumaError
 from luma_async.journal import Journal
-from luma_async.models import Generation, State
+from luma_async.models import State
 from luma_async.outcomes import Outcome
 
 T = TypeVar("T")
@@ -88,8 +90,14 @@ class Job:
 
 
 @asynccontextmanager
-async def job(
-    given: Iterable[str] | Ids, path: str | None, client: LumaClient, *, as_json: bool, kept: Kept | None = None
+async def job(  # noqa: PLR0913 - whom, about what, and who is told, each by its name
+    given: Iterable[str] | Ids,
+    path: str | None,
+    client: LumaClient,
+    *,
+    as_json: bool,
+    kept: Kept | None = None,
+    tally: Tally | None = None,
 ) -> AsyncGenerator[Job]:
     """Open everything a job needs, and say at its end which ids are not done.
 
@@ -99,6 +107,7 @@ async def job(
         client: Closed at the end.
         as_json: Whether to write JSON lines on a terminal too.
         kept: What earlier runs have done; its journal is open until the end.
+        tally: Who has heard what happened in the *client*, and tells of it at the end.
 
     Raises:
         ConfigurationError: There is nothing to read ids from, or the journal cannot be opened.
@@ -112,8 +121,20 @@ async def job(
                 say(f"{len(journal)} that have ended before stand in {shown(journal.path)}")
         luma = await stack.enter_async_context(client)
         stack.enter_context(_reckoned(board, ids, kept))
+        if tally is not None:
+            stack.enter_context(_summed_up(board, luma, tally))
         show = await stack.enter_async_context(showing(board, as_json=as_json))
         yield Job(luma, ids, show, kept)
+
+
+@contextmanager
+def _summed_up(board: Board, luma: LumaClient, tally: Tally) -> Generator[None]:
+    try:
+        yield
+    except asyncio.CancelledError:
+        tally.tell(board, luma.statistics.requests)
+        raise
+    tally.tell(board, luma.statistics.requests)
 
 
 @contextmanager
@@ -166,7 +187,13 @@ async def fetch(job: Job, waiting: Waiting, files: Files) -> None:
             return
         job.show.board.see(outcome.task_id, "storing")
         try:
-            path = await _stored(job, outcome.generation, files)
+            path = await job.luma.download(
+                outcome.generation,
+                files.directory,
+                role=files.role,
+                overwrite=files.overwrite,
+                on_progress=partial(job.show.progress, outcome.task_id),
+            )
         except LumaError as error:
             await job.show.end(evolve(outcome, generation=None, error=error), made=outcome.generation)
         else:
@@ -174,16 +201,6 @@ async def fetch(job: Job, waiting: Waiting, files: Files) -> None:
 
     async with _outcomes(job, waiting) as outcomes:
         await _for_each(outcomes, store, _DOWNLOADS_AT_ONCE)
-
-
-async def _stored(job: Job, generation: Generation, files: Files) -> Path:
-    def progress(done: int, total: int) -> None:
-        if total:
-            job.show.board.see(generation.id, f"storing {100 * done // total} %")
-
-    return await job.luma.download(
-        generation, files.directory, role=files.role, overwrite=files.overwrite, on_progress=progress
-    )
 
 
 async def _for_each(items: AsyncIterable[T], work: Callable[[T], Awaitable[None]], at_once: int) -> None:

@@ -129,6 +129,17 @@ def test_download_stores_what_completed(command: Command, luma_relay: SimulatedR
     assert f"stored {tmp_path}/{good}.video.mp4" in ended.err
 
 
+def test_wait_stores_beside_the_waiting(command: Command, luma_relay: SimulatedRelay, tmp_path: Path) -> None:
+    """``--download`` stores what completed while others are still waited for."""
+    good, endless = add(luma_relay, [Script.of("completed"), ENDLESS])
+    options = ("--download", str(tmp_path), "--private-media", *FAST, "--timeout", "1")
+
+    ended = command("wait", good, endless, *options, relay=luma_relay)
+
+    assert (ended.status, ended.by_id[good]["error"]) == (4, None)
+    assert [path.name for path in tmp_path.iterdir()] == [f"{good}.video.mp4"]
+
+
 def test_a_file_that_cannot_be_stored_keeps_the_generation_s_line(
     command: Command, luma_relay: SimulatedRelay, tmp_path: Path
 ) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import pytest
+from rich.color import ColorSystem
 from rich.console import Console
 
 from luma_async import (
@@ -170,6 +172,84 @@ async def test_the_bar_counts_by_what_was_shown() -> None:
     )
 
     assert "2/2 1 completed, 1 pending" in text
+
+
+@pytest.mark.parametrize(("width", "beside"), [(200, "0.5/2.0 MB"), (100, "0.5/2.0 MB"), (40, "25%")])
+def test_a_file_has_a_bar_in_bytes(width: int, beside: str) -> None:
+    """A file that is being stored has a bar in its id's place, within the terminal's width; the others keep rows."""
+    table = Table(Board(), console(width=width))
+    for task_id in ("4665a07c-7641-4809-a133-10786201bb56", "b"):
+        table.begin(task_id)
+
+    table.progress("4665a07c-7641-4809-a133-10786201bb56", 500_000, 2_000_000)
+    lines = drawn(table)
+
+    (bar,) = [line for line in lines if line.startswith("4665a07c")]
+    assert beside in bar
+    assert max(map(len, lines)) <= width
+    assert [line.split()[0] for line in lines[:2]] == ["task", "b"]
+    assert not any("more" in line for line in lines)
+
+
+def test_a_file_of_unknown_length_shows_what_is_stored() -> None:
+    """Where the server does not tell the length, the bytes so far are told."""
+    table = Table(Board(), console())
+    table.begin("a")
+
+    table.progress("a", 500_000, 0)
+
+    assert any(line.startswith("a") and "500.0/? kB" in line for line in drawn(table))
+
+
+async def test_a_bar_ends_with_its_id() -> None:
+    """Nothing of a file is left on the screen when its line is written."""
+    table = Table(Board(), console())
+    table.begin("a")
+    table.progress("a", 1, 2)
+
+    await table.end(completed("a", "https://cdn.example/a.mp4"))
+
+    assert len(drawn(table)) == 1
+
+
+@pytest.mark.parametrize(("height", "bars"), [(24, 8), (10, 3), (3, 1)])
+def test_many_files_fit_the_terminal(height: int, bars: int) -> None:
+    """Bars take half of a low terminal at most; who has neither bar nor row is counted."""
+    table = Table(Board(), console(height=height))
+    for number in range(30):
+        table.begin(f"task-{number}")
+    for number in range(8):
+        table.progress(f"task-{number}", 1, 2)
+
+    lines = drawn(table)
+
+    assert sum("bytes" in line for line in lines) == bars
+    assert len(lines) <= max(height, 5)
+    assert f"and {30 - sum(line.startswith('task-') for line in lines)} more" in lines
+
+
+async def test_links_and_files_can_be_clicked() -> None:
+    """A terminal is told where a link or a file leads to; the text stays what it was."""
+    file = Path("/v/a.video.mp4")
+    live = console(200)
+    live._color_system = ColorSystem.STANDARD
+
+    link = await lines_above(Table(Board(), live), completed("a", "https://cdn.example/a.mp4"))
+    path = await lines_above(Table(Board(), live), completed("a", "https://cdn.example/a.mp4"), stored=file)
+
+    assert re.search("\x1b]8;id=[0-9]+;https://cdn.example/a.mp4\x1b\\\\https://cdn.example/a.mp4\x1b]8;;", link)
+    assert re.search(f"\x1b]8;id=[0-9]+;file:///v/a.video.mp4\x1b\\\\/v/a.video.mp4", path)
+
+
+async def test_a_link_that_a_terminal_may_obey_is_text_alone() -> None:
+    """Escapes in a link must not end it early."""
+    live = console(400)
+    live._color_system = ColorSystem.STANDARD
+
+    text = await lines_above(Table(Board(), live), completed("a", "https://cdn.example/\x1b\\\x1b[2J"))
+
+    assert "\x1b]8;" not in text
+    assert "\x1b[2J" not in text
 
 
 def test_only_shown_ids_are_followed_and_each_once() -> None:

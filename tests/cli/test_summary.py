@@ -1,0 +1,135 @@
+"""What a run comes to, and what ``--verbose`` tells on the way."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from luma_async import Generation, GenerationFailedError, Outcome, State, WaitTimeoutError
+from luma_async.cli._exit import Status
+from luma_async.cli._show import Board
+from luma_async.cli._summary import Tally
+from luma_async.errors import DownloadError, TransportError
+from luma_async.events import StateChanged, WaitEnded
+from luma_async.testing import Script, SimulatedRelay
+from tests.cli.command import FAST, add
+from tests.cli.conftest import Command
+
+
+def changed(task_id: str, state: str, at: float) -> StateChanged:
+    """Return the event that a task was seen in another state."""
+    known = State(state) if state in set(State) else State.UNKNOWN
+    return StateChanged(at=at, task_id=task_id, before=None, state_text=state, state=known, request_id=None)
+
+
+def failed(reason: str | None) -> Outcome:
+    """Return the outcome of a generation that failed."""
+    generation = Generation(id="f", state=State.FAILED, state_text="failed", failure_reason=reason)
+    return Outcome(task_id="f", error=GenerationFailedError(generation))
+
+
+def test_ends_are_counted_with_their_reasons() -> None:
+    """Each fate has its count, and each reason; who was not done in time is counted alone."""
+    board, tally = Board(), Tally(clock=lambda: 7.0)
+    board.leave_out(Status.DONE)
+    late = WaitTimeoutError("d", waited=1.0, last=None, last_error=None)
+    for outcome in [
+        failed("too violent"),
+        failed("too violent"),
+        failed(None),
+        Outcome(task_id="d", error=late),
+        Outcome(task_id="e", error=TransportError("no answer from a:1")),
+        Outcome(task_id="g", error=DownloadError("g.mp4 is there", reason="exists")),
+    ]:
+        board.end(outcome)
+
+    assert list(tally.lines(board, 12)) == [
+        "7 ended in 0.0 s: 1 completed, 3 failed, 2 errors, 1 not done, 1 of them before; 12 requests",
+        "failed: 2 x too violent",
+        "failed: 1 x the relay gave no reason",
+        "errors: 1 x no answer from a:1",
+        "errors: 1 x not stored: exists",
+    ]
+
+
+def test_a_thousand_reasons_are_six_lines() -> None:
+    """The commonest five are told, the others counted."""
+    board, tally = Board(), Tally(clock=lambda: 0.0)
+    for number in range(1000):
+        board.end(failed(f"reason {max(number, 10)}"))
+
+    _, first, *_, last = tally.lines(board, 1)
+
+    assert (first, last) == ("failed: 11 x reason 10", "failed: 985 for other reasons")
+
+
+def test_times_are_those_between_two_states() -> None:
+    """A stay lasts from the look that first showed it to the one that showed the next; one that goes on is none."""
+    tally = Tally(clock=lambda: 0.0)
+    for event in [
+        changed("a", "pending", 100.0),
+        changed("b", "pending", 100.0),
+        changed("a", "processing", 104.0),
+        changed("b", "stitching", 110.0),
+        changed("c", "processing", 110.0),
+        changed("a", "completed", 134.0),
+        changed("b", "failed", 111.0),
+        WaitEnded(task_id="c", outcome=None, waiting=0),
+        changed("c", "completed", 500.0),
+    ]:
+        tally.hear(event)
+
+    assert list(tally.lines(Board(), 0))[1:] == [
+        "in queue: 7.0 s (median of 2), 10.0 s at most",
+        "in processing: 30.0 s (median of 1), 30.0 s at most",
+        "in other states: 1.0 s (median of 1), 1.0 s at most",
+    ]
+
+
+def test_nothing_is_kept_of_an_id_that_has_ended() -> None:
+    """A hundred thousand ids cost no more than those under way."""
+    tally = Tally()
+    for number in range(100):
+        tally.hear(changed(f"{number}", "pending", 0.0))
+        tally.hear(WaitEnded(task_id=f"{number}", outcome=None, waiting=0))
+
+    assert not tally._since
+
+
+def test_verbose_tells_each_state_with_its_request(command: Command, luma_relay: SimulatedRelay) -> None:
+    """Each change of state stands on standard error once, with the relay's request id; the results are the same."""
+    ids = add(luma_relay, [Script.of("processing"), Script.of("completed")])
+
+    ended = command("wait", *ids, *FAST, "--timeout", "0.3", "-v", relay=luma_relay)
+
+    assert (ended.status, sorted(ended.by_id)) == (4, sorted(ids))
+    for task_id, state in zip(ids, ("processing", "completed"), strict=True):
+        told = [line for line in ended.err.splitlines() if f" task {task_id}: " in line]
+        assert len(told) == 1
+        assert re.fullmatch(rf"luma-async: [0-9:]{{8}} task {task_id}: {state} \(request 20[0-9]+\)", told[0])
+
+
+def test_verbose_ends_with_the_summary(command: Command, luma_relay: SimulatedRelay) -> None:
+    """It counts the requests that the relay saw."""
+    ids = add(luma_relay, [Script.of("completed"), Script.fails(reason="no", after=0.1)])
+
+    ended = command("wait", *ids, *FAST, "--verbose", relay=luma_relay)
+
+    summary = ended.err[ended.err.index("luma-async: 2 ended in ") :].splitlines()
+    assert f"1 completed, 1 failed; {len(luma_relay.requests)} requests" in summary[0]
+    assert "  failed: 1 x no" in summary
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_the_summary_is_for_terminals(
+    is_terminal: bool,  # noqa: FBT001 - a parameter of the test
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A script's standard error stays empty when all is well."""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: is_terminal)
+
+    Tally().tell(Board(), 3)
+
+    assert ("none; 3 requests" in capsys.readouterr().err) is is_terminal
