@@ -70,7 +70,8 @@ class Tally:
         if board.left_out:
             ends.append(f"{board.left_out} of them before")
         took = self.clock() - self._began
-        yield f"{board.ended.total()} ended in {took:.1f} s: {', '.join(ends) or 'none'}; {requests} requests"
+        asked = f"{requests} request{'' if requests == 1 else 's'}"
+        yield f"{board.ended.total()} ended in {took:.1f} s: {', '.join(ends) or 'none'}; {asked}"
         for fate in (Status.FAILED, Status.ERROR):
             yield from _reasons(board, fate)
         for name in (*_STAYS.values(), _ELSEWHERE):

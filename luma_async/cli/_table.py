@@ -41,6 +41,10 @@ from luma_async.models import Generation
 from luma_async.outcomes import Outcome
 
 _MOST_ROWS = 20
+_USUAL = 40
+"""Columns from which on an id is cut so that state and time have room; below, all are."""
+_BESIDE_STATE = 11
+"""Columns for the time and the blanks around it."""
 _ROOMY = 72
 """Columns from which on a file's bar has bytes and speed beside it; else there is its share alone."""
 _OTHER_LINES = 4
@@ -128,7 +132,7 @@ class Table(Show):
     def progress(self, task_id: str, done: int, total: int) -> None:
         """Let the bar of the file for *task_id* grow; when a file is begun again it shrinks."""
         if task_id not in self._bars:
-            self._bars[task_id] = self._files.add_task(shown(task_id))
+            self._bars[task_id] = self._files.add_task(shown(task_id), total=total or None)
         self._files.update(self._bars[task_id], completed=done, total=total or None)
 
     async def end(self, outcome: Outcome, stored: Path | None = None, made: Generation | None = None) -> None:  # noqa: ARG002 - lines tell of it
@@ -184,7 +188,9 @@ class Table(Show):
 
     def _grid(self, rows: list[tuple[str, Row]]) -> Grid:
         grid = Grid(box=None, pad_edge=False)
-        grid.add_column("task", no_wrap=True, overflow="crop", ratio=1)
+        words = max(len(shown(row.state, 24)) for _, row in rows)
+        room = self.console.width - words - _BESIDE_STATE if self.console.width >= _USUAL else None
+        grid.add_column("task", no_wrap=True, overflow="crop", ratio=1, max_width=room)
         grid.add_column("state", no_wrap=True, overflow="crop")
         grid.add_column("elapsed", justify="right", no_wrap=True)
         now = self.board.clock()
@@ -196,9 +202,11 @@ class Table(Show):
         done = self._words.total()
         total = done + len(self.board.rows)
         counts = ", ".join(f"{count} {word}" for word, count in self._words.items())
-        bar = Grid.grid(padding=(0, 1))
-        line = ProgressBar(total=max(total, 1), completed=done, width=24, finished_style="green")
-        bar.add_row(line, Text(f"{done}/{total}"), Text(counts))
+        width, count = 24 if self.console.width >= _ROOMY else 8, f"{done}/{total}"
+        room = max(1, self.console.width - width - len(count) - 4)
+        bar = Grid.grid(Column(), Column(), Column(no_wrap=True, overflow="crop", max_width=room), padding=(0, 1))
+        line = ProgressBar(total=max(total, 1), completed=done, width=width, finished_style="green")
+        bar.add_row(line, Text(count), Text(counts))
         return bar
 
 

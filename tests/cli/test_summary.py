@@ -117,7 +117,7 @@ def test_verbose_ends_with_the_summary(command: Command, luma_relay: SimulatedRe
     ended = command("wait", *ids, *FAST, "--verbose", relay=luma_relay)
 
     summary = ended.err[ended.err.index("luma-async: 2 ended in ") :].splitlines()
-    assert f"1 completed, 1 failed; {len(luma_relay.requests)} requests" in summary[0]
+    assert f"1 completed, 1 failed; {len(luma_relay.requests)} request" in summary[0]
     assert "  failed: 1 x no" in summary
 
 

@@ -104,6 +104,21 @@ def test_a_narrow_terminal_keeps_one_line_for_each_id() -> None:
     assert max(map(len, lines)) <= 24
 
 
+def test_forty_columns_have_room_for_states_and_counts() -> None:
+    """The id is cut before the state and the time are, and the bar stays one line."""
+    table = Table(Board(), console(width=40))
+    table.begin("4665a07c-7641-4809-a133-10786201bb56")
+    table.board.see("4665a07c-7641-4809-a133-10786201bb56", "processing")
+    table._words.update({"completed": 4, "failed": 1, "not done": 20})
+
+    heading, row, bar = drawn(table)
+
+    assert heading.split() == ["task", "state", "elapsed"]
+    assert row.startswith("4665a07c-7641-4809")
+    assert row.endswith(" processing      0 s")
+    assert "25/26 4 completed, 1 faile" in bar
+
+
 async def test_a_link_stays_whole_however_narrow_the_terminal() -> None:
     """The line of an id that ended is not cut or broken by us: a link must be fit to be copied."""
     link = f"https://cdn.example/{'x' * 600}.mp4?X-Amz-Expires=3600"
@@ -238,7 +253,7 @@ async def test_links_and_files_can_be_clicked() -> None:
     path = await lines_above(Table(Board(), live), completed("a", "https://cdn.example/a.mp4"), stored=file)
 
     assert re.search("\x1b]8;id=[0-9]+;https://cdn.example/a.mp4\x1b\\\\https://cdn.example/a.mp4\x1b]8;;", link)
-    assert re.search(f"\x1b]8;id=[0-9]+;file:///v/a.video.mp4\x1b\\\\/v/a.video.mp4", path)
+    assert re.search("\x1b]8;id=[0-9]+;file:///v/a.video.mp4\x1b\\\\/v/a.video.mp4", path)
 
 
 async def test_a_link_that_a_terminal_may_obey_is_text_alone() -> None:
