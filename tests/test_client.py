@@ -387,3 +387,16 @@ def test_debug_mode_prints_no_web_of_objects() -> None:
     room = LumaClient("https://relay.example", KEY)._watching
 
     assert len(repr(room)) < 100
+
+
+async def test_requests_are_counted(luma: LumaClient, relay: SimulatedRelay) -> None:
+    """Every request to the relay counts, those of single looks and failed ones too; a batch is one."""
+    ids = [relay.add(script=Script.of("completed")) for _ in range(5)]
+    relay.trouble(Fault.bad_gateway())
+    before = luma.statistics.requests
+
+    await luma.get_generation(ids[0])
+    await luma.wait_all(ids)
+
+    assert (before, luma.statistics.requests) == (0, len(relay.requests))
+    assert 2 < len(relay.requests) < 8
