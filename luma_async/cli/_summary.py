@@ -44,11 +44,10 @@ class Tally:
 
     def hear(self, event: Event) -> None:
         """Take note of *event*, and tell of it where that was asked for."""
-        match event:
-            case StateChanged():
-                self._move(event)
-            case WaitEnded(waiting=0):
-                self._since.pop(event.task_id, None)
+        if isinstance(event, StateChanged):
+            self._move(event)
+        elif isinstance(event, WaitEnded) and not event.waiting:
+            self._since.pop(event.task_id, None)
         if self.verbose and isinstance(event, _TOLD):
             say(f"{time.strftime('%H:%M:%S', time.localtime(event.at))} {event}")
 

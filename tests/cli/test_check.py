@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from luma_async.testing import Fault, SimulatedRelay
-from tests.cli.command import Ended
+from tests.cli.command import Ended, run
 from tests.cli.conftest import Command
 from tests.cli.test_endings import on_terminal
 from tests.raw_server import free_port
@@ -54,9 +54,9 @@ def test_a_path_without_luma_is_told(command: Command, luma_relay: SimulatedRela
     assert (ended.status, results(ended)["address"]) == (1, "bad")
 
 
-def test_where_nobody_answers_it_is_told_after_two_looks(command: Command, luma_relay: SimulatedRelay) -> None:
+def test_where_nobody_answers_it_is_told_after_two_looks(luma_relay: SimulatedRelay) -> None:
     """A port on which nobody listens makes the address bad, and the rest cannot be told."""
-    ended = command("check", "--base-url", f"http://127.0.0.1:{free_port()}", relay=luma_relay)
+    ended = run("check", "--base-url", f"http://127.0.0.1:{free_port()}", relay=luma_relay)
 
     assert ended.status == 1
     assert results(ended) == {"address": "bad", "key": "unsure", "batch query": "unsure", "latency": "unsure"}
