@@ -84,7 +84,7 @@ A file that is being stored has a bar of its own, in bytes; storing never holds 
 
 Where `submit` waits, the lines of outcomes follow; they have no `prompt`.
 
-`wait` and `download` end with a summary on standard error:
+`wait`, `download` and a `submit` that waits end with a summary on standard error:
 how the ids ended and why, how long they were queued and processed as the looks showed it, and the requests made.
 It is written where standard error is a terminal, and with `--verbose`.
 `--verbose` also tells each change of state, failed look and pause as it happens, with the relay's request id.

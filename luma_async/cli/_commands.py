@@ -126,11 +126,11 @@ def download(
 def submit(  # noqa: PLR0913 - its options, in groups
     *prompts: PromptTexts,
     from_: FromPrompts = None,
-    as_json: AsJson = False,
     wishes: Wishes = _WISHES,
     relay: Relay = _RELAY,
     afterwards: Afterwards = _AFTERWARDS,
     waiting: Waiting = _WAITING,
+    output: Output = _OUTPUT,
 ) -> Work:
     """Submit prompts, which costs money, and print each task id as soon as the relay gives it.
 
@@ -141,16 +141,19 @@ def submit(  # noqa: PLR0913 - its options, in groups
     Example: luma-async submit "a cat dancing" --aspect-ratio 16:9 --download videos
     """
     from luma_async.cli import _submitting, _work
+    from luma_async.cli._summary import Tally
 
-    files = afterwards.files
+    files, tally = afterwards.files, Tally(output.verbose)
     kept = _work.Kept.of(waiting.journal, files)
-    client = relay.client(waiting.polling, private_media=afterwards.private_media)
+    client = relay.client(waiting.polling, private_media=afterwards.private_media, on_event=tally.hear)
     texts = _submitting.Prompts.of(prompts, from_)
     submissions = _submitting.Submissions(
         luma=client, prompts=texts, options=wishes.options, at_once=afterwards.at_once
     )
     waits = afterwards.wait or files is not None or kept is not None
-    return _submitting.submit(submissions, waiting=waiting, files=files, kept=kept, waits=waits, as_json=as_json)
+    return _submitting.submit(
+        submissions, waiting=waiting, files=files, kept=kept, waits=waits, as_json=output.as_json, tally=tally
+    )
 
 
 @app.command

@@ -16,6 +16,7 @@ from luma_async.cli._options import Files, Waiting
 from luma_async.cli._output import OutputLostError, say, say_ids
 from luma_async.cli._running import patience
 from luma_async.cli._show import Show
+from luma_async.cli._summary import Tally
 from luma_async.client import LumaClient
 from luma_async.errors import LumaError
 from luma_async.orders import GenerationOptions
@@ -155,10 +156,12 @@ async def submit(  # noqa: PLR0913 - what the command line gives
     kept: _work.Kept | None,
     waits: bool,
     as_json: bool,
+    tally: Tally,
 ) -> Status:
     """Submit, and wait for what was submitted if that is wanted; return the exit status."""
     work = _work_of(waiting, files, waits=waits)
-    opening = _work.job(submissions, None, submissions.luma, as_json=as_json or not waits, kept=kept)
+    told = tally if waits else None
+    opening = _work.job(submissions, None, submissions.luma, as_json=as_json or not waits, kept=kept, tally=told)
     async with opening as job:
         try:
             async with submissions.under_way(job.show):
