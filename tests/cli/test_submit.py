@@ -89,6 +89,16 @@ def test_waiting_adds_the_lines_of_wait(command: Command, relay: SimulatedRelay)
     assert ended.status == 3
 
 
+def test_a_submit_that_waits_sums_up(command: Command, relay: SimulatedRelay) -> None:
+    """With ``-v`` the states and the summary are told, as ``wait`` tells them; one that does not wait has none."""
+    waited = command("submit", "a cat", "--wait", "-v", *FAST, relay=relay)
+    left = command("submit", "a dog", "-v", relay=relay)
+
+    assert "1 ended in " in waited.err
+    assert "completed (request " in waited.err
+    assert " ended in " not in left.err
+
+
 def test_a_download_waits_and_stores(command: Command, relay: SimulatedRelay, tmp_path: Path) -> None:
     """With a journal, each end is in it."""
     journal = tmp_path / "batch.jsonl"
