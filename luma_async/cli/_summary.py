@@ -35,7 +35,7 @@ class Tally:
     """Gives seconds."""
     _began: float = field(init=False)
     _since: dict[str, StateChanged] = field(factory=dict, init=False)
-    """When each id that is under way came into the state that it is in, as far as was seen."""
+    """When each id that is waited for came into the state that it is in, as far as was seen."""
     _stays: defaultdict[str, list[float]] = field(factory=lambda: defaultdict(list), init=False)
     """Seconds, for each stay that is over."""
 
@@ -55,8 +55,7 @@ class Tally:
         before = self._since.pop(event.task_id, None)
         if before is not None:
             self._stays[_STAYS.get(before.state, _ELSEWHERE)].append(event.at - before.at)
-        if not event.state.is_terminal:
-            self._since[event.task_id] = event
+        self._since[event.task_id] = event
 
     def tell(self, board: Board, requests: int) -> None:
         """Write the summary to standard error: on a terminal, and wherever more than the results was asked for."""

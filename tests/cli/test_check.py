@@ -63,7 +63,8 @@ def test_where_nobody_answers_it_is_told_after_two_looks(luma_relay: SimulatedRe
 
 
 def test_one_passing_trouble_is_invisible(command: Command, luma_relay: SimulatedRelay) -> None:
-    """A single 502 changes no verdict."""
+    """A single 502 changes no verdict, even where the looks alone have to tell."""
+    luma_relay.trouble(Fault.http(404), times=None, on="batch")
     luma_relay.trouble(Fault.bad_gateway())
 
     ended = command("check", relay=luma_relay)

@@ -61,7 +61,7 @@ def results(found: list[Finding]) -> dict[str, str]:
         (look(INVALID_URL), "bad", "unsure", "a gateway without Luma"),
         (look(answer("", 501)), "bad", "unsure", "a gateway without Luma"),
         (look(PAGE), "bad", "unsure", "another host"),
-        (look(answer("<html>no task here</html>", 404, "text/html")), "bad", "unsure", "another host"),
+        (look(answer("<html><title>no such task</title></html>", 404, "text/html")), "bad", "unsure", "another host"),
         (look(NO_KEY), "unsure", "bad", "see to the key"),
         (look(answer({"error": {"message": "no Luma for you"}}, 403)), "unsure", "bad", "see to the key"),
         (look(answer({"code": "quota_not_enough", "message": "", "data": None}, 403)), "unsure", "bad", "the key"),
