@@ -9,6 +9,7 @@ import sys
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from luma_async._text import shown
 from luma_async.cli._exit import Status
@@ -17,6 +18,7 @@ from luma_async.errors import ConfigurationError, LumaError
 _SPOKEN = {
     "give base_url=": "give --base-url",
     "or give api_key=": "or give --key-file",
+    "give the key as api_key=": "set LUMA_API_KEY, or give --key-file",
     "Limits(allow_insecure_http=True)": "--insecure-http",
     "Limits(allow_private_media=True)": "--private-media",
     "overwrite=True": "--overwrite",
@@ -48,11 +50,13 @@ def prepare() -> None:
 
 
 def say(text: str) -> None:
-    """Write a line to standard error, if there is one."""
+    """Write a line to standard error, if there is one that takes it."""
     if sys.stderr is not None:
-        with suppress(OSError):
+        try:
             sys.stderr.write(f"luma-async: {text}\n")
             sys.stderr.flush()
+        except OSError:
+            _give_up(sys.stderr)
 
 
 def complained(error: LumaError) -> Status:
@@ -80,10 +84,19 @@ def guarded() -> Generator[None]:
     """Turn trouble with standard output into OutputLostError, and keep the interpreter from meeting it again."""
     try:
         yield
+    except SystemExit as exit_:
+        if isinstance(exit_.__context__, BrokenPipeError):  # how rich takes it that its reader has gone
+            raise OutputLostError(exit_.__context__) from None
+        raise
     except OSError as error:
-        with suppress(OSError, ValueError, AttributeError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up(sys.stdout)
         raise OutputLostError(error) from None
+
+
+def _give_up(stream: TextIO | None) -> None:
+    """Let what *stream* still holds go nowhere: the interpreter would complain, and change the exit status."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # type: ignore[union-attr]
 
 
 def has_lost_reader() -> bool:

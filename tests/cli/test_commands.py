@@ -228,23 +228,6 @@ def test_what_cannot_be_parsed_is_status_2(command: Command, arguments: list[str
     assert "Traceback" not in ended.err
 
 
-def test_the_key_goes_from_its_file_to_the_relay_alone(
-    command: Command, luma_relay: SimulatedRelay, tmp_path: Path
-) -> None:
-    """The key file is read, and a key that the relay refuses is not shown."""
-    task_id = luma_relay.add(script=Script.of("completed"))
-    right, wrong = tmp_path / "right", tmp_path / "wrong"
-    right.write_text(f"{luma_relay.api_key}\n")
-    wrong.write_text("sk-test-0123456789\n")
-
-    answered = command("get", task_id, "--key-file", str(right), env={"LUMA_BASE_URL": luma_relay.base_url})
-    refused = command("get", task_id, "--key-file", str(wrong), env={"LUMA_BASE_URL": luma_relay.base_url})
-
-    assert (answered.status, refused.status) == (0, 1)
-    assert refused.by_id[task_id]["error"]["type"] == "AuthenticationError"
-    assert "0123456789" not in refused.out + refused.err
-
-
 def test_without_the_extra_the_way_out_is_told() -> None:
     """A missing CLI library is one line and status 2, not a traceback."""
     script = "import sys; sys.modules['cyclopts'] = None; from luma_async.cli import main; sys.exit(main(['demo']))"
