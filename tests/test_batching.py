@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
 
 import pytest
+from aiohttp import Payload
 from aioresponses import CallbackResult, aioresponses
 from attrs import define, field
 
@@ -342,8 +343,8 @@ def waits(
     """Take each id up at its time, and wait; return outcomes and the number of ids in each request."""
     sizes: list[int] = []
 
-    def batch(_: Any, data: bytes, **__: Any) -> CallbackResult:
-        asked = json.loads(data)["ids"]
+    def batch(_: Any, data: Payload, **__: Any) -> CallbackResult:
+        asked = json.loads(data.decode())["ids"]
         sizes.append(len(asked))
         word = answers(asyncio.get_running_loop().time())
         rows = [{"id": task_id, "state": word, "url": "https://x/v"} for task_id in asked]

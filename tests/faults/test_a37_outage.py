@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from aiohttp import ClientConnectionError
+from aiohttp import ClientConnectionError, Payload
 from aioresponses import CallbackResult, aioresponses
 from attrs import define, field
 
@@ -34,9 +34,9 @@ class Relay:
     ends: dict[str, float]
     asked: list[float] = field(factory=list)
 
-    def batch(self, _: Any, data: bytes, **__: Any) -> CallbackResult:
+    def batch(self, _: Any, data: Payload, **__: Any) -> CallbackResult:
         """Answer about many."""
-        return self._answer([self._row(task_id) for task_id in json.loads(data)["ids"]])
+        return self._answer([self._row(task_id) for task_id in json.loads(data.decode())["ids"]])
 
     def single(self, url: Any, **_: Any) -> CallbackResult:
         """Answer about one."""

@@ -44,7 +44,7 @@ from tests.faults.trials import (
     outcomes_at,
     run_case,
 )
-from tests.raw_server import Act, closing, cut_off, free_port, hang_up, http, reset, stay_silent, task, then
+from tests.raw_server import Act, Reply, closing, cut_off, free_port, hang_up, http, reset, stay_silent, task, then
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -485,7 +485,7 @@ async def test_a16_answers_that_come_on_idle_connections(extra: bytes, healthy: 
 
         return act
 
-    scripts = {name: [pushing(task(name, "pending")), done(name)] for name in names}
+    scripts: dict[str, list[Reply]] = {name: [pushing(task(name, "pending")), done(name)] for name in names}
     options = {"limits": Limits(max_concurrency=64), "batch": "never"}
     async with (
         FaultServer(scripts=scripts) as server,
