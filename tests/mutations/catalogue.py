@@ -124,7 +124,7 @@ _ANSWERS = [
     Mutation("_wire", "only 200 to 203 carry an answer", "_LAST_WITH_BODY = 203", "_LAST_WITH_BODY = 206"),
     Mutation("_wire", "a page is no answer", "if answer.is_html:", "if False:", ("test_refusals.py",)),
     Mutation("_wire", "an unknown word means still running", '"_"), State.UNKNOWN)', '"_"), State.FAILED)'),
-    Mutation("_wire", "a task id cannot leave its folder", ' and task_id not in (".", "..")', ""),
+    Mutation("_wire", "a task id cannot leave its folder", ' and text not in (".", "..")', ""),
     Mutation(
         "_wire", "a task id has nothing that changes a path", 'r"[A-Za-z0-9._~-]{1,128}"', 'r"[A-Za-z0-9._~%/-]{1,128}"'
     ),

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from aiohttp import ClientConnectionError, ClientPayloadError
+from aiohttp import ClientConnectionError, ClientPayloadError, Payload
 from aioresponses import CallbackResult, aioresponses
 from attrs import define, field
 from yarl import URL
@@ -42,8 +42,8 @@ class Line:
         self._mocked.stop()
 
     def _carry_to(self, method: str) -> Any:
-        async def carry(url: URL, *, headers: Mapping[str, str], data: bytes | None, **_: Any) -> CallbackResult:
-            return await self._carry(method.upper(), url, headers, data or b"")
+        async def carry(url: URL, *, headers: Mapping[str, str], data: Payload | None, **_: Any) -> CallbackResult:
+            return await self._carry(method.upper(), url, headers, b"" if data is None else data.decode().encode())
 
         return carry
 
