@@ -7,6 +7,7 @@ import socket
 import time
 from email.utils import formatdate
 from itertools import pairwise
+from typing import Any
 
 import aiohttp
 import pytest
@@ -55,10 +56,10 @@ A_TASK = PENDING.partition(b"\r\n\r\n")[2]
 class Resolver(AbstractResolver):
     """Finds this machine under any name, and tells when it has been asked often enough."""
 
-    def __init__(self, enough: int = 0, hangs: int = 0) -> None:
+    def __init__(self, enough: int = 0, hangs: int = 0, error: OSError | None = None) -> None:
         self.asked = 0
         self.enough = asyncio.Event()
-        self._enough, self._hangs = enough, hangs
+        self._enough, self._hangs, self._error = enough, hangs, error
 
     async def resolve(
         self,
@@ -72,6 +73,8 @@ class Resolver(AbstractResolver):
             self.enough.set()
         if self.asked <= self._hangs:
             await asyncio.sleep(60)
+        if self._error is not None:
+            raise self._error
         return [ResolveResult(hostname=host, host="127.0.0.1", port=port, family=socket.AF_INET, proto=0, flags=0)]
 
     async def close(self) -> None:
@@ -113,13 +116,23 @@ async def test_a01_connection_refused_for_ever(healthy: int) -> None:
     assert all(f"127.0.0.1:{port}" in str(outcome.error) for outcome in outcomes)
 
 
+async def test_a02_a_host_that_does_not_exist() -> None:
+    """Whatever the system's resolver says to it, and when, it ends as TransportError that names the host."""
+    [outcome] = await outcomes_at("https://no-such-host.invalid", limits=IMPATIENT)
+
+    assert isinstance(outcome.error, TransportError)
+    assert "no-such-host.invalid:443" in str(outcome.error)
+
+
 @ALONE_AND_AMONG
-async def test_a02_a_host_that_does_not_exist(healthy: int) -> None:
+@pytest.mark.parametrize("error", [socket.gaierror(-2, "Name or service not known"), OSError("DNS lookup failed")])
+async def test_a02_a_resolver_that_says_no(error: OSError, healthy: int) -> None:
     """It ends as TransportError that names the host."""
-    outcomes = await outcomes_at("https://no-such-host.invalid", healthy=healthy)
+    async with Resolver(error=error).connector() as connector:
+        outcomes = await outcomes_at("https://relay.invalid", healthy=healthy, connector=connector)
 
     assert {type(outcome.error) for outcome in outcomes} == {TransportError}
-    assert "no-such-host.invalid:443" in str(outcomes[0].error)
+    assert "relay.invalid:443" in str(outcomes[0].error)
 
 
 @ALONE_AND_AMONG
@@ -279,7 +292,7 @@ PASSING = {408: APIError, 425: APIError, 429: RateLimitError} | dict.fromkeys(
 )
 
 
-@each(*(fault(str(status), http(status), kind, patience=0.3) for status, kind in PASSING.items()))
+@each(*(fault(str(status), http(status), kind, patience=0.5) for status, kind in PASSING.items()))
 async def test_a11_statuses_that_pass(trial: Trial) -> None:
     """One such answer costs one retry and no more."""
     ended = await trial.run()
@@ -340,7 +353,7 @@ async def test_a12_an_unknown_task_that_becomes_known(trial: Trial) -> None:
 SATURATED = {"error": {"message": "upstream_load_saturated", "type": "new_api_error"}}
 
 
-@each(fault("403", http(403, SATURATED), RateLimitError, patience=0.3))
+@each(fault("403", http(403, SATURATED), RateLimitError, patience=0.5))
 async def test_a12_saturation_behind_403(trial: Trial) -> None:
     """It is passing trouble."""
     ended = await trial.run()
@@ -486,7 +499,7 @@ async def test_a16_answers_that_come_on_idle_connections(extra: bytes, healthy: 
         return act
 
     scripts: dict[str, list[Reply]] = {name: [pushing(task(name, "pending")), done(name)] for name in names}
-    options = {"limits": Limits(max_concurrency=64), "batch": "never"}
+    options: dict[str, Any] = {"limits": Limits(max_concurrency=64), "batch": "never"}
     async with (
         FaultServer(scripts=scripts) as server,
         new_client(server.base_url, **options) as luma,
