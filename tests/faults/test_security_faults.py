@@ -13,10 +13,11 @@ import trustme
 from attrs import frozen
 
 from luma_async import ConfigurationError, Generation, Limits, LumaClient, ProtocolError, TransportError
+from luma_async._transport import translated
 from tests.faults.server import BAD, FaultServer, done
 from tests.faults.trials import ALONE_AND_AMONG, LIMITS, cause_of, outcomes_at, run_case
 from tests.kit import KEY
-from tests.raw_server import Act, RawServer, cut_off, hang_up, http, reset, stay_silent, task
+from tests.raw_server import Act, RawServer, cut_off, hang_up, http, reset, stay_silent, task, then
 
 # --- redirects ---
 
@@ -274,7 +275,26 @@ async def test_a30_a_certificate_that_is_good(healthy: int) -> None:
     assert [outcome.error for outcome in outcomes] == [None] * (healthy + 1)
 
 
-ENDS: dict[str, Act] = {"FIN": hang_up, "RST": reset, "RST after a moment": cut_off}
+def after_hello(end: Act, told: bytes = b"") -> Act:
+    """Read what the client has to say, answer with *told*, and go on with *end*."""
+
+    async def act(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(2**16)
+        await then(told, end)(reader, writer)
+
+    return act
+
+
+HALF_A_HELLO = b"\x16\x03\x03\x00\x7a\x02\x00\x00\x76\x03\x03"
+ENDS: dict[str, Act] = {
+    "FIN": hang_up,
+    "RST": reset,
+    "RST after a moment": cut_off,
+    "FIN after the hello": after_hello(hang_up),
+    "RST after the hello": after_hello(reset),
+    "FIN within the hello": after_hello(hang_up, HALF_A_HELLO),
+    "RST within the hello": after_hello(cut_off, HALF_A_HELLO),
+}
 
 
 @ALONE_AND_AMONG
@@ -286,6 +306,43 @@ async def test_a30_a_connection_that_ends_before_tls(end: Act, healthy: int) -> 
 
     assert [outcome.error for outcome in outcomes] == [None] * (healthy + 1)
     assert server.connections >= 3
+
+
+@ALONE_AND_AMONG
+@pytest.mark.parametrize("end", [hang_up, cut_off], ids=["FIN", "RST"])
+async def test_a30_a_body_that_breaks_off_inside_tls(end: Act, healthy: int) -> None:
+    """A truncated body is not parsed, and does not look like a failed handshake."""
+    broken = then(http(200, {"id": BAD, "state": "failed"}, length=500), end)
+    async with FaultServer(scripts={BAD: [broken, broken, done()]}, contexts=[good()]) as server:
+        outcomes = await outcomes_at(at(server), healthy=healthy, ssl_context=authorities().trusting())
+
+    assert [outcome.error for outcome in outcomes] == [None] * (healthy + 1)
+
+
+async def test_a30_a_server_that_speaks_first_inside_tls() -> None:
+    """Asking it does not go round in circles, though its greeting is there before it is asked."""
+    context = secured(authorities().known.issue_cert("localhost"))
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await writer.start_tls(context)
+        writer.write(b"220 mail.example ESMTP\r\n")
+        await writer.drain()
+
+    async with FaultServer(greetings=[greet] * 1000) as server:
+        [outcome] = await outcomes_at(at(server), ssl_context=authorities().trusting())
+
+    assert isinstance(outcome.error, ProtocolError | TransportError)
+    assert server.connections == outcome.looks
+
+
+@pytest.mark.parametrize("kind", [ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError])
+def test_a30_a_connection_that_broke_is_no_bad_certificate(kind: type[ssl.SSLError]) -> None:
+    """Event loops differ in how they tell of it: whichever they use, it passes, and other trouble with TLS does not."""
+    broke, bad = translated(kind(8, "broke"), "x:443"), translated(ssl.SSLCertVerificationError(1, "bad"), "x:443")
+
+    assert (type(broke), broke.retryable) == (TransportError, True)
+    assert (type(bad), bad.retryable) == (TransportError, False)
 
 
 @ALONE_AND_AMONG
