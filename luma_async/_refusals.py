@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from attrs import define, evolve, frozen
+from attrs import define, evolve, field, frozen
 
 from luma_async import _structure
 from luma_async._text import shown
@@ -33,8 +33,8 @@ class Answer:
 
     status: int
     body: bytes
-    content_type: str = ""
-    retry_after: str | None = None
+    content_type: str = field(default="", repr=False)
+    retry_after: str | None = field(default=None, repr=False)
     request_id: str | None = None
 
     @property

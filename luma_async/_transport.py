@@ -8,6 +8,7 @@ import math
 import re
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from weakref import WeakSet
 
@@ -170,7 +171,7 @@ class Transport:
         except LumaError as error:
             welcome = error.verdict is not Verdict.SLOW_DOWN
             await self._take_note(error, probing=probing)
-            raise
+            raise error.with_traceback(None)  # noqa: B904 - the frames below hold what the relay said, maybe the key
         finally:
             self._slots.release()
             if probing:
@@ -367,10 +368,11 @@ def new_session(
 
 
 def _redirected(url: URL, location: str) -> URL:
-    try:
+    target = None
+    with suppress(ValueError):
         target = url.join(URL(location))
-    except ValueError:
-        raise _refused_redirect("to no URL at all") from None
+    if target is None:
+        raise _refused_redirect("to no URL at all")
     if target.user is not None or target.password is not None:
         raise _refused_redirect("to a URL with a name or password in it")
     return target

@@ -123,6 +123,8 @@ async def ends(luma: LumaClient) -> list[BaseException]:
         lambda: luma.get_generation(TASK_ID),
         lambda: luma.wait_until_done(TASK_ID, timeout=0.15),
         lambda: first_of(luma),
+        lambda: luma.submit("a sunrise"),
+        lambda: luma.extend(TASK_ID, "and a sunset"),
     ]
     errors: list[BaseException] = []
     for call in calls:
