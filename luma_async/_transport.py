@@ -373,8 +373,6 @@ def _redirected(url: URL, location: str) -> URL:
         target = url.join(URL(location))
     if target is None:
         raise _refused_redirect("to no URL at all")
-    if target.user is not None or target.password is not None:
-        raise _refused_redirect("to a URL with a name or password in it")
     return target
 
 

@@ -16,7 +16,7 @@ from tests.faults.server import BAD, FaultServer, done
 from tests.kit import KEY
 from tests.raw_server import Reply
 
-OFTEN = PollPolicy(min_interval=0.01, initial=0.01, maximum=0.02, max_consecutive_failures=6, max_outage=0.05)
+OFTEN = PollPolicy(min_interval=0.01, initial=0.01, maximum=0.012, max_consecutive_failures=6, max_outage=0.05)
 LIMITS = Limits(request_timeout=2.0, max_concurrency=8)
 """Few connections, so that the bad task's are the others' too."""
 IMPATIENT = evolve(LIMITS, request_timeout=0.15)
@@ -170,7 +170,12 @@ class Trial:
     async def run(self) -> Ended:
         """See what becomes of it; a single look at a trouble that lasts comes to the same as a wait."""
         if self.lasts and not self.healthy:
-            assert await kind_of_look(self.fault.replies, **self.fault.options) in self.kinds
+            ended, kind = await asyncio.gather(self._wait(), kind_of_look(self.fault.replies, **self.fault.options))
+            assert kind in self.kinds
+            return ended
+        return await self._wait()
+
+    async def _wait(self) -> Ended:
         script = self.fault.replies if self.lasts else (*self.fault.replies, done())
         patience = self.fault.patience if self.lasts else PATIENCE
         return await run_case(script, healthy=self.healthy, patience=patience, **self.fault.options)
