@@ -10,8 +10,10 @@ from tests.fuzz import main
 
 PROFILE = """
 from hypothesis import settings
+from hypothesis.database import DirectoryBasedExampleDatabase
 
-settings.register_profile("fuzz", max_examples=20, print_blob=True)
+found = DirectoryBasedExampleDatabase(".hypothesis/examples")
+settings.register_profile("fuzz", max_examples=20, print_blob=True, derandomize=False, database=found)
 """
 PROPERTIES = """
 from hypothesis import given, strategies as st

@@ -209,5 +209,6 @@ async def interrupted() -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the background starts with it ignored
     asyncio.run(interrupted() if sys.argv[1:] else main())
     print(*wrong, "done", sep="\n")  # noqa: T201 - whoever started it reads it

@@ -292,7 +292,7 @@ PASSING = {408: APIError, 425: APIError, 429: RateLimitError} | dict.fromkeys(
 )
 
 
-@each(*(fault(str(status), http(status), kind, patience=0.5) for status, kind in PASSING.items()))
+@each(*(fault(str(status), http(status), kind, patience=2.0) for status, kind in PASSING.items()))
 async def test_a11_statuses_that_pass(trial: Trial) -> None:
     """One such answer costs one retry and no more."""
     ended = await trial.run()
@@ -353,7 +353,7 @@ async def test_a12_an_unknown_task_that_becomes_known(trial: Trial) -> None:
 SATURATED = {"error": {"message": "upstream_load_saturated", "type": "new_api_error"}}
 
 
-@each(fault("403", http(403, SATURATED), RateLimitError, patience=0.5))
+@each(fault("403", http(403, SATURATED), RateLimitError, patience=2.0))
 async def test_a12_saturation_behind_403(trial: Trial) -> None:
     """It is passing trouble."""
     ended = await trial.run()
