@@ -13,6 +13,9 @@ from luma_async.pacing import PollPolicy
 
 _RELEASED_PER_SECOND = 20
 """How fast those who waited go out again: more at once would be the burst that the relay complained about."""
+_RELEASED_WITHIN = 1 / 3
+"""Share of the policy's ``maximum`` that is theirs to go out in: our own backoff leaves it free, so that after any
+pause of our own choice everything is as before within that maximum."""
 _HEAD_START = 1.0
 """Seconds for which everybody waits for the very first answer: a relay that says *slow down* says it once, then."""
 
@@ -58,8 +61,9 @@ class Cooldown:
             self._since = self._since if self._complaints else now
             self._complaints += 1
             self._until = 0.0
-        pause = max(hint or self.policy.backoff(self._complaints, self.randomness), self.policy.min_interval)
-        pause = min(pause, self.policy.maximum)
+        longest = (1 - _RELEASED_WITHIN) * self.policy.maximum
+        pause = hint or min(self.policy.backoff(self._complaints, self.randomness), longest)
+        pause = min(max(pause, self.policy.min_interval), self.policy.maximum)
         self._until = max(self._until, now + pause)
         self.is_open = False
         self._complained = True
@@ -101,7 +105,7 @@ class Cooldown:
         try:
             await self._turned.wait()
             if self.is_open:
-                spread = min(self.policy.maximum, self._waiting / _RELEASED_PER_SECOND)
+                spread = min(_RELEASED_WITHIN * self.policy.maximum, self._waiting / _RELEASED_PER_SECOND)
                 await asyncio.sleep(spread * self.randomness())
         finally:
             self._waiting -= 1

@@ -400,7 +400,7 @@ class _Poll:
             or self._not_found >= _NOT_FOUND_IS_FINAL
             or (error.verdict is not Verdict.SLOW_DOWN and self._is_outage(_loop().time()))
         )
-        return Look(error=error, good=self._good, failures=self._failures, is_last=is_last)
+        return Look(error=error, good=self._good, failures=self._failures, is_last=is_last, stay=self._stay)
 
     def _is_outage(self, now: float) -> bool:
         """Count one more failure; whether there have been enough, for long enough."""

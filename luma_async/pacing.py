@@ -137,7 +137,7 @@ class Paced(Protocol):
 class PollWait(wait_base):
     """The pause after a look: learned, or the policy's backoff, or the user's strategy; never below the relay's hint.
 
-    After a failed look it is never shorter than after a good one: an outage must not make the load grow.
+    After a failed look it is longer than after a good one: an outage must not make the load grow.
 
     Args:
         policy: The bounds.
@@ -168,7 +168,8 @@ class PollWait(wait_base):
         if policy.wait is not None:
             pause = policy.wait(retry_state)
         elif look.failures:
-            pause = max(self._good_pace(look), policy.backoff(look.failures, self._randomness))
+            longer = self._good_pace(look) * policy.multiplier if look.good else 0.0
+            pause = max(min(longer, policy.maximum), policy.backoff(look.failures, self._randomness))
         else:
             pause = self._good_pace(look)
         return max(policy.min_interval, look.hint or 0.0, pause)

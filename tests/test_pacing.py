@@ -200,10 +200,12 @@ def test_a_pause_keeps_to_the_bounds(policy: PollPolicy, step: int, drawn: float
         (Look(good=2), 3.0),
         (Look(good=4), 6.75),
         (Look(good=400), 13.5),
-        (Look(good=1, failures=1), 2.2),
-        (Look(good=9, failures=1), 13.5),
-        (Look(good=1, failures=2), 3.0),
+        (Look(failures=1), 2.2),
         (Look(failures=3), 4.5),
+        (Look(good=1, failures=1), 3.3),
+        (Look(good=1, failures=3), 4.5),
+        (Look(good=4, failures=1), 10.125),
+        (Look(good=9, failures=1), 15.0),
         (Look(), 2.2),
         (Look(good=2, hint=0.0), 3.0),
         (Look(good=2, hint=1.0), 3.0),
@@ -212,7 +214,7 @@ def test_a_pause_keeps_to_the_bounds(policy: PollPolicy, step: int, drawn: float
     ],
 )
 def test_the_pause_follows_from_the_look(look: Look, pause: float) -> None:
-    """Failures count on their own and never make looks denser; a hint is a lower bound without an upper one."""
+    """Failures count on their own and make looks less dense; a hint is a lower bound without an upper one."""
     assert PollWait(POLICY, middle)(after(look, attempt=50)) == pytest.approx(pause)
 
 
@@ -316,10 +318,11 @@ def test_a_state_nobody_has_seen_before_is_backed_off_from() -> None:
 
 
 def test_failures_hints_and_bounds_hold_for_what_was_learned() -> None:
-    """Failed looks back off as ever; a hint is a lower bound."""
+    """Failed looks are further apart than good ones, and back off as ever; a hint is a lower bound."""
     wait = strategy(experienced())
     stay = Stay(PROCESSING, 0.0, 25.0)
 
+    assert wait(after(Look(good=9, failures=1, stay=stay))) == pytest.approx(1.5 * wait(at(25)))
     assert wait(after(Look(failures=3, stay=stay))) == pytest.approx(4.5)
     assert wait(after(Look(failures=99, stay=stay))) == pytest.approx(13.5)
     assert wait(after(Look(good=9, stay=stay, hint=60.0))) == 60.0
