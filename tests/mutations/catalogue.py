@@ -602,5 +602,49 @@ _GALLERY = [
     ),
 ]
 
-MUTATIONS = [*_STATUS_ROWS, *_ANSWERS, *_TRANSPORT, *_WAITING, *_MANY, *_FILES, *_GALLERY]
+_ORDERS = [
+    Mutation(
+        "_asking",
+        "a submit that the relay may have taken is not repeated",
+        "not request.sent else UncertainSubmitError(error)",
+        "not request.sent else error",
+    ),
+    Mutation(
+        "_asking",
+        "a submit that never went out is no uncertain one",
+        " or not request.sent else",
+        " else",
+    ),
+    Mutation(
+        "_asking",
+        "an order is asked for three times at most",
+        "self._tries >= _MOST_TRIES or (",
+        "(",
+    ),
+    Mutation(
+        "_asking",
+        "what was refused for good is not handed in again",
+        "return error.retryable and (",
+        "return (",
+    ),
+    Mutation("_transport", "what went out is known to have", "self._request.sent = True", "pass", ("test_asking.py",)),
+    Mutation(
+        "_wire",
+        "half an answer leaves open whether a task was made",
+        "return error if refused else UncertainSubmitError(error)",
+        "return error",
+        ("test_wire_orders.py",),
+    ),
+    Mutation(
+        "_wire",
+        "a proxy's 503 leaves open whether a task was made",
+        'refused = answer.body.lstrip()[:1] in (b"{", b"[")',
+        "refused = True",
+        ("test_wire_orders.py",),
+    ),
+    Mutation("orders", "a prompt is not blank", "prompt.strip() and", ""),
+    Mutation("orders", "an extension has fewer options", 'order.keys() - _OF_AN_EXTENSION - {"user_prompt"}', "()"),
+]
+
+MUTATIONS = [*_STATUS_ROWS, *_ANSWERS, *_TRANSPORT, *_WAITING, *_MANY, *_FILES, *_ORDERS, *_GALLERY]
 """All of them."""
