@@ -59,6 +59,7 @@ class LoadServer:
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close()
+        self.hang_up()  # since Python 3.12 the next line waits for them
         await self._server.wait_closed()
 
     def hang_up(self) -> None:
