@@ -10,9 +10,11 @@ from configparser import ConfigParser
 from email.message import Message
 from email.parser import Parser
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "luma_async"
@@ -110,8 +112,11 @@ def test_the_sdist_can_be_checked_by_whoever_gets_it(built: Path) -> None:
     samples = {sample.relative_to(ROOT).as_posix() for sample in (ROOT / "tests" / "samples").glob("*.json")}
     docs = ROOT / "docs"
     pages = {page.relative_to(ROOT).as_posix() for page in [*docs.glob("*.md"), *docs.glob("examples/*.py")]}
+    tests = {test.relative_to(ROOT).as_posix() for test in (ROOT / "tests").rglob("*.py")}
+    workflows = {f".github/workflows/{name}.yml" for name in ("ci", "release")}
 
-    assert names >= samples | pages | MEDIA | {"README.md", "LICENSE", "pyproject.toml", "docs/conf.py", ".ci/run"}
+    assert names >= samples | pages | tests | workflows | MEDIA
+    assert names >= {"README.md", "LICENSE", "pyproject.toml", "docs/conf.py", ".ci/run"}
     assert [name for name in names if "cache" in name or "_build" in name or name.endswith(".pyc")] == []
 
 
@@ -139,3 +144,53 @@ def test_importing_costs_no_more_than_it_must(module: str, unwanted: set[str]) -
 
     assert module in loaded
     assert unwanted.isdisjoint(loaded)
+
+
+EVERY_MODULE = """
+import importlib, pkgutil, luma_async
+for module in pkgutil.walk_packages(luma_async.__path__, "luma_async."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+"""
+
+
+def test_no_module_warns_when_it_is_imported() -> None:
+    """Every module can be imported where warnings are errors, in development mode too."""
+    command = [sys.executable, "-W", "error", "-X", "dev", "-c", EVERY_MODULE]
+
+    run = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - ours
+
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+def _workflow(name: str) -> Any:
+    return yaml.safe_load((ROOT / ".github" / "workflows" / f"{name}.yml").read_text(encoding="utf-8"))
+
+
+def test_ci_runs_the_script_on_every_python_that_is_claimed() -> None:
+    """The workflow checks each push and pull request with `.ci/run`, and may only read."""
+    workflow = _workflow("ci")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    claimed = {name.rpartition(" ")[2] for name in project["classifiers"] if ":: 3." in name}
+
+    check = workflow["jobs"]["check"]
+
+    assert {"push", "pull_request"} <= set(workflow["on"])
+    assert workflow["permissions"] == {"contents": "read"}
+    assert check["steps"][-1] == {"run": "bash .ci/run"}
+    assert claimed <= set(check["strategy"]["matrix"]["python"])
+
+
+def test_a_release_is_checked_first_and_published_without_a_password() -> None:
+    """Only the job that publishes may ask for an identity, and it has no secret and no command of its own."""
+    workflow = _workflow("release")
+    jobs = workflow["jobs"]
+    publish = jobs["publish"]
+
+    assert workflow["on"] == {"push": {"tags": ["v*"]}}
+    assert jobs["check"] == {"uses": "./.github/workflows/ci.yml"}
+    assert (jobs["build"]["needs"], publish["needs"]) == ("check", "build")
+    assert [name for name, job in jobs.items() if "id-token" in job.get("permissions", {})] == ["publish"]
+    assert (publish["environment"], publish["permissions"]) == ("pypi", {"id-token": "write"})
+    assert publish["steps"][-1] == {"uses": "pypa/gh-action-pypi-publish@release/v1"}
+    assert "secrets." not in str(workflow)
