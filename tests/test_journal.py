@@ -410,7 +410,8 @@ async def test_what_is_no_file_is_refused(path: Path, make: Callable[[Path], Non
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"), [("nowhere/batch.jsonl", "No such file or directory"), ("a\0b", "embedded null (byte|character)")]
+    ("name", "reason"),
+    [("nowhere/batch.jsonl", "No such file or directory"), ("a\0b", "embedded null (byte|character)")],
 )
 def test_a_name_that_cannot_be_is_refused(tmp_path: Path, name: str, reason: str) -> None:
     """A directory is not made on the way."""
