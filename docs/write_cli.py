@@ -33,6 +33,7 @@ luma-async demo
 The relay's address comes from `--base-url` or `LUMA_BASE_URL`.
 The key comes from `--key-file`, from `LUMA_API_KEY`, or from the file that `LUMA_API_KEY_FILE` names.
 There is no option for the key itself: the arguments of a process can be read by others.
+If it is given as one all the same, it is refused, and the complaint does not repeat it.
 
 ## Task ids
 

@@ -150,6 +150,8 @@ def _key_of(environ: Mapping[str, str] | None) -> str:
 
 
 _MOST_OF_A_KEY_FILE = 8192
+_MAY_BE_A_KEY = re.compile(r"(sk|pk|bearer)[\W_].*|[\w+=-]{20,}", re.IGNORECASE | re.DOTALL)
+"""What no name of a file looks like."""
 
 
 def read_key_file(path: str | os.PathLike[str]) -> str:
@@ -163,8 +165,10 @@ def read_key_file(path: str | os.PathLike[str]) -> str:
             key = hidden(file.read(_MOST_OF_A_KEY_FILE).decode("latin-1").rstrip("\r\n"))
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "that is no file name"
+        is_shown = _MAY_BE_A_KEY.fullmatch(str(path)) is None
         raise ConfigurationError(
-            f"the key file {shown(path)} cannot be read: {reason}", advice="check the path and its permissions"
+            f"the key file{f' {shown(path)}' if is_shown else ''} cannot be read: {reason}",
+            advice="check the path and its permissions" if is_shown else "give the name of a file, not the key itself",
         ) from None
     return _check_key(key, f"the API key in {shown(path)}")
 

@@ -36,6 +36,7 @@ from luma_async.cli._options import (
     Waiting,
     Wishes,
 )
+from luma_async.cli._usage import complaint
 
 
 def _version() -> str:
@@ -51,6 +52,7 @@ app = App(
     "Try it without either: luma-async demo",
     help_format="plaintext",
     version=_version,
+    error_formatter=complaint,
 )
 
 Shell = Literal["bash", "zsh", "fish", "powershell"]

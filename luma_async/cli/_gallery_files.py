@@ -19,6 +19,7 @@ from luma_async.cli._exhibits import Collection
 from luma_async.cli._exit import Status
 from luma_async.cli._gallery import notes_on, page
 from luma_async.cli._output import say
+from luma_async.cli._usage import check_file_name
 from luma_async.errors import ConfigurationError, LumaError
 from luma_async.models import Role
 
@@ -66,6 +67,8 @@ def _listed(numbers: list[int]) -> str:
 
 def _collected(sources: Sequence[str]) -> Collection:
     collection = Collection()
+    for source in sources:
+        check_file_name(source)
     for source in sources or [_STANDARD_INPUT]:
         name = "standard input" if source == _STANDARD_INPUT else source
         try:

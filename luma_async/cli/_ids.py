@@ -15,6 +15,7 @@ from typing import BinaryIO, Self
 from attrs import define, field
 
 from luma_async._text import shown
+from luma_async.cli._usage import check_file_name
 from luma_async.errors import ConfigurationError
 
 _READ_AHEAD = 1000
@@ -106,6 +107,7 @@ def _opened(path: str | None, what: str) -> BinaryIO:
             raise no_ids(what)
         # A reader of our own: one of the interpreter's cannot be given up by a thread that is blocked in it.
         return open(sys.stdin.fileno(), "rb", closefd=False)
+    check_file_name(path)
     try:
         return Path(path).open("rb")
     except (OSError, ValueError) as error:

@@ -12,6 +12,8 @@ from tests.cli.command import ENDLESS, FAST, add, next_ids, run, running
 from tests.cli.conftest import Command
 from tests.kit import KEY
 
+COMMANDS = [name for name in app if not name.startswith("-")]
+
 
 def test_a35_the_key_goes_from_its_file_to_the_relay_alone(
     command: Command, luma_relay: SimulatedRelay, tmp_path: Path
@@ -30,7 +32,7 @@ def test_a35_the_key_goes_from_its_file_to_the_relay_alone(
     assert "0123456789" not in refused.out + refused.err
 
 
-@pytest.mark.parametrize("arguments", [[], *([name] for name in app if not name.startswith("-"))], ids="".join)
+@pytest.mark.parametrize("arguments", [[], *([name] for name in COMMANDS)], ids="".join)
 def test_a35_help_shows_no_value_of_the_environment(command: Command, arguments: list[str]) -> None:
     """It names the variables, and says nothing of what stands in them."""
     ended = command(*arguments, "--help", env={"LUMA_API_KEY": KEY, "LUMA_BASE_URL": "https://asked.example"})
@@ -90,6 +92,77 @@ def test_a35_development_mode_shows_no_key(luma_relay: SimulatedRelay, tmp_path:
     assert ended.status == 1
     assert "no such key: [key]" in ended.out
     assert luma_relay.api_key not in ended.out + ended.err + journal.read_text()
+
+
+@pytest.mark.parametrize("name", ["--api-key", "--key", "--token", "--LUMA_API_KEY", "-k", "--tiemout", "-x"])
+@pytest.mark.parametrize("place", ["{name}={key}", "{name} {key}", "{name}{key}"])
+@pytest.mark.parametrize("called", COMMANDS)
+def test_a35_an_option_that_there_is_not_is_refused_without_its_value(
+    command: Command, called: str, place: str, name: str
+) -> None:
+    """In whichever command, before or behind it; where it asks for a key, the right places for one are told."""
+    given = place.format(name=name, key=KEY).split()
+
+    behind, before = command(called, *given), command(*given, called)
+
+    for ended in (behind, before):
+        assert (ended.status, ended.out) == (2, "")
+        assert "0123456789" not in ended.err
+        assert "Traceback" not in ended.err
+    if called != "gallery":  # which asks no relay
+        assert ("LUMA_API_KEY" in behind.err) == ("k" in name.lower())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["get", "a", "--key-file", KEY],
+        ["get", "a", f"--key-file={KEY}", f"--key-file={KEY}"],
+        ["get", "a", "--base-url", KEY],
+        ["get", "a", "--base-url", f"https://relay.example?key={KEY}"],
+        ["get", "a", f"--insecure-http={KEY}"],
+        ["wait", "a", "--timeout", KEY],
+        ["wait", "a", "--max-in-flight", KEY],
+        ["download", "a", "--role", KEY],
+        ["get", "a", "--from", f"--api-key={KEY}"],
+        ["submit", "--from", f"-k{KEY}"],
+        ["gallery", "outcomes.jsonl", "--api-key", KEY],
+        ["demo", KEY],
+        ["check", KEY],
+        [KEY, "wait"],
+        [f"LUMA_API_KEY={KEY}", "get"],
+        ["get", f"-v{KEY}"],
+        ["--install-completion", "--shell", KEY],
+    ],
+    ids=" ".join,
+)
+def test_a35_the_key_in_a_wrong_place_is_not_repeated(command: Command, arguments: list[str]) -> None:
+    """The complaint says what is wrong with the place, and not what stood in it."""
+    ended = command(*arguments, env={"LUMA_BASE_URL": "https://relay.example", "LUMA_API_KEY": KEY})
+
+    assert (ended.status, ended.out) == (2, "")
+    assert "Traceback" not in ended.err
+    assert "0123456789" not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["wiat"], 'Unknown command "wiat". Did you mean "wait"?'),
+        (["get", "--base-ulr=https://relay.example"], "Unknown option: --base-ulr. Did you mean --base-url?"),
+        (["get", "-x"], "Unknown option: -x."),
+        (["wait", "a", "--timeout", "5m"], 'Invalid value for --timeout: unable to convert "5m" into float.'),
+        (["gallery", "a.jsonl", "--outptu=x.html"], "--outptu is no option (see --help"),
+        (["simulate", "--port", "70000"], 'Invalid value "70000" for --port. Must be <= 65535.'),
+        (["get", "a", "--key-file", "no-such.key"], "the key file no-such.key cannot be read"),
+    ],
+)
+def test_what_cannot_be_the_key_is_repeated(command: Command, arguments: list[str], said: str) -> None:
+    """A slip of the pen in a name is told as it was written, with what is near it."""
+    ended = command(*arguments)
+
+    assert ended.status == 2
+    assert said in " ".join(ended.err.replace("│", "").split())
 
 
 def test_a35_a_user_name_in_the_address_is_told_in_the_command_line_s_words(command: Command) -> None:

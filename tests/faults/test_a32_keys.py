@@ -122,6 +122,17 @@ def test_a32_an_unreadable_key_file_is_named(tmp_path: Path, kind: str) -> None:
     assert "None" not in str(caught.value)
 
 
+@pytest.mark.parametrize("key", [KEY, "sk_0123", f"Bearer {KEY}", "0123456789abcdef0123456789abcdef"])
+def test_a32_a_key_in_the_place_of_its_file_is_not_repeated(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    """A name that looks like a key is left out of the error."""
+    monkeypatch.setenv("LUMA_API_KEY_FILE", key)
+
+    with pytest.raises(ConfigurationError, match="the key file cannot be read: ") as caught:
+        LumaClient(ADDRESS)
+
+    assert "0123" not in str(caught.value)
+
+
 def test_a32_a_huge_file_is_not_read_to_its_end() -> None:
     """A device that never ends is refused like a long key."""
     with pytest.raises(ConfigurationError, match="unusable"):
