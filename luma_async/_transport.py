@@ -9,6 +9,7 @@ import re
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from weakref import WeakSet
 
@@ -103,6 +104,12 @@ class _Pool:
     session: aiohttp.ClientSession
     under_way: int = 0
     retired: bool = False
+
+    def retire(self) -> None:
+        """Let it have no more connections than requests, or those of several pools could be more than the limit."""
+        self.retired = True
+        if isinstance(self.session.connector, _Connector):
+            self.session.connector.retire()
 
     async def close_if_idle(self) -> None:
         if self.retired and not self.under_way:
@@ -225,7 +232,7 @@ class Transport:
         """Give up all pooled connections: new requests open new ones, those under way finish on the old."""
         pool, self._pool = self._pool, None
         if pool is not None:
-            pool.retired = True
+            pool.retire()
             if self._closed:
                 await pool.session.close()
             await pool.close_if_idle()
@@ -329,6 +336,19 @@ class _Connector(aiohttp.TCPConnector):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._lent_before: WeakSet[ResponseHandler] = WeakSet()
+        self._lent: set[ResponseHandler] = set()
+        self._retired = False
+
+    def retire(self) -> None:
+        """Close what is idle now, and everything else when it comes back."""
+        self._retired = True
+        for protocol in set(self._lent_before) - self._lent:
+            protocol.close()
+
+    def _returns(self, protocol: ResponseHandler) -> None:
+        self._lent.discard(protocol)
+        if self._retired:
+            protocol.force_close()
 
     async def connect(
         self,
@@ -342,6 +362,8 @@ class _Connector(aiohttp.TCPConnector):
             protocol = cast("ResponseHandler", connection.protocol)
             if not protocol.should_close or protocol not in self._lent_before:
                 self._lent_before.add(protocol)
+                self._lent.add(protocol)
+                connection.add_callback(partial(self._returns, protocol))
                 return connection
             connection.close()
 

@@ -34,7 +34,7 @@ from luma_async import (
     WaitTimeoutError,
 )
 from tests.kit import KEY
-from tests.raw_server import RawServer, Reply, free_port, hang_up, http, reset, stay_silent, task
+from tests.raw_server import Act, RawServer, Reply, free_port, hang_up, http, reset, stay_silent, task
 
 ID = "9d4b7516-77e5-481a-b015-48313946f33b"
 FAST = PollPolicy(min_interval=0.01, initial=0.01, maximum=0.05, max_consecutive_failures=3, max_outage=0.1)
@@ -323,6 +323,39 @@ async def test_others_finish_on_the_connections_that_are_given_up() -> None:
         await under_way
 
     assert len(server.heads) == 4
+
+
+async def test_connections_that_are_given_up_do_not_linger_beside_new_ones() -> None:
+    """Idle ones are closed though others of their pool are in use: together they could be more than the limit."""
+    came: asyncio.Queue[str] = asyncio.Queue()
+    may_end, others_may_end = asyncio.Event(), asyncio.Event()
+
+    def held(task_id: str, until: asyncio.Event) -> Act:
+        async def act(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            came.put_nowait(task_id)
+            await until.wait()
+            writer.write(task(task_id, "completed", result_url="https://x.example/v"))
+
+        return act
+
+    others = [held("b", others_may_end), held("c", others_may_end)]
+    replies: list[Reply] = [DONE, held("a", may_end), *others, task("a-stranger", "completed"), DONE]
+    async with RawServer(replies) as server, client(server) as luma:
+        await luma.get_generation(ID)
+        under_way = []
+        for task_id in "abc":
+            under_way.append(asyncio.create_task(luma.get_generation(task_id)))
+            assert await came.get() == task_id
+        others_may_end.set()
+        await asyncio.wait(under_way[1:])
+        await luma.get_generation(ID)
+        await asyncio.sleep(0.1)  # until the server has heard of what was closed
+        open_beside_one_under_way = server.open_now
+        may_end.set()
+        generations = await asyncio.gather(*under_way)
+
+    assert [generation.id for generation in generations] == ["a", "b", "c"]
+    assert (server.connections, open_beside_one_under_way) == (4, 2)
 
 
 async def test_redirect_within_the_origin_is_followed_with_the_key() -> None:
