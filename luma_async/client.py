@@ -423,15 +423,24 @@ class LumaClient:
             ClientClosedError: It is closed, or belongs to another loop.
         """
         self._check_loop()
-        self._loop = self._loop or asyncio.get_running_loop()
+        self._loop = self._loop or _running_loop()
         if self._closed:
             raise ClientClosedError("the client is closed", advice="make a new LumaClient")
 
     def _check_loop(self) -> None:
-        if self._loop is not None and self._loop is not asyncio.get_running_loop():
+        if self._loop is not None and self._loop is not _running_loop():
             raise ClientClosedError(
                 "the client belongs to another event loop", advice="make one LumaClient in each event loop"
             )
+
+
+def _running_loop() -> asyncio.AbstractEventLoop:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise ConfigurationError(
+            "no event loop is running", advice="call it in a coroutine, and start that with asyncio.run(...)"
+        ) from None
 
 
 def _check_options(polling: object, batch: object) -> None:

@@ -296,6 +296,18 @@ async def test_a_closed_client_says_so(luma: LumaClient) -> None:
         luma.as_completed(["a"])
 
 
+@pytest.mark.parametrize("call", ["watch", "as_completed"])
+def test_a_call_outside_of_an_event_loop_is_told_so(call: str) -> None:
+    """A client can be made there, but what waits needs a loop: the error says how to get one, and does no harm."""
+    luma = LumaClient("https://relay.example", KEY)
+
+    with pytest.raises(ConfigurationError, match=r"no event loop is running .*asyncio\.run") as caught:
+        getattr(luma, call)(["a"] if call == "as_completed" else "a")
+
+    assert caught.value.__cause__ is None
+    asyncio.run(luma.aclose())
+
+
 def test_another_event_loop_is_told_so() -> None:
     """A client belongs to the loop that used it first."""
     luma = LumaClient("https://relay.example", KEY)

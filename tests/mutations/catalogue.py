@@ -413,7 +413,7 @@ _MANY = [
     Mutation(
         "client",
         "a client belongs to one event loop",
-        "if self._loop is not None and self._loop is not asyncio.get_running_loop():",
+        "if self._loop is not None and self._loop is not _running_loop():",
         "if False:",
     ),
     Mutation("client", "closing closes the connections", "closing.push_async_callback(self._transport.aclose)", "pass"),
