@@ -22,7 +22,14 @@ from luma_async._telling import Herald
 from luma_async._text import shown
 from luma_async._transport import Request
 from luma_async._wire import Known, News, task_path
-from luma_async.errors import ClientClosedError, GenerationFailedError, LumaError, Verdict, WaitTimeoutError
+from luma_async.errors import (
+    ClientClosedError,
+    GenerationFailedError,
+    LumaError,
+    RequestTimeoutError,
+    Verdict,
+    WaitTimeoutError,
+)
 from luma_async.events import LookFailed, StateChanged, WaitBegan, WaitEnded
 from luma_async.models import Generation, State
 from luma_async.outcomes import Outcome
@@ -388,7 +395,8 @@ class _Poll:
 
     def _failed(self, error: LumaError) -> Look:
         """Take a failed look in; it is the end only by rule 3 of DESIGN."""
-        self._error = error
+        if not self._was_cut(error):
+            self._error = error
         self.room.learner.missed()
         self._failures += 1
         self._not_found = self._not_found + 1 if error.verdict is Verdict.UNCONFIRMED else 0
@@ -401,6 +409,11 @@ class _Poll:
             or (error.verdict is not Verdict.SLOW_DOWN and self._is_outage(_loop().time()))
         )
         return Look(error=error, good=self._good, failures=self._failures, is_last=is_last, stay=self._stay)
+
+    def _was_cut(self, error: LumaError) -> bool:
+        """Whether *error* only says that a last look came too late: what was wrong before is still what matters."""
+        late = isinstance(error, RequestTimeoutError) and _loop().time() >= self._latest_deadline()
+        return late and self._error is not None
 
     def _is_outage(self, now: float) -> bool:
         """Count one more failure; whether there have been enough, for long enough."""

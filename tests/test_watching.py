@@ -163,6 +163,17 @@ def test_completion_just_before_the_deadline_is_caught_by_the_last_look() -> Non
     assert outcome.elapsed < 14.0
 
 
+def test_a_last_look_that_is_cut_does_not_hide_what_was_wrong() -> None:
+    """The relay said *slow down* all the time; that the deadline came during one more look is no news of it."""
+    script = Script([RateLimitError("slow", status=429)], takes=1.5)
+
+    error = wait_for(script, timeout=4.5).error
+
+    assert script.at[-1] + 1.5 > 4.5
+    assert isinstance(error, WaitTimeoutError)
+    assert isinstance(error.last_error, RateLimitError)
+
+
 def test_relay_that_never_answers_ends_at_the_deadline_with_the_time_out_as_last_error() -> None:
     """A look that hangs is cut at the deadline, and the wait says what the trouble was."""
     script = Script([PENDING], takes=1e9)
