@@ -165,7 +165,7 @@ def test_completion_just_before_the_deadline_is_caught_by_the_last_look() -> Non
 
 def test_a_last_look_that_is_cut_does_not_hide_what_was_wrong() -> None:
     """The relay said *slow down* all the time; that the deadline came during one more look is no news of it."""
-    script = Script([RateLimitError("slow", status=429)], takes=1.5)
+    script = Script([RateLimitError("slow", status=429, verdict=Verdict.SLOW_DOWN)], takes=1.5)
 
     error = wait_for(script, timeout=4.5).error
 
