@@ -287,8 +287,8 @@ def retry_after(value: str | None, now: datetime) -> float | None:
     """Return the seconds that a ``Retry-After`` asks for (RFC 9110 section 10.2.3), or None if it is unusable."""
     if value is None:
         return None
-    if _DIGITS.fullmatch(value.strip()):
-        return float(value)
+    if _DIGITS.fullmatch(digits := value.strip(" \t")):
+        return float(digits)
     try:
         moment = parsedate_to_datetime(value)
     except (ValueError, OverflowError):
