@@ -52,6 +52,13 @@ class Batcher:
     _works: bool | None = None
     """Whether the relay has a batch query; None until it has shown it."""
     _failures: int = 0
+    """Of batches, in a row."""
+    _scout: str | None = None
+    """An id that goes alone to see whether only batches fail."""
+    _scout_at: int = _TRIALS
+    """Failures in a row at which one goes; rarer and rarer, since in an outage each adds to the load."""
+    _found: int = 0
+    """Scouts that came back with an answer, since a batch did."""
     looks_per_request: float = 1.0
     """How many ids one request has asked for of late."""
     _alone: set[str] = field(factory=set)
@@ -98,7 +105,12 @@ class Batcher:
             if sighting is not None:
                 return sighting
         self._count(1)
-        return await self.transport.exchange(request, lambda answer: sight(answer, task_id, known), deadline=deadline)
+        sighting = await self.transport.exchange(
+            request, lambda answer: sight(answer, task_id, known), deadline=deadline
+        )
+        if task_id == self._scout:
+            self._came_back()
+        return sighting
 
     @property
     def most(self) -> int:
@@ -193,7 +205,7 @@ class Batcher:
         except LumaError as error:
             self._tell_all(entries, self._judged(error, entries), request)
         else:
-            self._works, self._failures = True, 0
+            self._works, self._failures, self._found, self._scout_at = True, 0, 0, _TRIALS
             self._count(len(entries))
             self._part([entry for entry in entries if entry.task_id not in sighted])
             for entry in entries:
@@ -209,7 +221,7 @@ class Batcher:
         A refusal of the request is never an id's fate (DESIGN: *Many ids, one request*).
         """
         if isinstance(error, AuthenticationError | TransportError | ClientClosedError):
-            return self._failed(error)
+            return self._failed(error, entries)
         status = error.status if isinstance(error, APIError) else 0
         passing = error.verdict in (Verdict.PASSING, Verdict.SLOW_DOWN)
         if status in _NO_SUCH_QUERY or (isinstance(error, ProtocolError) and not passing):
@@ -219,13 +231,35 @@ class Batcher:
             return None
         if self._works is None and (isinstance(error, ProtocolError) or status == 200):  # noqa: PLR2004 - HTTP
             return self._has_none(error)
-        return self._failed(error)
+        return self._failed(error, entries)
 
-    def _failed(self, error: LumaError) -> LumaError | None:
+    def _failed(self, error: LumaError, entries: list[_Entry]) -> LumaError | None:
         self._failures += 1
-        if self._works is None and error.verdict is Verdict.PASSING and self._failures >= _TRIALS:
-            return self._has_none(error)
+        if error.verdict is Verdict.PASSING:
+            if self._works is None and self._failures >= _TRIALS:
+                return self._has_none(error)
+            if self.mode == "auto" and self._failures == self._scout_at:
+                self._send_scout(entries)
         return error
+
+    def _send_scout(self, entries: list[_Entry]) -> None:
+        """Let the first of *entries* go alone at once."""
+        self._scout_at = 2 * self._failures + 1
+        for entry in entries:
+            if not entry.heard.done():
+                self._scout = entry.task_id
+                _tell(entry, None)
+                return
+
+    def _came_back(self) -> None:
+        """Take in that a look works where batches fail; the second time, this relay has no batch query any more.
+
+        Once is no proof: an outage can end between a batch and the look after it.
+        """
+        self._scout = None
+        self._found += 1
+        if self._failures and self._found >= _TRIALS:
+            self._works = False
 
     def _has_none(self, error: LumaError) -> LumaError | None:
         if self.mode == "always":

@@ -46,7 +46,10 @@ _GRACE = 0.25
 _SHORTEST_LEAD, _LONGEST_LEAD = 0.1, 1.0
 """Seconds before a deadline at which the last look starts: twice what the look before took, within these."""
 _SHARE_OF_PAUSE, _LONGEST_PATIENCE = 0.1, 0.5
-"""How long an id that is due may wait for others, so that they can share a request: of its pause, and in seconds."""
+"""How long an id that is due may wait for others, so that they can share a request: of its pause, and in seconds.
+
+In trouble the share alone counts: pauses are longer then, and those who are due have to gather into fewer requests.
+"""
 
 
 @define(eq=False, repr=False)
@@ -140,10 +143,10 @@ class Watching:
         """Return what the looks have shown so far, and how many ids are in which state now."""
         return self.learner.statistics(Counter(poll.state for poll in self._polls.values()))
 
-    def patience(self, seconds: float) -> float:
+    def patience(self, seconds: float, longest: float) -> float:
         """Return for how long an id may wait for others after a pause of *seconds*; one that is alone for none."""
         if len(self._polls) > 1 and self.batcher.gathers:
-            return min(_SHARE_OF_PAUSE * seconds, _LONGEST_PATIENCE)
+            return min(_SHARE_OF_PAUSE * seconds, longest)
         return 0.0
 
     async def aclose(self) -> None:
@@ -429,12 +432,13 @@ class _Poll:
         """Sleep for *seconds*, less if a newcomer or a deadline wants a look before, never below the interval.
 
         Ids that are due at about the same time wake together: each may wait for others a tenth of its pause, at most
-        half a second, half of that before its time where the pause is our own choice.
+        half a second, half of that before its time where the pause is our own choice; in trouble all of it before.
         """
         loop = _loop()
         now = loop.time()
-        self._slack = self.room.patience(seconds)
-        self._due = now + seconds - (self._slack / 2 if self.room.policy.wait is None else 0.0)
+        longest, before = (math.inf, 1.0) if self._failures else (_LONGEST_PATIENCE, 0.5)
+        self._slack = self.room.patience(seconds, longest)
+        self._due = now + seconds - (before * self._slack if self.room.policy.wait is None else 0.0)
         while (at := self._next_look()) > now:
             slack = self._slack if at + self._slack < self._wanted() else 0.0
             self._resting = self.room.agenda.rest(at, at + slack)

@@ -13,6 +13,7 @@ import pytest
 from aiohttp import Payload
 from aioresponses import CallbackResult, aioresponses
 from attrs import define, field
+from tenacity import wait_fixed
 
 from luma_async import (
     AuthenticationError,
@@ -233,22 +234,22 @@ REFUSED = {
 }
 
 
-def server_of(batch_answer: bytes) -> RawServer:
-    """Return a server that says *batch_answer* to every batch, and completes each id that is asked for alone."""
+def server_of(*batch_answers: bytes) -> RawServer:
+    """Return a server that gives batches these answers, the last for ever, and completes who is asked for alone."""
 
     async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = server.heads[-1].decode()
         found = re.match(r"GET /luma/generations/(\S+) ", head)
         done = found and task(found[1], "completed", video={"url": "https://cdn.example/v.mp4"})
-        writer.write(done or batch_answer)
+        writer.write(done or batch_answers[min(posts(server), len(batch_answers)) - 1])
 
     server = RawServer([answer])
     return server
 
 
-def patient(server: RawServer, batch: Batch = "auto", **limits: Any) -> LumaClient:
+def patient(server: RawServer, batch: Batch = "auto", policy: PollPolicy = FAST, **limits: Any) -> LumaClient:
     """Return a client of *server* that asks often."""
-    return LumaClient(server.base_url, KEY, polling=FAST, batch=batch, limits=Limits(**limits))
+    return LumaClient(server.base_url, KEY, polling=policy, batch=batch, limits=Limits(**limits))
 
 
 def posts(server: RawServer) -> int:
@@ -283,6 +284,44 @@ async def test_a_relay_whose_batches_only_fail_is_asked_alone() -> None:
 
     assert all(outcome.ok for outcome in outcomes)
     assert posts(server) == 2
+
+
+def rows(state: str) -> bytes:
+    """Return a batch's answer in which all ids are in *state*."""
+    return http(200, [{"id": name, "state": state, "video": {"url": "https://cdn.example/v.mp4"}} for name in IDS])
+
+
+LATER_BAD = {
+    "too large": http(200, b" " * 5000),
+    "500": http(500),
+    "half a JSON": http(200, b"["),
+}
+
+
+@pytest.mark.parametrize("answer", [pytest.param(answer, id=name) for name, answer in LATER_BAD.items()])
+async def test_batches_that_begin_to_fail_are_no_ids_fate(answer: bytes) -> None:
+    """Where only batches fail, as from one sick task among them, the ids end up being asked for alone."""
+    policy = PollPolicy(min_interval=0.05, initial=0.05, maximum=0.1, max_outage=2.0)
+
+    async with (
+        server_of(rows("pending"), answer) as server,
+        patient(server, policy=policy, max_answer_bytes=4000) as luma,
+    ):
+        outcomes = await luma.wait_all(IDS, timeout=20.0)
+
+    assert all(outcome.ok for outcome in outcomes)
+
+
+async def test_an_outage_that_ends_between_a_batch_and_a_look_is_not_held_against_batches() -> None:
+    """One id went alone meanwhile and found all well; the others go on together."""
+    together = PollPolicy(min_interval=0.05, initial=0.05, maximum=0.1, wait=wait_fixed(0.1))
+
+    server = server_of(rows("pending"), http(500), http(500), rows("pending"), rows("completed"))
+    async with server, patient(server, policy=together) as luma:
+        outcomes = await luma.wait_all(IDS, timeout=20.0)
+
+    assert all(outcome.ok for outcome in outcomes)
+    assert len(server.heads) - posts(server) == 1
 
 
 async def test_always_says_that_the_relay_has_no_query() -> None:

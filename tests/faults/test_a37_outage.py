@@ -114,11 +114,11 @@ def live_through(many: int, batch: Batch, trouble: str) -> tuple[Relay, list[Out
 @each_trouble
 @each_way
 def test_a37_an_outage_loses_nothing_and_is_not_made_worse(batch: Batch, many: int, trouble: str) -> None:
-    """A relay in trouble is asked less often than a healthy one, from its first seconds on, and all complete."""
+    """A relay in trouble is asked a good deal less often than a healthy one, and all complete."""
     relay, outcomes = live_through(many, batch, trouble)
 
     assert all(outcome.ok for outcome in outcomes)
-    assert relay.rate(DOWN, relay.well) < relay.rate(30.0, DOWN)
+    assert relay.rate(DOWN, relay.well) < 0.8 * relay.rate(30.0, DOWN)
     assert relay.busiest(DOWN, relay.well) <= _CHANCE * relay.busiest(30.0, DOWN)
 
 

@@ -93,7 +93,7 @@ _STATUS_ROWS = [
         "cause = evolve(cause, verdict=Verdict.SLOW_DOWN if slow else Verdict.PASSING)",
         "cause = evolve(cause, verdict=Verdict.SLOW_DOWN if slow else Verdict.FINAL)",
     ),
-    Mutation("_refusals", "Retry-After is heeded", "if _DIGITS.fullmatch(value.strip()):", "if not value:"),
+    Mutation("_refusals", "Retry-After is heeded", "if _DIGITS.fullmatch(digits :=", "if not (digits :="),
 ]
 
 _ANSWERS = [
@@ -407,6 +407,25 @@ _MANY = [
         "a batch has no more ids than allowed",
         "self._ask(self._take(self.most))",
         "self._ask(self._take(len(self._due)))",
+    ),
+    Mutation(
+        "_batching",
+        "where only batches fail, the ids go alone",
+        "if self._failures and self._found >= _TRIALS:",
+        "if False:",
+    ),
+    Mutation(
+        "_batching",
+        "one look that works is no proof against batches",
+        "self._found >= _TRIALS:",
+        "self._found:",
+    ),
+    Mutation(
+        "_watching",
+        "in trouble fewer requests go out",
+        "(math.inf, 1.0) if self._failures",
+        "(_LONGEST_PATIENCE, 0.5) if self._failures",
+        ("faults/test_a37_outage.py",),
     ),
     Mutation("_streams", "an id that is asked for twice is one", "if digest in self._seen:", "if False:"),
     Mutation("_streams", "leaving the block stops the waiting", "            waiter.leave()", "            pass"),
