@@ -62,4 +62,4 @@ def as_bytes(body: Any) -> bytes:
     """Return *body* as it goes over the wire."""
     if isinstance(body, bytes):
         return body
-    return (body if isinstance(body, str) else json.dumps(body)).encode()
+    return (body if isinstance(body, str) else json.dumps(body)).encode("utf-8", "surrogatepass")
