@@ -238,7 +238,7 @@ class Batcher:
         if error.verdict is Verdict.PASSING:
             if self._works is None and self._failures >= _TRIALS:
                 return self._has_none(error)
-            if self.mode == "auto" and self._failures == self._scout_at:
+            if self.mode == "auto" and self._failures >= self._scout_at:
                 self._send_scout(entries)
         return error
 

@@ -71,6 +71,8 @@ class Request:
     """Made at the first use: a poll asks the same question again and again."""
     sent: bool = False
     """Whether the relay may have got the body; without it, it cannot have done anything."""
+    answered_on: ResponseHandler | None = None
+    """The connection that brought the answer, where the connector is the user's: its other connections are not ours."""
 
 
 _PIECE = 2**16
@@ -177,7 +179,7 @@ class Transport:
             welcome = True
         except LumaError as error:
             welcome = error.verdict is not Verdict.SLOW_DOWN
-            await self._take_note(error, probing=probing)
+            await self._take_note(request, error, probing=probing)
             raise error.with_traceback(None)  # noqa: B904 - the frames below hold what the relay said, maybe the key
         finally:
             self._slots.release()
@@ -214,13 +216,15 @@ class Transport:
         self._next_turn = turn + 1 / rate
         await asyncio.sleep(turn - now)
 
-    async def _take_note(self, error: LumaError, *, probing: bool) -> None:
+    async def _take_note(self, request: Request, error: LumaError, *, probing: bool) -> None:
         if error.verdict is Verdict.SLOW_DOWN:
             hint = error.retry_after if isinstance(error, APIError) else None
             pause = self.cooldown.slow_down(hint, probing=probing)
             if pause is not None and self.herald.listeners:
                 self.herald.tell(CooldownBegan(seconds=pause, error=error))
         if isinstance(error, ProtocolError) and error.foreign:
+            if request.answered_on is not None:
+                request.answered_on.close()
             await self._retire()
 
     def _probe_ended(self, *, welcome: bool) -> None:
@@ -279,6 +283,8 @@ class Transport:
             response = await session.request(
                 request.method, url, data=body, headers=self._headers, allow_redirects=False
             )
+            if self.network.connector is not None:
+                request.answered_on = response._protocol  # noqa: SLF001 - a whole answer has given its connection back
             try:
                 location = response.headers.get("Location") if response.status in _REDIRECTS else None
                 if location is None:

@@ -304,7 +304,7 @@ async def test_batches_that_begin_to_fail_are_no_ids_fate(answer: bytes) -> None
     policy = PollPolicy(min_interval=0.05, initial=0.05, maximum=0.1, max_outage=2.0)
 
     async with (
-        server_of(rows("pending"), answer) as server,
+        server_of(rows("pending"), answer, http(429), answer) as server,
         patient(server, policy=policy, max_answer_bytes=4000) as luma,
     ):
         outcomes = await luma.wait_all(IDS, timeout=20.0)

@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Sequence
 
 import pytest
+from aiohttp import TCPConnector
 
 from luma_async import (
     APIError,
@@ -299,6 +300,18 @@ async def test_strangers_answer_is_not_handed_out_and_its_connection_is_given_up
 
     assert generation.id == ID
     assert server.connections == 2
+
+
+async def test_a_strangers_connection_is_given_up_of_a_shared_connector_too() -> None:
+    """The connector is the user's and stays open; the connection that brought another task's answer does not."""
+    async with TCPConnector() as shared, RawServer([DONE, task("a-stranger", "completed"), DONE]) as server:
+        async with LumaClient(server.base_url, KEY, polling=FAST, limits=LIMITS, connector=shared) as luma:
+            await luma.get_generation(ID)
+            generation = await luma.get_generation(ID)
+
+        assert generation.id == ID
+        assert server.connections == 2
+        assert not shared.closed
 
 
 async def test_others_finish_on_the_connections_that_are_given_up() -> None:
