@@ -122,8 +122,9 @@ _HEADERS = {"Accept": "application/json", "Content-Type": "application/json", "U
 """With the key, the three that the contract requires (section 1); and who we are."""
 _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_SHORTEST_KEY_TO_HIDE = 8
-"""Blanking out a shorter key in answers would garble ordinary words."""
+_SHORTEST_PLAIN_KEY = 8
+"""A shorter key may be an ordinary word or number: it is blanked out as a whole word, and in refusals alone."""
+_REFUSALS = 400
 
 
 @define(eq=False, repr=False)
@@ -142,7 +143,7 @@ class Transport:
     _slots: asyncio.Semaphore = field(init=False)
     _headers: CIMultiDict[str] = field(init=False)
     _spellings: tuple[bytes, ...] = field(init=False)
-    """What to blank out in answers."""
+    """What to blank out in answers; empty where the key is short."""
     _in_texts: re.Pattern[str] = field(init=False)
     """The same, in any case."""
     _deadlines: Deadlines = field(factory=Deadlines)
@@ -152,8 +153,11 @@ class Transport:
 
     def __attrs_post_init__(self) -> None:
         self._slots = asyncio.Semaphore(int(min(self.settings.limits.max_concurrency, *self.network.connections)))
-        self._spellings = _spellings(self.settings.api_key)
-        self._in_texts = re.compile("|".join(re.escape(told.decode()) for told in self._spellings), re.IGNORECASE)
+        key = self.settings.api_key
+        spellings = _spellings(key)
+        either = "|".join(re.escape(told.decode()) for told in spellings)
+        self._spellings = spellings if len(key) >= _SHORTEST_PLAIN_KEY else ()
+        self._in_texts = re.compile(either if self._spellings else rf"(?<![\w-])(?:{either})(?![\w-])", re.IGNORECASE)
         self._headers = CIMultiDict(_HEADERS, Authorization=Secret(f"Bearer {self.settings.api_key}"))
 
     async def exchange(self, request: Request, read: Callable[[Answer], T], *, deadline: float = math.inf) -> T:
@@ -305,14 +309,18 @@ class Transport:
             raise ProtocolError(f"the relay's answer is larger than {limit} bytes", verdict=Verdict.PASSING)
         return Answer(
             status=response.status,
-            body=self._without_key(body),
+            body=self._without_key(body, response.status),
             content_type=response.headers.get("Content-Type", ""),
             retry_after=response.headers.get("Retry-After"),
             request_id=self._discreet(response.headers.get("X-Oneapi-Request-Id")),
         )
 
-    def _without_key(self, said: bytes) -> bytes:
+    def _without_key(self, said: bytes, status: int) -> bytes:
         """Some relays repeat the key in their complaint; it must not get into an error or a log."""
+        if not self._spellings and status >= _REFUSALS:
+            return self._in_texts.sub("[key]", said.decode("utf-8", "surrogateescape")).encode(
+                "utf-8", "surrogateescape"
+            )
         for spelling in self._spellings:
             if spelling in said:
                 said = said.replace(spelling, b"[key]")
@@ -320,13 +328,11 @@ class Transport:
 
     def _discreet(self, text: str | None) -> str | None:
         """Do the same for a header's text; a host's name comes in small letters."""
-        return self._in_texts.sub("[key]", text) if text and self._spellings else text
+        return self._in_texts.sub("[key]", text) if text else text
 
 
 def _spellings(key: str) -> tuple[bytes, ...]:
     """Return the ways in which relays write *key*: as it is, in JSON like PHP or like Go, and on a web page."""
-    if len(key) < _SHORTEST_KEY_TO_HIDE:
-        return ()
     plain = key.replace("\\", r"\\").replace('"', r"\"")
     for_html = plain.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
     spellings = (key, plain, plain.replace("/", r"\/"), for_html, html.escape(key))

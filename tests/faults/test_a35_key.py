@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from luma_async import ConfigurationError, Limits, LumaClient, LumaError, Outcome, PollPolicy
+from luma_async import AuthenticationError, ConfigurationError, Limits, LumaClient, LumaError, Outcome, PollPolicy
 from luma_async.settings import Settings
 from tests.kit import KEY, TASK_ID
 from tests.raw_server import RawServer, Reply, closing, hang_up, http, reset, stay_silent
@@ -157,6 +157,29 @@ async def test_a35_a_relay_that_repeats_the_key_does_not_bring_it_in(
     assert len(errors) > 2
     assert key.encode() in b"".join(server.heads)
     assert not holds(shown, key)
+
+
+@pytest.mark.parametrize("key", ["sk-7", "secret", "1234", 'a"b', "x"])
+async def test_a35_a_short_key_does_not_come_back_in_a_refusal(key: str) -> None:
+    """As a whole word, in the text and in the request's id."""
+    refusal = http(401, {"error": {"message": f"no such key: {key}!"}}, f"X-Oneapi-Request-Id: {key}")
+    async with RawServer([refusal]) as server, client(server, key) as luma:
+        [outcome] = await luma.get_generations([TASK_ID])
+
+    assert isinstance(outcome.error, AuthenticationError)
+    assert "no such key: [key]!" in str(outcome.error)
+    assert outcome.error.request_id == "[key]"
+
+
+async def test_a35_a_short_key_garbles_no_good_answer() -> None:
+    """It may be a word or a number that stands there for something else."""
+    answer = http(
+        200, {"id": TASK_ID, "state": "completed", "video": {"url": "https://cdn.example/video", "width": 1280}}
+    )
+    async with RawServer([answer]) as server, client(server, "video") as luma:
+        generation = await luma.get_generation(TASK_ID)
+
+    assert generation.video_url == "https://cdn.example/video"
 
 
 async def test_a35_a_cancelled_call_shows_no_key_at_any_moment() -> None:
