@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
 from heapq import heappop, heappush
 from itertools import count
 
@@ -16,20 +17,19 @@ class Rest:
 
     earliest: float
     latest: float
-    over: asyncio.Future[bool]
-    """True when it is his turn; False for one who was roused to think again."""
+    on_turn: Callable[[], object]
+    """Called once, unless he leaves before."""
+    is_over: bool = False
 
-    def rouse(self) -> None:
-        """End the rest before its time."""
-        self._end(is_turn=False)
+    def leave(self) -> None:
+        """End the rest before its time, unnoticed."""
+        self.is_over = True
 
     def wake(self) -> None:
         """End the rest: it is his turn."""
-        self._end(is_turn=True)
-
-    def _end(self, *, is_turn: bool) -> None:
-        if not self.over.done():
-            self.over.set_result(is_turn)
+        if not self.is_over:
+            self.is_over = True
+            self.on_turn()
 
 
 _Queue = list[tuple[float, int, Rest]]
@@ -49,9 +49,9 @@ class Agenda:
     _numbers: count[int] = field(factory=count)
     _timer: asyncio.TimerHandle | None = None
 
-    def rest(self, earliest: float, latest: float) -> Rest:
-        """Begin a rest, and return it; await ``over``, and cancel that to leave."""
-        resting = Rest(earliest, latest, asyncio.get_running_loop().create_future())
+    def rest(self, earliest: float, latest: float, on_turn: Callable[[], object]) -> Rest:
+        """Begin a rest, and return it, to leave it by."""
+        resting = Rest(earliest, latest, on_turn)
         number = next(self._numbers)
         heappush(self._by_latest, (latest, number, resting))
         if earliest < latest:
@@ -79,12 +79,12 @@ class Agenda:
         self._timer = None
         now = max(at, asyncio.get_running_loop().time())
         must = _taken(self._by_latest, now)
-        if must:
-            for resting in must + self._companions(len(must), now):
-                resting.wake()
+        woken = must + self._companions(len(must), now) if must else []
         following = _next(self._by_latest)
         if following < math.inf:
             self._arm(following)
+        for resting in woken:
+            resting.wake()
 
     def _companions(self, must: int, now: float) -> list[Rest]:
         """Take those whose time may have come, along with the *must* whose time it is.
@@ -113,6 +113,6 @@ def _taken(queue: _Queue, now: float) -> list[Rest]:
 
 def _next(queue: _Queue) -> float:
     """Return the first time in *queue* of one who still rests; infinite without one."""
-    while queue and queue[0][2].over.done():
+    while queue and queue[0][2].is_over:
         heappop(queue)
     return queue[0][0] if queue else math.inf

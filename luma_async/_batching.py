@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Coroutine
 from functools import partial
-from typing import Literal
+from itertools import islice
+from typing import Any, Literal
 
 from attrs import define, field
 
 from luma_async._transport import Request, Transport
-from luma_async._wire import TASKS_PATH, Known, Sighting, sight, sight_many, task_path, tasks_body
+from luma_async._wire import TASKS_PATH, Known, News, Sighting, sight, sight_many, task_path, tasks_body
 from luma_async.errors import (
     APIError,
     AuthenticationError,
@@ -33,14 +35,70 @@ _TRIAL_PATIENCE = 1.0
 
 
 @define(eq=False, repr=False)
-class _Entry:
-    """One who is due, and what he hears: a sighting, an error, or None, which means: ask alone."""
+class Asker:
+    """One who asks for a task, once or again and again, and hears what came of it."""
 
     task_id: str
-    known: Known | None
-    deadline: float
-    request: Request
-    heard: asyncio.Future[Sighting | None]
+    """A checked one."""
+    request: Request | None = None
+    """What goes out when he asks alone; made when it does for the first time."""
+    known: Known | None = None
+    """What the look before showed: the same once more is not structured anew."""
+    deadline: float = math.inf
+    """The event loop's time at which to give up."""
+
+    def saw(self, known: Known, news: News | None) -> None:
+        """Hear of a good answer, *news* None where it is *known* already."""
+        raise NotImplementedError
+
+    def missed(self, error: BaseException) -> None:
+        """Hear why there is none: a LumaError, or a defect."""
+        raise NotImplementedError
+
+
+@define(eq=False, repr=False)
+class Ask:
+    """One look that is wanted, until its asker has heard of it or left."""
+
+    asker: Asker
+    is_over: bool = False
+    alone: asyncio.Task[None] | None = None
+    """Where it goes alone."""
+
+    def tell(self, sighting: Sighting) -> None:
+        """Let the asker hear, once; a defect of his own is told to him alone."""
+        if not self.is_over:
+            self.is_over = True
+            try:
+                self.asker.saw(*sighting)
+            except Exception as defect:  # noqa: BLE001 - whatever it was, he hears of it
+                self.asker.missed(defect)
+
+    def refuse(self, error: BaseException) -> None:
+        """Let him hear that there is no answer."""
+        if not self.is_over:
+            self.is_over = True
+            try:
+                self.asker.missed(error)
+            except Exception as defect:  # noqa: BLE001 - see above
+                self.asker.missed(defect)
+
+
+@define(eq=False, repr=False)
+class _Caller(Asker):
+    """One who awaits a single look."""
+
+    heard: asyncio.Future[Sighting] = field(kw_only=True)
+
+    def saw(self, known: Known, news: News | None) -> None:
+        """Let the look end with it."""
+        if not self.heard.done():
+            self.heard.set_result((known, news))
+
+    def missed(self, error: BaseException) -> None:
+        """Let the look raise it."""
+        if not self.heard.done():
+            self.heard.set_exception(error)
 
 
 @define(eq=False, repr=False)
@@ -63,15 +121,36 @@ class Batcher:
     """How many ids one request has asked for of late."""
     _alone: set[str] = field(factory=set)
     """Ids that the relay left out of an answer, or that it refused to be asked for with others."""
-    _due: list[_Entry] = field(factory=list)
+    _due: dict[Ask, None] = field(factory=dict)
+    """In the order in which they came."""
     _soon: asyncio.Handle | None = None
     """Goes when all who became due in this turn of the event loop have come."""
     _patience: asyncio.TimerHandle | None = None
     """Lets those who wait for the first batch go alone."""
     _asking: set[asyncio.Task[None]] = field(factory=set)
+    """Batches under way."""
+    _asking_alone: set[asyncio.Task[None]] = field(factory=set)
 
     def __attrs_post_init__(self) -> None:
         self._works = {"auto": None, "never": False, "always": True}[self.mode]
+
+    def ask(self, asker: Asker) -> Ask:
+        """Ask once; *asker* hears of it later, never at once. Return what to leave it by."""
+        ask = Ask(asker)
+        if self._works is not False and asker.task_id not in self._alone:
+            self._due[ask] = None
+            self._go_soon()
+        else:
+            self._go_alone(ask)
+        return ask
+
+    def leave(self, ask: Ask) -> None:
+        """Want the look no more; leaving one that is over does nothing."""
+        if not ask.is_over:
+            ask.is_over = True
+            self._due.pop(ask, None)
+            if ask.alone is not None:
+                ask.alone.cancel()
 
     async def look(
         self,
@@ -81,7 +160,7 @@ class Batcher:
         deadline: float = math.inf,
         request: Request | None = None,
     ) -> Sighting:
-        """Ask once; an answer that is *known* already is not structured anew.
+        """Ask once, and wait for what comes of it.
 
         Args:
             task_id: A checked one.
@@ -92,25 +171,12 @@ class Batcher:
         Raises:
             LumaError: The relay said no, or no usable answer came.
         """
-        request = request or Request("GET", task_path(task_id))
-        if self._works is not False and task_id not in self._alone:
-            heard: asyncio.Future[Sighting | None] = asyncio.get_running_loop().create_future()
-            self._due.append(_Entry(task_id, known, deadline, request, heard))
-            self._go_soon()
-            try:
-                sighting = await heard
-            finally:
-                if not heard.done() or heard.cancelled():
-                    self._due = [other for other in self._due if other.heard is not heard]
-            if sighting is not None:
-                return sighting
-        self._count(1)
-        sighting = await self.transport.exchange(
-            request, lambda answer: sight(answer, task_id, known), deadline=deadline
-        )
-        if task_id == self._scout:
-            self._came_back()
-        return sighting
+        heard: asyncio.Future[Sighting] = asyncio.get_running_loop().create_future()
+        ask = self.ask(_Caller(task_id, request, known, deadline, heard=heard))
+        try:
+            return await heard
+        finally:
+            self.leave(ask)
 
     @property
     def most(self) -> int:
@@ -133,9 +199,10 @@ class Batcher:
         """Stop asking; those who wait to be asked for hear ClientClosedError."""
         self._tell_all(self._take(len(self._due)), ClientClosedError("the client is closed"))
         self._lose_no_patience()
-        for asking in self._asking:
+        under_way = self._asking | self._asking_alone
+        for asking in under_way:
             asking.cancel()
-        await asyncio.gather(*self._asking, return_exceptions=True)
+        await asyncio.gather(*under_way, return_exceptions=True)
 
     # --- those who are due ---
 
@@ -147,9 +214,9 @@ class Batcher:
         """Ask for all who are due; while one batch is out to show how things stand, the others gather behind it."""
         self._soon = None
         while self._due and not self._is_scouting():
-            self._ask(self._take(self.most))
+            self._go_together(self._take(self.most))
         if self._due and self._works is None and self._patience is None:
-            self._patience = asyncio.get_running_loop().call_later(_TRIAL_PATIENCE, self._go_alone)
+            self._patience = asyncio.get_running_loop().call_later(_TRIAL_PATIENCE, self._lose_patience)
 
     def _lose_no_patience(self) -> None:
         if self._patience is not None:
@@ -160,95 +227,128 @@ class Batcher:
         """Whether a batch is under way on trial, or at the gate of a cool-down."""
         return bool(self._asking) and (self._works is None or not self.transport.cooldown.is_open)
 
-    def _go_alone(self) -> None:
+    def _lose_patience(self) -> None:
         self._patience = None
         self._tell_all(self._take(len(self._due)), None)
 
-    def _take(self, most: int) -> list[_Entry]:
-        taken, self._due = self._due[:most], self._due[most:]
+    def _take(self, most: int) -> list[Ask]:
+        taken = list(islice(self._due, most))
+        for ask in taken:
+            del self._due[ask]
         return taken
 
-    def _ask(self, entries: list[_Entry]) -> None:
-        if self._works is False or (len(entries) == 1 and self._may_go_alone()):
-            self._tell_all(entries, None)
+    def _go_together(self, asks: list[Ask]) -> None:
+        if self._works is False or (len(asks) == 1 and self._may_go_alone()):
+            self._tell_all(asks, None)
             return
-        asking = asyncio.create_task(self._exchange(entries), name=f"luma_async batch of {len(entries)}")
-        self._asking.add(asking)
-        asking.add_done_callback(partial(self._asked, entries))
+        self._begin(self._exchange(asks), asks, self._asking, f"batch of {len(asks)}")
 
     def _may_go_alone(self) -> bool:
         """Whether one who is due has nobody to wait with: at the gate of a cool-down others will gather behind it."""
         return self.mode == "auto" and (self.transport.cooldown.is_open or not self._works)
 
-    def _asked(self, entries: list[_Entry], asking: asyncio.Task[None]) -> None:
-        """Let the next ones go, and see to it that nobody waits for a batch that is gone: cancelled, or by a defect."""
-        self._asking.discard(asking)
+    def _go_alone(self, ask: Ask) -> None:
+        ask.alone = self._begin(self._look(ask.asker, ask), [ask], self._asking_alone, f"look at {ask.asker.task_id}")
+
+    def _begin(
+        self, work: Coroutine[Any, Any, None], asks: list[Ask], under_way: set[asyncio.Task[None]], name: str
+    ) -> asyncio.Task[None]:
+        asking = asyncio.create_task(work, name=f"luma_async {name}")
+        under_way.add(asking)
+        asking.add_done_callback(partial(self._asked, asks, under_way))
+        return asking
+
+    def _asked(self, asks: list[Ask], under_way: set[asyncio.Task[None]], asking: asyncio.Task[None]) -> None:
+        """Let the next ones go; nobody waits for a request that is gone, because it was cancelled or by a defect."""
+        under_way.discard(asking)
         defect = ClientClosedError("the client is closed") if asking.cancelled() else asking.exception()
         if defect is not None:
-            for entry in entries:
-                _refuse(entry, defect)
-        self._lose_no_patience()
-        if self._due:
-            self._go_soon()
+            for ask in asks:
+                ask.refuse(defect)
+        if under_way is self._asking:
+            self._lose_no_patience()
+            if self._due:
+                self._go_soon()
+
+    # --- one look ---
+
+    async def _look(self, asker: Asker, ask: Ask) -> None:
+        task_id, known = asker.task_id, asker.known
+        request = asker.request = asker.request or Request("GET", task_path(task_id))
+        self._count(1)
+        try:
+            sighting = await self.transport.exchange(
+                request, lambda answer: sight(answer, task_id, known), deadline=asker.deadline
+            )
+        except LumaError as error:
+            ask.refuse(error)
+        else:
+            if task_id == self._scout:
+                self._came_back()
+            ask.tell(sighting)
 
     # --- one batch ---
 
-    async def _exchange(self, entries: list[_Entry]) -> None:
-        known = {entry.task_id: entry.known for entry in entries}
+    async def _exchange(self, asks: list[Ask]) -> None:
+        known = {ask.asker.task_id: ask.asker.known for ask in asks}
         request = Request("POST", TASKS_PATH, tasks_body(known))
         try:
             sighted = await self.transport.exchange(
                 request,
                 lambda answer: sight_many(answer, known),
-                deadline=max(entry.deadline for entry in entries),
+                deadline=max(ask.asker.deadline for ask in asks),
             )
         except LumaError as error:
-            self._tell_all(entries, self._judged(error, entries), request)
+            self._tell_all(asks, self._judged(error, asks), request)
         else:
             self._works, self._failures, self._found, self._scout_at = True, 0, 0, _TRIALS
-            self._count(len(entries))
-            self._part([entry for entry in entries if entry.task_id not in sighted])
-            for entry in entries:
-                _tell(entry, sighted.get(entry.task_id))
+            self._count(len(asks))
+            missing = [ask for ask in asks if ask.asker.task_id not in sighted]
+            self._part(missing)
+            for ask in asks:
+                if ask.asker.task_id in sighted:
+                    ask.tell(sighted[ask.asker.task_id])
+            self._tell_all(missing, None)
 
-    def _part(self, entries: list[_Entry]) -> None:
+    def _part(self, asks: list[Ask]) -> None:
         """Let these be asked for alone from now on; who has left meanwhile has been forgotten, and stays so."""
-        self._alone.update(entry.task_id for entry in entries if not entry.heard.done())
+        self._alone.update(ask.asker.task_id for ask in asks if not ask.is_over)
 
-    def _judged(self, error: LumaError, entries: list[_Entry]) -> LumaError | None:
+    def _judged(self, error: LumaError, asks: list[Ask]) -> LumaError | None:
         """Return what a failed batch means for its ids: its error, or None, which means: ask alone.
 
         A refusal of the request is never an id's fate (DESIGN: *Many ids, one request*).
         """
         if isinstance(error, AuthenticationError | TransportError | ClientClosedError):
-            return self._failed(error, entries)
+            return self._failed(error, asks)
         status = error.status if isinstance(error, APIError) else 0
         passing = error.verdict in (Verdict.PASSING, Verdict.SLOW_DOWN)
         if status in _NO_SUCH_QUERY or (isinstance(error, ProtocolError) and not passing):
             return self._has_none(error)
         if not passing:
-            self._part(entries)
+            self._part(asks)
             return None
         if self._works is None and (isinstance(error, ProtocolError) or status == 200):  # noqa: PLR2004 - HTTP
             return self._has_none(error)
-        return self._failed(error, entries)
+        return self._failed(error, asks)
 
-    def _failed(self, error: LumaError, entries: list[_Entry]) -> LumaError | None:
+    def _failed(self, error: LumaError, asks: list[Ask]) -> LumaError | None:
         self._failures += 1
         if error.verdict is Verdict.PASSING:
             if self._works is None and self._failures >= _TRIALS:
                 return self._has_none(error)
             if self.mode == "auto" and self._failures >= self._scout_at:
-                self._send_scout(entries)
+                self._send_scout(asks)
         return error
 
-    def _send_scout(self, entries: list[_Entry]) -> None:
-        """Let the first of *entries* go alone at once."""
+    def _send_scout(self, asks: list[Ask]) -> None:
+        """Let the first of *asks* go alone at once."""
         self._scout_at = 2 * self._failures + 1
-        for entry in entries:
-            if not entry.heard.done():
-                self._scout = entry.task_id
-                _tell(entry, None)
+        for ask in asks:
+            if not ask.is_over:
+                self._scout = ask.asker.task_id
+                asks.remove(ask)
+                self._go_alone(ask)
                 return
 
     def _came_back(self) -> None:
@@ -267,21 +367,13 @@ class Batcher:
         self._works = False
         return None
 
-    def _tell_all(self, entries: list[_Entry], what: LumaError | None, request: Request | None = None) -> None:
-        for entry in entries:
-            if request is not None and what is not None:
-                entry.request.admitted_at = request.admitted_at
+    def _tell_all(self, asks: list[Ask], what: LumaError | None, request: Request | None = None) -> None:
+        """Refuse *asks* with *what*, which came of *request*; where there is nothing to tell, let each go alone."""
+        for ask in asks:
             if what is None:
-                _tell(entry, None)
-            else:
-                _refuse(entry, what.for_task(entry.task_id))
-
-
-def _tell(entry: _Entry, sighting: Sighting | None) -> None:
-    if not entry.heard.done():
-        entry.heard.set_result(sighting)
-
-
-def _refuse(entry: _Entry, error: BaseException) -> None:
-    if not entry.heard.done():
-        entry.heard.set_exception(error)
+                if not ask.is_over:
+                    self._go_alone(ask)
+                continue
+            if request is not None and ask.asker.request is not None:
+                ask.asker.request.admitted_at = request.admitted_at
+            ask.refuse(what.for_task(ask.asker.task_id))

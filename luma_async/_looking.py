@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable
 from time import monotonic
-from typing import cast
+from typing import Any, cast
 
 from attrs import define
 from tenacity import AsyncRetrying, RetryCallState
@@ -69,19 +69,29 @@ class Wheel(AsyncRetrying):
     thread contends for are two thirds of its time. One for each loop: one that is shared mixes up its users' states.
     """
 
+    def __init__(self, **strategies: Any) -> None:
+        super().__init__(**strategies)
+        self._state = RetryCallState(retry_object=self, fn=None, args=(), kwargs={})
+
+    def pause_after(self, look: Look) -> float | None:
+        """Return the seconds to pause after *look*; None where it is the last, or the strategy for stopping says so."""
+        if look.is_last:
+            return None
+        state = self._state
+        state.outcome = _Seen(state.attempt_number, look)  # type: ignore[assignment] # as far as strategies look
+        state.outcome_timestamp = monotonic()
+        state.upcoming_sleep = pause = self.wait(state)
+        if self.stop(state):
+            return None
+        state.idle_for += pause
+        state.prepare_for_next_attempt()
+        return pause
+
     async def turn(self, look: Callable[[], Awaitable[Look]]) -> Look:
-        """Look and rest until a look is the last, or the strategy for stopping says so."""
-        state = RetryCallState(retry_object=self, fn=None, args=(), kwargs={})
-        wait, stop, sleep = self.wait, self.stop, cast("Callable[[float], Awaitable[None]]", self.sleep)
-        while not (seen := await look()).is_last:
-            state.outcome = _Seen(state.attempt_number, seen)  # type: ignore[assignment] # as far as strategies look
-            state.outcome_timestamp = monotonic()
-            state.upcoming_sleep = pause = wait(state)
-            if stop(state):
-                break
-            state.idle_for += pause
+        """Look and rest until there is no pause any more, and return the last look."""
+        sleep = cast("Callable[[float], Awaitable[None]]", self.sleep)
+        while (pause := self.pause_after(seen := await look())) is not None:
             await sleep(pause)
-            state.prepare_for_next_attempt()
         return seen
 
 

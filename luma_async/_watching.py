@@ -15,13 +15,12 @@ from typing import Any, cast
 from attrs import define, field
 
 from luma_async._agenda import Agenda, Rest
-from luma_async._batching import Batcher
+from luma_async._batching import Ask, Asker, Batcher
 from luma_async._learning import Learner, Statistics, Stay
 from luma_async._looking import Look, Wheel
 from luma_async._telling import Herald
 from luma_async._text import shown
-from luma_async._transport import Request
-from luma_async._wire import Known, News, task_path
+from luma_async._wire import Known, News
 from luma_async.errors import (
     ClientClosedError,
     GenerationFailedError,
@@ -63,7 +62,8 @@ class Waiter:
     """Called once, with his own outcome; an Exception that is not ours is a defect, such as a strategy that raised."""
     on_change: Callable[[Generation], None] | None = None
     """Called with each snapshot whose state differs from the one before, the terminal one included."""
-    looks: int = 0
+    looks_before: int = 0
+    """Looks that were made before he joined."""
     word: str | None = None
     had_last_look: bool = False
     timer: asyncio.TimerHandle | None = None
@@ -99,6 +99,7 @@ class Watching:
     at_close: set[Callable[[], None]] = field(factory=set)
     """Called when the client is closed, before the waits end."""
     _tasks: set[asyncio.Task[None]] = field(factory=set)
+    """Those that bring ids."""
     _unknown_words: set[str] = field(factory=set)
     _closed: bool = False
 
@@ -118,12 +119,12 @@ class Watching:
         waiter = Waiter(now, math.inf if timeout is None else now + timeout, on_end, on_change)
         poll = self._polls.get(task_id)
         if poll is None:
-            poll = self._polls[task_id] = _Poll(task_id, self)
+            poll = self._polls[task_id] = _Poll(task_id, room=self)
             poll.admit(waiter)
             if self._closed:
                 loop.call_soon(poll.abandon)
             else:
-                self._start(poll)
+                poll.look()
         else:
             poll.admit(waiter)
         if self.herald.listeners:
@@ -166,10 +167,6 @@ class Watching:
             self._unknown_words.add(word)
             _logger.warning("task %s: unknown state %r: polling goes on", task_id, shown(word, 60))
 
-    def _start(self, poll: _Poll) -> None:
-        task = poll.task = self.begin(poll.run(), f"poll {poll.task_id}")
-        task.add_done_callback(poll.ended)
-
     def begin(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Start a task that the client's end waits for."""
         task = asyncio.create_task(work, name=f"luma_async {name}")
@@ -193,30 +190,39 @@ def _settle(future: asyncio.Future[Outcome], end: Outcome | Exception) -> None:
 
 
 @define(eq=False, repr=False)
-class _Poll:
-    """The loop of one id: look, rest, look again. What it knows lives here; tenacity only turns the wheel."""
+class _Poll(Asker):
+    """The loop of one id: look, rest, look again. What it knows lives here; tenacity only says how long to rest.
 
-    task_id: str
-    room: Watching
-    task: asyncio.Task[None] | None = None
-    _request: Request = field(init=False)
+    It has no task of its own: the batcher tells what a look showed, the agenda when a rest is over, and between the
+    two a waiting id costs nothing.
+    """
+
+    room: Watching = field(kw_only=True)
+    deadline: float = 0.0
+    """The latest of the deadlines of those who wait; who joins before the request goes out still counts."""
+    _wheel: Wheel = field(init=False)
     _waiters: list[Waiter] = field(factory=list)
-    _known: Known | None = None
     state: State | None = None
     """As it was seen last."""
     _word: str = ""
+    _unshown: bool = False
+    """Whether somebody who follows the states may not have seen this one."""
     _stay: Stay | None = None
     _finished: Generation | None = None
     """A terminal answer that may still get its link."""
     _error: LumaError | None = None
-    _looking: bool = False
     _lead: float = _SHORTEST_LEAD
     """Seconds before a deadline at which the last look starts."""
     _not_before: float = 0.0
     _due: float = 0.0
     _slack: float = 0.0
     """Seconds for which the look may wait for others that are due, counted from ``_due``."""
+    _ask: Ask | None = None
+    """The look that is under way."""
+    _began: float = 0.0
+    """When it was."""
     _resting: Rest | None = None
+    _looks: int = 0
     _good: int = 0
     _failures: int = 0
     _counted: int = 0
@@ -225,19 +231,23 @@ class _Poll:
     _trouble_since: float = 0.0
 
     def __attrs_post_init__(self) -> None:
-        self._request = Request("GET", task_path(self.task_id))
+        self._wheel = Wheel(wait=self.room.strategy)
 
     # --- those who wait ---
 
     def admit(self, waiter: Waiter) -> None:
         """Take *waiter* in, and hurry for him."""
         waiter.poll = self
+        waiter.looks_before = self._looks
         self._waiters.append(waiter)
+        self.deadline = max(self.deadline, waiter.deadline)
+        self._unshown = True
         if waiter.deadline < math.inf:
             waiter.timer = _loop().call_at(waiter.deadline, self._deadline, waiter, waiter.deadline + _GRACE)
         self._due, self._slack = _loop().time(), 0.0
         if self._resting is not None and self._next_look() < self._resting.latest:
-            self._resting.rouse()
+            self._resting.leave()
+            self._rest_on(_loop().time())
 
     @property
     def waiting(self) -> int:
@@ -250,11 +260,18 @@ class _Poll:
             self._waiters.remove(waiter)
         if not self._waiters:
             self.room.forget(self)
-            if self.task is not None:
-                self.task.cancel()
+            self._stop()
         if self.room.herald.listeners:
             outcome = end if isinstance(end, Outcome) else None
             self.room.herald.tell(WaitEnded(task_id=self.task_id, outcome=outcome, waiting=self.waiting))
+
+    def _stop(self) -> None:
+        """Look no more, and rest no more."""
+        if self._ask is not None:
+            self.room.batcher.leave(self._ask)
+        if self._resting is not None:
+            self._resting.leave()
+        self._ask = self._resting = None
 
     def end_with(self, end_of: Callable[[Waiter], Outcome | Exception]) -> None:
         """Give each waiter his own end."""
@@ -269,13 +286,6 @@ class _Poll:
         error = ClientClosedError("the client was closed while waiting", advice="the generation goes on: wait again")
         self.end_with(lambda waiter: self.outcome(waiter, error=error))
 
-    def ended(self, task: asyncio.Task[None]) -> None:
-        """See to it that nobody waits for a loop that is gone: cancelled from outside, or with a defect."""
-        defect = None if task.cancelled() else task.exception()
-        if isinstance(defect, Exception):
-            self.end_with(lambda _: defect)
-        self.abandon()
-
     def outcome(
         self, waiter: Waiter, *, generation: Generation | None = None, error: LumaError | None = None
     ) -> Outcome:
@@ -288,13 +298,13 @@ class _Poll:
             generation=None if failed else generation,
             error=None if error is None else error.for_task(self.task_id),
             elapsed=_loop().time() - waiter.joined,
-            looks=waiter.looks,
+            looks=self._looks - waiter.looks_before,
         )
 
     def _deadline(self, waiter: Waiter, latest: float) -> None:
         """End *waiter*'s wait; a look that is under way gets a moment to come to an end."""
         now = _loop().time()
-        if self._looking and now < latest:
+        if self._ask is not None and now < latest:
             waiter.timer = _loop().call_at(latest, self._deadline, waiter, latest)
             return
         end = self._end_at_deadline(waiter, now)
@@ -306,69 +316,43 @@ class _Poll:
         if self._finished is not None:
             waiter.see(self._finished)
             return self.outcome(waiter, generation=self._finished)
-        last = None if self._known is None else self._known.recall(self.task_id)
+        last = None if self.known is None else self.known.recall(self.task_id)
         error = WaitTimeoutError(self.task_id, waited=now - waiter.joined, last=last, last_error=self._error)
         return self.outcome(waiter, error=error)
 
-    # --- the loop ---
+    # --- a look ---
 
-    async def run(self) -> None:
-        """Look and rest until the end, and tell all who wait. Ends early when the last of them has gone."""
-        look: Look = await Wheel(wait=self.room.strategy, sleep=self._rest).turn(self._look)
-        self.end_with(lambda waiter: self._end(waiter, look))
-
-    def _end(self, waiter: Waiter, look: Look) -> Outcome:
-        if look.generation is not None:
-            waiter.see(look.generation)
-        return self.outcome(waiter, generation=look.generation, error=look.error)
-
-    async def _look(self) -> Look:
-        time = _loop().time
-        started = time()
-        self._looking = True
+    def look(self) -> None:
+        """Ask for the id, now."""
+        self._resting = None
+        self._began = _loop().time()
+        self.deadline = 0.0
         for waiter in self._waiters:
-            waiter.had_last_look = started >= waiter.deadline - self._lead
-        try:
-            known, news = await self.room.batcher.look(
-                self.task_id,
-                known=self._known,
-                deadline=self._latest_deadline(),
-                request=self._request,
-            )
-        except LumaError as error:
-            look = self._failed(error)
-        else:
-            look = self._seen(known, news)
-        finally:
-            self._looking = False
-            now = time()
-            self._lead = min(max(2 * (now - started), _SHORTEST_LEAD), _LONGEST_LEAD)
-        self._not_before = now + max(self.room.policy.min_interval, look.hint or 0.0)
-        for waiter in self._waiters.copy():
-            waiter.looks += 1
-            if now >= waiter.deadline and not look.is_last:
-                self._deadline(waiter, now)
-        return look
+            waiter.had_last_look = self._began >= waiter.deadline - self._lead
+            self.deadline = max(self.deadline, waiter.deadline)
+        self._ask = self.room.batcher.ask(self)
 
-    def _seen(self, known: Known, news: News | None) -> Look:
+    def saw(self, known: Known, news: News | None) -> None:
         """Take a good answer in, *news* None where it is the one before once more; it ends all trouble."""
         self._error = None
         self._good += 1
         self._failures = self._counted = self._not_found = 0
-        self._known = known
+        self.known = known
         if news is not None:
             self._take_in(news)
         self._stay = self.room.learner.saw(self._stay, cast("State", self.state), _loop().time())
         if self._finished is None:
-            self._show(news)
-            return Look(good=self._good, stay=self._stay)
-        is_last = self._is_end(self._finished)
-        return Look(generation=self._finished, good=self._good, is_last=is_last, stay=self._stay)
+            if self._unshown:
+                self._show(news)
+            self._go_on(Look(good=self._good, stay=self._stay))
+        else:
+            is_last = self._is_end(self._finished)
+            self._go_on(Look(generation=self._finished, good=self._good, is_last=is_last, stay=self._stay))
 
     def _take_in(self, news: News) -> None:
         if news.word != self._word and self.room.herald.listeners:
             self.room.herald.tell(self._change(news))
-        self._word, self.state = news.word, news.state
+        self._word, self.state, self._unshown = news.word, news.state, True
         self._finished = news.generation() if news.state.is_terminal else None
         if news.state is State.UNKNOWN:
             self.room.warn_once(self.task_id, news.word)
@@ -384,9 +368,10 @@ class _Poll:
 
     def _show(self, news: News | None) -> None:
         """Show the state to those who want to see it and have not: all of them when it is new, else newcomers."""
+        self._unshown = False
         for waiter in self._waiters.copy():
             if waiter.on_change is not None and waiter.word != self._word:
-                known = cast("Known", self._known)
+                known = cast("Known", self.known)
                 waiter.see(known.recall(self.task_id) if news is None else news.generation())
 
     def _is_end(self, generation: Generation) -> bool:
@@ -396,8 +381,11 @@ class _Poll:
             return self._without_link > _LOOKS_FOR_A_LINK
         return True
 
-    def _failed(self, error: LumaError) -> Look:
-        """Take a failed look in; it is the end only by rule 3 of DESIGN."""
+    def missed(self, error: BaseException) -> None:
+        """Take a failed look in; it is the end only by rule 3 of DESIGN. A defect is the end, as what it is."""
+        if not isinstance(error, LumaError):
+            self._break(error)
+            return
         if not self._was_cut(error):
             self._error = error
         self.room.learner.missed()
@@ -411,11 +399,11 @@ class _Poll:
             or self._not_found >= _NOT_FOUND_IS_FINAL
             or (error.verdict is not Verdict.SLOW_DOWN and self._is_outage(_loop().time()))
         )
-        return Look(error=error, good=self._good, failures=self._failures, is_last=is_last, stay=self._stay)
+        self._go_on(Look(error=error, good=self._good, failures=self._failures, is_last=is_last, stay=self._stay))
 
     def _was_cut(self, error: LumaError) -> bool:
         """Whether *error* only says that a last look came too late: what was wrong before is still what matters."""
-        late = isinstance(error, RequestTimeoutError) and _loop().time() >= self._latest_deadline()
+        late = isinstance(error, RequestTimeoutError) and _loop().time() >= self.deadline
         return late and self._error is not None
 
     def _is_outage(self, now: float) -> bool:
@@ -426,28 +414,56 @@ class _Poll:
         policy = self.room.policy
         return self._counted >= policy.max_consecutive_failures and now - self._trouble_since >= policy.max_outage
 
-    # --- the rest between two looks ---
+    # --- what comes after it ---
 
-    async def _rest(self, seconds: float) -> None:
-        """Sleep for *seconds*, less if a newcomer or a deadline wants a look before, never below the interval.
+    def _go_on(self, look: Look) -> None:
+        """Tell all who wait, where *look* is the end for them; rest for the others."""
+        self._ask = None
+        self._looks += 1
+        now = _loop().time()
+        self._lead = min(max(2 * (now - self._began), _SHORTEST_LEAD), _LONGEST_LEAD)
+        self._not_before = now + max(self.room.policy.min_interval, look.hint or 0.0)
+        pause = self._wheel.pause_after(look)
+        if pause is None:
+            self.end_with(lambda waiter: self._end(waiter, look))
+            return
+        for waiter in [waiter for waiter in self._waiters if now >= waiter.deadline]:
+            self._deadline(waiter, now)
+        if self._waiters:
+            self._rest(pause)
+
+    def _end(self, waiter: Waiter, look: Look) -> Outcome:
+        if look.generation is not None:
+            waiter.see(look.generation)
+        return self.outcome(waiter, generation=look.generation, error=look.error)
+
+    def _break(self, defect: BaseException) -> None:
+        """End all waits with what should not have happened: a user's strategy that raised, or an error of ours."""
+        self._stop()
+        if isinstance(defect, Exception):
+            self.end_with(lambda _: defect)
+        self.abandon()
+
+    def _rest(self, seconds: float) -> None:
+        """Rest for *seconds*, less if a newcomer or a deadline wants a look before, never below the interval.
 
         Ids that are due at about the same time wake together: each may wait for others a tenth of its pause, at most
         half a second, half of that before its time where the pause is our own choice; in trouble all of it before.
         """
-        loop = _loop()
-        now = loop.time()
+        now = _loop().time()
         longest, before = (math.inf, 1.0) if self._failures else (_LONGEST_PATIENCE, 0.5)
         self._slack = self.room.patience(seconds, longest)
         self._due = now + seconds - (before * self._slack if self.room.policy.wait is None else 0.0)
-        while (at := self._next_look()) > now:
-            slack = self._slack if at + self._slack < self._wanted() else 0.0
-            self._resting = self.room.agenda.rest(at, at + slack)
-            try:
-                if await self._resting.over:
-                    break
-            finally:
-                self._resting = None
-            now = loop.time()
+        self._rest_on(now)
+
+    def _rest_on(self, now: float) -> None:
+        wanted = self._wanted()
+        at = max(self._not_before, min(self._due, wanted))
+        if at <= now:
+            self.look()
+        else:
+            slack = self._slack if at + self._slack < wanted else 0.0
+            self._resting = self.room.agenda.rest(at, at + slack, self.look)
 
     def _next_look(self) -> float:
         return max(self._not_before, min(self._due, self._wanted()))
@@ -459,12 +475,6 @@ class _Poll:
             if not waiter.had_last_look:
                 wanted = min(wanted, waiter.deadline - self._lead)
         return wanted
-
-    def _latest_deadline(self) -> float:
-        latest = 0.0
-        for waiter in self._waiters:
-            latest = max(latest, waiter.deadline)
-        return latest or math.inf
 
 
 def _loop() -> asyncio.AbstractEventLoop:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-
-import pytest
+from functools import partial
 
 from luma_async._agenda import Agenda
 from tests.virtual_time import run
@@ -16,13 +15,17 @@ Window = tuple[float, float]
 def woken(windows: Sequence[Window], most: int = 100) -> list[float]:
     """Return when each of those who rest within *windows* wakes."""
 
-    async def rest(agenda: Agenda, window: Window) -> float:
-        assert await agenda.rest(*window).over
-        return asyncio.get_running_loop().time()
-
     async def main() -> list[float]:
-        agenda = Agenda(most)
-        return await asyncio.gather(*(rest(agenda, window) for window in windows))
+        agenda, time = Agenda(most), asyncio.get_running_loop().time
+        at = [0.0] * len(windows)
+
+        def wake(number: int) -> None:
+            at[number] = time()
+
+        for number, window in enumerate(windows):
+            agenda.rest(*window, partial(wake, number))
+        await asyncio.sleep(100.0)
+        return at
 
     return run(main())
 
@@ -49,40 +52,50 @@ def test_nobody_waits_longer_than_he_may() -> None:
     assert woken([(1.0, 2.0), (1.0, 2.0), (1.0, 2.0)], most=2) == [2.0, 2.0, 2.0]
 
 
-def test_one_who_is_roused_hears_that_it_is_not_his_turn() -> None:
-    """And the others go on resting."""
+def test_one_who_has_left_wakes_nobody() -> None:
+    """He neither hears anything, nor disturbs the others, nor takes their place in a request."""
+
+    async def main() -> list[tuple[str, float]]:
+        agenda, time = Agenda(1), asyncio.get_running_loop().time
+        woken: list[tuple[str, float]] = []
+        agenda.rest(1.0, 2.0, lambda: woken.append(("left", time()))).leave()
+        agenda.rest(1.0, 3.0, lambda: woken.append(("stayed", time())))
+        await asyncio.sleep(10.0)
+        return woken
+
+    assert run(main()) == [("stayed", 3.0)]
+
+
+def test_one_can_rest_again_when_he_wakes() -> None:
+    """What he does then may be to rest at once, or to leave for another who wakes with him."""
 
     async def main() -> list[float]:
-        agenda = Agenda(100)
-        loop = asyncio.get_running_loop()
-        roused, other = agenda.rest(5.0, 5.0), agenda.rest(6.0, 6.0)
-        loop.call_at(1.0, roused.rouse)
-        loop.call_at(1.0, roused.rouse)
-        return [await roused.over, await other.over, loop.time()]
+        agenda, time = Agenda(100), asyncio.get_running_loop().time
+        woken: list[float] = []
 
-    assert run(main()) == pytest.approx([False, True, 6.0])
+        def again() -> None:
+            woken.append(time())
+            other.leave()
+            if len(woken) < 3:
+                agenda.rest(time() + 1.0, time() + 1.0, again)
 
+        agenda.rest(1.0, 1.0, again)
+        other = agenda.rest(1.0, 1.0, lambda: woken.append(-1.0))
+        await asyncio.sleep(10.0)
+        return woken
 
-def test_one_who_has_gone_wakes_nobody() -> None:
-    """Cancelled at rest, he neither disturbs the others nor takes their place in a request."""
-
-    async def main() -> float:
-        agenda = Agenda(1)
-        agenda.rest(1.0, 2.0).over.cancel()
-        await agenda.rest(1.0, 3.0).over
-        return asyncio.get_running_loop().time()
-
-    assert run(main()) == pytest.approx(3.0)
+    assert run(main()) == [1.0, 2.0, 3.0]
 
 
 def test_closing_wakes_nobody_any_more() -> None:
     """A closed agenda holds nothing and has no timer left."""
 
-    async def main() -> bool:
-        agenda = Agenda(100)
-        resting = agenda.rest(1.0, 1.0)
+    async def main() -> list[float]:
+        agenda, time = Agenda(100), asyncio.get_running_loop().time
+        woken: list[float] = []
+        agenda.rest(1.0, 1.0, lambda: woken.append(time()))
         agenda.close()
         await asyncio.sleep(2.0)
-        return resting.over.done()
+        return woken
 
-    assert run(main()) is False
+    assert run(main()) == []

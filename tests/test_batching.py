@@ -13,10 +13,11 @@ import pytest
 from aiohttp import Payload
 from aioresponses import CallbackResult, aioresponses
 from attrs import define, field
-from tenacity import wait_fixed
+from tenacity import RetryCallState, wait_fixed
 
 from luma_async import (
     AuthenticationError,
+    ClientClosedError,
     ConfigurationError,
     GenerationFailedError,
     Limits,
@@ -27,11 +28,14 @@ from luma_async import (
     ProtocolError,
     ServerError,
     State,
+    WaitTimeoutError,
 )
 from luma_async._batching import Batch, Batcher
 from luma_async._cooldown import Cooldown
 from luma_async._transport import Request, Transport
+from luma_async._watching import Watching
 from luma_async._wire import Answer
+from luma_async.pacing import PollWait
 from luma_async.settings import Settings
 from luma_async.testing import Fault, Script, SimulatedRelay
 from tests.kit import KEY, answer
@@ -476,6 +480,55 @@ def test_who_has_left_before_his_batch_goes_is_not_asked_for() -> None:
     run(main())
 
     assert [ids for ids, _ in wire.asked] == [["a", "b"], ["d", "e"]]
+
+
+@pytest.mark.parametrize("batch", ["always", "never"])
+def test_a_look_that_somebody_cancels_ends_the_waits_for_it(batch: Batch) -> None:
+    """Who cancels every task he finds must not leave others hanging; those who come later look again."""
+    wire = Wire()
+
+    async def main() -> list[Outcome]:
+        batcher = Batcher(cast("Transport", wire), batch)
+        room = Watching(batcher, PollPolicy(), PollWait(PollPolicy()))
+        waits = [asyncio.create_task(room.wait(task_id, None)) for task_id in "ab"]
+        await asyncio.sleep(1.0)
+        for look in asyncio.all_tasks() - {asyncio.current_task(), *waits}:
+            look.cancel()
+        cancelled = await asyncio.gather(*waits)
+        later = await room.wait("a", 8.0)
+        await room.aclose()
+        return [*cancelled, later]
+
+    *cancelled, later = run(main())
+
+    assert {type(outcome.error) for outcome in cancelled} == {ClientClosedError}
+    assert isinstance(later.error, WaitTimeoutError)
+    assert later.looks > 1
+
+
+def test_a_defect_of_one_is_told_to_him_alone() -> None:
+    """A strategy that raises at one id ends the wait for that one; the others of the same batch go on."""
+
+    def strategy(retry_state: RetryCallState) -> float:
+        if retry_state.attempt_number == 2 and retry_state.retry_object is wheels[0]:
+            raise ZeroDivisionError
+        if retry_state.retry_object not in wheels:
+            wheels.append(retry_state.retry_object)
+        return 3.0
+
+    wheels: list[object] = []
+    policy = PollPolicy(wait=strategy)
+
+    async def main() -> list[Outcome | BaseException]:
+        room = Watching(Batcher(cast("Transport", Wire()), "always"), policy, PollWait(policy))
+        waits = await asyncio.gather(*(room.wait(task_id, 20.0) for task_id in "abc"), return_exceptions=True)
+        await room.aclose()
+        return waits
+
+    broken, *others = run(main())
+
+    assert isinstance(broken, ZeroDivisionError)
+    assert all(isinstance(other, Outcome) and isinstance(other.error, WaitTimeoutError) for other in others)
 
 
 def test_batch_sizes_are_checked() -> None:

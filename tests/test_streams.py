@@ -27,11 +27,12 @@ from luma_async.models import State
 from luma_async.outcomes import Outcome
 from luma_async.pacing import PollPolicy, PollWait
 from tests.kit import answer
+from tests.lookers import Looker
 from tests.virtual_time import run
 
 
 @define(eq=False)
-class Relay:
+class Relay(Looker):
     """Stands where the Batcher stands: task ``N-word`` says *word* after N seconds, and ``pending`` before."""
 
     looks: list[str] = field(factory=list)
@@ -44,12 +45,6 @@ class Relay:
             raise NotFoundError("gone", status=404)
         state = State(word.partition("-")[0]) if asyncio.get_running_loop().time() >= float(seconds) else State.PENDING
         return sight(answer({"id": task_id, "state": state.value, "url": "https://cdn.example/v"}), task_id, known)
-
-    gathers: bool = False
-    most: int = 100
-
-    def forget(self, task_id: str) -> None:
-        """Nothing is remembered of any id."""
 
 
 def room(relay: Relay | None = None) -> Watching:
@@ -325,7 +320,7 @@ def test_cancelling_a_batch_at_any_moment_leaves_nothing(step: int) -> None:
 
 
 @define(eq=False)
-class Words:
+class Words(Looker):
     """Stands where the Batcher stands: says the next word each time; an error is raised."""
 
     words: list[str | LumaError]
@@ -336,12 +331,6 @@ class Words:
         if isinstance(word, LumaError):
             raise word
         return sight(answer({"id": task_id, "state": word, "url": "https://cdn.example/v"}), task_id, known)
-
-    gathers: bool = False
-    most: int = 100
-
-    def forget(self, task_id: str) -> None:
-        """Nothing is remembered of any id."""
 
 
 def watch(words: list[str | LumaError], timeout: float | None = None) -> list[str]:

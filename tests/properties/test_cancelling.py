@@ -55,8 +55,8 @@ async def cancel_at_once(wait: asyncio.Task[object]) -> None:
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert asyncio.get_running_loop().time() == now
-    polls = [task for task in asyncio.all_tasks() if task.get_name().startswith("luma_async poll")]
-    assert not polls
+    looks = [task for task in asyncio.all_tasks() if task.get_name().startswith("luma_async look")]
+    assert not looks
 
 
 @costly()

@@ -309,7 +309,7 @@ class Waiting(RuleBasedStateMachine):
             "tasks": asyncio.all_tasks(self.loop),
             "polls": watching._polls,
             "due": batcher._due,
-            "asking": batcher._asking,
+            "asking": batcher._asking | batcher._asking_alone,
             "alone": batcher._alone,
             "under way": transport._deadlines.under_way,
         }
