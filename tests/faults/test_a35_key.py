@@ -189,11 +189,13 @@ async def test_a35_a_cancelled_call_shows_no_key_at_any_moment() -> None:
     async with RawServer([closing(http(200, b"{", length=500)), stay_silent]) as server:
         for moment in range(60):
             async with client(server) as luma:
-                looking = asyncio.create_task(luma.get_generation(TASK_ID))
+                calls = [luma.get_generation(TASK_ID), luma.clean_video_url(TASK_ID)]
+                asking = [asyncio.ensure_future(call) for call in calls]
                 for _ in range(moment):
                     await asyncio.sleep(0)
-                looking.cancel()
-                told.append(seen(await ended(looking)))
+                for call in asking:
+                    call.cancel()
+                told += [seen(await ended(call)) for call in asking]
 
     assert any("headers = " in text for text in told)
     assert not [text for text in told if KEY in text]
