@@ -17,19 +17,19 @@ class Rest:
 
     earliest: float
     latest: float
-    on_turn: Callable[[], object]
-    """Called once, unless he leaves before."""
+    on_turn: Callable[[float], object]
+    """Called once with the time, unless he leaves before."""
     is_over: bool = False
 
     def leave(self) -> None:
         """End the rest before its time, unnoticed."""
         self.is_over = True
 
-    def wake(self) -> None:
+    def wake(self, now: float) -> None:
         """End the rest: it is his turn."""
         if not self.is_over:
             self.is_over = True
-            self.on_turn()
+            self.on_turn(now)
 
 
 _Queue = list[tuple[float, int, Rest]]
@@ -49,7 +49,7 @@ class Agenda:
     _numbers: count[int] = field(factory=count)
     _timer: asyncio.TimerHandle | None = None
 
-    def rest(self, earliest: float, latest: float, on_turn: Callable[[], object]) -> Rest:
+    def rest(self, earliest: float, latest: float, on_turn: Callable[[float], object]) -> Rest:
         """Begin a rest, and return it, to leave it by."""
         resting = Rest(earliest, latest, on_turn)
         number = next(self._numbers)
@@ -84,7 +84,7 @@ class Agenda:
         if following < math.inf:
             self._arm(following)
         for resting in woken:
-            resting.wake()
+            resting.wake(now)
 
     def _companions(self, must: int, now: float) -> list[Rest]:
         """Take those whose time may have come, along with the *must* whose time it is.

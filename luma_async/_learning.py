@@ -160,8 +160,9 @@ class Learner:
         """
         self.looks += 1
         if stay is not None and stay.state is state:
-            if not state.is_terminal:
-                self._records[state].stayed(stay.age, now - stay.since)
+            record = self._records.get(state)
+            if record is not None:
+                record.stayed(stay.last - stay.since, now - stay.since)
             stay.last = now
             return stay
         if stay is not None and not stay.state.is_terminal:

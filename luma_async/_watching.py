@@ -124,7 +124,7 @@ class Watching:
             if self._closed:
                 loop.call_soon(poll.abandon)
             else:
-                poll.look()
+                poll.look(now)
         else:
             poll.admit(waiter)
         if self.herald.listeners:
@@ -244,10 +244,11 @@ class _Poll(Asker):
         self._unshown = True
         if waiter.deadline < math.inf:
             waiter.timer = _loop().call_at(waiter.deadline, self._deadline, waiter, waiter.deadline + _GRACE)
-        self._due, self._slack = _loop().time(), 0.0
+        now = _loop().time()
+        self._due, self._slack = now, 0.0
         if self._resting is not None and self._next_look() < self._resting.latest:
             self._resting.leave()
-            self._rest_on(_loop().time())
+            self._rest_on(now)
 
     @property
     def waiting(self) -> int:
@@ -322,32 +323,34 @@ class _Poll(Asker):
 
     # --- a look ---
 
-    def look(self) -> None:
-        """Ask for the id, now."""
+    def look(self, now: float) -> None:
+        """Ask for the id, *now*."""
         self._resting = None
-        self._began = _loop().time()
-        self.deadline = 0.0
+        self._began = now
+        latest = 0.0
         for waiter in self._waiters:
-            waiter.had_last_look = self._began >= waiter.deadline - self._lead
-            self.deadline = max(self.deadline, waiter.deadline)
+            waiter.had_last_look = now >= waiter.deadline - self._lead
+            latest = max(latest, waiter.deadline)
+        self.deadline = latest
         self._ask = self.room.batcher.ask(self)
 
     def saw(self, known: Known, news: News | None) -> None:
         """Take a good answer in, *news* None where it is the one before once more; it ends all trouble."""
+        now = _loop().time()
         self._error = None
         self._good += 1
         self._failures = self._counted = self._not_found = 0
         self.known = known
         if news is not None:
             self._take_in(news)
-        self._stay = self.room.learner.saw(self._stay, cast("State", self.state), _loop().time())
+        self._stay = self.room.learner.saw(self._stay, cast("State", self.state), now)
         if self._finished is None:
             if self._unshown:
                 self._show(news)
-            self._go_on(Look(good=self._good, stay=self._stay))
+            self._go_on(Look(good=self._good, stay=self._stay), now)
         else:
             is_last = self._is_end(self._finished)
-            self._go_on(Look(generation=self._finished, good=self._good, is_last=is_last, stay=self._stay))
+            self._go_on(Look(generation=self._finished, good=self._good, is_last=is_last, stay=self._stay), now)
 
     def _take_in(self, news: News) -> None:
         if news.word != self._word and self.room.herald.listeners:
@@ -386,7 +389,8 @@ class _Poll(Asker):
         if not isinstance(error, LumaError):
             self._break(error)
             return
-        if not self._was_cut(error):
+        now = _loop().time()
+        if not self._was_cut(error, now):
             self._error = error
         self.room.learner.missed()
         self._failures += 1
@@ -397,13 +401,13 @@ class _Poll(Asker):
         is_last = (
             error.verdict is Verdict.FINAL
             or self._not_found >= _NOT_FOUND_IS_FINAL
-            or (error.verdict is not Verdict.SLOW_DOWN and self._is_outage(_loop().time()))
+            or (error.verdict is not Verdict.SLOW_DOWN and self._is_outage(now))
         )
-        self._go_on(Look(error=error, good=self._good, failures=self._failures, is_last=is_last, stay=self._stay))
+        self._go_on(Look(error=error, good=self._good, failures=self._failures, is_last=is_last, stay=self._stay), now)
 
-    def _was_cut(self, error: LumaError) -> bool:
+    def _was_cut(self, error: LumaError, now: float) -> bool:
         """Whether *error* only says that a last look came too late: what was wrong before is still what matters."""
-        late = isinstance(error, RequestTimeoutError) and _loop().time() >= self.deadline
+        late = isinstance(error, RequestTimeoutError) and now >= self.deadline
         return late and self._error is not None
 
     def _is_outage(self, now: float) -> bool:
@@ -416,11 +420,10 @@ class _Poll(Asker):
 
     # --- what comes after it ---
 
-    def _go_on(self, look: Look) -> None:
+    def _go_on(self, look: Look, now: float) -> None:
         """Tell all who wait, where *look* is the end for them; rest for the others."""
         self._ask = None
         self._looks += 1
-        now = _loop().time()
         self._lead = min(max(2 * (now - self._began), _SHORTEST_LEAD), _LONGEST_LEAD)
         self._not_before = now + max(self.room.policy.min_interval, look.hint or 0.0)
         pause = self._wheel.pause_after(look)
@@ -430,7 +433,7 @@ class _Poll(Asker):
         for waiter in [waiter for waiter in self._waiters if now >= waiter.deadline]:
             self._deadline(waiter, now)
         if self._waiters:
-            self._rest(pause)
+            self._rest(pause, now)
 
     def _end(self, waiter: Waiter, look: Look) -> Outcome:
         if look.generation is not None:
@@ -444,13 +447,12 @@ class _Poll(Asker):
             self.end_with(lambda _: defect)
         self.abandon()
 
-    def _rest(self, seconds: float) -> None:
+    def _rest(self, seconds: float, now: float) -> None:
         """Rest for *seconds*, less if a newcomer or a deadline wants a look before, never below the interval.
 
         Ids that are due at about the same time wake together: each may wait for others a tenth of its pause, at most
         half a second, half of that before its time where the pause is our own choice; in trouble all of it before.
         """
-        now = _loop().time()
         longest, before = (math.inf, 1.0) if self._failures else (_LONGEST_PATIENCE, 0.5)
         self._slack = self.room.patience(seconds, longest)
         self._due = now + seconds - (before * self._slack if self.room.policy.wait is None else 0.0)
@@ -460,7 +462,7 @@ class _Poll(Asker):
         wanted = self._wanted()
         at = max(self._not_before, min(self._due, wanted))
         if at <= now:
-            self.look()
+            self.look(now)
         else:
             slack = self._slack if at + self._slack < wanted else 0.0
             self._resting = self.room.agenda.rest(at, at + slack, self.look)
