@@ -115,12 +115,15 @@ class Hazard:
     leaves: Sequence[float]
     """Rate per second at which the state is left, for whatever comes next."""
     watched: Sequence[float]
-    """Seconds that tasks were watched."""
-    looks: float
+    """Seconds that tasks were watched, ever."""
+    looks: int
+    """Ever."""
+    seen: int
+    """Stays, ever."""
     began: float
-    """Stays; like all counts here, old ones weigh less."""
+    """Stays; old ones weigh less."""
     left: float
-    """Stays that are over."""
+    """Stays that are over; old ones weigh less."""
     is_first: bool
     """Whether it is mostly the state of the first look."""
     ends_are_known: bool
@@ -215,13 +218,15 @@ class _Record:
     seen_to_end: int = 0
     seen_to_move: int = 0
     began: float = 0.0
-    looks: float = 0.0
+    looks: int = 0
     ends: list[float] = field(init=False)
     moves: list[float] = field(init=False)
     watched: list[float] = field(init=False)
+    faded: list[float] = field(init=False)
+    """What ``watched`` has lost."""
 
     def __attrs_post_init__(self) -> None:
-        self.ends, self.moves, self.watched = ([0.0] * (len(self.edges) - 1) for _ in range(3))
+        self.ends, self.moves, self.watched, self.faded = ([0.0] * (len(self.edges) - 1) for _ in range(4))
 
     @property
     def left(self) -> float:
@@ -260,9 +265,9 @@ class _Record:
             self.watched[bin_] += (high - low) * (last - (low + high) / 2) / (last - first)
 
     def fade(self) -> None:
-        """Let all that was so far weigh half."""
+        """Let all that was so far weigh half; what it has cost is still known."""
         self.began /= 2
-        self.looks /= 2
+        self.faded = [lost + seconds / 2 for lost, seconds in zip(self.faded, self.watched, strict=True)]
         for counts in (self.ends, self.moves, self.watched):
             counts[:] = [count / 2 for count in counts]
 
@@ -277,8 +282,9 @@ class _Record:
             edges=self.edges,
             ends=ends,
             leaves=[end + move for end, move in zip(ends, moves, strict=True)],
-            watched=self.watched.copy(),
+            watched=[kept + lost for kept, lost in zip(self.watched, self.faded, strict=True)],
             looks=self.looks,
+            seen=self.seen,
             began=self.began,
             left=left,
             is_first=self.seen_first * 2 > self.seen,

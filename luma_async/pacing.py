@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
 from math import log, sqrt
+from operator import mul
 from random import random
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -36,7 +37,7 @@ _ENOUGH_STEPS = 64
 
 _UNSURE = 0.69
 """Share of ``maximum`` to which pauses grow while nothing is known: the longest are for times known to be quiet."""
-_THRIFT = 3
+_THRIFT = 4
 """Power of the ratio by which looks made so far exceed plain backoff's, so that it is saved again."""
 _SURVIVORS = 0.02
 """Share of stays whose rest is not planned for: one task that hangs would pay for all others."""
@@ -45,7 +46,7 @@ _FIRST_LOOKS = 1.5
 _STEPS = 9
 _HIGHEST = 1000
 """Halvings of the range in which the best density is sought, and its end in units of the shortest pause."""
-_FULL_PRICE, _CHEAPEST = 30.0, 2.5
+_FULL_PRICE, _CHEAPEST = 36.0, 2.5
 """Looks that a request answers before one counts as cheap; and by what pauses are divided then at most."""
 _RELEARN_AFTER, _RELEARN_SHARE, _RELEARN_MOST = 16, 8, 1024
 """Looks between two schedules: an eighth of all so far, within these; so a schedule costs a look next to nothing."""
@@ -144,7 +145,7 @@ class PollWait(wait_base):
         randomness: Draws the jitter, from 0 to 1.
         learner: What the client's tasks have shown; without one, or with ``adaptive`` off, pauses only grow.
         looks_per_request: How many looks one request answers of late. Where that is many, a look costs next to
-            nothing, and learned pauses are shorter: with 75 or more, two fifths of what they are for single looks.
+            nothing, and learned pauses are shorter: with 90 or more, two fifths of what they are for single looks.
     """
 
     def __init__(
@@ -154,7 +155,7 @@ class PollWait(wait_base):
         learner: Learner | None = None,
         looks_per_request: Callable[[], float] = lambda: 1.0,
     ) -> None:
-        self._policy = self._pace = policy
+        self._policy = self._pace = self._densest = policy
         self._looks_per_request = looks_per_request
         self._randomness = randomness
         self._learner = learner if policy.adaptive else None
@@ -188,7 +189,8 @@ class PollWait(wait_base):
         """Return the one for the task's state, if enough is known by now."""
         if learner.looks >= self._relearn_at:
             self._pace = self._at_price(self._looks_per_request())
-            self._timetables = timetables(learner.hazards(), self._pace)
+            self._densest = min(self._densest, self._pace, key=lambda pace: pace.maximum)
+            self._timetables = timetables(learner.hazards(), self._pace, self._densest)
             pause = max(_RELEARN_AFTER, min(learner.looks // _RELEARN_SHARE, _RELEARN_MOST))
             self._relearn_at = learner.looks + pause
         return None if stay is None else self._timetables.get(stay.state)
@@ -218,14 +220,21 @@ class Timetable:
         return _interpolated(following, self.due, self.edges) - age
 
 
-def timetables(hazards: Mapping[State, Hazard], policy: PollPolicy) -> dict[State, Timetable]:
+def timetables(
+    hazards: Mapping[State, Hazard], policy: PollPolicy, densest: PollPolicy | None = None
+) -> dict[State, Timetable]:
     """Plan the looks for all states together: as many as plain backoff would make, where they show most.
 
     A state that generations do not end out of gets few, since little depends on them.
+
+    Args:
+        hazards: What is known of each state.
+        policy: The bounds.
+        densest: Those of the time when looks were cheapest; what was spent then is no waste now that they are not.
     """
     factor = 0.0
     if any(hazard.ends_are_known for hazard in hazards.values()):
-        factor = _Prospect.of(hazards.values(), policy).factor()
+        factor = _Prospect.of(hazards.values(), policy, densest or policy).factor()
     tables: dict[State, Timetable] = {}
     for state, hazard in hazards.items():
         due = [0.0]
@@ -250,20 +259,19 @@ class _Prospect:
     """Looks per second at most, jitter counted in."""
 
     @classmethod
-    def of(cls, hazards: Collection[Hazard], policy: PollPolicy) -> _Prospect:
+    def of(cls, hazards: Collection[Hazard], policy: PollPolicy, densest: PollPolicy) -> _Prospect:
         """Expect of tasks what was seen of them."""
         cells: list[tuple[float, float]] = []
         first_looks = looks = made = plain_so_far = 0.0
         for hazard in hazards:
-            plain = _plain(hazard, policy)
-            for rate, time, density in zip(hazard.ends, _times(hazard), plain, strict=False):
+            for rate, time, density in zip(hazard.ends, _times(hazard), _plain(hazard, policy), strict=False):
                 cells.append((time, sqrt(rate)))
                 looks += time * density
             made += hazard.looks
-            plain_so_far += sum(time * density for time, density in zip(hazard.watched, plain, strict=True))
+            plain_so_far += sum(map(mul, hazard.watched, _plain(hazard, densest)))
             if hazard.is_first:
                 first_looks += _FIRST_LOOKS * _tasks(hazard)
-                plain_so_far += _FIRST_LOOKS * hazard.began
+                plain_so_far += _FIRST_LOOKS * hazard.seen
         thrift = min(1.0, plain_so_far / made) ** _THRIFT
         return cls(
             cells=cells,

@@ -109,13 +109,14 @@ class Ours:
 
     policy: PollPolicy = field(factory=PollPolicy)
     seed: int = 0
+    looks_per_request: Callable[[], float] = lambda: 1.0
     learner: Learner = field(init=False)
     wait: PollWait = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        learner = Learner(self.policy.min_interval)
+        learner, chance = Learner(self.policy.min_interval), Random(self.seed).random  # noqa: S311 - a simulation
         object.__setattr__(self, "learner", learner)
-        object.__setattr__(self, "wait", PollWait(self.policy, Random(self.seed).random, learner))  # noqa: S311
+        object.__setattr__(self, "wait", PollWait(self.policy, chance, learner, self.looks_per_request))
 
     def look(self, stay: Stay | None, state: State, now: float, number: int) -> tuple[Stay | None, float]:
         """Learn, and ask tenacity's strategy."""

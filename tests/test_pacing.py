@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from random import Random
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -17,7 +18,19 @@ from tenacity.wait import wait_exponential, wait_fixed
 from luma_async import ConfigurationError, PollPolicy, State
 from luma_async._learning import Learner, Stay
 from luma_async.pacing import PollWait, timetables
-from tests.simulated_pacing import KINDS, Exponential, Fixed, Ours, Pace, drawn, lognormal, one_stage, rows, simulate
+from tests.simulated_pacing import (
+    KINDS,
+    Exponential,
+    Fixed,
+    Ours,
+    Pace,
+    drawn,
+    lognormal,
+    one_stage,
+    rows,
+    simulate,
+    two_stages,
+)
 
 POLICY = PollPolicy()
 
@@ -328,7 +341,7 @@ def test_failures_hints_and_bounds_hold_for_what_was_learned() -> None:
     assert wait(after(Look(good=9, stay=stay, hint=60.0))) == 60.0
 
 
-@pytest.mark.parametrize(("looks", "shorter"), [(1.0, 1.0), (30.0, 1.0), (60.0, 2.0), (75.0, 2.5), (1000.0, 2.5)])
+@pytest.mark.parametrize(("looks", "shorter"), [(1.0, 1.0), (36.0, 1.0), (72.0, 2.0), (90.0, 2.5), (1000.0, 2.5)])
 def test_pauses_are_shorter_where_many_looks_share_a_request(looks: float, shorter: float) -> None:
     """In quiet times, and for tasks of which nothing is known; never below the interval."""
     wait = PollWait(POLICY, middle, experienced(), looks_per_request=lambda: looks)
@@ -468,6 +481,33 @@ def test_tasks_that_start_at_once_do_not_run_away(kind: str) -> None:
 
     assert requests < 1.12
     assert delay < 1.05
+
+
+def test_the_last_of_many_that_start_at_once_are_noticed_like_the_others() -> None:
+    """What the queue has saved counts when its tasks are processed, however many have ended between."""
+    tasks = sorted(drawn(two_stages(lognormal(40, 0.5), lognormal(30, 0.2)), 1000, within=0), key=lambda task: task.end)
+
+    result, reference = simulate(Ours(), tasks), simulate(Exponential(), tasks)
+
+    assert result.requests < 1.05 * reference.requests
+    assert result.delay < 0.5 * reference.delay
+    assert fmean(result.delays[750:]) < 0.7 * fmean(reference.delays[750:])
+
+
+def test_looks_that_were_cheap_are_not_paid_for_later() -> None:
+    """When a crowd has dwindled, and a request answers few looks again, those left are looked at as ever."""
+    looks_per_request = 90.0
+    ours = Ours(looks_per_request=lambda: looks_per_request)
+    kind = KINDS["60 s, sigma 0.2"]
+    crowd = simulate(ours, drawn(kind, 500, within=2000))
+
+    looks_per_request = 1.0
+    few = drawn(kind, 200, within=2000, seed=1)
+    result, reference = simulate(ours, few), simulate(Exponential(), few)
+
+    assert crowd.requests > 1.5 * reference.requests
+    assert result.requests < 1.05 * reference.requests
+    assert result.delay < 0.5 * reference.delay
 
 
 def test_a_queue_that_has_not_moved_yet_saves_nothing_for_others() -> None:
