@@ -106,8 +106,10 @@ class Agenda:
 def _taken(queue: _Queue, now: float) -> list[Rest]:
     """Take those who rest out of *queue* whose time in it has come."""
     taken: list[Rest] = []
-    while _next(queue) <= now:
-        taken.append(heappop(queue)[2])
+    while queue and queue[0][0] <= now:
+        resting = heappop(queue)[2]
+        if not resting.is_over:
+            taken.append(resting)
     return taken
 
 

@@ -56,8 +56,9 @@ Row = tuple[bytes, Any]
 
 _BEGINNING = 64
 """Characters of a known text by which it is looked for: enough to reach an id or a time."""
-_BEFORE_ROWS = re.compile(r'[ \t\r\n]*(?:\{[^{\[]*"data"[ \t\r\n]*:[ \t\r\n]*)?\[')
-_BLANKS = re.compile(r"[ \t\r\n]*")
+_BEFORE_ROWS = re.compile(r'[ \t\r\n]*(?:\{[^{\[]*"data"[ \t\r\n]*:[ \t\r\n]*)?\[[ \t\r\n]*')
+_BETWEEN_ROWS = re.compile(r"[ \t\r\n]*,[ \t\r\n]*")
+_NO_ROW = ("", b"")
 
 
 def rows_apart(body: bytes, known: Iterable[bytes]) -> tuple[Any, list[Row]]:
@@ -80,7 +81,8 @@ def rows_apart(body: bytes, known: Iterable[bytes]) -> tuple[Any, list[Row]]:
         start = _BEFORE_ROWS.match(text)
         if start is None:
             raise NotJSONError("no list of rows")
-        rows, end = _rows(text, start.end(), {row[:_BEGINNING]: row for row in (kept.decode() for kept in known)})
+        texts = {row[:_BEGINNING]: (row, kept) for kept in known if (row := kept.decode())}
+        rows, end = _rows(text, start.end(), texts)
         rest = _documents(text[: start.end()] + text[end:])
     except (UnicodeDecodeError, RecursionError, json.JSONDecodeError):
         raise NotJSONError("no list of rows") from None
@@ -89,26 +91,22 @@ def rows_apart(body: bytes, known: Iterable[bytes]) -> tuple[Any, list[Row]]:
     return rest[0], rows
 
 
-def _rows(text: str, at: int, known: Mapping[str, str]) -> tuple[list[Row], int]:
-    """Return the rows that begin at *at*, and where the bracket is that ends them."""
+def _rows(text: str, at: int, known: Mapping[str, tuple[str, bytes]]) -> tuple[list[Row], int]:
+    """Return the rows that begin at *at*, and where the last one ends."""
     rows: list[Row] = []
     while True:
-        at = _past_blanks(text, at)
-        same = known.get(text[at : at + _BEGINNING])
-        if same is not None and text.startswith(same, at):
-            row, end = None, at + len(same)
+        same, kept = known.get(text[at : at + _BEGINNING], _NO_ROW)
+        if same and text.startswith(same, at):
+            end = at + len(same)
+            rows.append((kept, None))
         else:
             row, end = _decoder.raw_decode(text, at)
             _check_depth(row)
-        rows.append((text[at:end].encode(), row))
-        at = _past_blanks(text, end)
-        if text[at : at + 1] != ",":
-            return rows, at
-        at += 1
-
-
-def _past_blanks(text: str, at: int) -> int:
-    return _BLANKS.match(text, at).end() if text[at : at + 1].isspace() else at  # type: ignore[union-attr] # it may be empty
+            rows.append((text[at:end].encode(), row))
+        comma = _BETWEEN_ROWS.match(text, end)
+        if comma is None:
+            return rows, end
+        at = comma.end()
 
 
 def opened(value: Any) -> Any:

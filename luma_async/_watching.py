@@ -200,6 +200,8 @@ class _Poll(Asker):
     room: Watching = field(kw_only=True)
     deadline: float = 0.0
     """The latest of the deadlines of those who wait; who joins before the request goes out still counts."""
+    _soonest: float = math.inf
+    """The first of them, as far as it matters to a look under way."""
     _wheel: Wheel = field(init=False)
     _waiters: list[Waiter] = field(factory=list)
     state: State | None = None
@@ -241,6 +243,7 @@ class _Poll(Asker):
         waiter.looks_before = self._looks
         self._waiters.append(waiter)
         self.deadline = max(self.deadline, waiter.deadline)
+        self._soonest = min(self._soonest, waiter.deadline)
         self._unshown = True
         if waiter.deadline < math.inf:
             waiter.timer = _loop().call_at(waiter.deadline, self._deadline, waiter, waiter.deadline + _GRACE)
@@ -327,11 +330,11 @@ class _Poll(Asker):
         """Ask for the id, *now*."""
         self._resting = None
         self._began = now
-        latest = 0.0
-        for waiter in self._waiters:
-            waiter.had_last_look = now >= waiter.deadline - self._lead
-            latest = max(latest, waiter.deadline)
-        self.deadline = latest
+        deadlines = [waiter.deadline for waiter in self._waiters]
+        self._soonest, self.deadline = min(deadlines), max(deadlines)
+        if self._soonest < math.inf:
+            for waiter in self._waiters:
+                waiter.had_last_look = now >= waiter.deadline - self._lead
         self._ask = self.room.batcher.ask(self)
 
     def saw(self, known: Known, news: News | None) -> None:
@@ -430,8 +433,9 @@ class _Poll(Asker):
         if pause is None:
             self.end_with(lambda waiter: self._end(waiter, look))
             return
-        for waiter in [waiter for waiter in self._waiters if now >= waiter.deadline]:
-            self._deadline(waiter, now)
+        if now >= self._soonest:
+            for waiter in [waiter for waiter in self._waiters if now >= waiter.deadline]:
+                self._deadline(waiter, now)
         if self._waiters:
             self._rest(pause, now)
 
@@ -459,7 +463,7 @@ class _Poll(Asker):
         self._rest_on(now)
 
     def _rest_on(self, now: float) -> None:
-        wanted = self._wanted()
+        wanted = self._wanted() if self._soonest < math.inf else math.inf
         at = max(self._not_before, min(self._due, wanted))
         if at <= now:
             self.look(now)

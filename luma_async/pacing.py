@@ -178,22 +178,22 @@ class PollWait(wait_base):
     def _good_pace(self, look: Paced) -> float:
         if self._learner is None:
             return self._policy.backoff(max(look.good, 1), self._randomness)
-        timetable = self._timetable(look.stay, self._learner)
-        pace = self._pace
-        if look.stay is None or timetable is None:
+        if self._learner.looks >= self._relearn_at:
+            self._relearn(self._learner)
+        stay, pace = look.stay, self._pace
+        timetable = None if stay is None else self._timetables.get(stay.state)
+        if stay is None or timetable is None:
             unsure = min(pace.grown(max(look.good, 1)), _UNSURE * pace.maximum)
             return pace.jittered(unsure, self._randomness)
-        return pace.jittered(timetable.pause(look.stay.age), self._randomness, _LITTLE_JITTER)
+        return pace.jittered(timetable.pause(stay.age), self._randomness, _LITTLE_JITTER)
 
-    def _timetable(self, stay: Stay | None, learner: Learner) -> Timetable | None:
-        """Return the one for the task's state, if enough is known by now."""
-        if learner.looks >= self._relearn_at:
-            self._pace = self._at_price(self._looks_per_request())
-            self._densest = min(self._densest, self._pace, key=lambda pace: pace.maximum)
-            self._timetables = timetables(learner.hazards(), self._pace, self._densest)
-            pause = max(_RELEARN_AFTER, min(learner.looks // _RELEARN_SHARE, _RELEARN_MOST))
-            self._relearn_at = learner.looks + pause
-        return None if stay is None else self._timetables.get(stay.state)
+    def _relearn(self, learner: Learner) -> None:
+        """Plan anew by what is known by now."""
+        self._pace = self._at_price(self._looks_per_request())
+        self._densest = min(self._densest, self._pace, key=lambda pace: pace.maximum)
+        self._timetables = timetables(learner.hazards(), self._pace, self._densest)
+        pause = max(_RELEARN_AFTER, min(learner.looks // _RELEARN_SHARE, _RELEARN_MOST))
+        self._relearn_at = learner.looks + pause
 
     def _at_price(self, looks_per_request: float) -> PollPolicy:
         """Return the policy with a lower maximum where many looks share a request."""
@@ -237,6 +237,9 @@ def timetables(
         factor = _Prospect.of(hazards.values(), policy, densest or policy).factor()
     tables: dict[State, Timetable] = {}
     for state, hazard in hazards.items():
+        if factor * sqrt(max(hazard.ends)) <= 1 / policy.maximum:
+            tables[state] = Timetable([0.0], [0.0], policy.maximum)
+            continue
         due = [0.0]
         for rate, (low, high) in zip(hazard.ends, pairwise(hazard.edges), strict=True):
             density = min(max(factor * sqrt(rate), 1 / policy.maximum), 1 / policy.min_interval)
