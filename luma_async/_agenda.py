@@ -22,14 +22,19 @@ class Rest:
     is_over: bool = False
 
     def leave(self) -> None:
-        """End the rest before its time, unnoticed."""
+        """End the rest before its time, unnoticed; the place in the agenda stays for a while, and holds nobody."""
         self.is_over = True
+        self.on_turn = _nobody
 
     def wake(self, now: float) -> None:
         """End the rest: it is his turn."""
         if not self.is_over:
             self.is_over = True
             self.on_turn(now)
+
+
+def _nobody(_: float) -> None:
+    """Stand in for one who has left."""
 
 
 _Queue = list[tuple[float, int, Rest]]

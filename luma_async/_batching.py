@@ -51,8 +51,12 @@ class Asker:
         """Hear of a good answer, *news* None where it is *known* already."""
         raise NotImplementedError
 
-    def missed(self, error: BaseException) -> None:
-        """Hear why there is none: a LumaError, or a defect."""
+    def missed(self, error: LumaError) -> None:
+        """Hear why there is none."""
+        raise NotImplementedError
+
+    def broke(self, defect: BaseException) -> None:
+        """Hear that none will come, because of something that should not have happened."""
         raise NotImplementedError
 
 
@@ -66,22 +70,33 @@ class Ask:
     """Where it goes alone."""
 
     def tell(self, sighting: Sighting) -> None:
-        """Let the asker hear, once; a defect of his own is told to him alone."""
+        """Let the asker hear, once; what he raises at that is his own affair, and spoils nothing for others."""
         if not self.is_over:
             self.is_over = True
             try:
                 self.asker.saw(*sighting)
-            except Exception as defect:  # noqa: BLE001 - whatever it was, he hears of it
-                self.asker.missed(defect)
+            except BaseException as defect:  # noqa: BLE001 - what is no Exception goes on
+                self._broke(defect)
 
-    def refuse(self, error: BaseException) -> None:
-        """Let him hear that there is no answer."""
+    def refuse(self, error: LumaError) -> None:
+        """Let him hear, in the same way, that there is no answer."""
         if not self.is_over:
             self.is_over = True
             try:
                 self.asker.missed(error)
-            except Exception as defect:  # noqa: BLE001 - see above
-                self.asker.missed(defect)
+            except BaseException as defect:  # noqa: BLE001 - see above
+                self._broke(defect)
+
+    def fail(self, defect: BaseException) -> None:
+        """Let him hear that there will be none."""
+        if not self.is_over:
+            self.is_over = True
+            self.asker.broke(defect)
+
+    def _broke(self, defect: BaseException) -> None:
+        self.asker.broke(defect)
+        if not isinstance(defect, Exception):
+            raise defect
 
 
 @define(eq=False, repr=False)
@@ -95,10 +110,14 @@ class _Caller(Asker):
         if not self.heard.done():
             self.heard.set_result((known, news))
 
-    def missed(self, error: BaseException) -> None:
+    def missed(self, error: LumaError) -> None:
+        """Let the look raise it."""
+        self.broke(error)
+
+    def broke(self, defect: BaseException) -> None:
         """Let the look raise it."""
         if not self.heard.done():
-            self.heard.set_exception(error)
+            self.heard.set_exception(defect)
 
 
 @define(eq=False, repr=False)
@@ -261,10 +280,11 @@ class Batcher:
     def _asked(self, asks: list[Ask], under_way: set[asyncio.Task[None]], asking: asyncio.Task[None]) -> None:
         """Let the next ones go; nobody waits for a request that is gone, because it was cancelled or by a defect."""
         under_way.discard(asking)
-        defect = ClientClosedError("the client is closed") if asking.cancelled() else asking.exception()
-        if defect is not None:
+        if asking.cancelled():
+            self._tell_all(asks, ClientClosedError("the client is closed"))
+        elif (defect := asking.exception()) is not None:
             for ask in asks:
-                ask.refuse(defect)
+                ask.fail(defect)
         if under_way is self._asking:
             self._lose_no_patience()
             if self._due:

@@ -201,7 +201,7 @@ class _Poll(Asker):
     deadline: float = 0.0
     """The latest of the deadlines of those who wait; who joins before the request goes out still counts."""
     _soonest: float = math.inf
-    """The first of them, as far as it matters to a look under way."""
+    """The first of them; where nobody has one, nobody needs to be asked."""
     _wheel: Wheel = field(init=False)
     _waiters: list[Waiter] = field(factory=list)
     state: State | None = None
@@ -265,6 +265,9 @@ class _Poll(Asker):
         if not self._waiters:
             self.room.forget(self)
             self._stop()
+        elif self._soonest < math.inf:
+            self._soonest = min(waiter.deadline for waiter in self._waiters)
+            self.deadline = max(waiter.deadline for waiter in self._waiters)
         if self.room.herald.listeners:
             outcome = end if isinstance(end, Outcome) else None
             self.room.herald.tell(WaitEnded(task_id=self.task_id, outcome=outcome, waiting=self.waiting))
@@ -330,12 +333,11 @@ class _Poll(Asker):
         """Ask for the id, *now*."""
         self._resting = None
         self._began = now
-        deadlines = [waiter.deadline for waiter in self._waiters]
-        self._soonest, self.deadline = min(deadlines), max(deadlines)
         if self._soonest < math.inf:
             for waiter in self._waiters:
                 waiter.had_last_look = now >= waiter.deadline - self._lead
-        self._ask = self.room.batcher.ask(self)
+        ask = self.room.batcher.ask(self)
+        self._ask = None if ask.is_over else ask
 
     def saw(self, known: Known, news: News | None) -> None:
         """Take a good answer in, *news* None where it is the one before once more; it ends all trouble."""
@@ -387,11 +389,8 @@ class _Poll(Asker):
             return self._without_link > _LOOKS_FOR_A_LINK
         return True
 
-    def missed(self, error: BaseException) -> None:
-        """Take a failed look in; it is the end only by rule 3 of DESIGN. A defect is the end, as what it is."""
-        if not isinstance(error, LumaError):
-            self._break(error)
-            return
+    def missed(self, error: LumaError) -> None:
+        """Take a failed look in; it is the end only by rule 3 of DESIGN."""
         now = _loop().time()
         if not self._was_cut(error, now):
             self._error = error
@@ -407,6 +406,13 @@ class _Poll(Asker):
             or (error.verdict is not Verdict.SLOW_DOWN and self._is_outage(now))
         )
         self._go_on(Look(error=error, good=self._good, failures=self._failures, is_last=is_last, stay=self._stay), now)
+
+    def broke(self, defect: BaseException) -> None:
+        """End all waits with what should not have happened: a user's strategy that raised, or an error of ours."""
+        self._stop()
+        if isinstance(defect, Exception):
+            self.end_with(lambda _: defect)
+        self.abandon()
 
     def _was_cut(self, error: LumaError, now: float) -> bool:
         """Whether *error* only says that a last look came too late: what was wrong before is still what matters."""
@@ -443,13 +449,6 @@ class _Poll(Asker):
         if look.generation is not None:
             waiter.see(look.generation)
         return self.outcome(waiter, generation=look.generation, error=look.error)
-
-    def _break(self, defect: BaseException) -> None:
-        """End all waits with what should not have happened: a user's strategy that raised, or an error of ours."""
-        self._stop()
-        if isinstance(defect, Exception):
-            self.end_with(lambda _: defect)
-        self.abandon()
 
     def _rest(self, seconds: float, now: float) -> None:
         """Rest for *seconds*, less if a newcomer or a deadline wants a look before, never below the interval.

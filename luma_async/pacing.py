@@ -106,8 +106,10 @@ class PollPolicy:
 
     def jittered(self, pause: float, randomness: Callable[[], float] = random, share: float = _JITTER) -> float:
         """Spread *pause* by *share* to both sides, within ``min_interval`` and ``maximum``."""
-        low = min(max(pause * (1 - share), self.min_interval), self.maximum)
-        high = min(max(pause * (1 + share), self.min_interval), self.maximum)
+        low, high = pause * (1 - share), pause * (1 + share)
+        if low < self.min_interval or high > self.maximum:
+            low = min(max(low, self.min_interval), self.maximum)
+            high = min(max(high, self.min_interval), self.maximum)
         return low + (high - low) * randomness()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Sequence
 from functools import partial
 
@@ -66,6 +67,24 @@ def test_one_who_has_left_wakes_nobody() -> None:
         return left, stayed
 
     assert run(main()) == ([], [3.0])
+
+
+def test_one_who_has_left_is_not_kept() -> None:
+    """A long rest that was left holds nobody, though its place in the agenda stays until its time."""
+
+    class Sleeper:
+        def wake(self, now: float) -> None:
+            """Wake."""
+            raise AssertionError(now)
+
+    async def main() -> bool:
+        sleeper = Sleeper()
+        left = weakref.ref(sleeper)
+        Agenda(1).rest(3600.0, 3600.0, sleeper.wake).leave()
+        del sleeper
+        return left() is None
+
+    assert run(main())
 
 
 def test_one_can_rest_again_when_he_wakes() -> None:

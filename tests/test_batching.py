@@ -35,6 +35,7 @@ from luma_async._cooldown import Cooldown
 from luma_async._transport import Request, Transport
 from luma_async._watching import Watching
 from luma_async._wire import Answer
+from luma_async.errors import Verdict
 from luma_async.pacing import PollWait
 from luma_async.settings import Settings
 from luma_async.testing import Fault, Script, SimulatedRelay
@@ -434,7 +435,7 @@ def test_waiting_for_others_never_passes_a_deadline() -> None:
     assert all(outcome.error is not None for outcome in outcomes)
 
 
-@define(eq=False)
+@define(eq=False, slots=False)
 class Wire:
     """Stands where the Transport stands: each request takes two seconds, and all tasks are pending."""
 
@@ -442,12 +443,16 @@ class Wire:
     cooldown: Cooldown = field(factory=lambda: Cooldown(PollPolicy(), is_open=True))
     asked: list[tuple[list[str], float]] = field(factory=list)
     """The ids of each request, and when it would have been given up."""
+    fails: bool = False
+    """Whether each of them ends in a passing error instead."""
 
     async def exchange(self, request: Request, read: Callable[[Answer], Any], *, deadline: float) -> Any:
         """Take note, and answer."""
         ids = json.loads(request.body or b"{}").get("ids", [request.path.rpartition("/")[2]])
         self.asked.append((ids, deadline))
         await asyncio.sleep(2.0)
+        if self.fails:
+            raise ServerError("down", status=502, verdict=Verdict.PASSING)
         return read(answer([{"id": task_id, "state": "pending"} for task_id in ids]))
 
 
@@ -506,12 +511,15 @@ def test_a_look_that_somebody_cancels_ends_the_waits_for_it(batch: Batch) -> Non
     assert later.looks > 1
 
 
-def test_a_defect_of_one_is_told_to_him_alone() -> None:
-    """A strategy that raises at one id ends the wait for that one; the others of the same batch go on."""
+@pytest.mark.parametrize("defect", [ZeroDivisionError(), ServerError("mine", status=500, verdict=Verdict.PASSING)])
+@pytest.mark.parametrize("fails", [False, True], ids=["answered", "failing"])
+@pytest.mark.parametrize("batch", ["always", "never"])
+def test_a_defect_of_one_is_told_to_him_alone(batch: Batch, *, fails: bool, defect: Exception) -> None:
+    """A strategy that raises at one id ends the wait for that one, even with an error of ours; the others go on."""
 
     def strategy(retry_state: RetryCallState) -> float:
         if retry_state.attempt_number == 2 and retry_state.retry_object is wheels[0]:
-            raise ZeroDivisionError
+            raise defect
         if retry_state.retry_object not in wheels:
             wheels.append(retry_state.retry_object)
         return 3.0
@@ -520,15 +528,33 @@ def test_a_defect_of_one_is_told_to_him_alone() -> None:
     policy = PollPolicy(wait=strategy)
 
     async def main() -> list[Outcome | BaseException]:
-        room = Watching(Batcher(cast("Transport", Wire()), "always"), policy, PollWait(policy))
+        room = Watching(Batcher(cast("Transport", Wire(fails=fails)), batch), policy, PollWait(policy))
         waits = await asyncio.gather(*(room.wait(task_id, 20.0) for task_id in "abc"), return_exceptions=True)
         await room.aclose()
         return waits
 
     broken, *others = run(main())
 
-    assert isinstance(broken, ZeroDivisionError)
-    assert all(isinstance(other, Outcome) and isinstance(other.error, WaitTimeoutError) for other in others)
+    assert broken is defect
+    assert [type(other.error) for other in others if isinstance(other, Outcome)] == [WaitTimeoutError] * 2
+
+
+@pytest.mark.parametrize("batch", ["always", "never"])
+def test_a_defect_of_the_request_reaches_all_who_wait_for_it(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody hangs, and it comes out as what it is."""
+
+    async def exchange(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    async def main() -> list[Outcome | BaseException]:
+        wire = Wire()
+        monkeypatch.setattr(wire, "exchange", exchange)
+        room = Watching(Batcher(cast("Transport", wire), batch), PollPolicy(), PollWait(PollPolicy()))
+        waits = await asyncio.gather(*(room.wait(task_id, None) for task_id in "ab"), return_exceptions=True)
+        await room.aclose()
+        return waits
+
+    assert [type(end) for end in run(main())] == [ZeroDivisionError] * 2
 
 
 def test_batch_sizes_are_checked() -> None:

@@ -10,7 +10,7 @@ from yarl import URL
 
 from luma_async._looking import Look, Wheel
 from luma_async._transport import Network, Request, new_session
-from luma_async._wire import Known, task_path
+from luma_async._wire import Known, sight, task_path
 from tests.benchmarks.clients import HEADERS, Bare, OurLooks
 
 
@@ -63,21 +63,27 @@ class Exchanged(OurLooks):
 
     async def look(self, task_id: str) -> bool:
         """Exchange and leave the body alone."""
+        return await self.luma._transport.exchange(self._request(task_id), lambda answer: has_ended(answer.body))
+
+    def _request(self, task_id: str) -> Request:
         request = self._requests.get(task_id)
         if request is None:
             request = self._requests[task_id] = Request("GET", task_path(task_id))
-        return await self.luma._transport.exchange(request, lambda answer: has_ended(answer.body))
+        return request
 
 
 @define(eq=False)
-class Checked(OurLooks):
+class Checked(Exchanged):
     """The look: JSON, whose answer it is, and whether it is the last one again."""
 
     _known: dict[str, Known] = field(factory=dict)
 
     async def look(self, task_id: str) -> bool:
-        """Look as a poll does."""
-        known, news = await self.luma._batcher.look(task_id, known=self._known.get(task_id))
+        """Exchange and read."""
+        before = self._known.get(task_id)
+        known, news = await self.luma._transport.exchange(
+            self._request(task_id), lambda answer: sight(answer, task_id, before)
+        )
         self._known[task_id] = known
         return news is not None and news.state.is_terminal
 
