@@ -347,8 +347,8 @@ _WAITING = [
     Mutation(
         "_watching",
         "a look is cut at the latest deadline",
-        "latest = max(latest, waiter.deadline)",
-        "latest = min(latest or waiter.deadline, waiter.deadline)",
+        "self.deadline = max(self.deadline, waiter.deadline)",
+        "self.deadline = min(self.deadline or waiter.deadline, waiter.deadline)",
     ),
     Mutation("_watching", "failed is an error in a wait", "generation.state is State.FAILED", "False"),
     Mutation("_looking", "a single look is three tries", "_MOST_TRIES = 3", "_MOST_TRIES = 30", ("test_transport.py",)),
@@ -365,14 +365,14 @@ _MANY = [
     Mutation(
         "_batching",
         "who is missing in an answer is asked alone from then on",
-        "self._part([entry for entry in entries if entry.task_id not in sighted])",
+        "self._part(missing)",
         "pass",
     ),
     Mutation(
         "_batching",
         "of who has left nothing is remembered",
-        " for entry in entries if not entry.heard.done())",
-        " for entry in entries)",
+        " for ask in asks if not ask.is_over)",
+        " for ask in asks)",
     ),
     Mutation(
         "_looking", "of a single look nothing is remembered", "batcher.forget(task_id)", "pass", ("test_batching.py",)
@@ -380,8 +380,8 @@ _MANY = [
     Mutation(
         "_batching",
         "what one id hears is not for another",
-        "_tell(entry, sighted.get(entry.task_id))",
-        "_tell(entry, sighted.get(entries[0].task_id))",
+        "ask.tell(sighted[ask.asker.task_id])",
+        "ask.tell(next(iter(sighted.values())))",
     ),
     Mutation("_batching", "a refused batch is no id's fate", "        if not passing:", "        if False:"),
     Mutation(
@@ -393,20 +393,20 @@ _MANY = [
     Mutation(
         "_batching",
         "a batch is cut at the latest deadline",
-        "deadline=max(entry.deadline for entry in entries)",
-        "deadline=min(entry.deadline for entry in entries)",
+        "deadline=max(ask.asker.deadline for ask in asks)",
+        "deadline=min(ask.asker.deadline for ask in asks)",
     ),
     Mutation(
         "_batching",
         "who has left is not asked for",
-        "self._due = [other for other in self._due if other.heard is not heard]",
+        "self._due.pop(ask, None)",
         "pass",
     ),
     Mutation(
         "_batching",
         "a batch has no more ids than allowed",
-        "self._ask(self._take(self.most))",
-        "self._ask(self._take(len(self._due)))",
+        "self._go_together(self._take(self.most))",
+        "self._go_together(self._take(len(self._due)))",
     ),
     Mutation(
         "_batching",
@@ -426,6 +426,45 @@ _MANY = [
         "(math.inf, 1.0) if self._failures",
         "(_LONGEST_PATIENCE, 0.5) if self._failures",
         ("faults/test_a37_outage.py",),
+    ),
+    Mutation(
+        "_batching",
+        "a defect is no failed look",
+        "    def _broke(self, defect: BaseException) -> None:\n        self.asker.broke(defect)",
+        "    def _broke(self, defect: BaseException) -> None:\n        self.asker.missed(defect)",
+    ),
+    Mutation(
+        "_batching", "a defect of a request reaches all", "                ask.fail(defect)", "                pass"
+    ),
+    Mutation(
+        "_batching",
+        "who has left is not waited for",
+        "                ask.alone.cancel()",
+        "                pass",
+        (
+            "test_batching.py",
+            "test_watching.py",
+            "test_client.py",
+            "test_transport.py",
+            "properties/test_cancelling.py",
+        ),
+    ),
+    Mutation("_agenda", "who has left is not kept", "self.on_turn = _nobody", "pass", ("test_agenda.py",)),
+    Mutation(
+        "_agenda", "who has left is not woken", "        if not self.is_over:", "        if True:", ("test_agenda.py",)
+    ),
+    Mutation(
+        "pacing",
+        "looks that were cheap are not paid for later",
+        "densest or policy)",
+        "policy)",
+    ),
+    Mutation(
+        "_learning",
+        "what was spent is not forgotten",
+        "[kept + lost for kept, lost in zip(self.watched, self.faded, strict=True)]",
+        "self.watched.copy()",
+        ("test_pacing.py",),
     ),
     Mutation("_streams", "an id that is asked for twice is one", "if digest in self._seen:", "if False:"),
     Mutation("_streams", "leaving the block stops the waiting", "            waiter.leave()", "            pass"),
