@@ -28,9 +28,8 @@ class Rest:
 
     def wake(self, now: float) -> None:
         """End the rest: it is his turn."""
-        if not self.is_over:
-            self.is_over = True
-            self.on_turn(now)
+        self.is_over = True
+        self.on_turn(now)
 
 
 def _nobody(_: float) -> None:

@@ -451,7 +451,10 @@ _MANY = [
     ),
     Mutation("_agenda", "who has left is not kept", "self.on_turn = _nobody", "pass", ("test_agenda.py",)),
     Mutation(
-        "_agenda", "who has left is not woken", "        if not self.is_over:", "        if True:", ("test_agenda.py",)
+        "_agenda",
+        "who is awake is not woken",
+        "        self.is_over = True\n        self.on_turn(now)",
+        "        self.on_turn(now)",
     ),
     Mutation(
         "pacing",
