@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Coroutine
 from functools import partial
 from itertools import islice
@@ -35,7 +36,7 @@ _TRIAL_PATIENCE = 1.0
 
 
 @define(eq=False, repr=False)
-class Asker:
+class Asker(ABC):
     """One who asks for a task, once or again and again, and hears what came of it."""
 
     task_id: str
@@ -47,17 +48,17 @@ class Asker:
     deadline: float = math.inf
     """The event loop's time at which to give up."""
 
+    @abstractmethod
     def saw(self, known: Known, news: News | None) -> None:
         """Hear of a good answer, *news* None where it is *known* already."""
-        raise NotImplementedError
 
+    @abstractmethod
     def missed(self, error: LumaError) -> None:
         """Hear why there is none."""
-        raise NotImplementedError
 
+    @abstractmethod
     def broke(self, defect: BaseException) -> None:
         """Hear that none will come, because of something that should not have happened."""
-        raise NotImplementedError
 
 
 @define(eq=False, repr=False)
