@@ -26,11 +26,6 @@ class Rest:
         self.is_over = True
         self.on_turn = _nobody
 
-    def wake(self, now: float) -> None:
-        """End the rest: it is his turn."""
-        self.is_over = True
-        self.on_turn(now)
-
 
 def _nobody(_: float) -> None:
     """Stand in for one who has left."""
@@ -84,11 +79,13 @@ class Agenda:
         now = max(at, asyncio.get_running_loop().time())
         must = _taken(self._by_latest, now)
         woken = must + self._companions(len(must), now) if must else []
+        for resting in woken:
+            resting.is_over = True  # before the timer is set again: it would ring once more for those who go along
         following = _next(self._by_latest)
         if following < math.inf:
             self._arm(following)
         for resting in woken:
-            resting.wake(now)
+            resting.on_turn(now)
 
     def _companions(self, must: int, now: float) -> list[Rest]:
         """Take those whose time may have come, along with the *must* whose time it is.

@@ -6,6 +6,7 @@ import asyncio
 import weakref
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from luma_async._agenda import Agenda
 from tests.virtual_time import run
@@ -40,6 +41,27 @@ def test_without_slack_each_wakes_at_his_own_time() -> None:
 def test_those_who_may_wait_wake_with_the_one_who_cannot() -> None:
     """Whoever's window has begun by then goes along; the others rest on."""
     assert woken([(1.0, 3.0), (1.5, 2.0), (2.0, 9.0), (2.1, 4.0)]) == [2.0, 2.0, 2.0, 4.0]
+
+
+def test_those_who_went_along_need_no_timer() -> None:
+    """Each turn of the event loop costs as much as many looks: there is none in which nobody wakes."""
+
+    async def main() -> list[float]:
+        loop, agenda = asyncio.get_running_loop(), Agenda(100)
+        set_for: list[float] = []
+        call_at = loop.call_at
+
+        def noted(when: float, *args: Any, **options: Any) -> asyncio.TimerHandle:
+            set_for.append(when)
+            return call_at(when, *args, **options)
+
+        loop.call_at = noted  # type: ignore[method-assign]
+        for window in [(1.0, 3.0), (1.5, 2.0), (2.5, 9.0)]:
+            agenda.rest(*window, lambda _: None)
+        await asyncio.wait([asyncio.create_task(asyncio.sleep(20.0))])
+        return set_for
+
+    assert run(main()) == [3.0, 2.0, 20.0, 9.0]
 
 
 def test_a_request_that_would_not_be_full_waits_while_it_may() -> None:
