@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Coroutine
 from functools import partial
 from itertools import islice
+from random import random
 from typing import Any, Literal
 
 from attrs import define, field
@@ -139,6 +140,8 @@ class Batcher:
     """Scouts that came back with an answer, since a batch did."""
     looks_per_request: float = 1.0
     """How many ids one request has asked for of late."""
+    chance: float = field(factory=random)
+    """For the pauses after the answer that came last: ids that it is about rest alike, and so meet again."""
     _alone: set[str] = field(factory=set)
     """Ids that the relay left out of an answer, or that it refused to be asked for with others."""
     _due: dict[Ask, None] = field(factory=dict)
@@ -208,7 +211,9 @@ class Batcher:
         """Whether it is of use to wait for others."""
         return self._works is not False
 
-    def _count(self, looks: int) -> None:
+    def _heard(self, looks: int) -> None:
+        """Take note of a request for so many *looks* that is over, before anybody is told of it."""
+        self.chance = random()  # noqa: S311 - jitter
         self.looks_per_request += _FORGETTING * (looks - self.looks_per_request)
 
     def forget(self, task_id: str) -> None:
@@ -296,14 +301,15 @@ class Batcher:
     async def _look(self, asker: Asker, ask: Ask) -> None:
         task_id, known = asker.task_id, asker.known
         request = asker.request = asker.request or Request("GET", task_path(task_id))
-        self._count(1)
         try:
             sighting = await self.transport.exchange(
                 request, lambda answer: sight(answer, task_id, known), deadline=asker.deadline
             )
         except LumaError as error:
+            self._heard(1)
             ask.refuse(error)
         else:
+            self._heard(1)
             if task_id == self._scout:
                 self._came_back()
             ask.tell(sighting)
@@ -320,10 +326,11 @@ class Batcher:
                 deadline=max(ask.asker.deadline for ask in asks),
             )
         except LumaError as error:
+            self._heard(len(asks))
             self._tell_all(asks, self._judged(error, asks), request)
         else:
             self._works, self._failures, self._found, self._scout_at = True, 0, 0, _TRIALS
-            self._count(len(asks))
+            self._heard(len(asks))
             missing = [ask for ask in asks if ask.asker.task_id not in sighted]
             self._part(missing)
             for ask in asks:

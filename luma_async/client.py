@@ -91,11 +91,11 @@ class LumaClient:
         self._transport = Transport(
             settings, network, Cooldown(polling), herald, _log_answer if log_is_curious() else None
         )
-        self._batcher = Batcher(self._transport, batch)
+        batcher = self._batcher = Batcher(self._transport, batch)
         self._polling = polling
         learner = Learner(polling.min_interval)
-        strategy = PollWait(polling, learner=learner, looks_per_request=lambda: self._batcher.looks_per_request)
-        self._watching = Watching(self._batcher, polling, strategy, learner, herald)
+        strategy = PollWait(polling, lambda: batcher.chance, learner, lambda: batcher.looks_per_request)
+        self._watching = Watching(batcher, polling, strategy, learner, herald)
         self._downloader = Downloader(network, settings.limits, self._renewed, herald=herald)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
