@@ -50,8 +50,8 @@ class Asker(ABC):
     """The event loop's time at which to give up."""
 
     @abstractmethod
-    def saw(self, known: Known, news: News | None) -> None:
-        """Hear of a good answer, *news* None where it is *known* already."""
+    def saw(self, known: Known, news: News | None, now: float, /) -> None:
+        """Hear of a good answer, *news* None where it is *known* already; *now* is the event loop's time."""
 
     @abstractmethod
     def missed(self, error: LumaError) -> None:
@@ -71,12 +71,12 @@ class Ask:
     alone: asyncio.Task[None] | None = None
     """Where it goes alone."""
 
-    def tell(self, sighting: Sighting) -> None:
+    def tell(self, sighting: Sighting, now: float) -> None:
         """Let the asker hear, once; what he raises at that is his own affair, and spoils nothing for others."""
         if not self.is_over:
             self.is_over = True
             try:
-                self.asker.saw(*sighting)
+                self.asker.saw(*sighting, now)
             except BaseException as defect:  # noqa: BLE001 - what is no Exception goes on
                 self._broke(defect)
 
@@ -107,7 +107,7 @@ class _Caller(Asker):
 
     heard: asyncio.Future[Sighting] = field(kw_only=True)
 
-    def saw(self, known: Known, news: News | None) -> None:
+    def saw(self, known: Known, news: News | None, _: float, /) -> None:
         """Let the look end with it."""
         if not self.heard.done():
             self.heard.set_result((known, news))
@@ -162,7 +162,8 @@ class Batcher:
         ask = Ask(asker)
         if self._works is not False and asker.task_id not in self._alone:
             self._due[ask] = None
-            self._go_soon()
+            if self._soon is None:
+                self._go_soon()
         else:
             self._go_alone(ask)
         return ask
@@ -232,8 +233,7 @@ class Batcher:
     # --- those who are due ---
 
     def _go_soon(self) -> None:
-        if self._soon is None:
-            self._soon = asyncio.get_running_loop().call_soon(self._go)
+        self._soon = asyncio.get_running_loop().call_soon(self._go)
 
     def _go(self) -> None:
         """Ask for all who are due; while one batch is out to show how things stand, the others gather behind it."""
@@ -293,7 +293,7 @@ class Batcher:
                 ask.fail(defect)
         if under_way is self._asking:
             self._lose_no_patience()
-            if self._due:
+            if self._due and self._soon is None:
                 self._go_soon()
 
     # --- one look ---
@@ -312,7 +312,7 @@ class Batcher:
             self._heard(1)
             if task_id == self._scout:
                 self._came_back()
-            ask.tell(sighting)
+            ask.tell(sighting, asyncio.get_running_loop().time())
 
     # --- one batch ---
 
@@ -333,9 +333,11 @@ class Batcher:
             self._heard(len(asks))
             missing = [ask for ask in asks if ask.asker.task_id not in sighted]
             self._part(missing)
+            now = asyncio.get_running_loop().time()
             for ask in asks:
-                if ask.asker.task_id in sighted:
-                    ask.tell(sighted[ask.asker.task_id])
+                sighting = sighted.get(ask.asker.task_id)
+                if sighting is not None:
+                    ask.tell(sighting, now)
             self._tell_all(missing, None)
 
     def _part(self, asks: list[Ask]) -> None:

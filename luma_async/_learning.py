@@ -161,17 +161,22 @@ class Learner:
         Returns:
             The task's stay now, to be given at its next look.
         """
-        self.looks += 1
         if stay is not None and stay.state is state:
-            record = self._records.get(state)
-            if record is not None:
-                record.stayed(stay.last - stay.since, now - stay.since)
-            stay.last = now
+            self.stayed(stay, now)
             return stay
+        self.looks += 1
         if stay is not None and not stay.state.is_terminal:
             self._records[stay.state].was_left(stay.age, now - stay.since, ended=state.is_terminal)
         self._enter(state, is_first=stay is None)
         return Stay(state, now, now)
+
+    def stayed(self, stay: Stay, now: float) -> None:
+        """Take in that the task of *stay* is in the same state at the time *now*."""
+        self.looks += 1
+        record = self._records.get(stay.state)
+        if record is not None:
+            record.stayed(stay.last - stay.since, now - stay.since)
+        stay.last = now
 
     def missed(self) -> None:
         """Take in that a look failed."""

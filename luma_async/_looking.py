@@ -26,7 +26,10 @@ _MOST_TRIES = 3
 
 @define(eq=False, kw_only=True)
 class Look:
-    """What one look came to, and what the pause after it depends on."""
+    """What one look came to, and what the pause after it depends on.
+
+    It is tenacity's outcome too: tenacity's own kind has locks for threads, and costs as much as all else after a look.
+    """
 
     generation: Generation | None = None
     """Set where the look is the last one and a good one."""
@@ -39,27 +42,22 @@ class Look:
     """Whether nothing better can come of another look."""
     stay: Stay | None = None
     """The task's stay in the state that it was last seen in, where that is followed."""
+    attempt_number: int = 1
+    """tenacity's: good looks and failed ones alike."""
+    failed: bool = False
+    """tenacity's: a failed look is a result too, and no error is raised to go on."""
 
     @property
     def hint(self) -> float | None:
         """Seconds the relay asked to be left alone, or None."""
         return self.error.retry_after if isinstance(self.error, APIError) else None
 
-
-@define(eq=False)
-class _Seen:
-    """A look as tenacity's strategies ask for it; its own kind of outcome has locks for threads, and costs as much."""
-
-    attempt_number: int
-    _look: Look
-    failed: bool = False
-
     def result(self) -> Look:
-        """Return the look."""
-        return self._look
+        """Return the look, to tenacity's strategies."""
+        return self
 
     def exception(self) -> None:
-        """Tell that a failed look is a result too: no error is raised to go on."""
+        """Tell them that there is none."""
 
 
 class Wheel(AsyncRetrying):
@@ -78,7 +76,8 @@ class Wheel(AsyncRetrying):
         if look.is_last:
             return None
         state = self._state
-        state.outcome = _Seen(state.attempt_number, look)  # type: ignore[assignment] # as far as strategies look
+        look.attempt_number = state.attempt_number
+        state.outcome = look  # type: ignore[assignment] # as far as strategies look
         state.outcome_timestamp = monotonic()
         state.upcoming_sleep = pause = self.wait(state)
         if self.stop(state):

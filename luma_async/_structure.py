@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from math import inf, isfinite
 from types import NoneType, UnionType
 from typing import Any, get_args
 from urllib.parse import urlsplit
@@ -22,7 +22,8 @@ from luma_async.outcomes import Outcome
 
 _MAX_DEPTH = 64
 _MAX_DOCUMENTS = 8
-_MAX_INTEGER_DIGITS = 20
+_LARGEST = 10**20
+_TOO_LARGE = "JSON with an integer beyond all bounds, which is no number for JSON"
 
 
 class NotJSONError(ValueError):
@@ -44,6 +45,10 @@ def decode(body: bytes) -> list[Any]:
         raise NotJSONError("JSON nested too deep") from None
     except json.JSONDecodeError as error:
         raise NotJSONError(f"no JSON ({error.msg} at character {error.pos})") from None
+    except NotJSONError:
+        raise
+    except ValueError:  # the interpreter's own limit, of some thousand digits
+        raise NotJSONError(_TOO_LARGE) from None
 
 
 def encoded(value: Any) -> bytes:
@@ -84,7 +89,7 @@ def rows_apart(body: bytes, known: Iterable[bytes]) -> tuple[Any, list[Row]]:
         texts = {row[:_BEGINNING]: (row, kept) for kept in known if (row := kept.decode())}
         rows, end = _rows(text, start.end(), texts)
         rest = _documents(text[: start.end()] + text[end:])
-    except (UnicodeDecodeError, RecursionError, json.JSONDecodeError):
+    except (RecursionError, ValueError):
         raise NotJSONError("no list of rows") from None
     if len(rest) > 1 or (rest[0] if isinstance(rest[0], list) else rest[0].get("data")) != []:
         raise NotJSONError("more than a list of rows")
@@ -101,7 +106,7 @@ def _rows(text: str, at: int, known: Mapping[str, tuple[str, bytes]]) -> tuple[l
             rows.append((kept, None))
         else:
             row, end = _decoder.raw_decode(text, at)
-            _check_depth(row)
+            _check(row)
             rows.append((text[at:end].encode(), row))
         comma = _BETWEEN_ROWS.match(text, end)
         if comma is None:
@@ -124,7 +129,7 @@ def _documents(text: str) -> list[Any]:
     at = 0
     while at < len(text):
         document, end = _decoder.raw_decode(text, at)
-        _check_depth(document)
+        _check(document)
         documents.append(document)
         if len(documents) > _MAX_DOCUMENTS:
             raise NotJSONError("many JSON documents in a row")
@@ -134,11 +139,12 @@ def _documents(text: str) -> list[Any]:
     return documents
 
 
-def _check_depth(document: Any) -> None:
+def _check(document: Any, deepest: float = _MAX_DEPTH) -> None:
+    """Refuse what is nested too deep, and numbers beyond all bounds; a parser that asks about each is much slower."""
     level, depth = [document], 0
     while level:
         depth += 1
-        if depth > _MAX_DEPTH:
+        if depth > deepest:
             raise NotJSONError("JSON nested too deep")
         below: list[Any] = []
         for value in level:
@@ -147,6 +153,10 @@ def _check_depth(document: Any) -> None:
                 below += value.values()
             elif kind is list:
                 below += value
+            elif kind is int and not -_LARGEST < value < _LARGEST:
+                raise NotJSONError(_TOO_LARGE)
+            elif kind is float and not isfinite(value):
+                _refuse("a float beyond all bounds")
         level = below
 
 
@@ -154,16 +164,7 @@ def _refuse(number: str) -> Any:
     raise NotJSONError(f"JSON with {number}, which is no number for JSON")
 
 
-def _finite(digits: str) -> float:
-    number = float(digits)
-    return number if math.isfinite(number) else _refuse("a float beyond all bounds")
-
-
-def _integer(digits: str) -> int:
-    return int(digits) if len(digits) <= _MAX_INTEGER_DIGITS else _refuse("an integer beyond all bounds")
-
-
-_decoder = json.JSONDecoder(parse_float=_finite, parse_int=_integer, parse_constant=_refuse)
+_decoder = json.JSONDecoder(parse_constant=_refuse)
 
 
 def generation(fields: Mapping[str, Any]) -> Generation:
@@ -239,7 +240,8 @@ def read_line(line: bytes) -> dict[str, Any]:
     """
     try:
         record = _decoder.decode(line.decode())
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
+        _check(record, deepest=inf)
+    except (RecursionError, ValueError):
         raise NotJSONError("no JSON") from None
     if not isinstance(record, dict) or not all(key in record and fits(record[key]) for key, fits in _LINE.items()):
         raise NotJSONError("no outcome")
@@ -298,16 +300,18 @@ def _link(value: Any, _: Any) -> Link | None:
     return link
 
 
-_PLAIN_LINK = re.compile(r"https?://[a-z0-9][a-z0-9.-]*(?:/|$)")
+_PLAIN_LINK = re.compile(r"https?://[a-z0-9][a-z0-9.-]*(?:/[!-~]*)?")
 """What nearly all links are like; others are taken apart to be judged, which takes ten times as long."""
 
 
 def link_or_none(value: Any) -> Link | None:
     """Return *value* if it is an absolute http(s) URL (contract section 1), else None."""
-    if not isinstance(value, str) or not value.isprintable() or " " in value:
+    if not isinstance(value, str):
         return None
-    if _PLAIN_LINK.match(value):
+    if _PLAIN_LINK.fullmatch(value):
         return Link(value)
+    if not value.isprintable() or " " in value:
+        return None
     try:
         parts = urlsplit(value)
     except ValueError:
@@ -356,13 +360,14 @@ def _lenient_object(kind: type, converter: Converter) -> Any:
     has_url = "url" in fields_dict(kind)
 
     def hook(value: Any, cls: Any) -> Any:
-        value = opened(value)
-        if value in _NOTHING:
-            return None
-        if has_url and isinstance(value, str):
-            value = {"url": value}
-        if not isinstance(value, Mapping):
-            raise TypeError("not an object")
+        if type(value) is not dict:
+            value = opened(value)
+            if value in _NOTHING:
+                return None
+            if has_url and isinstance(value, str):
+                value = {"url": value}
+            if not isinstance(value, Mapping):
+                raise TypeError("not an object")
         return structure(value, cls)
 
     return hook
@@ -376,7 +381,14 @@ def _optional(kind: Any, converter: Converter) -> Callable[[Any, Any], Any]:
     """Build the hook for ``something | None`` once; cattrs' own finds out what to do with each value anew."""
     (something,) = set(get_args(kind)) - {NoneType}
     structure = converter.get_structure_hook(something)
-    return lambda value, _: None if value is None else structure(value, something)
+
+    def hook(value: Any, _: Any) -> Any:
+        if value is None or type(value) is plain:
+            return value
+        return structure(value, something)
+
+    plain = something if something in (str, int) else None
+    return hook
 
 
 def _made(*, explaining: bool) -> Converter:

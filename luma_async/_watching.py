@@ -144,10 +144,11 @@ class Watching:
         """Return what the looks have shown so far, and how many ids are in which state now."""
         return self.learner.statistics(Counter(poll.state for poll in self._polls.values()))
 
-    def patience(self, seconds: float, longest: float) -> float:
+    def patience(self, seconds: float, *, in_trouble: bool) -> float:
         """Return for how long an id may wait for others after a pause of *seconds*; one that is alone for none."""
         if len(self._polls) > 1 and self.batcher.gathers:
-            return min(_SHARE_OF_PAUSE * seconds, longest)
+            patience = _SHARE_OF_PAUSE * seconds
+            return patience if in_trouble else min(patience, _LONGEST_PATIENCE)
         return 0.0
 
     async def aclose(self) -> None:
@@ -213,16 +214,16 @@ class _Poll(Asker):
     _finished: Generation | None = None
     """A terminal answer that may still get its link."""
     _error: LumaError | None = None
-    _lead: float = _SHORTEST_LEAD
-    """Seconds before a deadline at which the last look starts."""
     _not_before: float = 0.0
     _due: float = 0.0
-    _slack: float = 0.0
-    """Seconds for which the look may wait for others that are due, counted from ``_due``."""
+    _latest: float = 0.0
+    """Until when the look may wait for others that are due."""
     _ask: Ask | None = None
     """The look that is under way."""
     _began: float = 0.0
     """When it was."""
+    _took: float = 0.0
+    """Seconds that the look before took."""
     _resting: Rest | None = None
     _looks: int = 0
     _good: int = 0
@@ -248,7 +249,7 @@ class _Poll(Asker):
         if waiter.deadline < math.inf:
             waiter.timer = _loop().call_at(waiter.deadline, self._deadline, waiter, waiter.deadline + _GRACE)
         now = _loop().time()
-        self._due, self._slack = now, 0.0
+        self._due = self._latest = now
         if self._resting is not None and self._next_look() < self._resting.latest:
             self._resting.leave()
             self._rest_on(now)
@@ -334,21 +335,23 @@ class _Poll(Asker):
         self._resting = None
         self._began = now
         if self._soonest < math.inf:
+            lead = self._lead
             for waiter in self._waiters:
-                waiter.had_last_look = now >= waiter.deadline - self._lead
+                waiter.had_last_look = now >= waiter.deadline - lead
         ask = self.room.batcher.ask(self)
         self._ask = None if ask.is_over else ask
 
-    def saw(self, known: Known, news: News | None) -> None:
+    def saw(self, known: Known, news: News | None, now: float, /) -> None:
         """Take a good answer in, *news* None where it is the one before once more; it ends all trouble."""
-        now = _loop().time()
         self._error = None
         self._good += 1
         self._failures = self._counted = self._not_found = 0
         self.known = known
         if news is not None:
             self._take_in(news)
-        self._stay = self.room.learner.saw(self._stay, cast("State", self.state), now)
+            self._stay = self.room.learner.saw(self._stay, news.state, now)
+        elif self._stay is not None:
+            self.room.learner.stayed(self._stay, now)
         if self._finished is None:
             if self._unshown:
                 self._show(news)
@@ -433,7 +436,7 @@ class _Poll(Asker):
         """Tell all who wait, where *look* is the end for them; rest for the others."""
         self._ask = None
         self._looks += 1
-        self._lead = min(max(2 * (now - self._began), _SHORTEST_LEAD), _LONGEST_LEAD)
+        self._took = now - self._began
         self._not_before = now + max(self.room.policy.min_interval, look.hint or 0.0)
         pause = self._wheel.pause_after(look)
         if pause is None:
@@ -454,11 +457,15 @@ class _Poll(Asker):
         """Rest for *seconds*, less if a newcomer or a deadline wants a look before, never below the interval.
 
         Ids that are due at about the same time wake together: each may wait for others a tenth of its pause, at most
-        half a second, half of that before its time where the pause is our own choice; in trouble all of it before.
+        half a second. Where the pause is our own choice it may go along with others so long before its time, and waits
+        for them half as long after it; in trouble not at all after it, so that all are back in time.
         """
-        longest, before = (math.inf, 1.0) if self._failures else (_LONGEST_PATIENCE, 0.5)
-        self._slack = self.room.patience(seconds, longest)
-        self._due = now + seconds - (before * self._slack if self.room.policy.wait is None else 0.0)
+        policy = self.room.policy
+        patience = self.room.patience(seconds, in_trouble=self._failures > 0)
+        self._due, self._latest = now + seconds, now + seconds + patience
+        if policy.wait is None:
+            self._due -= patience
+            self._latest -= patience if self._failures else patience / 2
         self._rest_on(now)
 
     def _rest_on(self, now: float) -> None:
@@ -467,18 +474,23 @@ class _Poll(Asker):
         if at <= now:
             self.look(now)
         else:
-            slack = self._slack if at + self._slack < wanted else 0.0
-            self._resting = self.room.agenda.rest(at, at + slack, self.look)
+            latest = max(at, self._latest) if self._latest < wanted else at
+            self._resting = self.room.agenda.rest(at, latest, self.look)
+
+    @property
+    def _lead(self) -> float:
+        """Seconds before a deadline at which the last look starts."""
+        return min(max(2 * self._took, _SHORTEST_LEAD), _LONGEST_LEAD)
 
     def _next_look(self) -> float:
         return max(self._not_before, min(self._due, self._wanted()))
 
     def _wanted(self) -> float:
         """Return when somebody wants his last look."""
-        wanted = math.inf
+        wanted, lead = math.inf, self._lead
         for waiter in self._waiters:
             if not waiter.had_last_look:
-                wanted = min(wanted, waiter.deadline - self._lead)
+                wanted = min(wanted, waiter.deadline - lead)
         return wanted
 
 

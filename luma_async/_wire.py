@@ -174,14 +174,14 @@ def sight_many(answer: Answer, known: Mapping[str, Known | None]) -> dict[str, S
         APIError: The relay said no, in the status or inside a 200.
         ProtocolError: It is no answer to such a question, or all of it is about other tasks (then ``.foreign``).
     """
-    owners = {before.text: task_id for task_id, before in known.items() if before is not None}
+    owners = {before.text: (task_id, before) for task_id, before in known.items() if before is not None}
     documents, rows = _rows(answer, owners)
     sighted: dict[str, Sighting] = {}
     strangers = False
     for text, row in rows:
-        owner = owners.get(text)
-        if owner is not None:
-            sighted[owner] = cast("Known", known[owner]), None
+        seen_before = owners.get(text)
+        if seen_before is not None:
+            sighted[seen_before[0]] = seen_before[1], None
             continue
         for task in tasks_in(row):
             task_id = cast("str", identity(task))
@@ -294,7 +294,7 @@ def tasks_in(value: Any, depth: int = _DEEPEST) -> Iterator[Mapping[str, Any]]:
     if isinstance(value, list):
         for item in value if depth else ():
             yield from tasks_in(item, depth - 1)
-    elif isinstance(value, Mapping):
+    elif isinstance(value, dict):
         is_task = identity(value) is not None and _word(_levels(value)) is not None
         if is_task:
             yield value
@@ -441,7 +441,7 @@ def _inner(row: Mapping[str, Any]) -> Mapping[str, Any]:
         inner = _structure.opened(row[wrapper])
         if isinstance(inner, list) and len(inner) == 1:
             inner = inner[0]
-        if isinstance(inner, Mapping) and inner:
+        if isinstance(inner, dict) and inner:
             return inner
     return {}
 

@@ -28,7 +28,8 @@ class Looker:
     async def _tell(self, ask: Ask) -> None:
         asker = ask.asker
         try:
-            ask.tell(await self.look(asker.task_id, known=asker.known, deadline=asker.deadline))
+            sighting = await self.look(asker.task_id, known=asker.known, deadline=asker.deadline)
+            ask.tell(sighting, asyncio.get_running_loop().time())
         except LumaError as error:
             ask.refuse(error)
 

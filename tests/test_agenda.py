@@ -55,7 +55,7 @@ def test_those_who_went_along_need_no_timer() -> None:
             set_for.append(when)
             return call_at(when, *args, **options)
 
-        loop.call_at = noted  # type: ignore[method-assign]
+        loop.call_at = noted  # type: ignore[method-assign,assignment]
         for window in [(1.0, 3.0), (1.5, 2.0), (2.5, 9.0)]:
             agenda.rest(*window, lambda _: None)
         await asyncio.wait([asyncio.create_task(asyncio.sleep(20.0))])

@@ -7,6 +7,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from itertools import pairwise
 from typing import Any, cast
 
 import pytest
@@ -423,6 +424,22 @@ def test_ids_taken_up_a_little_apart_find_together() -> None:
     assert all(outcome.ok for outcome in outcomes)
     assert max(sizes) >= 5
     assert len(sizes) < sum(outcome.looks for outcome in outcomes) / 2
+
+
+def test_those_who_are_answered_together_stay_together() -> None:
+    """They draw one jitter for all, and another one each time: a request stays full, and never comes like clockwork."""
+    policy = PollPolicy(initial=10.0, maximum=10.0)
+    asked: list[float] = []
+
+    def answered(at: float) -> str:
+        asked.append(at)
+        return "completed" if at > 90.0 else "pending"
+
+    outcomes, sizes = waits({f"task-{number}": 0.0 for number in range(50)}, answered, policy)
+
+    assert all(outcome.ok for outcome in outcomes)
+    assert set(sizes) == {50}
+    assert len({round(later - before, 3) for before, later in pairwise(asked)}) > 3
 
 
 def test_waiting_for_others_never_passes_a_deadline() -> None:

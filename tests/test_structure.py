@@ -331,6 +331,9 @@ def test_documents_may_be_run_together(body: str, documents: list[Any]) -> None:
         (b"[-Infinity]", "-Infinity"),
         (b"1e400", "float"),
         (b"9" * 21, "integer"),
+        (b"-" + b"9" * 21, "integer"),
+        (b"[9" + b"0" * 5000 + b"]", "integer"),
+        (b'{"a": [{"b": -1e999}]}', "float"),
         (b"[" * 65 + b"]" * 65, "too deep"),
         (b'{"a":' * 65 + b"1" + b"}" * 65, "too deep"),
         (b"[" * 100_000, "too deep"),
@@ -345,7 +348,7 @@ def test_why_a_text_is_no_json_is_said(body: bytes, why: str) -> None:
     assert len(str(caught.value)) < 100
 
 
-@pytest.mark.parametrize("body", ["9" * 20, "[" * 64 + "]" * 64, "1e308", "-0.0"])
+@pytest.mark.parametrize("body", ["9" * 20, "-" + "9" * 20, "[" * 64 + "]" * 64, "1e308", "-0.0"])
 def test_the_bounds_themselves_are_fine(body: str) -> None:
     """Twenty digits, sixty-four levels, and any float that is one."""
     assert _structure.decode(body.encode()) == [json.loads(body)]

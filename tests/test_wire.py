@@ -612,10 +612,13 @@ def test_a_body_that_is_no_answer_is_asked_for_again(body: str) -> None:
 )
 def test_numbers_beyond_all_bounds_are_no_answer(number: str) -> None:
     """Nothing comes in that could not go out again as JSON."""
-    error = refused(f'{{"id": "{TASK_ID}", "state": "completed", "n": {number}}}')
+    body = f'{{"id": "{TASK_ID}", "state": "completed", "n": {number}}}'
+    error = refused(body)
 
     assert type(error) is ProtocolError
     assert len(str(error)) < 300
+    with pytest.raises(ProtocolError, match="the relay's answer is JSON with "):
+        _wire.sight_many(answer(f"[{body}]"), {TASK_ID: None})
 
 
 @pytest.mark.parametrize("depth", [65, 2_000, 200_000])

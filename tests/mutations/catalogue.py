@@ -137,12 +137,11 @@ _ANSWERS = [
     Mutation(
         "_structure",
         "a huge integer is no JSON",
-        "int(digits) if len(digits) <= _MAX_INTEGER_DIGITS",
-        "int(digits) if digits",
+        "elif kind is int and not -_LARGEST < value < _LARGEST:",
+        "elif kind is None:",
     ),
-    Mutation(
-        "_structure", "1e400 is no JSON", "return number if math.isfinite(number) else", "return number if digits else"
-    ),
+    Mutation("_structure", "1e400 is no JSON", "elif kind is float and not isfinite(value):", "elif kind is None:"),
+    Mutation("_structure", "an answer's depth can be written down", "_check(record, deepest=inf)", "_check(record)"),
     Mutation("_structure", "NaN is no JSON", ", parse_constant=_refuse)", ")"),
     Mutation("_structure", "deep nesting is no answer", "if depth > _MAX_DEPTH:", "if False:", ("test_wire.py",)),
     Mutation("_structure", "true is not 1", "if isinstance(value, bool) or not isinstance", "if not isinstance"),
@@ -380,8 +379,8 @@ _MANY = [
     Mutation(
         "_batching",
         "what one id hears is not for another",
-        "ask.tell(sighted[ask.asker.task_id])",
-        "ask.tell(next(iter(sighted.values())))",
+        "ask.tell(sighting, now)",
+        "ask.tell(next(iter(sighted.values())), now)",
     ),
     Mutation("_batching", "a refused batch is no id's fate", "        if not passing:", "        if False:"),
     Mutation(
@@ -423,8 +422,8 @@ _MANY = [
     Mutation(
         "_watching",
         "in trouble fewer requests go out",
-        "(math.inf, 1.0) if self._failures",
-        "(_LONGEST_PATIENCE, 0.5) if self._failures",
+        "return patience if in_trouble else",
+        "return",
         ("faults/test_a37_outage.py",),
     ),
     Mutation(
@@ -449,12 +448,22 @@ _MANY = [
             "properties/test_cancelling.py",
         ),
     ),
+    Mutation(
+        "client",
+        "who is answered together stays together",
+        "lambda: batcher.chance",
+        '__import__("random").random',
+        ("test_batching.py",),
+    ),
+    Mutation(
+        "_batching", "no request comes like clockwork", "        self.chance = random()", "        self.chance = 0.5"
+    ),
     Mutation("_agenda", "who has left is not kept", "self.on_turn = _nobody", "pass", ("test_agenda.py",)),
     Mutation(
         "_agenda",
-        "who is awake is not woken",
-        "        self.is_over = True\n        self.on_turn(now)",
-        "        self.on_turn(now)",
+        "who goes along needs no timer",
+        "            resting.is_over = True  #",
+        "            pass  #",
     ),
     Mutation(
         "pacing",

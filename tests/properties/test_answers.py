@@ -152,6 +152,14 @@ def test_whatever_was_read_goes_out_as_one_line_and_comes_back(answer: Answer, o
     assert _structure.read_line(line.encode())["task_id"] == odd_id
 
 
+def test_the_deepest_answer_comes_back_from_its_line() -> None:
+    """Whatever was let in can be written down, and read again."""
+    deepest = b'{"id": "%s", "state": "completed", "n": %s}' % (TASK_ID.encode(), b"[" * 63 + b"]" * 63)
+    outcome = Outcome(task_id=TASK_ID, generation=_wire.read_task(Answer(200, deepest), TASK_ID))
+
+    assert _structure.read_line(_structure.outcome_line(outcome).encode())["generation"] == json.loads(deepest)
+
+
 @given(st.one_of(st.binary(max_size=60), json_values.map(lambda value: json.dumps(value).encode())))
 def test_a_line_of_any_bytes_is_an_outcome_or_none(line: bytes) -> None:
     """What a journal's file may hold is read, or refused as NotJSONError."""
