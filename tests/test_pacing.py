@@ -341,7 +341,7 @@ def test_failures_hints_and_bounds_hold_for_what_was_learned() -> None:
     assert wait(after(Look(good=9, stay=stay, hint=60.0))) == 60.0
 
 
-@pytest.mark.parametrize(("looks", "shorter"), [(1.0, 1.0), (45.0, 1.0), (90.0, 2.0), (112.5, 2.5), (1000.0, 2.5)])
+@pytest.mark.parametrize(("looks", "shorter"), [(1.0, 1.0), (45.0, 1.0), (67.5, 1.5), (90.0, 2.0), (1000.0, 2.0)])
 def test_pauses_are_shorter_where_many_looks_share_a_request(looks: float, shorter: float) -> None:
     """In quiet times, and for tasks of which nothing is known; never below the interval."""
     wait = PollWait(POLICY, middle, experienced(), looks_per_request=lambda: looks)
@@ -505,7 +505,7 @@ def test_looks_that_were_cheap_are_not_paid_for_later() -> None:
     few = drawn(kind, 200, within=2000, seed=1)
     result, reference = simulate(ours, few), simulate(Exponential(), few)
 
-    assert crowd.requests > 1.5 * reference.requests
+    assert crowd.requests > 1.3 * reference.requests
     assert result.requests < 1.05 * reference.requests
     assert result.delay < 0.5 * reference.delay
 
