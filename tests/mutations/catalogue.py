@@ -142,8 +142,8 @@ _ANSWERS = [
     ),
     Mutation("_structure", "1e400 is no JSON", "elif kind is float and not isfinite(value):", "elif kind is None:"),
     Mutation("_structure", "an answer's depth can be written down", "_check(record, deepest=inf)", "_check(record)"),
-    Mutation("_structure", "NaN is no JSON", ", parse_constant=_refuse)", ")"),
-    Mutation("_structure", "deep nesting is no answer", "if depth > _MAX_DEPTH:", "if False:", ("test_wire.py",)),
+    Mutation("_structure", "NaN is no JSON", "parse_constant=_refuse", ""),
+    Mutation("_structure", "deep nesting is no answer", "if depth > deepest:", "if False:", ("test_wire.py",)),
     Mutation("_structure", "true is not 1", "if isinstance(value, bool) or not isinstance", "if not isinstance"),
     Mutation(
         "_structure",
@@ -290,12 +290,12 @@ _WAITING = [
     Mutation("_cooldown", "the pause is the relay's hint", "pause = hint or min(", "pause = min("),
     Mutation("_cooldown", "one probe goes first", "if not self._probing:", "if self._complained or not self._probing:"),
     Mutation("pacing", "pauses have jitter", "return low + (high - low) * randomness()", "return (low + high) / 2"),
-    Mutation("pacing", "a hint is a lower bound", "policy.min_interval, look.hint or 0.0,", "policy.min_interval,"),
+    Mutation("pacing", "a hint is a lower bound", "pause, look.hint or 0.0)", "pause)"),
     Mutation(
         "pacing",
         "no look comes before the interval is over",
-        "return max(policy.min_interval, look",
-        "return max(look",
+        "return max(policy.min_interval, pause",
+        "return max(pause",
     ),
     Mutation(
         "pacing",
