@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 from attrs import define, frozen
 
@@ -110,7 +110,8 @@ _STATES = {word: state for state, words in _WORDS.items() for word in words.spli
 
 def state_of(word: str) -> State:
     """Map the relay's *word*, in any case; a word that nobody knows means *still running*."""
-    return _STATES.get(word.strip().casefold().replace(" ", "_").replace("-", "_"), State.UNKNOWN)
+    known = _STATES.get(word)
+    return known or _STATES.get(word.strip().casefold().replace(" ", "_").replace("-", "_"), State.UNKNOWN)
 
 
 # --- reading tasks ---
@@ -142,9 +143,10 @@ class News:
     """The relay's name for the request; not all relays give one."""
 
     @classmethod
-    def of(cls, task: Mapping[str, Any], task_id: str, raw: Mapping[str, Any], request_id: str | None = None) -> News:
-        """Read the state of *task*, a bare generation or a row around one."""
-        word = _word(_levels(task)) or ""
+    def of(
+        cls, task: Mapping[str, Any], word: str, task_id: str, raw: Mapping[str, Any], request_id: str | None = None
+    ) -> News:
+        """Read the state of *task*, a bare generation or a row around one, out of its *word*."""
         return cls(task_id, word, state_of(word), task, raw, request_id)
 
     def generation(self) -> Generation:
@@ -183,13 +185,15 @@ def sight_many(answer: Answer, known: Mapping[str, Known | None]) -> dict[str, S
         if seen_before is not None:
             sighted[seen_before[0]] = seen_before[1], None
             continue
-        for task in tasks_in(row):
-            task_id = cast("str", identity(task))
-            if task_id in known:
-                told = text if task is row else _structure.encoded(task)
-                sighted[task_id] = _sight_row(task, task_id, told, known[task_id], answer.request_id)
-            else:
+        for task, task_id, word in _told(row):
+            if task_id not in known:
                 strangers = True
+                continue
+            body, before = text if task is row else _structure.encoded(task), known[task_id]
+            if before is not None and body == before.text:
+                sighted[task_id] = before, None
+            else:
+                sighted[task_id] = Known(body), News.of(task, word, task_id, task, answer.request_id)
     if strangers and not sighted:
         raise _another_task()
     if not sighted and not _is_no_match(documents):
@@ -209,14 +213,6 @@ def _rows(answer: Answer, known: Collection[bytes]) -> tuple[list[Any], list[_st
                 return [document], rows
     documents = read_documents(answer)
     return documents, [(_structure.encoded(document), document) for document in documents]
-
-
-def _sight_row(
-    row: Mapping[str, Any], task_id: str, text: bytes, known: Known | None, request_id: str | None
-) -> Sighting:
-    if known is not None and text == known.text:
-        return known, None
-    return Known(text), News.of(row, task_id, row, request_id)
 
 
 def _is_no_match(documents: list[Any]) -> bool:
@@ -246,10 +242,10 @@ def _read(answer: Answer, task_id: str) -> News:
     documents = read_documents(answer)
     strangers = False
     for document in documents:
-        for task in tasks_in(document):
-            if identity(task) == task_id:
+        for task, owner, word in _told(document):
+            if owner == task_id:
                 raw = document if isinstance(document, Mapping) else task
-                return News.of(task, task_id, raw, answer.request_id)
+                return News.of(task, word, task_id, raw, answer.request_id)
             strangers = True
     if strangers:
         raise _another_task()
@@ -285,23 +281,29 @@ _WRAPPERS = ("data", "result", "response", "task", "tasks", "generation", "gener
 _DEEPEST = 8
 
 
-def tasks_in(value: Any, depth: int = _DEEPEST) -> Iterator[Mapping[str, Any]]:
+def tasks_in(value: Any) -> Iterator[Mapping[str, Any]]:
     """Yield each object in *value* that has an identity and a state, out of its envelopes.
 
     See *Wrapped answers* in the contract. What lies inside a row with a ``task_id`` belongs to that row.
     """
+    return (task for task, _, _ in _told(value))
+
+
+def _told(value: Any, depth: int = _DEEPEST) -> Iterator[tuple[Mapping[str, Any], str, str]]:
+    """Yield each such object with its identity and its word for the state."""
     value = _structure.opened(value)
     if isinstance(value, list):
         for item in value if depth else ():
-            yield from tasks_in(item, depth - 1)
+            yield from _told(item, depth - 1)
     elif isinstance(value, dict):
-        is_task = identity(value) is not None and _word(_levels(value)) is not None
-        if is_task:
-            yield value
-        if depth and not (is_task and _filled(value.get("task_id"))):
+        owner = identity(value)
+        word = None if owner is None else _word(_levels(value))
+        if owner is not None and word is not None:
+            yield value, owner, word
+        if depth and (word is None or not _filled(value.get("task_id"))):
             for wrapper in _WRAPPERS:
                 if value.get(wrapper) is not None:
-                    yield from tasks_in(value[wrapper], depth - 1)
+                    yield from _told(value[wrapper], depth - 1)
 
 
 def identity(task: Mapping[str, Any]) -> str | None:
