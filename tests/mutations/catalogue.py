@@ -98,7 +98,7 @@ _STATUS_ROWS = [
 
 _ANSWERS = [
     Mutation(
-        "_wire", "another task's answer is never handed out", "if owner == task_id:", "if identity(task):"
+        "_wire", "another task's answer is never handed out", "if owner == task_id:", "if owner:"
     ),
     Mutation(
         "_wire",
