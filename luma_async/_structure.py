@@ -381,13 +381,13 @@ def _optional(kind: Any, converter: Converter) -> Callable[[Any, Any], Any]:
     """Build the hook for ``something | None`` once; cattrs' own finds out what to do with each value anew."""
     (something,) = set(get_args(kind)) - {NoneType}
     structure = converter.get_structure_hook(something)
+    ready = something if something in (str, int) else NoneType
 
     def hook(value: Any, _: Any) -> Any:
-        if value is None or type(value) is plain:
+        if value is None or type(value) is ready:
             return value
         return structure(value, something)
 
-    plain = something if something in (str, int) else None
     return hook
 
 

@@ -97,9 +97,7 @@ _STATUS_ROWS = [
 ]
 
 _ANSWERS = [
-    Mutation(
-        "_wire", "another task's answer is never handed out", "if owner == task_id:", "if owner:"
-    ),
+    Mutation("_wire", "another task's answer is never handed out", "if owner == task_id:", "if owner:"),
     Mutation(
         "_wire",
         "a row belongs to its own id",
