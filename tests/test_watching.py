@@ -321,6 +321,20 @@ def test_nobody_waits_for_others_longer_than_a_tenth_of_his_pause_or_half_a_seco
     assert shifts == pytest.approx([min(0.1 * pause, 0.5) / 2 for pause in pauses], abs=0.01)
 
 
+def test_in_trouble_the_whole_tenth_counts() -> None:
+    """Pauses are longer then, and those who are due have to gather into fewer requests."""
+
+    async def main() -> tuple[float, float]:
+        room = watching(Script([COMPLETED] * 2, gathers=True))
+        waits = [asyncio.create_task(room.wait(task_id, None)) for task_id in (ID, "another")]
+        await asyncio.sleep(0)
+        patience = room.patience(14.0, in_trouble=False), room.patience(14.0, in_trouble=True)
+        await asyncio.gather(*waits)
+        return patience
+
+    assert run(main()) == pytest.approx((0.5, 1.4))
+
+
 def test_one_who_is_alone_waits_for_nobody() -> None:
     """A client that waits for a single id asks at the same times with a batch query as without."""
     script = Script([PENDING] * 7 + [COMPLETED], gathers=True)

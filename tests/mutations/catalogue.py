@@ -428,7 +428,6 @@ _MANY = [
         "in trouble fewer requests go out",
         "return patience if in_trouble else",
         "return",
-        ("faults/test_a37_outage.py",),
     ),
     Mutation(
         "_batching",
