@@ -6,9 +6,13 @@ import asyncio
 import math
 from collections.abc import Callable
 from heapq import heappop, heappush
-from itertools import count
 
 from attrs import define, field
+
+_Window = tuple[float, float]
+"""The earliest and the latest end of a rest."""
+_Queue = list[tuple[float, _Window]]
+"""A heap of windows, by one of these."""
 
 
 @define(eq=False, repr=False)
@@ -31,39 +35,47 @@ def _nobody(_: float) -> None:
     """Stand in for one who has left."""
 
 
-_Queue = list[tuple[float, int, Rest]]
-
-
 @define(eq=False, repr=False)
 class Agenda:
-    """All who rest.
+    """All who rest, those with the same window in one place: ids of one answer often have the same.
 
     When somebody can wait no longer, all whose time may have come wake with him, so that they can share a request. A
     request takes *most* of them: what is more than fills requests goes on resting while it may.
     """
 
     most: int
+    _resting: dict[_Window, list[Rest]] = field(factory=dict)
     _by_earliest: _Queue = field(factory=list)
     _by_latest: _Queue = field(factory=list)
-    _numbers: count[int] = field(factory=count)
     _timer: asyncio.TimerHandle | None = None
 
     def rest(self, earliest: float, latest: float, on_turn: Callable[[float], object]) -> Rest:
         """Begin a rest, and return it, to leave it by."""
         resting = Rest(earliest, latest, on_turn)
-        number = next(self._numbers)
-        heappush(self._by_latest, (latest, number, resting))
-        if earliest < latest:
-            heappush(self._by_earliest, (earliest, number, resting))
-        if self._timer is None or latest < self._timer.when():
-            self._arm(latest)
+        if self._is_first(resting):
+            heappush(self._by_latest, (latest, (earliest, latest)))
+            if self._timer is None or latest < self._timer.when():
+                self._arm(latest)
         return resting
 
     def close(self) -> None:
         """Watch over nobody any more."""
         self._disarm()
+        self._resting.clear()
         self._by_earliest.clear()
         self._by_latest.clear()
+
+    def _is_first(self, resting: Rest) -> bool:
+        """Give *resting* its place; whether nobody else has the same window."""
+        window = resting.earliest, resting.latest
+        together = self._resting.get(window)
+        if together is not None:
+            together.append(resting)
+            return False
+        self._resting[window] = [resting]
+        if resting.earliest < resting.latest:
+            heappush(self._by_earliest, (resting.earliest, window))
+        return True
 
     def _arm(self, at: float) -> None:
         self._disarm()
@@ -77,11 +89,9 @@ class Agenda:
     def _ring(self, at: float) -> None:
         self._timer = None
         now = max(at, asyncio.get_running_loop().time())
-        must = _taken(self._by_latest, now)
+        must = self._taken(self._by_latest, now)
         woken = must + self._companions(len(must), now) if must else []
-        for resting in woken:
-            resting.is_over = True  # before the timer is set again: it would ring once more for those who go along
-        following = _next(self._by_latest)
+        following = self._next(self._by_latest)
         if following < math.inf:
             self._arm(following)
         for resting in woken:
@@ -92,30 +102,28 @@ class Agenda:
 
         Those with most patience are spared if they would go in a request that is not full.
         """
-        if _next(self._by_earliest) > now:
-            return []
-        may = [resting for resting in _taken(self._by_earliest, now) if resting.latest > now]
+        may = self._taken(self._by_earliest, now)
         full = (must + len(may)) // self.most * self.most
         if full < must:
             return may
         may.sort(key=lambda resting: resting.latest)
         for resting in may[full - must :]:
-            heappush(self._by_earliest, (resting.earliest, next(self._numbers), resting))
+            self._is_first(resting)
         return may[: full - must]
 
+    def _taken(self, queue: _Queue, now: float) -> list[Rest]:
+        """Take those who rest out of *queue* whose time in it has come; some have gone by the other one already."""
+        taken: list[Rest] = []
+        while queue and queue[0][0] <= now:
+            taken += self._resting.pop(heappop(queue)[1], ())
+        return [resting for resting in taken if not resting.is_over]
 
-def _taken(queue: _Queue, now: float) -> list[Rest]:
-    """Take those who rest out of *queue* whose time in it has come."""
-    taken: list[Rest] = []
-    while queue and queue[0][0] <= now:
-        resting = heappop(queue)[2]
-        if not resting.is_over:
-            taken.append(resting)
-    return taken
-
-
-def _next(queue: _Queue) -> float:
-    """Return the first time in *queue* of one who still rests; infinite without one."""
-    while queue and queue[0][2].is_over:
-        heappop(queue)
-    return queue[0][0] if queue else math.inf
+    def _next(self, queue: _Queue) -> float:
+        """Return the first time in *queue* at which somebody still rests; infinite without one."""
+        while queue:
+            at, window = queue[0]
+            if any(not resting.is_over for resting in self._resting.get(window, ())):
+                return at
+            heappop(queue)
+            self._resting.pop(window, None)
+        return math.inf

@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable
 from time import monotonic
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from attrs import define
 from tenacity import AsyncRetrying, RetryCallState
@@ -44,7 +44,7 @@ class Look:
     """The task's stay in the state that it was last seen in, where that is followed."""
     attempt_number: int = 1
     """tenacity's: good looks and failed ones alike."""
-    failed: bool = False
+    failed: ClassVar[bool] = False
     """tenacity's: a failed look is a result too, and no error is raised to go on."""
 
     @property

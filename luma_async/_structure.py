@@ -149,6 +149,8 @@ def _check(document: Any, deepest: float = _MAX_DEPTH) -> None:
         below: list[Any] = []
         for value in level:
             kind = type(value)
+            if kind is str or value is None:
+                continue
             if kind is dict:
                 below += value.values()
             elif kind is list:

@@ -49,6 +49,8 @@ _SHARE_OF_PAUSE, _LONGEST_PATIENCE = 0.1, 0.5
 
 In trouble the share alone counts: pauses are longer then, and those who are due have to gather into fewer requests.
 """
+_EAGERNESS = 2.5
+"""How many times as long before its time it may go along with others."""
 
 
 @define(eq=False, repr=False)
@@ -437,7 +439,8 @@ class _Poll(Asker):
         self._ask = None
         self._looks += 1
         self._took = now - self._began
-        self._not_before = now + max(self.room.policy.min_interval, look.hint or 0.0)
+        interval = self.room.policy.min_interval
+        self._not_before = now + (max(interval, look.hint or 0.0) if look.failures else interval)
         pause = self._wheel.pause_after(look)
         if pause is None:
             self.end_with(lambda waiter: self._end(waiter, look))
@@ -457,16 +460,16 @@ class _Poll(Asker):
         """Rest for *seconds*, less if a newcomer or a deadline wants a look before, never below the interval.
 
         Ids that are due at about the same time wake together: each may wait for others a tenth of its pause, at most
-        half a second. Where the pause is our own choice it may go along with others so long before its time, and waits
-        for them half as long after it; in trouble twice as long before it and not at all after it, so that few requests
-        go out and all are back in time.
+        half a second. Where the pause is our own choice it may go along with others a quarter before its time, at most
+        five quarters of a second; in trouble that is all, so that few requests go out and all are back in time.
         """
         policy = self.room.policy
         patience = self.room.patience(seconds, in_trouble=self._failures > 0)
-        self._due, self._latest = now + seconds, now + seconds + patience
+        self._due = self._latest = now + seconds
         if policy.wait is None:
-            self._due -= 2 * patience if self._failures else patience
-            self._latest -= patience if self._failures else patience / 2
+            self._due -= _EAGERNESS * patience
+        if policy.wait is not None or not self._failures:
+            self._latest += patience
         self._rest_on(now)
 
     def _rest_on(self, now: float) -> None:

@@ -450,10 +450,14 @@ def _inner(row: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _word(levels: list[Mapping[str, Any]]) -> str | None:
     """Return the relay's word for the state; a row's outer ``status`` wins over a stale inner ``state``."""
-    row = ("status", "state") if "task_id" in levels[0] else ("state", "status")
-    words = [levels[0].get(key) for key in row]
-    words += [level.get(key) for level in levels[1:] for key in ("state", "status")]
-    return next(filter(None, map(_filled, words)), None)
+    keys = ("status", "state") if "task_id" in levels[0] else ("state", "status")
+    for level in levels:
+        for key in keys:
+            word = level.get(key)
+            if isinstance(word, str) and word.strip():
+                return word
+        keys = ("state", "status")
+    return None
 
 
 def _filled(value: Any) -> str | None:

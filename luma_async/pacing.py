@@ -46,7 +46,7 @@ _FIRST_LOOKS = 1.5
 _STEPS = 9
 _HIGHEST = 1000
 """Halvings of the range in which the best density is sought, and its end in units of the shortest pause."""
-_FULL_PRICE, _CHEAPEST = 48.0, 2.0
+_FULL_PRICE, _CHEAPEST = 60.0, 2.0
 """Looks that a request answers before one counts as cheap; and by what pauses are divided then at most."""
 _RELEARN_AFTER, _RELEARN_SHARE, _RELEARN_MOST = 16, 8, 1024
 """Looks between two schedules: an eighth of all so far, within these; so a schedule costs a look next to nothing."""
@@ -106,11 +106,17 @@ class PollPolicy:
 
     def jittered(self, pause: float, randomness: Callable[[], float] = random, share: float = _JITTER) -> float:
         """Spread *pause* by *share* to both sides, within ``min_interval`` and ``maximum``."""
-        low, high = pause * (1 - share), pause * (1 + share)
-        if low < self.min_interval or high > self.maximum:
-            low = min(max(low, self.min_interval), self.maximum)
-            high = min(max(high, self.min_interval), self.maximum)
+        low, high = _spread(self, pause, share)
         return low + (high - low) * randomness()
+
+
+def _spread(policy: PollPolicy, pause: float, share: float) -> tuple[float, float]:
+    """Return the shortest and the longest pause within *share* of *pause*, as far as *policy* allows them."""
+    low, high = pause * (1 - share), pause * (1 + share)
+    if low < policy.min_interval or high > policy.maximum:
+        low = min(max(low, policy.min_interval), policy.maximum)
+        high = min(max(high, policy.min_interval), policy.maximum)
+    return low, high
 
 
 class Paced(Protocol):
@@ -128,7 +134,7 @@ class Paced(Protocol):
 
     @property
     def hint(self) -> float | None:
-        """Seconds the relay asked to be left alone."""
+        """Seconds the relay asked to be left alone, when it failed."""
         ...
 
     @property
@@ -147,7 +153,7 @@ class PollWait(wait_base):
         randomness: Draws the jitter, from 0 to 1.
         learner: What the client's tasks have shown; without one, or with ``adaptive`` off, pauses only grow.
         looks_per_request: How many looks one request answers of late. Where that is many, a look costs next to
-            nothing, and learned pauses are shorter: from 48 on in proportion, down to half.
+            nothing, and learned pauses are shorter: from 60 on in proportion, down to half.
     """
 
     def __init__(
@@ -162,6 +168,10 @@ class PollWait(wait_base):
         self._randomness = randomness
         self._learner = learner if policy.adaptive else None
         self._timetables: dict[State, Timetable] = {}
+        self._asked: Timetable | None = None
+        """The one that was asked last, at what age, and its answer: ids that are seen together are often of one age."""
+        self._age = 0.0
+        self._shortest_and_longest = 0.0, 0.0
         self._relearn_at = _RELEARN_AFTER
 
     def __call__(self, retry_state: RetryCallState) -> float:
@@ -174,7 +184,7 @@ class PollWait(wait_base):
             longer = self._good_pace(look) * policy.multiplier if look.good else 0.0
             pause = max(min(longer, policy.maximum), policy.backoff(look.failures, self._randomness))
         else:
-            pause = self._good_pace(look)
+            return self._good_pace(look)  # within the bounds, and a good answer has no hint
         return max(policy.min_interval, pause, look.hint or 0.0)
 
     def _good_pace(self, look: Paced) -> float:
@@ -187,7 +197,12 @@ class PollWait(wait_base):
         if stay is None or timetable is None:
             unsure = min(pace.grown(max(look.good, 1)), _UNSURE * pace.maximum)
             return pace.jittered(unsure, self._randomness)
-        return pace.jittered(timetable.pause(stay.age), self._randomness, _LITTLE_JITTER)
+        age = stay.last - stay.since
+        if timetable is not self._asked or age != self._age:
+            self._asked, self._age = timetable, age
+            self._shortest_and_longest = _spread(pace, timetable.pause(age), _LITTLE_JITTER)
+        shortest, longest = self._shortest_and_longest
+        return shortest + (longest - shortest) * self._randomness()
 
     def _relearn(self, learner: Learner) -> None:
         """Plan anew by what is known by now."""

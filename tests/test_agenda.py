@@ -64,6 +64,47 @@ def test_those_who_went_along_need_no_timer() -> None:
     assert run(main()) == [3.0, 2.0, 20.0, 9.0]
 
 
+def test_those_with_the_same_window_need_one_timer_and_each_his_own_turn() -> None:
+    """Two of three with one window leave: the third wakes at its end, or as a companion of another."""
+
+    async def main(*, alone: bool) -> list[tuple[str, float]]:
+        agenda = Agenda(100)
+        woken: list[tuple[str, float]] = []
+        same = [agenda.rest(1.0, 3.0, partial(woke, woken, name)) for name in ("first", "second", "third")]
+        if not alone:
+            agenda.rest(0.5, 2.0, partial(woke, woken, "other"))
+        same[0].leave()
+        same[2].leave()
+        await asyncio.sleep(1.5)
+        agenda.rest(1.0, 3.0, partial(woke, woken, "late"))
+        await asyncio.sleep(10.0)
+        return woken
+
+    def woke(woken: list[tuple[str, float]], name: str, now: float) -> None:
+        woken.append((name, now))
+
+    assert run(main(alone=True)) == [("second", 3.0), ("late", 3.0)]
+    assert run(main(alone=False)) == [("other", 2.0), ("second", 2.0), ("late", 2.0)]
+
+
+def test_a_window_can_be_had_again_when_those_in_it_have_gone() -> None:
+    """Who went along before its end, or has left, leaves a place that holds nobody; the next one gets his own."""
+
+    async def main() -> list[float]:
+        agenda = Agenda(100)
+        woken: list[float] = []
+        agenda.rest(1.0, 9.0, woken.append)
+        agenda.rest(2.0, 2.0, woken.append)
+        agenda.rest(3.0, 8.0, woken.append).leave()
+        await asyncio.sleep(2.5)
+        agenda.rest(1.0, 9.0, woken.append)
+        agenda.rest(3.0, 8.0, woken.append)
+        await asyncio.sleep(20.0)
+        return woken
+
+    assert run(main()) == [2.0, 2.0, 8.0, 8.0]
+
+
 def test_a_request_that_would_not_be_full_waits_while_it_may() -> None:
     """Of five, two requests of two go, and the one with most patience waits for others."""
     windows = [(1.0, 2.0), (1.0, 5.0), (1.0, 3.0), (1.0, 2.5), (1.0, 4.0), (4.5, 9.0)]

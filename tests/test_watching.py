@@ -13,6 +13,7 @@ import pytest
 from attrs import define, field, frozen
 from tenacity import RetryCallState, wait_fixed
 
+from luma_async._agenda import Agenda, Rest
 from luma_async._batching import Batcher
 from luma_async._watching import Watching
 from luma_async._wire import Answer, Known, Sighting, sight
@@ -312,13 +313,32 @@ def test_ids_that_are_due_a_little_apart_wake_together() -> None:
 
 
 def test_nobody_waits_for_others_longer_than_a_tenth_of_his_pause_or_half_a_second() -> None:
-    """Half of that comes before his time, and half after it: on the whole, pauses stay as long as they were."""
+    """Two who rest alike wait as long as they may, for a third who could come."""
     plain = joined([0.0], Script([PENDING] * 7 + [COMPLETED]))
     patient = joined([0.0, 0.0], Script([PENDING] * 14 + [COMPLETED], gathers=True))[::2]
 
     pauses = [b - a for a, b in pairwise(plain)]
     shifts = [(b - a) - pause for (a, b), pause in zip(pairwise(patient), pauses, strict=True)]
-    assert shifts == pytest.approx([min(0.1 * pause, 0.5) / 2 for pause in pauses], abs=0.01)
+    assert shifts == pytest.approx([min(0.1 * pause, 0.5) for pause in pauses], abs=0.01)
+
+
+def test_who_goes_along_with_others_comes_at_most_a_quarter_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of his pause, and five quarters of a second; in trouble he waits for nobody, and pauses are longer."""
+    windows: list[tuple[float, float]] = []
+    rest = Agenda.rest
+
+    def noted(agenda: Agenda, earliest: float, latest: float, on_turn: Callable[[float], object]) -> Rest:
+        now = asyncio.get_running_loop().time()
+        windows.append((round(earliest - now, 2), round(latest - now, 2)))
+        return rest(agenda, earliest, latest, on_turn)
+
+    monkeypatch.setattr(Agenda, "rest", noted)
+    joined([0.0, 0.0], Script([*[PENDING] * 12, outage(), outage(), COMPLETED], gathers=True))
+
+    pauses = [2.2, 3.0, 4.5, 6.75, 10.125, 13.5]
+    healthy = [(max(p - 2.5 * min(0.1 * p, 0.5), 2.0), p + min(0.1 * p, 0.5)) for p in pauses]
+    in_trouble = (0.75 * 15.0, 15.0)
+    assert windows[::2] == [pytest.approx(window, abs=0.01) for window in [*healthy, in_trouble]]
 
 
 def test_in_trouble_the_whole_tenth_counts() -> None:

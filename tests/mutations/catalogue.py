@@ -465,9 +465,21 @@ _MANY = [
     Mutation(
         "_agenda",
         "who goes along needs no timer",
-        "            resting.is_over = True  #",
-        "            pass  #",
+        "taken += self._resting.pop(",
+        "taken += self._resting.get(",
     ),
+    Mutation("_agenda", "the same window is one place", "together.append(resting)", "pass"),
+    Mutation(
+        "_agenda",
+        "who has left does not wake with others",
+        "return [resting for resting in taken if not resting.is_over]",
+        "return taken",
+    ),
+    Mutation("_agenda", "an empty place is none", "            self._resting.pop(window, None)\n", ""),
+    Mutation("_watching", "nobody comes too early", "_EAGERNESS = 2.5", "_EAGERNESS = 3.0"),
+    Mutation("_watching", "in trouble nobody waits", "is not None or not self._failures:", "is None or True:"),
+    Mutation("pacing", "each age has a pause of its own", "self._asked or age != self._age", "self._asked"),
+    Mutation("pacing", "each state has a schedule of its own", "if timetable is not self._asked or", "if"),
     Mutation(
         "pacing",
         "looks that were cheap are not paid for later",
