@@ -229,6 +229,9 @@ class _Record:
     watched: list[float] = field(init=False)
     faded: list[float] = field(init=False)
     """What ``watched`` has lost."""
+    _age: float = 0.0
+    _until: float = 0.0
+    _together: int = 0
 
     def __attrs_post_init__(self) -> None:
         self.ends, self.moves, self.watched, self.faded = ([0.0] * (len(self.edges) - 1) for _ in range(4))
@@ -248,14 +251,22 @@ class _Record:
     def stayed(self, age: float, until: float) -> None:
         """Count the time between two looks that both showed the state."""
         self.looks += 1
-        edges, watched = self.edges, self.watched
-        until = min(until, edges[-1])
+        if age != self._age or until != self._until:
+            self._settle()
+            self._age, self._until = age, until
+        self._together += 1
+
+    def _settle(self) -> None:
+        """Count the last such time for all whose it was: tasks that are seen together are often of one age."""
+        edges, watched, together = self.edges, self.watched, self._together
+        age, until = self._age, min(self._until, edges[-1])
         bin_ = bisect_right(edges, age) - 1
         while age < until:
             high = min(edges[bin_ + 1], until)
-            watched[bin_] += high - age
+            watched[bin_] += (high - age) * together
             age = high
             bin_ += 1
+        self._together = 0
 
     def was_left(self, age: float, until: float, *, ended: bool) -> None:
         """Count an end, or a move to another state: it came at some time between the two ages, each as likely."""
@@ -271,6 +282,7 @@ class _Record:
 
     def fade(self) -> None:
         """Let all that was so far weigh half; what it has cost is still known."""
+        self._settle()
         self.began /= 2
         self.faded = [lost + seconds / 2 for lost, seconds in zip(self.faded, self.watched, strict=True)]
         for counts in (self.ends, self.moves, self.watched):
@@ -278,6 +290,7 @@ class _Record:
 
     def hazard(self) -> Hazard:
         """Estimate the rates."""
+        self._settle()
         left, watched = self.left, sum(self.watched)
         times = max(1, round(_BLUR / left))
         exposure = _blurred(self.watched, times)
@@ -298,6 +311,7 @@ class _Record:
 
     def statistics(self, state: State, running: int) -> StateStatistics:
         """Return what was seen of *state*, whose record this is."""
+        self._settle()
         p10, median, p90 = (self._quantile(share) for share in (0.1, 0.5, 0.9))
         return StateStatistics(
             state=state,
