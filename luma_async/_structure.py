@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from math import inf, isfinite
 from types import NoneType, UnionType
 from typing import Any, get_args
@@ -306,10 +307,20 @@ _PLAIN_LINK = re.compile(r"https?://[a-z0-9][a-z0-9.-]*(?:/[!-~]*)?")
 """What nearly all links are like; others are taken apart to be judged, which takes ten times as long."""
 
 
+_LONG = 2048
+"""Characters of a link that is not worth being remembered."""
+
+
 def link_or_none(value: Any) -> Link | None:
     """Return *value* if it is an absolute http(s) URL (contract section 1), else None."""
     if not isinstance(value, str):
         return None
+    return _judged(value) if len(value) <= _LONG else _judged.__wrapped__(value)
+
+
+@lru_cache(maxsize=64)
+def _judged(value: str) -> Link | None:
+    """Judge it once: an answer has most of its links in several places."""
     if _PLAIN_LINK.fullmatch(value):
         return Link(value)
     if not value.isprintable() or " " in value:

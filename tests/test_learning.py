@@ -165,6 +165,18 @@ def test_tasks_still_running_lower_the_rate() -> None:
     assert rate_at(20, among, among.ends) < rate_at(20, alone, alone.ends) / 5
 
 
+def test_what_was_seen_last_counts_at_once() -> None:
+    """For the next schedule, and for all whose stretch of time it was; asking twice changes nothing."""
+    learner = learned([10.0] * 5)
+    before = sum(learner.hazards()[PROCESSING].watched)
+
+    for _ in range(3):
+        follow(learner, (0.0, PROCESSING), (7.0, PROCESSING))
+
+    assert sum(learner.hazards()[PROCESSING].watched) == pytest.approx(before + 3 * 7.0)
+    assert sum(learner.hazards()[PROCESSING].watched) == pytest.approx(before + 3 * 7.0)
+
+
 def test_an_end_lies_somewhere_between_two_looks() -> None:
     """After a pause of ten seconds each of them is as likely."""
     learner = Learner()

@@ -205,6 +205,17 @@ def test_an_absolute_web_address_is_a_link(link: str) -> None:
     assert structured(video={"url": link}).video_url == link
 
 
+def test_long_links_are_not_remembered() -> None:
+    """Whatever a relay sends, its links take no memory when the answer has gone; ordinary ones are a few KiB."""
+    _structure.link_or_none(LINK)
+    before = _structure._judged.cache_info()
+
+    assert _structure.link_or_none(f"{LINK}?{'x' * 3000}") == f"{LINK}?{'x' * 3000}"
+    assert _structure.link_or_none("https://" + "é" * 3000) == "https://" + "é" * 3000
+    assert _structure._judged.cache_info() == before
+    assert before.maxsize == 64
+
+
 @pytest.mark.parametrize(
     "value",
     ["/v.mp4", "v.mp4", "//a.example/v.mp4", "ftp://a.example/v", "file:///etc/passwd", "data:video/mp4,AA", "none",
