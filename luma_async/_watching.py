@@ -146,12 +146,10 @@ class Watching:
         """Return what the looks have shown so far, and how many ids are in which state now."""
         return self.learner.statistics(Counter(poll.state for poll in self._polls.values()))
 
-    def patience(self, seconds: float, *, in_trouble: bool) -> float:
-        """Return for how long an id may wait for others after a pause of *seconds*; one that is alone for none."""
-        if len(self._polls) > 1 and self.batcher.gathers:
-            patience = _SHARE_OF_PAUSE * seconds
-            return patience if in_trouble else min(patience, _LONGEST_PATIENCE)
-        return 0.0
+    @property
+    def gathers(self) -> bool:
+        """Whether ids wait for each other; one that is alone waits for nobody."""
+        return len(self._polls) > 1 and self.batcher.gathers
 
     async def aclose(self) -> None:
         """End all waits with ClientClosedError, and all loops."""
@@ -463,22 +461,26 @@ class _Poll(Asker):
         half a second. Where the pause is our own choice it may go along with others a quarter before its time, at most
         five quarters of a second; in trouble that is all, so that few requests go out and all are back in time.
         """
-        policy = self.room.policy
-        patience = self.room.patience(seconds, in_trouble=self._failures > 0)
         self._due = self._latest = now + seconds
-        if policy.wait is None:
-            self._due -= _EAGERNESS * patience
-        if policy.wait is not None or not self._failures:
-            self._latest += patience
+        room = self.room
+        if room.gathers:
+            patience = _SHARE_OF_PAUSE * seconds
+            if patience > _LONGEST_PATIENCE and not self._failures:
+                patience = _LONGEST_PATIENCE
+            if room.policy.wait is None:
+                self._due -= _EAGERNESS * patience
+            if room.policy.wait is not None or not self._failures:
+                self._latest += patience
         self._rest_on(now)
 
     def _rest_on(self, now: float) -> None:
-        wanted = self._wanted() if self._soonest < math.inf else math.inf
-        at = max(self._not_before, min(self._due, wanted))
+        at = max(self._due, self._not_before)
+        latest = max(at, self._latest)
+        if self._soonest < math.inf and (wanted := self._wanted()) <= latest:
+            at = latest = max(self._not_before, min(self._due, wanted))
         if at <= now:
             self.look(now)
         else:
-            latest = max(at, self._latest) if self._latest < wanted else at
             self._resting = self.room.agenda.rest(at, latest, self.look)
 
     @property

@@ -432,8 +432,8 @@ _MANY = [
     Mutation(
         "_watching",
         "in trouble fewer requests go out",
-        "return patience if in_trouble else",
-        "return",
+        "patience > _LONGEST_PATIENCE and not self._failures:",
+        "patience > _LONGEST_PATIENCE:",
     ),
     Mutation(
         "_batching",
