@@ -216,12 +216,14 @@ def test_wait_and_download_share_a_journal(
     assert sorted(recorded(journal)) == sorted([done, failed])
 
 
+@pytest.mark.parametrize("storing", [("download", "--directory"), ("wait", "--download")])
 def test_a_file_that_cannot_be_stored_is_stored_next_time(
-    command: Command, luma_relay: SimulatedRelay, tmp_path: Path, journal: Path
+    command: Command, luma_relay: SimulatedRelay, tmp_path: Path, journal: Path, storing: tuple[str, str]
 ) -> None:
     """The journal has what the relay said; the file is still to come."""
     task_id = luma_relay.add(script=Script.of("completed"))
-    options = ("download", task_id, "-o", str(tmp_path / "videos"), "--journal", str(journal), *FAST)
+    name, option = storing
+    options = (name, task_id, option, str(tmp_path / "videos"), "--journal", str(journal), *FAST)
 
     refused = command(*options, relay=luma_relay)
     held = recorded(journal)
