@@ -52,7 +52,7 @@ class Agenda:
     def rest(self, earliest: float, latest: float, on_turn: Callable[[float], object]) -> Rest:
         """Begin a rest, and return it, to leave it by."""
         resting = Rest(earliest, latest, on_turn)
-        if self._is_first(resting):
+        if self._place(resting):
             heappush(self._by_latest, (latest, (earliest, latest)))
             if self._timer is None or latest < self._timer.when():
                 self._arm(latest)
@@ -65,8 +65,8 @@ class Agenda:
         self._by_earliest.clear()
         self._by_latest.clear()
 
-    def _is_first(self, resting: Rest) -> bool:
-        """Give *resting* its place; whether nobody else has the same window."""
+    def _place(self, resting: Rest) -> bool:
+        """Put *resting* among those with the same window; return whether there were none."""
         window = resting.earliest, resting.latest
         together = self._resting.get(window)
         if together is not None:
@@ -108,7 +108,7 @@ class Agenda:
             return may
         may.sort(key=lambda resting: resting.latest)
         for resting in may[full - must :]:
-            self._is_first(resting)
+            self._place(resting)
         return may[: full - must]
 
     def _taken(self, queue: _Queue, now: float) -> list[Rest]:
