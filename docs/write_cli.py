@@ -115,7 +115,8 @@ That goes for deadlines, trouble on the way, a refused key, a bare 404 (the addr
 - A journal that cannot be written, on a full disk for instance, ends the command with status 1 and keeps what it has.
 - The file is made readable for its owner alone: it holds prompts, and links that open a video to whoever has them.
 
-With `download` and `wait --download`, an id is left out if it has ended and its file is in the directory; a file that could not be stored is tried again.
+With `download` and `wait --download`, an id is left out if it has ended and its file is in the directory.
+A file that could not be stored is tried again.
 So `wait` and then `download` can share a journal.
 
 ## Completion
