@@ -323,7 +323,7 @@ class Batcher:
             sighted = await self.transport.exchange(
                 request,
                 lambda answer: sight_many(answer, known),
-                deadline=max(ask.asker.deadline for ask in asks),
+                deadline=max([ask.asker.deadline for ask in asks]),
             )
         except LumaError as error:
             self._heard(len(asks))

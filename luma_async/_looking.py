@@ -69,7 +69,20 @@ class Wheel(AsyncRetrying):
 
     def __init__(self, **strategies: Any) -> None:
         super().__init__(**strategies)
+        if hasattr(self, "_local"):
+            del self._local  # what its own loop keeps for each thread: five objects, and half a KiB
         self._state = RetryCallState(retry_object=self, fn=None, args=(), kwargs={})
+
+    @property
+    def statistics(self) -> dict[str, Any]:
+        """Return tenacity's figures, as its own loop would keep them; times are seconds."""
+        state = self._state
+        return {
+            "start_time": state.start_time,
+            "attempt_number": state.attempt_number,
+            "idle_for": state.idle_for,
+            "delay_since_first_attempt": state.seconds_since_start or 0.0,
+        }
 
     def pause_after(self, look: Look) -> float | None:
         """Return the seconds to pause after *look*; None where it is the last, or the strategy for stopping says so."""

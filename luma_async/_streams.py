@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Hashable, Iterable, Sized
 from contextlib import aclosing
+from functools import partial
 from hashlib import blake2b
 from itertools import count
 from typing import Any, Generic, Self, TypeVar, cast
@@ -176,7 +177,7 @@ class Outcomes(_Stream[Outcome]):
         except ConfigurationError as error:
             self._put(Outcome(task_id=task_id, error=error))
         else:
-            self._waiters[key] = self._watching.join(checked, self._timeout, lambda end: self._settle(task_id, end))
+            self._waiters[key] = self._watching.join(checked, self._timeout, partial(self._settle, task_id))
         return True
 
     def _settle(self, task_id: str, end: Outcome | Exception) -> None:

@@ -64,6 +64,8 @@ _BEGINNING = 64
 """Characters of a known text by which it is looked for: enough to reach an id or a time."""
 _BEFORE_ROWS = re.compile(r'[ \t\r\n]*(?:\{[^{\[]*"data"[ \t\r\n]*:[ \t\r\n]*)?\[[ \t\r\n]*')
 _BETWEEN_ROWS = re.compile(r"[ \t\r\n]*,[ \t\r\n]*")
+_CLOSE_BY = ",{"
+"""What most relays have between two rows."""
 _NO_ROW = ("", b"")
 
 
@@ -109,10 +111,12 @@ def _rows(text: str, at: int, known: Mapping[str, tuple[str, bytes]]) -> tuple[l
             row, end = _decoder.raw_decode(text, at)
             _check(row)
             rows.append((text[at:end].encode(), row))
-        comma = _BETWEEN_ROWS.match(text, end)
-        if comma is None:
+        if text.startswith(_CLOSE_BY, end):
+            at = end + 1
+        elif (comma := _BETWEEN_ROWS.match(text, end)) is not None:
+            at = comma.end()
+        else:
             return rows, end
-        at = comma.end()
 
 
 def opened(value: Any) -> Any:

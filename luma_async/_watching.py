@@ -474,8 +474,10 @@ class _Poll(Asker):
         self._rest_on(now)
 
     def _rest_on(self, now: float) -> None:
-        at = max(self._due, self._not_before)
-        latest = max(at, self._latest)
+        at, latest = self._due, self._latest
+        if not self._not_before <= at <= latest:
+            at = max(at, self._not_before)
+            latest = max(at, latest)
         if self._soonest < math.inf and (wanted := self._wanted()) <= latest:
             at = latest = max(self._not_before, min(self._due, wanted))
         if at <= now:

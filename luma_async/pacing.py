@@ -46,7 +46,7 @@ _FIRST_LOOKS = 1.5
 _STEPS = 9
 _HIGHEST = 1000
 """Halvings of the range in which the best density is sought, and its end in units of the shortest pause."""
-_FULL_PRICE, _CHEAPEST = 57.0, 2.0
+_FULL_PRICE, _CHEAPEST = 50.0, 2.0
 """Looks that a request answers before one counts as cheap; and by what pauses are divided then at most."""
 _RELEARN_AFTER, _RELEARN_SHARE, _RELEARN_MOST = 16, 8, 1024
 """Looks between two schedules: an eighth of all so far, within these; so a schedule costs a look next to nothing."""
@@ -104,9 +104,9 @@ class PollPolicy:
         """Return the seconds to pause after the *step*-th time in a row (from 1), without jitter."""
         return min(self.maximum, self.initial * self.multiplier ** min(step - 1, _ENOUGH_STEPS))
 
-    def jittered(self, pause: float, randomness: Callable[[], float] = random, share: float = _JITTER) -> float:
-        """Spread *pause* by *share* to both sides, within ``min_interval`` and ``maximum``."""
-        low, high = _spread(self, pause, share)
+    def jittered(self, pause: float, randomness: Callable[[], float] = random) -> float:
+        """Spread *pause* by a fifth to both sides, within ``min_interval`` and ``maximum``."""
+        low, high = _spread(self, pause, _JITTER)
         return low + (high - low) * randomness()
 
 
@@ -153,7 +153,7 @@ class PollWait(wait_base):
         randomness: Draws the jitter, from 0 to 1.
         learner: What the client's tasks have shown; without one, or with ``adaptive`` off, pauses only grow.
         looks_per_request: How many looks one request answers of late. Where that is many, a look costs next to
-            nothing, and learned pauses are shorter: from 57 on in proportion, down to half.
+            nothing, and learned pauses are shorter: from 50 on in proportion, down to half.
     """
 
     def __init__(
@@ -169,8 +169,8 @@ class PollWait(wait_base):
         self._learner = learner if policy.adaptive else None
         self._timetables: dict[State, Timetable] = {}
         self._asked: Timetable | None = None
-        """The one that was asked last, at what age, and its answer: ids that are seen together are often of one age."""
-        self._age = 0.0
+        """What was asked last, and the answer: ids that are seen together are often of one age."""
+        self._at = -1.0
         self._shortest_and_longest = 0.0, 0.0
         self._relearn_at = _RELEARN_AFTER
 
@@ -192,23 +192,28 @@ class PollWait(wait_base):
             return self._policy.backoff(max(look.good, 1), self._randomness)
         if self._learner.looks >= self._relearn_at:
             self._relearn(self._learner)
-        stay, pace = look.stay, self._pace
+        stay = look.stay
         timetable = None if stay is None else self._timetables.get(stay.state)
-        if stay is None or timetable is None:
-            unsure = min(pace.grown(max(look.good, 1)), _UNSURE * pace.maximum)
-            return pace.jittered(unsure, self._randomness)
-        age = stay.last - stay.since
-        if timetable is not self._asked or age != self._age:
-            self._asked, self._age = timetable, age
-            self._shortest_and_longest = _spread(pace, timetable.pause(age), _LITTLE_JITTER)
+        at = look.good if stay is None or timetable is None else stay.last - stay.since
+        if timetable is not self._asked or at != self._at:
+            self._asked, self._at = timetable, at
+            self._shortest_and_longest = self._range(timetable, at)
         shortest, longest = self._shortest_and_longest
         return shortest + (longest - shortest) * self._randomness()
+
+    def _range(self, timetable: Timetable | None, at: float) -> tuple[float, float]:
+        """Return the shortest and the longest pause at an age in seconds; without a *timetable* at a look's number."""
+        pace = self._pace
+        if timetable is None:
+            return _spread(pace, min(pace.grown(max(int(at), 1)), _UNSURE * pace.maximum), _JITTER)
+        return _spread(pace, timetable.pause(at), _LITTLE_JITTER)
 
     def _relearn(self, learner: Learner) -> None:
         """Plan anew by what is known by now."""
         self._pace = self._at_price(self._looks_per_request())
         self._densest = min(self._densest, self._pace, key=lambda pace: pace.maximum)
         self._timetables = timetables(learner.hazards(), self._pace, self._densest)
+        self._at = -1.0
         pause = max(_RELEARN_AFTER, min(learner.looks // _RELEARN_SHARE, _RELEARN_MOST))
         self._relearn_at = learner.looks + pause
 

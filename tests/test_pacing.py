@@ -341,7 +341,7 @@ def test_failures_hints_and_bounds_hold_for_what_was_learned() -> None:
     assert wait(after(Look(good=9, failures=1, stay=stay, hint=60.0))) == 60.0
 
 
-@pytest.mark.parametrize(("looks", "shorter"), [(1.0, 1.0), (57.0, 1.0), (85.5, 1.5), (114.0, 2.0), (1000.0, 2.0)])
+@pytest.mark.parametrize(("looks", "shorter"), [(1.0, 1.0), (50.0, 1.0), (75.0, 1.5), (100.0, 2.0), (1000.0, 2.0)])
 def test_pauses_are_shorter_where_many_looks_share_a_request(looks: float, shorter: float) -> None:
     """In quiet times, and for tasks of which nothing is known; never below the interval."""
     wait = PollWait(POLICY, middle, experienced(), looks_per_request=lambda: looks)
@@ -349,6 +349,17 @@ def test_pauses_are_shorter_where_many_looks_share_a_request(looks: float, short
     assert wait(at(0, PENDING)) == pytest.approx(0.95 * 15.0 / shorter)
     assert wait(at(5, State.UNKNOWN, good=99)) == pytest.approx(0.69 * 15.0 / shorter)
     assert wait(at(35)) >= POLICY.min_interval
+
+
+def test_a_new_plan_holds_at_once() -> None:
+    """Also for a look like the one before it."""
+    looks, learner = 1.0, Learner()
+    wait = PollWait(POLICY, middle, learner, looks_per_request=lambda: looks)
+    before = wait(after(Look(good=99)))
+
+    looks, learner.looks = 1000.0, 100
+
+    assert (before, wait(after(Look(good=99)))) == pytest.approx((10.35, 0.69 * 7.5))
 
 
 def test_cheap_looks_never_go_below_the_users_first_pause() -> None:

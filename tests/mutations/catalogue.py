@@ -402,8 +402,8 @@ _MANY = [
     Mutation(
         "_batching",
         "a batch is cut at the latest deadline",
-        "deadline=max(ask.asker.deadline for ask in asks)",
-        "deadline=min(ask.asker.deadline for ask in asks)",
+        "deadline=max([ask.asker.deadline for ask in asks])",
+        "deadline=min([ask.asker.deadline for ask in asks])",
     ),
     Mutation(
         "_batching",
@@ -488,7 +488,21 @@ _MANY = [
     Mutation("_learning", "nothing is counted twice", "        self._together = 0", "        pass"),
     Mutation("_watching", "nobody comes too early", "_EAGERNESS = 2.5", "_EAGERNESS = 3.0"),
     Mutation("_watching", "in trouble nobody waits", "is not None or not self._failures:", "is None or True:"),
-    Mutation("pacing", "each age has a pause of its own", "self._asked or age != self._age", "self._asked"),
+    Mutation("pacing", "each age has a pause of its own", "self._asked or at != self._at", "self._asked"),
+    Mutation("pacing", "a new plan holds at once", "        self._at = -1.0\n        pause", "        pause"),
+    Mutation(
+        "_looking",
+        "a strategy can read statistics",
+        '"idle_for": state.idle_for',
+        '"idle_for": 0.0',
+        ("test_watching.py",),
+    ),
+    Mutation(
+        "_watching",
+        "no look comes within the interval",
+        "            at = max(at, self._not_before)",
+        "            pass",
+    ),
     Mutation("pacing", "each state has a schedule of its own", "if timetable is not self._asked or", "if"),
     Mutation(
         "pacing",
