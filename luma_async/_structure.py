@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from codecs import BOM_UTF8
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from math import inf, isfinite
@@ -61,22 +62,23 @@ Row = tuple[bytes, Any]
 """The text of a row, and what it says: None where the text is known."""
 
 _BEGINNING = 64
-"""Characters of a known text by which it is looked for: enough to reach an id or a time."""
+"""Bytes of a known text by which it is looked for: enough to reach an id or a time."""
 _BEFORE_ROWS = re.compile(r'[ \t\r\n]*(?:\{[^{\[]*"data"[ \t\r\n]*:[ \t\r\n]*)?\[[ \t\r\n]*')
 _BETWEEN_ROWS = re.compile(r"[ \t\r\n]*,[ \t\r\n]*")
-_CLOSE_BY = ",{"
+_CLOSE_BY = b",{"
 """What most relays have between two rows."""
-_NO_ROW = ("", b"")
+_NO_ROW = b"\0"
+"""No JSON has that in it."""
 
 
-def rows_apart(body: bytes, known: Iterable[bytes]) -> tuple[Any, list[Row]]:
+def rows_apart(body: bytes, known: Collection[bytes]) -> tuple[Any, list[Row]]:
     """Read a list of rows, bare or as the ``data`` of an envelope, row by row (contract section 2).
 
     Most rows of a batch are the same bytes as the time before: those are recognised by their text and not parsed.
 
     Args:
         body: An answer.
-        known: Texts of rows that came before.
+        known: Texts of rows that came before, most likely in the order in which the answer has them.
 
     Returns:
         The document without its rows, and the rows.
@@ -84,14 +86,14 @@ def rows_apart(body: bytes, known: Iterable[bytes]) -> tuple[Any, list[Row]]:
     Raises:
         NotJSONError: It is no such list, or an empty one, or no JSON at all: ``decode`` tells which.
     """
+    body = body.removeprefix(BOM_UTF8)
+    text = body.decode("latin-1")  # each byte is a character: where JSON begins and ends, it is the same as in UTF-8
     try:
-        text = body.decode("utf-8-sig")
         start = _BEFORE_ROWS.match(text)
         if start is None:
             raise NotJSONError("no list of rows")
-        texts = {row[:_BEGINNING]: (row, kept) for kept in known if (row := kept.decode())}
-        rows, end = _rows(text, start.end(), texts)
-        rest = _documents(text[: start.end()] + text[end:])
+        rows, end = _rows(body, text, start.end(), known)
+        rest = _documents((body[: start.end()] + body[end:]).decode())
     except (RecursionError, ValueError):
         raise NotJSONError("no list of rows") from None
     if len(rest) > 1 or (rest[0] if isinstance(rest[0], list) else rest[0].get("data")) != []:
@@ -99,19 +101,30 @@ def rows_apart(body: bytes, known: Iterable[bytes]) -> tuple[Any, list[Row]]:
     return rest[0], rows
 
 
-def _rows(text: str, at: int, known: Mapping[str, tuple[str, bytes]]) -> tuple[list[Row], int]:
+def _rows(body: bytes, text: str, at: int, known: Collection[bytes]) -> tuple[list[Row], int]:
     """Return the rows that begin at *at*, and where the last one ends."""
     rows: list[Row] = []
+    expected = iter(known)
+    beginnings: dict[bytes, bytes] | None = None
     while True:
-        same, kept = known.get(text[at : at + _BEGINNING], _NO_ROW)
-        if same and text.startswith(same, at):
+        same = next(expected, _NO_ROW)
+        if not body.startswith(same, at):
+            if beginnings is None:
+                beginnings = {kept[:_BEGINNING]: kept for kept in known}
+            same = beginnings.get(body[at : at + _BEGINNING], _NO_ROW)
+            if not body.startswith(same, at):
+                same = _NO_ROW
+        if same is not _NO_ROW:
             end = at + len(same)
-            rows.append((kept, None))
+            rows.append((same, None))
         else:
             row, end = _decoder.raw_decode(text, at)
+            new = body[at:end]
+            if not new.isascii():
+                row = _decoder.decode(new.decode())
             _check(row)
-            rows.append((text[at:end].encode(), row))
-        if text.startswith(_CLOSE_BY, end):
+            rows.append((new, row))
+        if body.startswith(_CLOSE_BY, end):
             at = end + 1
         elif (comma := _BETWEEN_ROWS.match(text, end)) is not None:
             at = comma.end()

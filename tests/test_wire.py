@@ -757,6 +757,18 @@ def test_a_single_task_with_a_list_can_be_recalled_whole(listed: list[object]) -
     assert kept.recall("a").raw == task
 
 
+@pytest.mark.parametrize("envelope", [b"[%s,%s]", b'{"message": "\xe5\xa5\xbd", "data": [%s,%s]}'])
+def test_a_row_is_utf_8_or_none(envelope: bytes) -> None:
+    """Where it begins and ends is sought byte by byte; what it says is text."""
+    sighted = sight_many(Answer(200, envelope % (ROW_A, ROW_B)), dict.fromkeys("ab"))
+
+    news = sighted["a"][1]
+    assert news is not None
+    assert news.generation().prompt == "\u732b"
+    with pytest.raises(ProtocolError, match="not UTF-8"):
+        sight_many(Answer(200, envelope % (ROW_B, ROW_A.replace(b"\xe7\x8c\xab", b"\xe9"))), dict.fromkeys("ab"))
+
+
 def test_a_text_that_begins_like_a_known_one_is_read() -> None:
     """The beginning finds the candidate; the whole text decides."""
     long = b'{"x": "%s", "id": "a", "state": "pending"}' % (b"x" * 100)
