@@ -46,7 +46,7 @@ _FIRST_LOOKS = 1.5
 _STEPS = 9
 _HIGHEST = 1000
 """Halvings of the range in which the best density is sought, and its end in units of the shortest pause."""
-_FULL_PRICE, _CHEAPEST = 50.0, 2.0
+_FULL_PRICE, _CHEAPEST = 52.0, 2.0
 """Looks that a request answers before one counts as cheap; and by what pauses are divided then at most."""
 _RELEARN_AFTER, _RELEARN_SHARE, _RELEARN_MOST = 16, 8, 1024
 """Looks between two schedules: an eighth of all so far, within these; so a schedule costs a look next to nothing."""
@@ -153,7 +153,7 @@ class PollWait(wait_base):
         randomness: Draws the jitter, from 0 to 1.
         learner: What the client's tasks have shown; without one, or with ``adaptive`` off, pauses only grow.
         looks_per_request: How many looks one request answers of late. Where that is many, a look costs next to
-            nothing, and learned pauses are shorter: from 50 on in proportion, down to half.
+            nothing, and learned pauses are shorter: from 52 on in proportion, down to half.
     """
 
     def __init__(

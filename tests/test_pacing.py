@@ -341,7 +341,7 @@ def test_failures_hints_and_bounds_hold_for_what_was_learned() -> None:
     assert wait(after(Look(good=9, failures=1, stay=stay, hint=60.0))) == 60.0
 
 
-@pytest.mark.parametrize(("looks", "shorter"), [(1.0, 1.0), (50.0, 1.0), (75.0, 1.5), (100.0, 2.0), (1000.0, 2.0)])
+@pytest.mark.parametrize(("looks", "shorter"), [(1.0, 1.0), (52.0, 1.0), (78.0, 1.5), (104.0, 2.0), (1000.0, 2.0)])
 def test_pauses_are_shorter_where_many_looks_share_a_request(looks: float, shorter: float) -> None:
     """In quiet times, and for tasks of which nothing is known; never below the interval."""
     wait = PollWait(POLICY, middle, experienced(), looks_per_request=lambda: looks)
