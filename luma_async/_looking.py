@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import cached_property
 from time import monotonic
 from typing import Any, ClassVar, cast
 
@@ -69,20 +72,14 @@ class Wheel(AsyncRetrying):
 
     def __init__(self, **strategies: Any) -> None:
         super().__init__(**strategies)
-        if hasattr(self, "_local"):
-            del self._local  # what its own loop keeps for each thread: five objects, and half a KiB
+        with suppress(AttributeError):
+            del self._local  # tenacity makes one at once
         self._state = RetryCallState(retry_object=self, fn=None, args=(), kwargs={})
 
-    @property
-    def statistics(self) -> dict[str, Any]:
-        """Return tenacity's figures, as its own loop would keep them; times are seconds."""
-        state = self._state
-        return {
-            "start_time": state.start_time,
-            "attempt_number": state.attempt_number,
-            "idle_for": state.idle_for,
-            "delay_since_first_attempt": state.seconds_since_start or 0.0,
-        }
+    @cached_property
+    def _local(self) -> threading.local:  # type: ignore[override] # a cached property can be set
+        """What tenacity keeps for each thread, such as statistics: five objects, for the few who ask for it."""
+        return threading.local()
 
     def pause_after(self, look: Look) -> float | None:
         """Return the seconds to pause after *look*; None where it is the last, or the strategy for stopping says so."""

@@ -66,7 +66,7 @@ _BEGINNING = 64
 _BEFORE_ROWS = re.compile(r'[ \t\r\n]*(?:\{[^{\[]*"data"[ \t\r\n]*:[ \t\r\n]*)?\[[ \t\r\n]*')
 _BETWEEN_ROWS = re.compile(r"[ \t\r\n]*,[ \t\r\n]*")
 _CLOSE_BY = b",{"
-"""What most relays have between two rows."""
+"""Where most relays go on to the next row: a comma, and its first byte."""
 _NO_ROW = b"\0"
 """No JSON has that in it."""
 

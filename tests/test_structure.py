@@ -36,6 +36,36 @@ def structured(**fields: Any) -> Generation:
     return _structure.generation({"id": TASK_ID, "state": State.COMPLETED, "state_text": "completed", **fields})
 
 
+# --- rows that came before ---
+
+SHORT = [b'{"id":"%d"}' % number for number in range(4)]
+LONG = [b'{"id":"%d","state":"pending","prompt":"%s"}' % (number, b"cat" * 20) for number in range(4)]
+NEW = b'{"id":"9"}'
+
+
+@pytest.mark.parametrize(
+    ("rows", "known"),
+    [
+        (SHORT, SHORT),
+        (LONG, LONG),
+        (LONG[::-1], LONG),
+        ([LONG[0], NEW, *LONG[2:]], LONG),
+        ([NEW, *LONG], LONG),
+        (LONG[1:], LONG),
+        ([LONG[0], *SHORT[1:]], [LONG[0], *SHORT[1:]]),
+    ],
+    ids=["short", "long", "the other way round", "one changed", "one more", "one less", "mixed"],
+)
+@pytest.mark.parametrize("between", [b",", b" ,\n"], ids=["close by", "apart"])
+def test_rows_that_came_before_are_not_parsed(rows: list[bytes], known: list[bytes], between: bytes) -> None:
+    """They are the very texts that are known, wherever they stand."""
+    document, found = _structure.rows_apart(b"[%s]" % between.join(rows), known)
+
+    assert document == []
+    assert found == [(row, {"id": "9"} if row is NEW else None) for row in rows]
+    assert all(text is row for text, row in zip((text for text, _ in found), rows, strict=True) if row is not NEW)
+
+
 # --- times (contract section 1) ---
 
 _MOMENT = datetime(2024, 7, 1, 7, 35, 13, tzinfo=UTC)

@@ -798,19 +798,23 @@ def test_strategies_of_two_ids_do_not_mix() -> None:
     assert numbers == [1, 1, 2, 2]
 
 
-def test_a_strategy_finds_the_controllers_statistics() -> None:
-    """As tenacity's own loop keeps them."""
-    found: list[dict[str, Any]] = []
+def test_a_strategy_may_keep_statistics_in_its_controller() -> None:
+    """Those of one id are not another's."""
+    pauses: list[int] = []
 
-    def curious(state: RetryCallState) -> float:
-        found.append(state.retry_object.statistics)
+    def counting(state: RetryCallState) -> float:
+        statistics = state.retry_object.statistics
+        statistics["pauses"] = statistics.get("pauses", 0) + 1
+        pauses.append(statistics["pauses"])
         return 3.0
 
-    wait_for(Script([PENDING] * 3 + [COMPLETED]), policy=own(curious))
+    async def main() -> None:
+        room = watching(Script([PENDING] * 4 + [COMPLETED]), own(counting), PollWait(own(counting)))
+        await asyncio.gather(room.wait("a", None), room.wait("b", None))
 
-    assert [(told["attempt_number"], told["idle_for"]) for told in found] == [(1, 0.0), (2, 3.0), (3, 6.0)]
-    assert all(told["delay_since_first_attempt"] >= 0.0 for told in found)
-    assert found[0]["start_time"] == found[2]["start_time"]
+    run(main())
+
+    assert pauses == [1, 1, 2, 2]
 
 
 def test_a_strategy_that_raises_reaches_everyone_who_waits() -> None:

@@ -767,6 +767,8 @@ def test_a_row_is_utf_8_or_none(envelope: bytes) -> None:
     assert news.generation().prompt == "\u732b"
     with pytest.raises(ProtocolError, match="not UTF-8"):
         sight_many(Answer(200, envelope % (ROW_B, ROW_A.replace(b"\xe7\x8c\xab", b"\xe9"))), dict.fromkeys("ab"))
+    with pytest.raises(ProtocolError, match="not UTF-8"):
+        sight_many(Answer(200, b'{"message": "\xff", "data": [%s]}' % ROW_A), dict.fromkeys("ab"))
 
 
 def test_a_text_that_begins_like_a_known_one_is_read() -> None:

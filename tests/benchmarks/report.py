@@ -111,6 +111,7 @@ TARGETS = [
         at_least=True,
     ),
     Target("Small run: requests, to one by one", _ratio("small", "requests_each", _TOGETHER, _ALONE), 1 / 25),
+    Target("Small run: late (p50), to one by one", _ratio("small", "late_p50_s", _TOGETHER, _ALONE), 1),
     Target("Small run: late (p95), to one by one", _ratio("small", "late_p95_s", _TOGETHER, _ALONE), 1),
     Target("Small run: CPU, to one by one", _ratio("small", "cpu_s", _TOGETHER, _ALONE), 1 / 6),
     Target("Small run: CPU, to the official SDK", _ratio("small", "cpu_s", _TOGETHER, suites.SDK), 1 / 50),

@@ -487,8 +487,19 @@ _MANY = [
         "_structure",
         "a row of bad UTF-8 is none",
         "_decoder.decode(new.decode())",
-        "_decoder.decode(new.decode('latin-1'))",
+        "_decoder.decode(new.decode(errors='replace'))",
         ("test_wire.py",),
+    ),
+    Mutation(
+        "_structure",
+        "all around the rows is UTF-8",
+        "+ body[end:]).decode()",
+        "+ body[end:]).decode('latin-1')",
+        ("test_wire.py",),
+    ),
+    Mutation("_structure", "rows are known where they are expected", "expected = iter(known)", "expected = iter(())"),
+    Mutation(
+        "_structure", "rows are known in any order", "beginnings.get(body[at : at + _BEGINNING], _NO_ROW)", "_NO_ROW"
     ),
     Mutation("_structure", "long links are not remembered", "if len(value) <= _LONG else", "if True else"),
     Mutation("_learning", "all who were seen together count", "(high - age) * together", "(high - age)"),
@@ -500,9 +511,9 @@ _MANY = [
     Mutation("pacing", "a new plan holds at once", "        self._at = -1.0\n        pause", "        pause"),
     Mutation(
         "_looking",
-        "a strategy can read statistics",
-        '"idle_for": state.idle_for',
-        '"idle_for": 0.0',
+        "controllers have statistics of their own",
+        "        return threading.local()",
+        "        return vars(self.wait).setdefault('local', threading.local())",
         ("test_watching.py",),
     ),
     Mutation(
