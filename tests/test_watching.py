@@ -781,12 +781,25 @@ def test_a_users_strategy_cannot_break_the_interval() -> None:
     assert script.at == [0.0, 2.0, 4.0, 6.0]
 
 
-def test_strategies_of_two_ids_do_not_mix() -> None:
-    """Each loop has a controller of its own: the attempt numbers of one id do not count for another."""
+def attempts(state: RetryCallState) -> int:
+    """Return tenacity's own count."""
+    return state.attempt_number
+
+
+def kept_in_statistics(state: RetryCallState) -> int:
+    """Return one that a strategy keeps in its controller."""
+    statistics = state.retry_object.statistics
+    statistics["pauses"] = statistics.get("pauses", 0) + 1
+    return int(statistics["pauses"])
+
+
+@pytest.mark.parametrize("count", [attempts, kept_in_statistics])
+def test_strategies_of_two_ids_do_not_mix(count: Callable[[RetryCallState], int]) -> None:
+    """Each loop has a controller of its own: what is counted for one id does not count for another."""
     numbers: list[int] = []
 
     def counting(state: RetryCallState) -> float:
-        numbers.append(state.attempt_number)
+        numbers.append(count(state))
         return 3.0
 
     async def main() -> None:
@@ -796,25 +809,6 @@ def test_strategies_of_two_ids_do_not_mix() -> None:
     run(main())
 
     assert numbers == [1, 1, 2, 2]
-
-
-def test_a_strategy_may_keep_statistics_in_its_controller() -> None:
-    """Those of one id are not another's."""
-    pauses: list[int] = []
-
-    def counting(state: RetryCallState) -> float:
-        statistics = state.retry_object.statistics
-        statistics["pauses"] = statistics.get("pauses", 0) + 1
-        pauses.append(statistics["pauses"])
-        return 3.0
-
-    async def main() -> None:
-        room = watching(Script([PENDING] * 4 + [COMPLETED]), own(counting), PollWait(own(counting)))
-        await asyncio.gather(room.wait("a", None), room.wait("b", None))
-
-    run(main())
-
-    assert pauses == [1, 1, 2, 2]
 
 
 def test_a_strategy_that_raises_reaches_everyone_who_waits() -> None:
