@@ -10,6 +10,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, cast
 
 from attrs import define, field
@@ -41,7 +42,7 @@ _NOT_FOUND_IS_FINAL = 3
 _LOOKS_FOR_A_LINK = 3
 """More, at a generation that is completed before it has any link (contract section 1)."""
 _GRACE = 0.25
-"""Seconds beyond the deadline for a look that is under way then; its HTTP timeout ends it at the deadline."""
+"""Seconds for a poll that is under way at the deadline: its request ends then, or its answer lies in the socket."""
 _SHORTEST_LEAD, _LONGEST_LEAD = 0.1, 1.0
 """Seconds before a deadline at which the last look starts: twice what the look before took, within these."""
 _SHARE_OF_PAUSE, _LONGEST_PATIENCE = 0.1, 0.5
@@ -247,7 +248,7 @@ class _Poll(Asker):
         self._soonest = min(self._soonest, waiter.deadline)
         self._unshown = True
         if waiter.deadline < math.inf:
-            waiter.timer = _loop().call_at(waiter.deadline, self._deadline, waiter, waiter.deadline + _GRACE)
+            waiter.timer = _loop().call_at(waiter.deadline, self._deadline, waiter)
         now = _loop().time()
         self._due = self._latest = now
         if self._resting is not None and self._next_look() < self._resting.latest:
@@ -309,11 +310,11 @@ class _Poll(Asker):
             looks=self._looks - waiter.looks_before,
         )
 
-    def _deadline(self, waiter: Waiter, latest: float) -> None:
-        """End *waiter*'s wait; a look that is under way gets a moment to come to an end."""
+    def _deadline(self, waiter: Waiter, *, had_grace: bool = False) -> None:
+        """End *waiter*'s wait; a poll that is under way gets a moment to end, also where the event loop stood still."""
         now = _loop().time()
-        if self._ask is not None and now < latest:
-            waiter.timer = _loop().call_at(latest, self._deadline, waiter, latest)
+        if self._ask is not None and not had_grace:
+            waiter.timer = _loop().call_at(now + _GRACE, partial(self._deadline, waiter, had_grace=True))
             return
         end = self._end_at_deadline(waiter, now)
         waiter.leave(end)
@@ -445,7 +446,7 @@ class _Poll(Asker):
             return
         if now >= self._soonest:
             for waiter in [waiter for waiter in self._waiters if now >= waiter.deadline]:
-                self._deadline(waiter, now)
+                self._deadline(waiter)
         if self._waiters:
             self._rest(pause, now)
 

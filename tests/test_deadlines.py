@@ -8,7 +8,7 @@ import math
 import pytest
 
 from luma_async._deadlines import Deadlines
-from tests.virtual_time import run
+from tests.virtual_time import VirtualLoop, run
 
 
 async def ended_after(deadlines: Deadlines, at: float, takes: float) -> float:
@@ -113,3 +113,45 @@ def test_all_can_be_ended_at_once() -> None:
         return await asyncio.gather(*(ended_after(deadlines, at, 9.0) for at in (5.0, math.inf)))
 
     assert run(main()) == pytest.approx([-1.0, -1.0])
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2])
+def test_an_answer_that_came_while_the_loop_stood_still_is_taken(turns: int) -> None:
+    """A block whose deadline passed in a blocked loop still gets what is delivered a few turns of the loop later."""
+
+    async def main() -> str:
+        deadlines = Deadlines()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[str] = loop.create_future()
+
+        def deliver(after: int) -> None:
+            if after:
+                loop.call_soon(deliver, after - 1)
+            else:
+                answer.set_result("paid")
+
+        loop.call_at(1.5, deliver, turns)
+        loop.call_at(0.5, stand_still, 1.5)
+        with deadlines.limit(1.0):
+            return await answer
+
+    assert run(main()) == "paid"
+
+
+def test_a_block_that_gets_nothing_in_its_grace_ends() -> None:
+    """A blocked loop moves the end of a silent block by a moment, and only once."""
+
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        loop.call_at(0.5, stand_still, 3.0)
+        loop.call_at(3.6, stand_still, 3.0)
+        return await ended_after(Deadlines(), 1.0, 9.0)
+
+    assert run(main()) == pytest.approx(-6.6)
+
+
+def stand_still(seconds: float) -> None:
+    """Let time pass in which the event loop runs nothing."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    loop.stand_still(seconds)

@@ -33,6 +33,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Return seconds since the loop was made, most of which never passed."""
         return self._virtual.now
 
+    def stand_still(self, seconds: float) -> None:
+        """Let *seconds* pass in which nothing runs, as a callback that blocks does."""
+        self._virtual.now += seconds
+
 
 def run(main: Coroutine[Any, Any, T]) -> T:
     """Run *main* in virtual time; a task it leaves behind, or an exception nobody fetched, is a failure."""
