@@ -59,8 +59,14 @@ def _certain(request: Request, error: LumaError) -> LumaError:
 
 
 def _may_submit_again(error: LumaError) -> bool:
-    """Whether *error* came of an order that can be handed in once more; other refusals pass too, but not that soon."""
-    return error.retryable and (not isinstance(error, APIError) or error.status >= 400)  # noqa: PLR2004 - HTTP
+    """Whether *error* is a refusal for now (contract section 3), or a connection that never came about."""
+    if isinstance(error, APIError):
+        refused_for_now = error.verdict is Verdict.SLOW_DOWN or error.status == _UNAVAILABLE
+        return refused_for_now and error.status >= 400  # noqa: PLR2004 - HTTP; others refuse inside a 200
+    return error.retryable
+
+
+_UNAVAILABLE = 503
 
 
 @define(eq=False, repr=False)

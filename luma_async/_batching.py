@@ -318,7 +318,7 @@ class Batcher:
 
     async def _exchange(self, asks: list[Ask]) -> None:
         known = {ask.asker.task_id: ask.asker.known for ask in asks}
-        request = Request("POST", TASKS_PATH, tasks_body(known))
+        request = Request("POST", TASKS_PATH, tasks_body(known), asks_for_many=len(known) > 1)
         try:
             sighted = await self.transport.exchange(
                 request,

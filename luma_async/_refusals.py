@@ -36,6 +36,10 @@ class Answer:
     content_type: str = field(default="", repr=False)
     retry_after: str | None = field(default=None, repr=False)
     request_id: str | None = None
+    date: str | None = field(default=None, repr=False)
+    """When the relay sent it, by its own clock."""
+    is_challenge: bool = field(default=False, repr=False)
+    """Whether a CDN in front of the relay says that it wants to see a browser (``cf-mitigated``)."""
 
     @property
     def is_html(self) -> bool:
@@ -59,6 +63,7 @@ class Cause:
 _KEY_ADVICE = "check the key: LUMA_API_KEY, LUMA_API_KEY_FILE or api_key="
 _ADDRESS_ADVICE = "check base_url: this address may be no relay with Luma"
 _CREDIT_ADVICE = "the account at the relay is out of credit"
+_FIREWALL_ADVICE = "a firewall or CDN in front of the relay refused this request: it often lets the next one through"
 
 _BY_STATUS = {
     401: Cause(AuthenticationError, Verdict.FINAL, _KEY_ADVICE),
@@ -66,6 +71,7 @@ _BY_STATUS = {
     403: Cause(PermissionDeniedError, Verdict.FINAL, "the key may not do this at this relay"),
     404: Cause(NotFoundError, Verdict.UNCONFIRMED, "check the task id, and that the key is the one that submitted it"),
     408: Cause(APIError, Verdict.PASSING),
+    409: Cause(APIError, Verdict.UNCONFIRMED),
     410: Cause(NotFoundError, Verdict.FINAL, "the relay has forgotten this task"),
     425: Cause(APIError, Verdict.PASSING),
     429: Cause(RateLimitError, Verdict.SLOW_DOWN, "ask less often: Limits(requests_per_second=...)"),
@@ -75,7 +81,9 @@ _BY_STATUS = {
 _CLIENT_ERROR = Cause(APIError, Verdict.FINAL)
 _SERVER_ERROR = Cause(ServerError, Verdict.PASSING, "the relay or its upstream is in trouble: ask again later")
 _SATURATED = Cause(RateLimitError, Verdict.SLOW_DOWN, "the relay's upstream is saturated: ask again later")
-_HINTED = Cause(ServerError, Verdict.SLOW_DOWN, "the relay asked us to come back later")
+_COME_BACK_ADVICE = "the relay asked us to come back later"
+_MAY_BE_HINTED = frozenset({400, 401, 403, 409, 422, 503})
+"""What is *slow down* where it comes with a usable ``Retry-After`` (architecture, rule 3)."""
 _WRONG_PATH = Cause(NotFoundError, Verdict.FINAL, _ADDRESS_ADVICE)
 _QUOTA = Cause(QuotaExceededError, Verdict.FINAL, _CREDIT_ADVICE)
 
@@ -102,16 +110,83 @@ def _plainly(word: str) -> str:
     return word.casefold().replace(" ", "_").replace("-", "_")
 
 
-def cause_of(status: int, words: list[str], *, hinted: bool = False) -> Cause | None:
-    """Return the row for an answer with *status* that uses *words*; None where no row fits (no answer at all)."""
+def cause_of(status: int, words: list[str], *, is_hinted: bool = False) -> Cause | None:
+    """Return the row for an answer with *status* that uses *words*; None where no row fits (no answer at all).
+
+    Args:
+        status: The HTTP status, or one that stands inside a 200; 0 for none.
+        words: All that the answer says, as text.
+        is_hinted: Whether it says when to come back.
+    """
     named = next(filter(None, map(_named, reversed(words))), None)
     if named is not None:
         return named
+    if status in _MAY_SAY_NOT_FOUND and any(map(_says_not_found, words)):
+        return _BY_STATUS[404]
     if status == 404 and any("invalid_url" in _plainly(word) for word in words):  # noqa: PLR2004 - contract section 4
         return _WRONG_PATH
-    if status == 503 and hinted:  # noqa: PLR2004 - DESIGN, rule 4
-        return _HINTED
-    return _BY_STATUS.get(status) or {4: _CLIENT_ERROR, 5: _SERVER_ERROR}.get(status // 100)
+    cause = _BY_STATUS.get(status) or {4: _CLIENT_ERROR, 5: _SERVER_ERROR}.get(status // 100)
+    if cause is not None and is_hinted and status in _MAY_BE_HINTED:
+        return evolve(cause, verdict=Verdict.SLOW_DOWN, advice=_COME_BACK_ADVICE)
+    return cause
+
+
+# --- an unknown task, in any wording ---
+
+_MAY_SAY_NOT_FOUND = frozenset({0, 400, 404, 422, 500})
+"""Elsewhere the same words speak of a key, a user or a channel. 0 is a complaint inside a 200."""
+_TASK = (
+    r"(?:task|generation|job|record|video|creation|任务|任務|作业|作業|记录|記錄|作品|视频|タスク|ジョブ|생성|작업"
+    r"|tarea|tarefa|tâche|aufgabe|задач|задани|генераци)"
+)
+_ABSENT = (
+    r"(?:not[ _-]?(?:be[ _-])?(?:found|exist)|do(?:es)?[ _-]?n['’o]t[ _-]exist|no longer exist|unknown"
+    r"|不存在|未找到|没有找到|沒有找到|找不到|無效|无效|存在しません|見つかりません|없습니다|존재하지"
+    r"|no existe|no encontrad|não existe|não encontrad|introuvable|existe pas|non trouvée?"
+    r"|nicht gefunden|existiert nicht|не найден|не существует)"
+)
+_NO_SUCH = (
+    r"(?:no such|unknown|invalid|non-?existent|(?:can ?not|can't|could not|couldn't|unable to) find"
+    r"|找不到|未找到|未能找到|没有找到|沒有找到|无此|無此)"
+)
+_GAP = r"[^.!?。！？]"
+_NOT_FOUND = re.compile(rf"{_TASK}{_GAP}{{0,80}}?{_ABSENT}|{_NO_SUCH}{_GAP}{{0,20}}?{_TASK}")
+_ANOTHER_THING = re.compile(r"channel|model|user|token|\bkey\b|account|url|path|渠道|通道|模型|令牌|用户|用戶|账号")
+_NOTHING_ELSE = re.compile(r"not[ _]found|不存在|does not exist")
+
+
+def _says_not_found(word: str) -> bool:
+    """Whether a complaint's text says that there is no such task."""
+    plain = word[:_LONGEST_WORDING].casefold().strip(" .!。！")
+    spellings = (plain, re.sub("[_-]", "", plain))
+    found = filter(None, map(_NOT_FOUND.search, spellings))
+    return bool(_NOTHING_ELSE.fullmatch(plain)) or any(not _ANOTHER_THING.search(match[0]) for match in found)
+
+
+_LONGEST_WORDING = 500
+
+
+# --- whose words a refusal is in ---
+
+
+def _is_in_the_relays_own_words(documents: list[Any], words: list[str]) -> bool:
+    """Whether a 401 or 403 speaks of the user's key, and not of the gateway's own upstream (contract section 6)."""
+    if any(_plainly(word) in _UPSTREAMS_WORDS for word in words):
+        return False
+    return any(_has_own_words(_structure.opened(document)) for document in documents)
+
+
+_UPSTREAMS_WORDS = frozenset({"fail_to_fetch_task", "not_authenticated"})
+
+
+def _has_own_words(document: Any) -> bool:
+    if not isinstance(document, Mapping):
+        return False
+    error, detail = (_structure.opened(document.get(key)) for key in ("error", "detail"))
+    texts = [document.get("message")]
+    texts += [error.get("message")] if isinstance(error, Mapping) else []
+    texts += [detail.get("reason")] if isinstance(detail, Mapping) else []
+    return any(isinstance(text, str) and text.strip() for text in texts)
 
 
 # --- the three ways to say no ---
@@ -119,14 +194,27 @@ def cause_of(status: int, words: list[str], *, hinted: bool = False) -> Cause | 
 
 def refusal(answer: Answer) -> LumaError:
     """Return the error that an answer with a status other than 200 to 203 is."""
-    complaint = _Complaint.of(answer, _lenient_documents(answer))
-    hint = retry_after(answer.retry_after, datetime.now(UTC))
-    cause = cause_of(answer.status, complaint.words, hinted=hint is not None)
+    documents = _lenient_documents(answer)
+    complaint = _Complaint.of(answer, documents)
+    hint = _hint_of(answer)
+    cause = cause_of(answer.status, complaint.words, is_hinted=hint is not None)
     if cause is None:
         return ProtocolError(f"the relay answered HTTP {answer.status}, which is no answer", verdict=Verdict.PASSING)
-    if answer.is_html and cause.verdict in (Verdict.FINAL, Verdict.UNCONFIRMED):
+    return complaint.error(answer, _placed(cause, answer, documents, complaint.words), hint)
+
+
+def _placed(cause: Cause, answer: Answer, documents: list[Any], words: list[str]) -> Cause:
+    """Return *cause* as it is where the answer comes from: the relay, its upstream, or a firewall in front of it."""
+    if cause.verdict in (Verdict.PASSING, Verdict.SLOW_DOWN):
+        return cause
+    if answer.is_challenge or (answer.is_html and answer.status == 403):  # noqa: PLR2004 - architecture, rule 3
+        return evolve(cause, verdict=Verdict.PASSING, advice=_FIREWALL_ADVICE)
+    if answer.is_html:
         cause = evolve(cause, advice=_ADDRESS_ADVICE)
-    return complaint.error(answer, cause, hint)
+    about_the_key = answer.status in (401, 403) and cause.error in (AuthenticationError, PermissionDeniedError)
+    if about_the_key and (answer.is_html or not _is_in_the_relays_own_words(documents, words)):
+        return evolve(cause, verdict=Verdict.UNCONFIRMED)
+    return cause
 
 
 def refusal_inside(answer: Answer, documents: list[Any]) -> LumaError:
@@ -139,7 +227,7 @@ def refusal_inside(answer: Answer, documents: list[Any]) -> LumaError:
         cause = cause_of(_as_status(complaint.code), []) or _CLIENT_ERROR
         slow = cause.verdict is Verdict.SLOW_DOWN
         cause = evolve(cause, verdict=Verdict.SLOW_DOWN if slow else Verdict.PASSING)
-    return complaint.error(answer, cause, retry_after(answer.retry_after, datetime.now(UTC)))
+    return complaint.error(answer, cause, _hint_of(answer))
 
 
 def not_a_relay(answer: Answer) -> ProtocolError:
@@ -280,18 +368,28 @@ def _title(page: bytes) -> str:
 
 # --- when to come back ---
 
-_DIGITS = re.compile(r"[0-9]{1,9}")
+_SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
+
+
+def _hint_of(answer: Answer) -> float | None:
+    """Return the seconds after which the relay wants to be asked again, or None; its dates count from its own clock."""
+    sent = _moment(answer.date) if answer.date else None
+    return retry_after(answer.retry_after, sent or datetime.now(UTC))
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:
     """Return the seconds that a ``Retry-After`` asks for (RFC 9110 section 10.2.3), or None if it is unusable."""
     if value is None:
         return None
-    if _DIGITS.fullmatch(digits := value.strip(" \t")):
+    if _SECONDS.fullmatch(digits := value.strip(" \t")):
         return float(digits)
+    moment = _moment(value)
+    return None if moment is None else max(0.0, (moment - now).total_seconds())
+
+
+def _moment(date: str) -> datetime | None:
     try:
-        moment = parsedate_to_datetime(value)
+        moment = parsedate_to_datetime(date)
     except (ValueError, OverflowError):
         return None
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (aware - now).total_seconds())
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -21,6 +21,7 @@ from yarl import URL
 
 from luma_async._cooldown import Cooldown
 from luma_async._deadlines import Deadlines
+from luma_async._health import Health
 from luma_async._telling import Herald
 from luma_async._text import shown
 from luma_async._wire import Answer
@@ -66,6 +67,8 @@ class Request:
     method: str
     path: str
     body: bytes | None = None
+    asks_for_many: bool = False
+    """Whether it asks for several ids at once."""
     admitted_at: float | None = None
     url: URL | None = None
     """Made at the first use: a poll asks the same question again and again."""
@@ -135,6 +138,7 @@ class Transport:
     network: Network
     cooldown: Cooldown
     herald: Herald = field(factory=Herald)
+    health: Health = field(factory=Health)
     note: Callable[[Request, Answer], None] | None = None
     """Called with each answer; for a log."""
     requests: int = 0
@@ -181,9 +185,10 @@ class Transport:
                 self.note(request, answer)
             result = read(answer)
             welcome = True
+            self.health.answered(request.path, asyncio.get_running_loop().time())
         except LumaError as error:
-            welcome = error.verdict is not Verdict.SLOW_DOWN
-            await self._take_note(request, error, probing=probing)
+            welcome = not self._slows_down(request, error, probing=probing)
+            await self._mistrust(request, error)
             raise error.with_traceback(None)  # noqa: B904 - the frames below hold what the relay said, maybe the key
         finally:
             self._slots.release()
@@ -220,12 +225,19 @@ class Transport:
         self._next_turn = turn + 1 / rate
         await asyncio.sleep(turn - now)
 
-    async def _take_note(self, request: Request, error: LumaError, *, probing: bool) -> None:
-        if error.verdict is Verdict.SLOW_DOWN:
-            hint = error.retry_after if isinstance(error, APIError) else None
-            pause = self.cooldown.slow_down(hint, probing=probing)
-            if pause is not None and self.herald.listeners:
-                self.herald.tell(CooldownBegan(seconds=pause, error=error))
+    def _slows_down(self, request: Request, error: LumaError, *, probing: bool) -> bool:
+        """Shut the cool-down where *error* asks everybody to slow down; return whether it does."""
+        now = asyncio.get_running_loop().time()
+        if not self.health.weigh(error, request.path, now, together=request.asks_for_many):
+            return False
+        hint = error.retry_after if isinstance(error, APIError) else None
+        pause = self.cooldown.slow_down(hint, probing=probing)
+        if pause is not None and self.herald.listeners:
+            self.herald.tell(CooldownBegan(seconds=pause, error=error))
+        return True
+
+    async def _mistrust(self, request: Request, error: LumaError) -> None:
+        """Give up the connection that brought an answer about another task, and open new ones."""
         if isinstance(error, ProtocolError) and error.foreign:
             if request.answered_on is not None:
                 request.answered_on.close()
@@ -312,6 +324,8 @@ class Transport:
             body=self._without_key(body, response.status),
             content_type=response.headers.get("Content-Type", ""),
             retry_after=response.headers.get("Retry-After"),
+            date=response.headers.get("Date"),
+            is_challenge="cf-mitigated" in response.headers,
             request_id=self._discreet(response.headers.get("X-Oneapi-Request-Id")),
         )
 

@@ -17,8 +17,10 @@ from attrs import define, field
 
 from luma_async._agenda import Agenda, Rest
 from luma_async._batching import Ask, Asker, Batcher
+from luma_async._health import Health
 from luma_async._learning import Learner, Statistics, Stay
 from luma_async._looking import Look, Wheel
+from luma_async._progress import Progress
 from luma_async._telling import Herald
 from luma_async._text import shown
 from luma_async._wire import Known, News
@@ -27,7 +29,6 @@ from luma_async.errors import (
     GenerationFailedError,
     LumaError,
     RequestTimeoutError,
-    Verdict,
     WaitTimeoutError,
 )
 from luma_async.events import LookFailed, StateChanged, WaitBegan, WaitEnded
@@ -37,10 +38,6 @@ from luma_async.pacing import PollPolicy, PollWait
 
 _logger = logging.getLogger("luma_async")
 
-_NOT_FOUND_IS_FINAL = 3
-"""In a row: right after a submit, ``task_not_exist`` can be transient (contract section 4)."""
-_LOOKS_FOR_A_LINK = 3
-"""More, at a generation that is completed before it has any link (contract section 1)."""
 _GRACE = 0.25
 """Seconds for a poll that is under way at the deadline: its request ends then, or its answer lies in the socket."""
 _SHORTEST_LEAD, _LONGEST_LEAD = 0.1, 1.0
@@ -94,6 +91,8 @@ class Watching:
     batcher: Batcher
     policy: PollPolicy
     strategy: PollWait
+    health: Health = field(factory=Health)
+    """What all requests have found of late."""
     learner: Learner = field(factory=Learner)
     """Told of each look; the strategy may know it too."""
     herald: Herald = field(factory=Herald)
@@ -205,6 +204,7 @@ class _Poll(Asker):
     _soonest: float = math.inf
     """The first of them; where nobody has one, nobody needs to be asked."""
     _wheel: Wheel = field(init=False)
+    _progress: Progress = field(init=False)
     _waiters: list[Waiter] = field(factory=list)
     state: State | None = None
     """As it was seen last."""
@@ -214,7 +214,6 @@ class _Poll(Asker):
     _stay: Stay | None = None
     _finished: Generation | None = None
     """A terminal answer that may still get its link."""
-    _error: LumaError | None = None
     _not_before: float = 0.0
     _due: float = 0.0
     _latest: float = 0.0
@@ -227,15 +226,10 @@ class _Poll(Asker):
     """Seconds that the look before took."""
     _resting: Rest | None = None
     _looks: int = 0
-    _good: int = 0
-    _failures: int = 0
-    _counted: int = 0
-    _not_found: int = 0
-    _without_link: int = 0
-    _trouble_since: float = 0.0
 
     def __attrs_post_init__(self) -> None:
         self._wheel = Wheel(wait=self.room.strategy)
+        self._progress = Progress(self.room.policy, self.room.health)
 
     # --- those who wait ---
 
@@ -326,7 +320,7 @@ class _Poll(Asker):
             waiter.see(self._finished)
             return self.outcome(waiter, generation=self._finished)
         last = None if self.known is None else self.known.recall(self.task_id)
-        error = WaitTimeoutError(self.task_id, waited=now - waiter.joined, last=last, last_error=self._error)
+        error = WaitTimeoutError(self.task_id, waited=now - waiter.joined, last=last, last_error=self._progress.error)
         return self.outcome(waiter, error=error)
 
     # --- a look ---
@@ -344,9 +338,8 @@ class _Poll(Asker):
 
     def saw(self, known: Known, news: News | None, now: float, /) -> None:
         """Take a good answer in, *news* None where it is the one before once more; it ends all trouble."""
-        self._error = None
-        self._good += 1
-        self._failures = self._counted = self._not_found = 0
+        progress = self._progress
+        progress.succeeded()
         self.known = known
         if news is not None:
             self._take_in(news)
@@ -356,10 +349,10 @@ class _Poll(Asker):
         if self._finished is None:
             if self._unshown:
                 self._show(news)
-            self._go_on(Look(good=self._good, stay=self._stay), now)
+            self._go_on(Look(good=progress.good, stay=self._stay), now)
         else:
-            is_last = self._is_end(self._finished)
-            self._go_on(Look(generation=self._finished, good=self._good, is_last=is_last, stay=self._stay), now)
+            is_last = progress.is_end(self._finished)
+            self._go_on(Look(generation=self._finished, good=progress.good, is_last=is_last, stay=self._stay), now)
 
     def _take_in(self, news: News) -> None:
         if news.word != self._word and self.room.herald.listeners:
@@ -386,30 +379,18 @@ class _Poll(Asker):
                 known = cast("Known", self.known)
                 waiter.see(known.recall(self.task_id) if news is None else news.generation())
 
-    def _is_end(self, generation: Generation) -> bool:
-        """Whether to stop here: ``completed`` sometimes comes a moment before any link does (DESIGN: rule 5)."""
-        if generation.state is State.COMPLETED and generation.video_url is None:
-            self._without_link += 1
-            return self._without_link > _LOOKS_FOR_A_LINK
-        return True
-
     def missed(self, error: LumaError) -> None:
         """Take a failed look in; it is the end only by rule 3 of DESIGN."""
         now = _loop().time()
-        if not self._was_cut(error, now):
-            self._error = error
+        progress = self._progress
+        is_cut = isinstance(error, RequestTimeoutError) and now >= self.deadline
+        is_last = progress.failed(error, now, is_cut=is_cut)
         self.room.learner.missed()
-        self._failures += 1
-        self._not_found = self._not_found + 1 if error.verdict is Verdict.UNCONFIRMED else 0
         if self.room.herald.listeners:
             told = error.for_task(self.task_id)
-            self.room.herald.tell(LookFailed(task_id=self.task_id, error=told, failures=self._failures))
-        is_last = (
-            error.verdict is Verdict.FINAL
-            or self._not_found >= _NOT_FOUND_IS_FINAL
-            or (error.verdict is not Verdict.SLOW_DOWN and self._is_outage(now))
-        )
-        self._go_on(Look(error=error, good=self._good, failures=self._failures, is_last=is_last, stay=self._stay), now)
+            self.room.herald.tell(LookFailed(task_id=self.task_id, error=told, failures=progress.failures))
+        look = Look(error=error, good=progress.good, failures=progress.failures, is_last=is_last, stay=self._stay)
+        self._go_on(look, now)
 
     def broke(self, defect: BaseException) -> None:
         """End all waits with what should not have happened: a user's strategy that raised, or an error of ours."""
@@ -417,19 +398,6 @@ class _Poll(Asker):
         if isinstance(defect, Exception):
             self.end_with(lambda _: defect)
         self.abandon()
-
-    def _was_cut(self, error: LumaError, now: float) -> bool:
-        """Whether *error* only says that a last look came too late: what was wrong before is still what matters."""
-        late = isinstance(error, RequestTimeoutError) and now >= self.deadline
-        return late and self._error is not None
-
-    def _is_outage(self, now: float) -> bool:
-        """Count one more failure; whether there have been enough, for long enough."""
-        if not self._counted:
-            self._trouble_since = now
-        self._counted += 1
-        policy = self.room.policy
-        return self._counted >= policy.max_consecutive_failures and now - self._trouble_since >= policy.max_outage
 
     # --- what comes after it ---
 
@@ -466,11 +434,11 @@ class _Poll(Asker):
         room = self.room
         if room.gathers:
             patience = _SHARE_OF_PAUSE * seconds
-            if patience > _LONGEST_PATIENCE and not self._failures:
+            if patience > _LONGEST_PATIENCE and not self._progress.failures:
                 patience = _LONGEST_PATIENCE
             if room.policy.wait is None:
                 self._due -= _EAGERNESS * patience
-            if room.policy.wait is not None or not self._failures:
+            if room.policy.wait is not None or not self._progress.failures:
                 self._latest += patience
         self._rest_on(now)
 

@@ -346,11 +346,12 @@ def _weighed(answer: Answer, error: LumaError) -> LumaError:
     if answer.status == _UNAVAILABLE:
         refused = answer.body.lstrip()[:1] in (b"{", b"[")  # else it is a proxy's, which may have lost an answer
     else:
-        refused = isinstance(error, APIError) and error.verdict is not Verdict.PASSING
+        is_in_front = answer.status == _FORBIDDEN  # a firewall's page: the order has not come through
+        refused = isinstance(error, APIError) and (is_in_front or error.verdict is not Verdict.PASSING)
     return error if refused else UncertainSubmitError(error)
 
 
-_UNAVAILABLE = 503
+_FORBIDDEN, _UNAVAILABLE = 403, 503
 
 
 def read_clean_url(answer: Answer, task_id: str) -> Link:

@@ -89,13 +89,13 @@ class LumaClient:
         self._herald = herald
         self._event_streams: WeakSet[Events] = WeakSet()
         self._transport = Transport(
-            settings, network, Cooldown(polling), herald, _log_answer if log_is_curious() else None
+            settings, network, Cooldown(polling), herald, note=_log_answer if log_is_curious() else None
         )
         batcher = self._batcher = Batcher(self._transport, batch)
         self._polling = polling
         learner = Learner(polling.min_interval)
         strategy = PollWait(polling, lambda: batcher.chance, learner, lambda: batcher.looks_per_request)
-        self._watching = Watching(batcher, polling, strategy, learner, herald)
+        self._watching = Watching(batcher, polling, strategy, self._transport.health, learner, herald)
         self._downloader = Downloader(network, settings.limits, self._renewed, herald=herald)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False

@@ -53,7 +53,7 @@ def sample(name: str) -> Sample:
     return Sample(**json.loads((_SAMPLES / f"{name}.json").read_text(encoding="utf-8")))
 
 
-def answer(body: Any = "", status: int = 200, content_type: str = "application/json", **rest: str | None) -> Answer:
+def answer(body: Any = "", status: int = 200, content_type: str = "application/json", **rest: Any) -> Answer:
     """Return an answer with *body*: text and bytes as they are, anything else as JSON."""
     return Answer(status=status, body=as_bytes(body), content_type=content_type, **rest)
 

@@ -341,7 +341,8 @@ async def test_always_says_that_the_relay_has_no_query() -> None:
 
 async def test_a_wrong_key_is_final_for_all_ids_of_a_batch() -> None:
     """401 means the same for a batch as for one."""
-    async with server_of(http(401)) as server, LumaClient(server.base_url, KEY, polling=FAST) as luma:
+    refusal = http(401, {"error": {"message": "invalid token"}})
+    async with server_of(refusal) as server, LumaClient(server.base_url, KEY, polling=FAST) as luma:
         outcomes = await luma.wait_all(IDS)
 
     assert {type(outcome.error) for outcome in outcomes} == {AuthenticationError}

@@ -73,7 +73,7 @@ _NO_PATH = f"Invalid URL (GET /v1/luma/generations/{TASK_ID})"
 REFUSED = {
     "error__200_html_page": Refused(ProtocolError, PASSING, None, ""),
     "error__400_task_not_exist": Refused(NotFoundError, UNCONFIRMED, 400, "task_not_exist", "task_not_exist"),
-    "error__401_detail_text": Refused(AuthenticationError, FINAL, 401, "Invalid API key is provided"),
+    "error__401_detail_text": Refused(AuthenticationError, UNCONFIRMED, 401, "Invalid API key is provided"),
     "error__401_invalid_key": Refused(AuthenticationError, FINAL, 401, f"无效的令牌 {_TELLING}", request_id=REQUEST_ID),
     "error__401_invalid_key__one_api": Refused(
         AuthenticationError, FINAL, 401, f"无效的令牌 {_TELLING}", request_id=REQUEST_ID
@@ -134,12 +134,11 @@ def test_a_sample_becomes_exactly_its_error(name: str, refused: Refused) -> None
 # --- the table, row by row ---
 
 _ROWS = [
-    *((status, APIError, FINAL) for status in (400, 405, 406, 409, 411, 412, 413, 415, 418, 421, 422, 431, 451, 499)),
-    (401, AuthenticationError, FINAL),
+    *((status, APIError, FINAL) for status in (400, 405, 406, 411, 412, 413, 415, 418, 421, 422, 431, 451, 499)),
     (402, QuotaExceededError, FINAL),
-    (403, PermissionDeniedError, FINAL),
     (404, NotFoundError, UNCONFIRMED),
     (408, APIError, PASSING),
+    (409, APIError, UNCONFIRMED),
     (410, NotFoundError, FINAL),
     (425, APIError, PASSING),
     (429, RateLimitError, SLOW_DOWN),
@@ -158,6 +157,145 @@ def test_each_status_has_its_class_and_verdict(status: int, kind: type[APIError]
     assert type(error) is kind
     assert error.verdict is verdict
     assert error.status == status
+
+
+@pytest.mark.parametrize(("status", "kind"), [(401, AuthenticationError), (403, PermissionDeniedError)])
+@pytest.mark.parametrize(
+    ("body", "verdict"),
+    [
+        ({"message": "no"}, FINAL),
+        ({"error": {"message": "invalid token", "type": "new_api_error"}}, FINAL),
+        ({"error": '{"message": "invalid token"}'}, FINAL),
+        ({"detail": {"reason": "unauthorized secret token", "code": 1}}, FINAL),
+        ("", UNCONFIRMED),
+        ("null", UNCONFIRMED),
+        ("plain text", UNCONFIRMED),
+        ("[]", UNCONFIRMED),
+        ('{"half": ', UNCONFIRMED),
+        ({"message": ""}, UNCONFIRMED),
+        ({"error": {"message": None, "code": 5}}, UNCONFIRMED),
+        ({"detail": "Invalid API key is provided"}, UNCONFIRMED),
+        ({"detail": "Not authenticated"}, UNCONFIRMED),
+        ({"message": "Not authenticated"}, UNCONFIRMED),
+        ({"code": "fail_to_fetch_task", "message": "401 from upstream", "data": None}, UNCONFIRMED),
+        ({"error": {"message": "401 from upstream", "code": "fail_to_fetch_task"}}, UNCONFIRMED),
+    ],
+)
+def test_a_refused_key_is_final_in_the_relays_own_words_alone(
+    status: int, kind: type[APIError], body: Any, verdict: Verdict
+) -> None:
+    """Any other 401 or 403 may speak of the gateway at its own upstream."""
+    error = api_error_of(body, status)
+
+    assert type(error) is kind
+    assert error.verdict is verdict
+
+
+@pytest.mark.parametrize("title", ["Just a moment...", "Attention Required! | Cloudflare", "403 Forbidden"])
+def test_the_page_of_a_firewall_passes(title: str) -> None:
+    """A 403 with a page comes from something in front of the relay."""
+    error = error_of(f"<html><head><title>{title}</title></head></html>", 403, "text/html")
+
+    assert type(error) is PermissionDeniedError
+    assert error.verdict is PASSING
+    assert "firewall" in error.advice
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 503])
+def test_a_challenge_passes_whatever_its_body(status: int) -> None:
+    """``cf-mitigated`` says that a firewall answered; some of them answer in JSON."""
+    told = answer({"message": "blocked"}, status, is_challenge=True)
+
+    with pytest.raises(APIError) as caught:
+        _wire.read_task(told, TASK_ID)
+    assert caught.value.verdict is PASSING
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 409, 422, 503])
+@pytest.mark.parametrize("hint", ["1", "2.5"])
+def test_a_refusal_with_a_hint_says_slow_down(status: int, hint: str) -> None:
+    """Whoever says when to come back does not mean for good."""
+    told = answer({"message": "secondary rate limit"}, status, retry_after=hint)
+
+    with pytest.raises(APIError) as caught:
+        _wire.read_task(told, TASK_ID)
+    assert caught.value.verdict is SLOW_DOWN
+    assert caught.value.retry_after == float(hint)
+
+
+@pytest.mark.parametrize("status", [402, 405, 410, 451])
+def test_some_refusals_are_final_with_a_hint_too(status: int) -> None:
+    """Waiting changes nothing about them."""
+    with pytest.raises(APIError) as caught:
+        _wire.read_task(answer({"message": "no"}, status, retry_after="1"), TASK_ID)
+
+    assert caught.value.verdict is FINAL
+
+
+_NO_SUCH_TASK = [
+    "任务不存在",
+    "任務不存在",
+    "该任务不存在或已过期",
+    "未找到该任务",
+    "找不到任务",
+    "task not found",
+    "Task 4665a07c-7641-4809-a133-10786201bb56 not found",
+    "Generation with id 4665a07c-7641-4809-a133-10786201bb56 does not exist",
+    "no such task",
+    "Unknown task id",
+    "record not found",
+    "The requested generation doesn't exist.",
+    "could not find generation",
+    "TaskNotFound",
+    "TASK_NOT_EXISTS",
+    "generation-not-found",
+    "タスクが見つかりません",
+    "작업을 찾을 수 없습니다",
+    "La tarea no existe",
+    "Tâche introuvable",
+    "Aufgabe nicht gefunden",
+    "Задача не найдена",
+]
+
+
+@pytest.mark.parametrize("text", _NO_SUCH_TASK)
+@pytest.mark.parametrize("status", [200, 400, 500])
+def test_an_unknown_task_is_not_found_in_any_wording(text: str, status: int) -> None:
+    """It is final at the third in a row, whatever the status and the language."""
+    error = api_error_of({"code": "fail_to_fetch_task", "message": text, "data": None}, status)
+
+    assert type(error) is NotFoundError
+    assert error.verdict is UNCONFIRMED
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("model not found", 400),
+        ("failed to fetch task: channel not found", 500),
+        ("任务失败: 渠道不存在", 500),
+        ("模型不存在", 400),
+        ("Invalid token", 400),
+        ("the video has no audio", 400),
+        ("task failed", 500),
+    ],
+)
+def test_what_else_is_missing_is_not_the_task(text: str, status: int) -> None:
+    """A channel, a model or a user that is not there says nothing about the task."""
+    assert not isinstance(api_error_of({"message": text}, status), NotFoundError)
+
+
+def test_a_date_to_come_back_at_counts_from_the_relays_own_clock() -> None:
+    """A relay whose clock is an hour ahead asks for what it means, not for an hour more."""
+    ahead = datetime.now(UTC) + timedelta(hours=1)
+    dates = {
+        "date": format_datetime(ahead, usegmt=True),
+        "retry_after": format_datetime(ahead + timedelta(seconds=2), usegmt=True),
+    }
+
+    with pytest.raises(APIError) as caught:
+        _wire.read_task(answer({"message": "busy"}, 503, **dates), TASK_ID)
+    assert caught.value.retry_after == 2.0
 
 
 @pytest.mark.parametrize("status", [0, 99, 101, 204, 304, 302, 600, 999])
@@ -381,7 +519,7 @@ def test_a_page_where_json_belongs_says_that_this_may_be_no_relay() -> None:
     assert "may be no relay with Luma" in str(error)
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 405])
+@pytest.mark.parametrize("status", [401, 404, 405])
 def test_a_page_behind_a_final_status_is_about_the_address(status: int) -> None:
     """A page of a proxy says nothing about a key or a task."""
     assert "may be no relay with Luma" in error_of(_PAGE, status, "text/html").advice
@@ -470,7 +608,14 @@ _NOW = datetime(2025, 4, 11, 23, 31, 32, tzinfo=UTC)
         ("3600", 3600.0),
         ("999999999", 999_999_999.0),
         ("9999999999", None),
-        ("2.5", None),
+        ("2.5", 2.5),
+        ("0.25", 0.25),
+        ("2.", None),
+        (".5", None),
+        ("1.2.3", None),
+        ("1,5", None),
+        ("2.5e3", None),
+        ("1.0123456789", None),
         ("7\x1f", None),
         ("-1", None),
         ("+1", None),
