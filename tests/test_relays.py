@@ -239,14 +239,14 @@ _REFUSED: dict[str, tuple[int, Any, type[LumaError], Verdict]] = {
         AuthenticationError,
         Verdict.FINAL,
     ),
-    "fastapi-without-key": (401, {"detail": "Not authenticated"}, AuthenticationError, Verdict.FINAL),
+    "fastapi-without-key": (401, {"detail": "Not authenticated"}, AuthenticationError, Verdict.UNCONFIRMED),
     "address-not-allowed": (
         403,
         {"error": {"message": "您的 IP 不在令牌允许访问的列表中", "type": "new_api_error", "code": "access_denied"}},
         PermissionDeniedError,
         Verdict.FINAL,
     ),
-    "challenge-of-a-cdn": (403, _CHALLENGE, PermissionDeniedError, Verdict.FINAL),
+    "challenge-of-a-cdn": (403, _CHALLENGE, PermissionDeniedError, Verdict.PASSING),
     "quota-by-its-code": (
         403,
         {"error": {"message": "用户额度不足", "type": "new_api_error", "param": "", "code": "insufficient_user_quota"}},

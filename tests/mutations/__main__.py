@@ -63,15 +63,22 @@ class Copy:
 
     def judge(self, mutation: Mutation) -> str:
         """Break the rule, run the tests, and mend it again; return what came of it."""
-        path = self.root / mutation.path
-        source = path.read_text(encoding="utf-8") if path.is_file() else ""
-        if source.count(mutation.old) != 1:
+        found = places(self.root, mutation.old)
+        if len(found) != 1:
             return "NO LONGER APPLIES"
+        [path] = found
+        source = path.read_text(encoding="utf-8")
         path.write_text(source.replace(mutation.old, mutation.new), encoding="utf-8")
         try:
             return {True: "SURVIVED", False: "noticed", None: "CANNOT BE RUN"}[self.passes(mutation.tests)]
         finally:
             path.write_text(source, encoding="utf-8")
+
+
+def places(root: Path, text: str) -> list[Path]:
+    """Return the modules of the package in which *text* stands, each as often as it does."""
+    modules = sorted((root / "luma_async").rglob("*.py"))
+    return [path for path in modules for _ in range(path.read_text(encoding="utf-8").count(text))]
 
 
 def judged(copy: Copy, mutations: Sequence[Mutation]) -> Iterator[str]:
@@ -83,7 +90,7 @@ def judged(copy: Copy, mutations: Sequence[Mutation]) -> Iterator[str]:
         began = time.monotonic()
         verdict = copy.judge(mutation)
         seconds = time.monotonic() - began
-        sys.stdout.write(f"{verdict:<17} {seconds:5.1f} s  {mutation.module}: {mutation.rule}\n")
+        sys.stdout.write(f"{verdict:<17} {seconds:5.1f} s  {mutation.rule}\n")
         sys.stdout.flush()
         yield verdict
 
@@ -91,11 +98,11 @@ def judged(copy: Copy, mutations: Sequence[Mutation]) -> Iterator[str]:
 def main(
     arguments: Sequence[str] | None = None, project: Path = ROOT, mutations: Sequence[Mutation] = MUTATIONS
 ) -> int:
-    """Judge all of them, or those whose module or rule has a word; 1 unless each was noticed."""
+    """Judge all of them, or those whose rule or tests have a word; 1 unless each was noticed."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutations", description=__doc__)
-    parser.add_argument("--only", default="", help="part of a module's name, or of a rule")
+    parser.add_argument("--only", default="", help="part of a rule, or of the name of its tests")
     word = parser.parse_args(arguments).only
-    chosen = [mutation for mutation in mutations if word in f"{mutation.module}: {mutation.rule}"]
+    chosen = [mutation for mutation in mutations if word in f"{mutation.rule} {mutation.tests}"]
     with TemporaryDirectory() as place:
         verdicts = list(judged(Copy.of(project, Path(place)), chosen))
     noticed = verdicts.count("noticed")
