@@ -83,6 +83,8 @@ A file that is being stored has a bar of its own, in bytes; storing never holds 
 | `task_id` | the id that the relay gave it, or null |
 | `error` | null, or an object as above; `UncertainSubmitError` says that it is unknown whether the relay took it |
 
+An `UncertainSubmitError` has two more fields: `body` is the relay's answer, escaped and cut to 500 characters.
+`candidates` lists what may be the id in it.
 Where `submit` waits, the lines of outcomes follow; they have no `prompt`.
 
 `wait`, `download` and a `submit` that waits end with a summary on standard error:

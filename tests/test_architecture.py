@@ -43,6 +43,7 @@ ROOMS = (
     "orders",
     "settings",
     "_wire",
+    "_candidates",
     "_refusals",
     "_structure",
     "_telling",

@@ -51,6 +51,8 @@ _OTHER_LINES = 4
 """Of the terminal's height: the heading, the count of what is not shown, the bar, the cursor."""
 _REFRESH = 0.125
 """Seconds."""
+_LONGEST_TROUBLE = 5000
+"""Characters of what is said of a submit: what may be its id is in it."""
 _LONGEST_LINK = 8192
 """Characters: a presigned link has some hundred, and a shortened one is none."""
 
@@ -153,8 +155,8 @@ class Table(Show):
     async def submitted(self, prompt: str, task_id: str | None, error: LumaError | None) -> None:
         """Show that *prompt* was given *task_id*, or why not, with the next refresh."""
         word, style = ("submitted", "") if error is None else _WORDS[Status.ERROR]
-        what = task_id or shown(spoken(str(error)), 600)
-        self._ended.append(Text.assemble((f"{word:<10}", style), f"  {shown(what)}  {shown(prompt)}"))
+        what = shown(task_id) if task_id else shown(spoken(str(error)), _LONGEST_TROUBLE)
+        self._ended.append(Text.assemble((f"{word:<10}", style), f"  {what}  {shown(prompt)}"))
 
     def _shown(self) -> list[tuple[str, Row]]:
         """Return the ids that have been under way for longest: one that is shown stays so until it ends."""

@@ -132,6 +132,19 @@ def test_one_prompt_in_trouble_harms_no_other(relay: SimulatedRelay) -> None:
     assert asked(relay).count("submit") == 2
 
 
+def test_what_a_lost_submit_was_answered_is_in_its_line(relay: SimulatedRelay) -> None:
+    """The body, short and escaped, and what may be the id; other errors have neither."""
+    body = '{"data":\n{"taskId": "a/1"}}' + " " * 600
+    relay.trouble(Fault.http(200, body.encode()), on="submit")
+
+    ended = run("submit", "a cat", "--at-once", "1", relay=relay)
+
+    (line,) = ended.lines
+    assert line["error"]["candidates"] == ["a/1"]
+    assert line["error"]["body"] == body[:500].replace("\n", "\\n") + "…"
+    assert "a/1" in line["error"]["message"]
+
+
 def test_a_prompt_that_is_none_is_an_error_of_its_own(relay: SimulatedRelay) -> None:
     """Bytes that are no text are not sent."""
     ended = run("submit", "--from", "-", relay=relay, stdin="a \udcff cat\na dog\n")

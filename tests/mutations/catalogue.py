@@ -159,7 +159,7 @@ _ANSWERS = [
 ]
 
 _TRANSPORT = [
-    Mutation("_transport", "answers are capped", "if len(body) > limit:", "if False:"),
+    Mutation("_transport", "answers are capped", "if not whole:", "if False:"),
     Mutation("_transport", "reading ends at the cap", " and len(body) <= limit:", ":"),
     Mutation("_transport", "the key stays with its origin", "if not _same_origin(url, start) or", "if False or"),
     Mutation(
@@ -759,14 +759,14 @@ _ORDERS = [
     Mutation(
         "_asking",
         "a submit that the relay may have taken is not repeated",
-        "not request.sent else UncertainSubmitError(error)",
-        "not request.sent else error",
+        "return _wire.uncertain(error, request.heard, transport.discreet)",
+        "return error",
     ),
     Mutation(
         "_asking",
         "a submit that never went out is no uncertain one",
-        " or not request.sent else",
-        " else",
+        " or not request.sent:",
+        ":",
     ),
     Mutation(
         "_asking",
@@ -784,10 +784,25 @@ _ORDERS = [
     Mutation(
         "_wire",
         "half an answer leaves open whether a task was made",
-        "return error if refused else UncertainSubmitError(error)",
+        "return error if refused else uncertain(error, answer.body, discreet)",
         "return error",
         ("test_wire_orders.py",),
     ),
+    Mutation(
+        "_wire",
+        "what may be an id does not hold the key",
+        " if discreet(candidate) == candidate",
+        "",
+        ("test_wire_orders.py",),
+    ),
+    Mutation(
+        "_transport",
+        "what came of a cut answer is kept",
+        "if not whole and request.method",
+        "if False and request.method",
+        ("test_asking.py",),
+    ),
+    Mutation("_candidates", "a cut text is not an id", 'elif token["end"]:', 'elif token["text"]:'),
     Mutation(
         "_wire",
         "a proxy's 503 leaves open whether a task was made",
