@@ -40,7 +40,9 @@ If it is given as one all the same, it is refused, and the complaint does not re
 Ids are arguments, lines of a file (`--from FILE`), or lines of standard input.
 Standard input is read where there are neither arguments nor `--from`, and for `--from -`.
 Blank lines are skipped, and so is what follows a `#` at the beginning of a line or after a blank.
-Lines may end in CRLF, and the file may begin with a byte order mark.
+Lines may end in CRLF.
+They are UTF-8 or UTF-16, with a byte order mark or without; so are the prompts of `submit`.
+Anything else is refused with one complaint.
 An id that comes twice is taken once.
 An id that cannot be one is an error of its own, and the others go on.
 

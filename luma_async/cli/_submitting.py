@@ -11,7 +11,7 @@ from attrs import define, field
 
 from luma_async.cli import _work
 from luma_async.cli._exit import Status, worst
-from luma_async.cli._ids import Ids
+from luma_async.cli._ids import Ids, texts_in
 from luma_async.cli._options import Files, Waiting
 from luma_async.cli._output import OutputLostError, say, say_ids
 from luma_async.cli._running import patience
@@ -25,18 +25,10 @@ _LAST_ANSWERS = 10.0
 """Seconds that a signal leaves to submits under way: what they ask for is paid for, and their answers have its ids."""
 
 
-def _prompts_in(lines: Iterable[bytes]) -> Iterator[str]:
-    """Yield the prompt of each line; blank lines and those that begin with ``#`` have none."""
-    for line in lines:
-        text = line.decode("utf-8", "surrogateescape").strip("\ufeff \t\r\n\v\f")
-        if text and not text.startswith("#"):
-            yield text
-
-
 class Prompts(Ids):
     """Prompts as an async iterator; one that comes twice is meant twice."""
 
-    texts_in = staticmethod(_prompts_in)
+    texts_in = staticmethod(texts_in)
     what = "prompts"
 
     def _is_new(self, task_id: str) -> bool:

@@ -58,6 +58,44 @@ def test_prompts_are_lines_of_a_file_and_of_standard_input(
     assert prompts == ["a dog", "a cat", "take #3 of a cat", "a cat", "a bird"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-16-le", "utf-8-sig"])
+def test_prompts_as_windows_writes_them(relay: SimulatedRelay, encoding: str, tmp_path: Path) -> None:
+    """What is paid for is what was written."""
+    (tmp_path / "prompts.txt").write_bytes("a cat\r\na dog\tand café\r\n".encode(encoding))
+
+    ended = run("submit", "--from", str(tmp_path / "prompts.txt"), "--at-once", "1", relay=relay)
+
+    assert (ended.status, [line["prompt"] for line in ended.lines]) == (0, ["a cat", "a dog\tand café"])
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["海上日出\n".encode("utf-16-le"), "кот\n".encode("utf-16-be"), "a cat\n".encode("utf-32"), b"a cat\n\0\n"],
+    ids=["Chinese", "Russian", "UTF-32", "NUL"],
+)
+def test_what_is_no_text_is_one_complaint(relay: SimulatedRelay, content: bytes, tmp_path: Path) -> None:
+    """Nothing of it is submitted, and the way out is told."""
+    (tmp_path / "prompts.txt").write_bytes(content)
+
+    ended = run("submit", "--from", str(tmp_path / "prompts.txt"), relay=relay)
+
+    assert (ended.status, ended.out, len(ended.err.splitlines()), relay.requests) == (2, "", 1, [])
+    assert "the prompts are not text in UTF-8 or UTF-16" in ended.err
+    assert "save them as UTF-8" in ended.err
+
+
+def test_a_line_in_another_encoding_is_an_error_of_its_own(relay: SimulatedRelay, tmp_path: Path) -> None:
+    """As are controls; the other lines are submitted."""
+    (tmp_path / "prompts.txt").write_bytes("海\n".encode("gbk") + b"a cat\n\x1b[31m a dog\na\rbird\n")
+
+    ended = run("submit", "--from", str(tmp_path / "prompts.txt"), "--at-once", "1", relay=relay)
+
+    assert ended.status == 1
+    assert [line["task_id"] is None for line in ended.lines] == [True, False, True, True]
+    assert ["UTF-8" in line["error"]["message"] for line in ended.lines if line["error"]] == [True] * 3
+    assert asked(relay) == ["submit"]
+
+
 def test_without_prompts_there_is_nothing_to_do(command: Command, relay: SimulatedRelay) -> None:
     """Status 2, and nothing is asked."""
     ended = command("submit", relay=relay, stdin="\n# none\n")

@@ -810,7 +810,16 @@ _ORDERS = [
         "refused = True",
         ("test_wire_orders.py",),
     ),
-    Mutation("orders", "a prompt is not blank", "prompt.strip() and", ""),
+    Mutation("orders", "a prompt is not blank", " or not prompt.strip()", ""),
+    Mutation("orders", "a return alone is no line break", r"\r?\n)[", r"\r|\n)["),
+    Mutation(
+        "cli/_lines",
+        "zeros here and there do not make it UTF-16",
+        "_CLEARLY = 3 / 4",
+        "_CLEARLY = 0",
+        ("cli/test_lines.py",),
+    ),
+    Mutation("cli/_lines", "NUL is no text", 'if "\\0" in text:', "if False:", ("cli/test_lines.py",)),
     Mutation("orders", "an extension has fewer options", 'order.keys() - _OF_AN_EXTENSION - {"user_prompt"}', "()"),
 ]
 
