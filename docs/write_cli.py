@@ -146,9 +146,17 @@ The first that applies, from 1 over 4 and 3 to 0, is taken.
 _AFTER_STATUSES = """\
 
 A signal ends a command within two seconds; a second one changes nothing.
+A signal that was ignored when the command started stays ignored, as under `nohup`.
 Only `submit` waits for answers under way, since their ids are paid for: ten seconds, or until a second signal.
 Prompts that were not submitted, and those of which that is unknown, stand on standard error.
-The generations themselves go on at the relay: ask again with the ids on standard error.
+
+The ids that are not done are named on standard error.
+Where all ids were arguments or in a file, ten of them are named, with their number and the command that goes on.
+Ids of a pipe and of a submit are named one and all, for nobody else may have them.
+On a terminal ten of them are shown, and all are in the file `luma-async-open-<pid>.txt` in the current directory.
+Where standard error takes nothing, as when the terminal was closed, all of them are in that file, and so are submits.
+Only the user can read it, and `--from` takes it.
+"Their generations go on at the relay" is added if the relay has told of one of them.
 """
 
 

@@ -214,7 +214,7 @@ class WaitTimeoutError(LumaError, TimeoutError):
         super().__init__(
             f"not done after {waited:.1f} s, {told}{trouble}",
             task_id=task_id,
-            advice="the generation goes on at the relay: wait again for the same id",
+            advice=f"{'the generation goes on at the relay: ' if last else ''}wait again for the same id",
             verdict=Verdict.PASSING,
         )
         self.waited = waited

@@ -51,6 +51,8 @@ class Ids:
     _at_hand: Iterator[str]
     """What can be had without waiting."""
     _pipe: _Pipe | None = None
+    are_kept: bool = False
+    """Whether the user has them anyway, as arguments or in a file; a pipe gives them once."""
     _seen: set[str] = field(factory=set, init=False)
 
     texts_in = staticmethod(ids_in)
@@ -71,9 +73,10 @@ class Ids:
         given = tuple(given)
         file = _opened(path, cls.what) if path is not None or not given else None
         if file is None:
-            return cls(iter(given))
+            return cls(iter(given), are_kept=True)
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            return cls(chain(given, cls.texts_in(lines_of(file, cls.what))))
+            texts = cls.texts_in(lines_of(file, cls.what))
+            return cls(chain(given, texts), are_kept=path not in (None, "-"))
         return cls(iter(given), _Pipe(file, cls.what))
 
     def __aiter__(self) -> Self:

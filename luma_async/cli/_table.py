@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -103,7 +103,7 @@ class Table(Show):
         console = console or Console(highlight=False, markup=False, emoji=False)
         table = cls(board, console)
         to_stderr = sys.stderr is not None and sys.stderr.isatty()
-        with Live(console=console, auto_refresh=False, redirect_stderr=to_stderr) as live:
+        with _drawn(Live(console=console, auto_refresh=False, redirect_stderr=to_stderr)) as live:
             ticker = asyncio.create_task(table._refresh_for_ever(live), name="table")
             try:
                 yield table
@@ -210,6 +210,18 @@ class Table(Show):
         line = ProgressBar(total=max(total, 1), completed=done, width=width, finished_style="green")
         bar.add_row(line, Text(count), Text(counts))
         return bar
+
+
+@contextmanager
+def _drawn(live: Live) -> Generator[Live]:
+    """Do what *live* does as a context manager; a terminal that is closed has neither cursor nor last picture."""
+    with guarded():
+        live.start()
+    try:
+        yield live
+    finally:
+        with guarded():
+            live.stop()
 
 
 def _link(outcome: Outcome, stored: Path | None) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from luma_async.testing import Fault, RelayThread, Script, SimulatedRelay
-from tests.cli.command import FAST, Ended, finish, run, running
+from tests.cli.command import FAST, Ended, finish, run, running, wait_until_polled
 from tests.cli.conftest import Command
 
 LOST = "it is unknown whether the relay took it"
@@ -216,7 +216,7 @@ def _until(relay: SimulatedRelay, count: int) -> None:
 
 
 @pytest.mark.parametrize("prompts", [("a cat",), ("a cat", "a dog")], ids=len)
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_in_the_middle_of_a_submit_loses_no_id(
     relay: SimulatedRelay, number: signal.Signals, status: int, prompts: tuple[str, ...]
 ) -> None:
@@ -258,6 +258,7 @@ def test_a_signal_while_waiting_tells_the_ids_that_are_not_done(relay: Simulated
     with running("submit", "a cat", "--wait", *FAST, relay=relay) as process:
         assert process.stdout is not None
         task_id = json.loads(process.stdout.readline())["task_id"]
+        wait_until_polled(relay, task_id)
         process.send_signal(signal.SIGINT)
         ended = finish(process)
 

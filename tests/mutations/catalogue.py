@@ -810,6 +810,51 @@ _ORDERS = [
         "refused = True",
         ("test_wire_orders.py",),
     ),
+    Mutation(
+        "cli/_running",
+        "SIGHUP ends a command",
+        "_SIGNALS[signal.SIGHUP] = Status.HUNG_UP",
+        "pass",
+        ("cli/test_endings.py::test_a41_a_signal_keeps_what_was_done",),
+    ),
+    Mutation(
+        "cli/_running",
+        "a signal that is ignored stays so",
+        "not in (signal.SIG_IGN, None)",
+        "is not None",
+        ("cli/test_endings.py::test_a41_a_signal_that_was_ignored_at_the_start_stays_so",),
+    ),
+    Mutation(
+        "cli/_output",
+        "what was given up is remembered",
+        "_given_up.add(descriptor)",
+        "pass",
+        ("cli/test_endings.py::test_a41_ids_of_a_pipe_are_in_a_file_when_the_terminal_is_closed",),
+    ),
+    Mutation(
+        "cli/_reckoning",
+        "that generations go on is known of a good poll",
+        "heard = self.board.heard or self.luma.statistics.looks > 0",
+        "heard = True",
+        ("cli/test_endings.py::test_a41_that_generations_go_on_is_said_of_a_relay_that_knows_them",),
+    ),
+    Mutation(
+        "cli/_reckoning",
+        "a signal is told, whatever error comes with it",
+        "is_stopping() or ",
+        "",
+        ("cli/test_endings.py::test_a41_a_terminal_that_is_closed_ends_it_quietly",),
+    ),
+    Mutation(
+        "cli/_table",
+        "a closed terminal has no cursor",
+        """    finally:
+        with guarded():
+            live.stop()""",
+        """    finally:
+        live.stop()""",
+        ("cli/test_endings.py::test_a41_a_terminal_that_is_closed_ends_it_quietly",),
+    ),
     Mutation("orders", "a prompt is not blank", " or not prompt.strip()", ""),
     Mutation("orders", "a return alone is no line break", r"\r?\n)[", r"\r|\n)["),
     Mutation(
