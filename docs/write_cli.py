@@ -40,7 +40,9 @@ If it is given as one all the same, it is refused, and the complaint does not re
 Ids are arguments, lines of a file (`--from FILE`), or lines of standard input.
 Standard input is read where there are neither arguments nor `--from`, and for `--from -`.
 Blank lines are skipped, and so is what follows a `#` at the beginning of a line or after a blank.
-Lines may end in CRLF, and the file may begin with a byte order mark.
+Lines may end in CRLF.
+They are UTF-8 or UTF-16, with a byte order mark or without; so are the prompts of `submit`.
+Anything else is refused with one complaint.
 An id that comes twice is taken once.
 An id that cannot be one is an error of its own, and the others go on.
 
@@ -83,6 +85,8 @@ A file that is being stored has a bar of its own, in bytes; storing never holds 
 | `task_id` | the id that the relay gave it, or null |
 | `error` | null, or an object as above; `UncertainSubmitError` says that it is unknown whether the relay took it |
 
+An `UncertainSubmitError` has two more fields: `body` is the relay's answer, escaped and cut to 500 characters.
+`candidates` lists what may be the id in it.
 Where `submit` waits, the lines of outcomes follow; they have no `prompt`.
 
 `wait`, `download` and a `submit` that waits end with a summary on standard error:
@@ -142,9 +146,17 @@ The first that applies, from 1 over 4 and 3 to 0, is taken.
 _AFTER_STATUSES = """\
 
 A signal ends a command within two seconds; a second one changes nothing.
+A signal that was ignored when the command started stays ignored, as under `nohup`.
 Only `submit` waits for answers under way, since their ids are paid for: ten seconds, or until a second signal.
 Prompts that were not submitted, and those of which that is unknown, stand on standard error.
-The generations themselves go on at the relay: ask again with the ids on standard error.
+
+The ids that are not done are named on standard error.
+Where all ids were arguments or in a file, ten of them are named, with their number and the command that goes on.
+Ids of a pipe and of a submit are named one and all, for nobody else may have them.
+On a terminal ten of them are shown, and all are in the file `luma-async-open-<pid>.txt` in the current directory.
+Where standard error takes nothing, as when the terminal was closed, all of them are in that file, and so are submits.
+Only the user can read it, and `--from` takes it.
+"Their generations go on at the relay" is added if the relay has told of one of them.
 """
 
 

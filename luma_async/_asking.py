@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from attrs import define, field
@@ -31,7 +32,11 @@ async def submit(transport: Transport, policy: PollPolicy, path: str, order: Map
     """
     body = _wire.order_body(order)
     return await _Question(
-        transport, lambda: Request("POST", path, body), _wire.read_submitted, _certain, _may_submit_again
+        transport,
+        lambda: Request("POST", path, body),
+        lambda answer: _wire.read_submitted(answer, transport.discreet),
+        partial(_certain, transport),
+        _may_submit_again,
     ).answered(policy)
 
 
@@ -51,11 +56,13 @@ async def clean_url(transport: Transport, policy: PollPolicy, task_id: str) -> s
     ).answered(policy)
 
 
-def _certain(request: Request, error: LumaError) -> LumaError:
+def _certain(transport: Transport, request: Request, error: LumaError) -> LumaError:
     """Return *error* where it says that nothing was taken: an answer says so itself, and what was never sent is not."""
     told = isinstance(error, APIError | UncertainSubmitError)
     turned_away = isinstance(error, ProtocolError) and error.verdict is Verdict.FINAL  # a redirect that leads elsewhere
-    return error if told or turned_away or not request.sent else UncertainSubmitError(error)
+    if told or turned_away or not request.sent:
+        return error
+    return _wire.uncertain(error, request.heard, transport.discreet)
 
 
 def _may_submit_again(error: LumaError) -> bool:

@@ -17,8 +17,8 @@ from attrs import fields_dict, has
 from cattrs import ClassValidationError, Converter
 from cattrs.gen import make_dict_structure_fn, override
 
-from luma_async._text import spelled
-from luma_async.errors import LumaError
+from luma_async._text import shown, spelled
+from luma_async.errors import LumaError, UncertainSubmitError
 from luma_async.models import Generation, Link, State
 from luma_async.outcomes import Outcome
 
@@ -249,7 +249,10 @@ def submission_line(prompt: str, task_id: str | None, error: LumaError | None) -
 def _told(error: LumaError | None) -> dict[str, Any] | None:
     if error is None:
         return None
-    return {"type": type(error).__name__, "message": str(error), "retryable": error.retryable}
+    told = {"type": type(error).__name__, "message": str(error), "retryable": error.retryable}
+    if isinstance(error, UncertainSubmitError):
+        return {**told, "body": shown(error.body, 500), "candidates": list(error.candidates)}
+    return told
 
 
 def read_line(line: bytes) -> dict[str, Any]:

@@ -76,6 +76,8 @@ class Request:
     """Whether the relay may have got the body; without it, it cannot have done anything."""
     answered_on: ResponseHandler | None = None
     """The connection that brought the answer, where the connector is the user's: its other connections are not ours."""
+    heard: bytes = b""
+    """What came of an answer to a POST that is not whole; the key is blanked out."""
 
 
 _PIECE = 2**16
@@ -128,6 +130,8 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SHORTEST_PLAIN_KEY = 8
 """A shorter key may be an ordinary word or number: it is blanked out as a whole word, and in refusals alone."""
 _REFUSALS = 400
+_SHORTEST_CUT_KEY = 4
+"""Less of a key tells nothing."""
 
 
 @define(eq=False, repr=False)
@@ -304,7 +308,7 @@ class Transport:
             try:
                 location = response.headers.get("Location") if response.status in _REDIRECTS else None
                 if location is None:
-                    return await self._read(response)
+                    return await self._read(request, response)
             finally:
                 response.release()
             url = _redirected(url, location)
@@ -312,12 +316,19 @@ class Transport:
                 raise _refused_redirect(f"to {self._discreet(url.raw_host) or 'another scheme'}")
         raise _refused_redirect("too often")
 
-    async def _read(self, response: aiohttp.ClientResponse) -> Answer:
+    async def _read(self, request: Request, response: aiohttp.ClientResponse) -> Answer:
         content, limit = response.content, self.settings.limits.max_answer_bytes
-        body = content.read_nowait() if content.is_eof() else await content.readany()
-        while not content.at_eof() and len(body) <= limit:
-            body += await content.readany()
-        if len(body) > limit:
+        body, whole = b"", False
+        try:
+            body = content.read_nowait() if content.is_eof() else await content.readany()
+            while not content.at_eof() and len(body) <= limit:
+                body += await content.readany()
+            whole = len(body) <= limit
+        finally:
+            if not whole and request.method == "POST":
+                body += content._read_nowait(-1)  # noqa: SLF001 - no other way leads to it once the connection broke
+                request.heard = self._without_cut_key(self._without_key(body[:limit], response.status))
+        if not whole:
             raise ProtocolError(f"the relay's answer is larger than {limit} bytes", verdict=Verdict.PASSING)
         return Answer(
             status=response.status,
@@ -340,9 +351,20 @@ class Transport:
                 said = said.replace(spelling, b"[key]")
         return said
 
+    def _without_cut_key(self, said: bytes) -> bytes:
+        """Blank out the beginning of the key at the end of an answer that was cut."""
+        key = self.settings.api_key.encode()
+        lengths = (length for length in range(len(key), _SHORTEST_CUT_KEY - 1, -1) if said.endswith(key[:length]))
+        cut = next(lengths, 0)
+        return said[:-cut] + b"[key]" if cut else said
+
     def _discreet(self, text: str | None) -> str | None:
         """Do the same for a header's text; a host's name comes in small letters."""
-        return self._in_texts.sub("[key]", text) if text else text
+        return self.discreet(text) if text else text
+
+    def discreet(self, text: str) -> str:
+        """Return *text* with the key blanked out in any case, a short one as a whole word."""
+        return self._in_texts.sub("[key]", text)
 
 
 def _spellings(key: str) -> tuple[bytes, ...]:

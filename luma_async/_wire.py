@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 
 from luma_async import _structure
+from luma_async._candidates import candidates_in
 from luma_async._refusals import Answer, innermost_text, not_a_relay, refusal, refusal_inside
 from luma_async._text import exactly, shown, spelled
 from luma_async.errors import APIError, ConfigurationError, LumaError, ProtocolError, UncertainSubmitError, Verdict
@@ -39,6 +40,7 @@ __all__ = [
     "task_path",
     "tasks_body",
     "tasks_in",
+    "uncertain",
 ]
 
 # --- what to ask ---
@@ -314,20 +316,32 @@ def identity(task: Mapping[str, Any]) -> str | None:
 # --- reading what became of an order, and a clean link (contract section 3) ---
 
 
-def read_submitted(answer: Answer) -> str:
+def read_submitted(answer: Answer, discreet: Callable[[str], str] = str) -> str:
     """Return the id of the task that the relay has made.
+
+    Args:
+        answer: What the relay said.
+        discreet: Blanks the key out of what an error is to say.
 
     Raises:
         APIError: It certainly has made none.
-        UncertainSubmitError: The answer leaves open whether it has.
+        UncertainSubmitError: The answer leaves open whether it has; the error holds the answer.
     """
     try:
         documents = read_documents(answer)
-    except LumaError as error:
-        raise _weighed(answer, error) from None
+    except LumaError:
+        documents = []
     for task_id in filter(None, map(_new_id, documents)):
         return task_id
-    raise _weighed(answer, refusal_inside(answer, documents))
+    said = discreet(answer.body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+    raise _weighed(evolve(answer, body=said), discreet)
+
+
+def uncertain(error: LumaError, body: bytes, discreet: Callable[[str], str] = str) -> UncertainSubmitError:
+    """Return the error that it is unknown whether a task was made, with all that is in *body*."""
+    text = discreet(body.decode("utf-8", "replace"))
+    candidates = tuple(candidate for candidate in candidates_in(text) if discreet(candidate) == candidate)
+    return UncertainSubmitError(error, body=text, candidates=candidates)
 
 
 def _new_id(document: Any) -> str | None:
@@ -341,14 +355,18 @@ def _new_id(document: Any) -> str | None:
     return next((task_id for task_id in ids if task_id and _is_task_id(task_id)), None)
 
 
-def _weighed(answer: Answer, error: LumaError) -> LumaError:
-    """Return *error* if it says that nothing was taken; upstream trouble and half an answer leave it open."""
+def _weighed(answer: Answer, discreet: Callable[[str], str]) -> LumaError:
+    """Return the error of an answer without an id; upstream trouble and half an answer leave open what was taken."""
+    try:
+        error = refusal_inside(answer, read_documents(answer))
+    except LumaError as trouble:
+        error = trouble
     if answer.status == _UNAVAILABLE:
         refused = answer.body.lstrip()[:1] in (b"{", b"[")  # else it is a proxy's, which may have lost an answer
     else:
         is_in_front = answer.status == _FORBIDDEN  # a firewall's page: the order has not come through
         refused = isinstance(error, APIError) and (is_in_front or error.verdict is not Verdict.PASSING)
-    return error if refused else UncertainSubmitError(error)
+    return error if refused else uncertain(error, answer.body, discreet)
 
 
 _FORBIDDEN, _UNAVAILABLE = 403, 503

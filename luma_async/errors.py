@@ -13,7 +13,7 @@ LumaError                          .retryable
 │  ├─ RateLimitError             429, saturation
 │  └─ ServerError                5xx
 ├─ ProtocolError                 what came is no answer: garbled HTTP, not JSON, no task, another task, too large
-├─ UncertainSubmitError          .trouble: a submit that the relay may have taken, and charged
+├─ UncertainSubmitError          .trouble .body .candidates: a submit that the relay may have taken, and charged
 ├─ GenerationFailedError         .generation .reason
 ├─ WaitTimeoutError              .task_id .last .last_error .waited (also a TimeoutError)
 ├─ DownloadError                 .url .reason
@@ -167,20 +167,30 @@ class ProtocolError(LumaError):
         """Whether it was an answer about another task, so that its connection cannot be trusted any more."""
 
 
+_LONGEST_CANDIDATE = 300
+_CANDIDATES_SHOWN = 10
+
+
 class UncertainSubmitError(LumaError):
     """It is unknown whether the relay took a new generation, and charged it: its answer is lost, or leaves that open.
 
     Never retryable, and never repeated by us: look at the relay's own log first.
     """
 
-    def __init__(self, trouble: LumaError) -> None:
+    def __init__(self, trouble: LumaError, *, body: str = "", candidates: tuple[str, ...] = ()) -> None:
+        ids = ", ".join(shown(candidate, _LONGEST_CANDIDATE) for candidate in candidates[:_CANDIDATES_SHOWN])
         super().__init__(
-            f"it is unknown whether the relay took it: {trouble.summary}",
+            f"it is unknown whether the relay took it: {trouble.summary}"
+            f"{f'; what may be its id: {ids}' if ids else ''}{f'; the answer: {shown(body, 500)}' if body else ''}",
             task_id=trouble.task_id,
             advice="look at the relay's log before you submit again: it may have been taken, and charged",
         )
         self.trouble = trouble
         """What left it open; an APIError among them has a ``request_id`` to look for in the log."""
+        self.body = body
+        """All that came of the relay's answer, as text, without the key; empty where no answer came."""
+        self.candidates = candidates
+        """Texts in it under keys that name an id: one of them may be the task's."""
 
 
 class GenerationFailedError(LumaError):
@@ -204,7 +214,7 @@ class WaitTimeoutError(LumaError, TimeoutError):
         super().__init__(
             f"not done after {waited:.1f} s, {told}{trouble}",
             task_id=task_id,
-            advice="the generation goes on at the relay: wait again for the same id",
+            advice=f"{'the generation goes on at the relay: ' if last else ''}wait again for the same id",
             verdict=Verdict.PASSING,
         )
         self.waited = waited

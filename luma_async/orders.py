@@ -126,17 +126,18 @@ def _checked_options(options: object) -> GenerationOptions:
     )
 
 
+_NONCHARACTERS = "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
+_UNFIT = re.compile(rf"(?!\t|\r?\n)[\x00-\x1f\x7f-\x9f]|[\ud800-\udfff\ufdd0-\ufdef{_NONCHARACTERS}]")
+"""What no prompt means to say: controls but tabs and line breaks, halves of pairs, and what Unicode calls no character.
+Where they are, something was read in the wrong encoding, and the relay would charge for a video of it."""
+
+
 def _checked_prompt(prompt: object) -> str:
-    if isinstance(prompt, str) and prompt.strip() and _is_unicode(prompt):
-        return exactly(prompt)
-    raise ConfigurationError(
-        f"{_brief(prompt)} is no prompt", advice="a prompt is text that is not blank, and can be written as UTF-8"
-    )
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    if not isinstance(prompt, str) or not prompt.strip():
+        raise ConfigurationError(f"{_brief(prompt)} is no prompt", advice="a prompt is text that is not blank")
+    if unfit := _UNFIT.search(prompt):
+        raise ConfigurationError(
+            f"{_brief(prompt)} is no prompt: character {unfit.start() + 1} is U+{ord(unfit[0]):04X}, which is not text",
+            advice="read or save it as UTF-8, and leave out control characters other than tabs and line breaks",
+        )
+    return exactly(prompt)

@@ -45,6 +45,7 @@ ROOMS = (
     "orders",
     "settings",
     "_wire",
+    "_candidates",
     "_refusals",
     "_structure",
     "_telling",

@@ -191,6 +191,71 @@ async def test_what_may_have_been_taken_is_never_repeated(reply: Reply) -> None:
     assert len(server.heads) == 1
 
 
+@pytest.mark.parametrize(
+    ("reply", "body", "candidates"),
+    [
+        (http(200, {"code": 200, "data": {"taskId": "a/1"}}), '{"code": 200, "data": {"taskId": "a/1"}}', ("a/1",)),
+        (closing(http(201, b'{"id": "466", "x": "4', length=90)), '{"id": "466", "x": "4', ("466",)),
+        (closing(http(201, b'{"id": "466', length=90)), '{"id": "466', ()),
+        (http(502, b'{"request_id": "r-1"}'), '{"request_id": "r-1"}', ("r-1",)),
+        (http(304, b""), "", ()),
+        (reset, "", ()),
+    ],
+    ids=["200", "cut", "cut in the id", "502", "304", "reset"],
+)
+async def test_what_the_relay_said_is_kept(reply: Reply, body: str, candidates: tuple[str, ...]) -> None:
+    """All that came, and what may be an id in it, through a pickle too."""
+    error, _ = await submitted(reply)
+
+    assert isinstance(error, UncertainSubmitError)
+    assert (error.body, error.candidates) == (body, candidates)
+    assert vars(pickle.loads(pickle.dumps(error)))["candidates"] == candidates  # noqa: S301 - our own bytes
+
+
+async def test_an_answer_that_stalls_is_kept_as_far_as_it_came() -> None:
+    """Until the time-out."""
+
+    async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(http(200, b'{"task_id": "a/1", ', length=90))
+        await stay_silent(reader, writer)
+
+    error, _ = await submitted(stall)
+
+    assert isinstance(error, UncertainSubmitError)
+    assert isinstance(error.trouble, RequestTimeoutError)
+    assert (error.body, error.candidates) == ('{"task_id": "a/1", ', ("a/1",))
+
+
+async def test_an_answer_that_is_too_large_is_kept_up_to_the_limit() -> None:
+    """And no further."""
+    limits = Limits(request_timeout=5, max_answer_bytes=10_000)
+    async with (
+        RawServer([http(200, b'{"task_id": "a/1"}' + b" " * 300_000)]) as server,
+        LumaClient(server.base_url, KEY, polling=FAST, limits=limits) as luma,
+    ):
+        with pytest.raises(UncertainSubmitError) as caught:
+            await luma.submit("a cat")
+
+    assert (len(caught.value.body), caught.value.candidates) == (10_000, ("a/1",))
+
+
+@pytest.mark.parametrize("key", [KEY, "abc"])
+@pytest.mark.parametrize("status", [200, 500])
+@pytest.mark.parametrize("whole", [True, False])
+async def test_what_is_kept_does_not_hold_the_key(key: str, status: int, whole: bool) -> None:  # noqa: FBT001
+    """As it is, in a complaint's text, and cut in the middle."""
+    body = json.dumps({"code": 7, "message": f"bad {key}", "key_id": key}).encode()
+    reply = http(status, body) if whole else closing(http(status, body[:-3], length=900))
+    async with RawServer([reply]) as server, LumaClient(server.base_url, key, polling=FAST, limits=LIMITS) as luma:
+        with pytest.raises(UncertainSubmitError) as caught:
+            await luma.submit("a cat")
+
+    told = f"{caught.value} {caught.value.body} {caught.value.candidates} {caught.value.trouble!r}"
+    assert "bad [key]" in caught.value.body
+    assert key not in told
+    assert whole or len(key) < 8 or key[:-1] not in told
+
+
 async def test_the_trouble_stays_known() -> None:
     """For programs, and through a pickle."""
     error, _ = await submitted(stay_silent)

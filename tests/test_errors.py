@@ -68,6 +68,7 @@ EXAMPLES: list[LumaError] = [
     _api(ServerError, 502, Verdict.PASSING),
     ProtocolError("another task", foreign=True, verdict=Verdict.PASSING),
     UncertainSubmitError(RequestTimeoutError("too slow", task_id="t-1", verdict=Verdict.PASSING)),
+    UncertainSubmitError(ProtocolError("no task"), body='\n{"job_id":\x00"a/1"}', candidates=("a/1", "b\n")),
     GenerationFailedError(FAILED),
     WaitTimeoutError("t-1", waited=12.34, last=DREAMING, last_error=_api(ServerError, 502)),
     WaitTimeoutError("t-1", waited=0.0, last=None, last_error=None),
@@ -148,6 +149,10 @@ def test_a_text_is_one_readable_line(error: LumaError) -> None:
     assert (f"task {error.task_id}: " in text) is (error.task_id is not None)
 
 
+_UNKNOWN = (
+    'it is unknown whether the relay took it: no task; what may be its id: a, \\x1b; the answer: {"job_id":\\n"a"} '
+    "(look at the relay's log before you submit again: it may have been taken, and charged)"
+)
 _GOES_ON = "(the generation goes on at the relay: wait again for the same id)"
 
 
@@ -158,6 +163,10 @@ _GOES_ON = "(the generation goes on at the relay: wait again for the same id)"
         (LumaError("plain", task_id="t", advice="try"), "task t: plain (try)"),
         (LumaError("plain", task_id="a\nb"), "task a\\nb: plain"),
         (LumaError("plain", task_id=""), "task : plain"),
+        (
+            UncertainSubmitError(ProtocolError("no task"), body='{"job_id":\n"a"}', candidates=("a", "\x1b")),
+            _UNKNOWN,
+        ),
         (GenerationFailedError(FAILED), "task t-1: the generation failed: \\x1b[31mno cats"),
         (
             WaitTimeoutError("t", waited=600.04, last=DREAMING, last_error=TransportError("no answer from a:1")),
@@ -165,7 +174,7 @@ _GOES_ON = "(the generation goes on at the relay: wait again for the same id)"
         ),
         (
             WaitTimeoutError("t", waited=1, last=None, last_error=None),
-            f"task t: not done after 1.0 s, no answer yet {_GOES_ON}",
+            "task t: not done after 1.0 s, no answer yet (wait again for the same id)",
         ),
     ],
 )

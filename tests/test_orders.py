@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -65,11 +66,42 @@ def test_an_option_that_cannot_be_is_refused_by_its_name(name: str, value: Any, 
     assert wanted in caught.value.advice
 
 
-@pytest.mark.parametrize("prompt", ["", " \n", None, b"a cat", "half a pair: \ud800"])
+@pytest.mark.parametrize("prompt", ["", " \n", "\r\n\t", None, b"a cat"])
 def test_a_prompt_is_text_that_is_not_blank(prompt: Any) -> None:
-    """And that UTF-8 has bytes for."""
+    """And nothing else."""
     with pytest.raises(ConfigurationError, match="is no prompt"):
         new_order(prompt, GenerationOptions())
+
+
+@pytest.mark.parametrize(
+    "unfit",
+    [*"\0\a\x1b\x1f\x7f\x80\x85\x9f\v\f\r", *"\ud800\udcff\udfff\ufffe\uffff\U0001fffe\U0010ffff\ufdd0\ufdef"],
+    ids=ascii,
+)
+@pytest.mark.parametrize("make", [new_order, extension_order])
+def test_garbage_is_not_paid_for(unfit: str, make: Callable[..., object]) -> None:
+    """A control, half a pair or no character at all: the error names the prompt, the place and the way out."""
+    with pytest.raises(ConfigurationError) as caught:
+        make(f"a cat{unfit}and a dog", GenerationOptions())
+
+    assert "'a cat" in str(caught.value)
+    assert f"is no prompt: character 6 is U+{ord(unfit):04X}" in str(caught.value)
+    assert "UTF-8" in caught.value.advice
+
+
+@pytest.mark.parametrize("garbled", ["a cat".encode("utf-16").decode("latin-1"), "海上日出".encode().decode("latin-1")])
+def test_what_was_read_in_the_wrong_encoding_is_no_prompt(garbled: str) -> None:
+    """As Windows and Chinese texts come out of a wrong one."""
+    with pytest.raises(ConfigurationError, match="is no prompt"):
+        new_order(garbled, GenerationOptions())
+
+
+@pytest.mark.parametrize(
+    "prompt", ["a\tb", "a\nb\n", "a\r\nb\r\n", "👩\u200d🚀", "\ufeffa", "é\u0301", "\ufffd", "\ue000"]
+)
+def test_tabs_and_line_breaks_are_text(prompt: str) -> None:
+    """So are joiners, marks and private characters: nothing is changed in a prompt."""
+    assert new_order(prompt, GenerationOptions())["user_prompt"] == prompt
 
 
 def test_a_prompt_of_any_script_is_one() -> None:

@@ -159,6 +159,66 @@ def test_a_200_without_a_task_leaves_it_open(body: Any) -> None:
     assert isinstance(_trouble(answer(body)), UncertainSubmitError)
 
 
+# --- what an answer said is not lost ---
+
+LONG_ID = "cHJvamVjdHMv" * 15
+
+
+@pytest.mark.parametrize(
+    ("body", "candidates"),
+    [
+        ({"code": 200, "msg": "success", "data": {"taskId": TASK_ID}}, (TASK_ID,)),
+        ({"id": LONG_ID, "status": "queued"}, (LONG_ID,)),
+        ({"id": 4711}, ("4711",)),
+        ({"id": "no/id"}, ("no/id",)),
+        ({"success": False, "message": "busy", "task_id": "req-1"}, ("req-1",)),
+        ("", ()),
+        ("no id here", ()),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("status", [200, 502])
+def test_what_the_answer_said_is_in_the_error(body: Any, candidates: tuple[str, ...], status: int) -> None:
+    """The whole body, and what may be the id in it, as attributes and in the text."""
+    error = _trouble(told := answer(body, status))
+
+    assert isinstance(error, UncertainSubmitError)
+    assert (error.body, error.candidates) == (told.body.decode(), candidates)
+    assert all(candidate in str(error) for candidate in candidates)
+
+
+def test_a_body_is_text_whatever_its_bytes() -> None:
+    """Bytes that are not UTF-8 are replaced; the text of the error is one line and short, the attribute is whole."""
+    error = _trouble(answer(b'\xff\n{"id": "a/1"}' + b" " * 100_000))
+
+    assert isinstance(error, UncertainSubmitError)
+    assert error.body == '\ufffd\n{"id": "a/1"}' + " " * 100_000
+    assert error.candidates == ("a/1",)
+    assert str(error).isprintable()
+    assert len(str(error)) < 1000
+
+
+def test_the_key_is_in_no_candidate() -> None:
+    """However it is escaped; and a short key, which is blanked out of successes here only, is in no text."""
+
+    def discreet(text: str) -> str:
+        return text.replace("s3cr3t", "[key]")
+
+    with pytest.raises(UncertainSubmitError) as caught:
+        _wire.read_submitted(
+            answer(r'{"code": 7, "msg": "s3cr3t", "req_id": "\u00733cr3t", "taskId": "a s3cr3t", "uuid": "b"}'),
+            discreet,
+        )
+
+    assert "s3cr3t" not in f"{caught.value} {caught.value.body} {caught.value.trouble}"
+    assert caught.value.candidates == ("a [key]", "b")
+
+
+def test_a_short_key_does_not_hide_an_id() -> None:
+    """Blanking is for errors: an id that is the key as well is read."""
+    assert _wire.read_submitted(answer({"id": "pending"}), lambda _: "[key]") == "pending"
+
+
 # --- the clean link ---
 
 

@@ -16,6 +16,7 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from luma_async.cli._exit import Status
+from luma_async.cli._naming import LineToGoOn
 from luma_async.cli._options import (
     Afterwards,
     AsJson,
@@ -35,6 +36,7 @@ from luma_async.cli._options import (
     TaskIds,
     Waiting,
     Wishes,
+    words_of,
 )
 from luma_async.cli._usage import complaint
 
@@ -63,6 +65,11 @@ _RELAY, _WAITING, _FILES, _STORING, _OUTPUT = Relay(), Waiting(), Files(), Stori
 _WISHES, _AFTERWARDS = Wishes(), Afterwards()
 
 
+def _again(name: str, ids: tuple[str, ...], source: str | None, *options: object) -> LineToGoOn:
+    """Return what goes on with what a command leaves open: the same command, or the command wait after a submit."""
+    return LineToGoOn((name, *words_of(*options)), source, frozenset(ids))
+
+
 @app.command
 def get(*ids: TaskIds, from_: FromFile = None, as_json: AsJson = False, relay: Relay = _RELAY) -> Work:
     """Look once at each generation, in whatever state it is.
@@ -71,7 +78,8 @@ def get(*ids: TaskIds, from_: FromFile = None, as_json: AsJson = False, relay: R
     """
     from luma_async.cli import _work
 
-    return _work.done(_work.job(ids, from_, relay.client(), as_json=as_json), _work.look)
+    again = _again("get", ids, from_, relay)
+    return _work.done(_work.job(ids, from_, relay.client(), as_json=as_json, again=again), _work.look)
 
 
 @app.command
@@ -93,7 +101,8 @@ def wait(
     files, tally = storing.files, Tally(output.verbose)
     client = relay.client(waiting.polling, private_media=storing.private_media, on_event=tally.hear)
     kept = _work.Kept.of(waiting.journal, files)
-    job = _work.job(ids, from_, client, as_json=output.as_json, kept=kept, tally=tally)
+    again = _again("wait", ids, from_, relay, waiting, storing, output)
+    job = _work.job(ids, from_, client, as_json=output.as_json, kept=kept, tally=tally, again=again)
     if files is None:
         return _work.done(job, partial(_work.wait, waiting=waiting))
     return _work.done(job, partial(_work.fetch, waiting=waiting, files=files))
@@ -120,7 +129,8 @@ def download(
     tally = Tally(output.verbose)
     client = relay.client(waiting.polling, private_media=files.private_media, on_event=tally.hear)
     kept = _work.Kept.of(waiting.journal, files)
-    job = _work.job(ids, from_, client, as_json=output.as_json, kept=kept, tally=tally)
+    again = _again("download", ids, from_, relay, waiting, files, output)
+    job = _work.job(ids, from_, client, as_json=output.as_json, kept=kept, tally=tally, again=again)
     return _work.done(job, partial(_work.fetch, waiting=waiting, files=files))
 
 
@@ -150,7 +160,11 @@ def submit(  # noqa: PLR0913 - its options, in groups
     client = relay.client(waiting.polling, private_media=afterwards.private_media, on_event=tally.hear)
     texts = _submitting.Prompts.of(prompts, from_)
     submissions = _submitting.Submissions(
-        luma=client, prompts=texts, options=wishes.options, at_once=afterwards.at_once
+        luma=client,
+        prompts=texts,
+        options=wishes.options,
+        at_once=afterwards.at_once,
+        again=_again("wait", (), None, relay, waiting, afterwards.storing, output),
     )
     waits = afterwards.wait or files is not None or kept is not None
     return _submitting.submit(

@@ -28,7 +28,8 @@ class Status(IntEnum):
     USAGE = 2, "the command, its options, the address or the key cannot work; nothing was asked"
     FAILED = 3, "a generation failed, and nothing worse happened"
     UNFINISHED = 4, "an id was not done in time, and no other error happened; the ids stand on standard error"
-    INTERRUPTED = 130, "SIGINT (Ctrl-C); what was done is out, the other ids stand on standard error"
+    HUNG_UP = 129, "SIGHUP (the terminal was closed); otherwise like 130"
+    INTERRUPTED = 130, "SIGINT (Ctrl-C); what was done is out, and what is not done is named on standard error"
     CLOSED_PIPE = 141, "nobody reads standard output any more, as with `| head -1`"
     TERMINATED = 143, "SIGTERM; otherwise like 130"
 

@@ -8,13 +8,16 @@ import stat
 import sys
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from io import BufferedIOBase
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Self
 
 from attrs import define, field
 
 from luma_async._text import shown
+from luma_async.cli._lines import lines_of
 from luma_async.cli._usage import check_file_name
 from luma_async.errors import ConfigurationError
 
@@ -22,17 +25,23 @@ _READ_AHEAD = 1000
 """Lines of a pipe that wait to be taken up; the writer waits from then on."""
 
 
-def ids_in(lines: Iterable[bytes]) -> Iterator[str]:
-    """Yield the task id of each line; blank lines and comments (``#``, also behind an id) have none.
+_BLANK = "\ufeff \t\r\n\v\f"
+"""What stands around a line's text: line ends may be CRLF, and a byte order mark is no part of an id."""
 
-    Line ends may be CRLF, and a byte order mark is no part of an id. Bytes that are not UTF-8 become lone surrogates:
-    such an id is refused later, alone.
-    """
+
+def texts_in(lines: Iterable[str]) -> Iterator[str]:
+    """Yield the text of each line; blank lines and those that begin with ``#`` have none."""
     for line in lines:
-        text = line.decode("utf-8", "surrogateescape").strip("\ufeff \t\r\n\v\f")
-        id_, *_ = text.split("#", 1) if text.startswith("#") else text.replace("\t#", " #").split(" #", 1)
-        if id_.strip():
-            yield id_.strip()
+        text = line.strip(_BLANK)
+        if text and not text.startswith("#"):
+            yield text
+
+
+def ids_in(lines: Iterable[str]) -> Iterator[str]:
+    """Yield the task id of each line; blank lines and comments (``#``, also behind an id) have none."""
+    for text in texts_in(lines):
+        id_, *_ = text.replace("\t#", " #").split(" #", 1)
+        yield id_.strip()
 
 
 @define(eq=False)
@@ -42,6 +51,8 @@ class Ids:
     _at_hand: Iterator[str]
     """What can be had without waiting."""
     _pipe: _Pipe | None = None
+    are_kept: bool = False
+    """Whether the user has them anyway, as arguments or in a file; a pipe gives them once."""
     _seen: set[str] = field(factory=set, init=False)
 
     texts_in = staticmethod(ids_in)
@@ -62,9 +73,10 @@ class Ids:
         given = tuple(given)
         file = _opened(path, cls.what) if path is not None or not given else None
         if file is None:
-            return cls(iter(given))
+            return cls(iter(given), are_kept=True)
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            return cls(chain(given, cls.texts_in(_lines(file))))
+            texts = cls.texts_in(lines_of(file, cls.what))
+            return cls(chain(given, texts), are_kept=path not in (None, "-"))
         return cls(iter(given), _Pipe(file, cls.what))
 
     def __aiter__(self) -> Self:
@@ -84,7 +96,7 @@ class Ids:
 
     def rest(self) -> list[str]:
         """Return the ids that nobody has taken up, without waiting for a pipe to bring more."""
-        left = chain(self._at_hand, self.texts_in(self._pipe.waiting()) if self._pipe else ())
+        left = chain(_as_far_as_it_goes(self._at_hand), self.texts_in(self._pipe.waiting()) if self._pipe else ())
         return [task_id for task_id in left if self._is_new(task_id)]
 
     def _is_new(self, task_id: str) -> bool:
@@ -101,7 +113,7 @@ def no_ids(what: str = "task ids") -> ConfigurationError:
     )
 
 
-def _opened(path: str | None, what: str) -> BinaryIO:
+def _opened(path: str | None, what: str) -> BufferedIOBase:
     if path in (None, "-"):
         if sys.stdin is None or (path is None and sys.stdin.isatty()):
             raise no_ids(what)
@@ -115,51 +127,51 @@ def _opened(path: str | None, what: str) -> BinaryIO:
         raise ConfigurationError(f"{shown(path)} cannot be read: {reason}", advice="check --from") from None
 
 
-def _lines(file: BinaryIO) -> Iterator[bytes]:
-    with file:
-        yield from file
+def _as_far_as_it_goes(texts: Iterator[str]) -> Iterator[str]:
+    with suppress(ConfigurationError):
+        yield from texts
 
 
 @define(eq=False)
 class _Pipe:
     """Lines of a pipe or terminal, read by a thread that dies with the process: such a read cannot be cancelled."""
 
-    _file: BinaryIO
+    _file: BufferedIOBase
     _what: str = "task ids"
-    _lines: asyncio.Queue[bytes | OSError | None] = field(factory=asyncio.Queue, init=False)
+    _lines: asyncio.Queue[str | ConfigurationError | None] = field(factory=asyncio.Queue, init=False)
     _room: threading.Semaphore = field(factory=lambda: threading.Semaphore(_READ_AHEAD), init=False)
     _reader: threading.Thread | None = field(default=None, init=False)
 
-    async def line(self) -> bytes | None:
+    async def line(self) -> str | None:
         """Return the next line, or None after the last.
 
         Raises:
-            ConfigurationError: It cannot be read any further.
+            ConfigurationError: It cannot be read any further, or is no text.
         """
         if self._reader is None:
             loop = asyncio.get_running_loop()
             self._reader = threading.Thread(target=self._read, args=(loop,), name=self._what, daemon=True)
             self._reader.start()
         line = await self._lines.get()
-        if isinstance(line, OSError):
-            raise ConfigurationError(f"the {self._what} cannot be read: {line.strerror}", advice="check their source")
+        if isinstance(line, ConfigurationError):
+            raise line
         self._room.release()
         return line
 
-    def waiting(self) -> Iterator[bytes]:
+    def waiting(self) -> Iterator[str]:
         """Yield the lines that have been read and not asked for."""
         while not self._lines.empty():
             line = self._lines.get_nowait()
-            if isinstance(line, bytes):
+            if isinstance(line, str):
                 yield line
 
     def _read(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
-            for line in _lines(self._file):
+            for line in lines_of(self._file, self._what):
                 self._room.acquire()
                 loop.call_soon_threadsafe(self._lines.put_nowait, line)
             loop.call_soon_threadsafe(self._lines.put_nowait, None)
-        except OSError as error:
+        except ConfigurationError as error:
             loop.call_soon_threadsafe(self._lines.put_nowait, error)
         except RuntimeError:
             """The loop is closed: nobody asks any more."""

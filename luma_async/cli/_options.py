@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
-from attrs import asdict, evolve, frozen
+from attrs import asdict, evolve, fields, frozen
 from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
@@ -356,9 +356,29 @@ class Afterwards:
     private_media: PrivateMedia = False
 
     @property
+    def storing(self) -> Storing:
+        """What the command wait would be told."""
+        return Storing(download=self.download, private_media=self.private_media)
+
+    @property
     def files(self) -> Files | None:
         """What is to be stored, if anything is."""
-        return None if self.download is None else Files(directory=self.download, private_media=self.private_media)
+        return self.storing.files
+
+
+def words_of(*groups: Any) -> tuple[str, ...]:
+    """Return the words of a command line that give the options in *groups*, but for those that are as by default."""
+    return tuple(word for group in groups for word in _words(group))
+
+
+def _words(group: Any) -> Iterator[str]:
+    hints = get_type_hints(type(group), include_extras=True)
+    for each in fields(type(group)):
+        value = getattr(group, each.name)
+        if value != each.default:
+            names = [parameter.name for parameter in hints[each.name].__metadata__ if parameter.name]
+            yield names[0][0] if names else f"--{each.name.replace('_', '-')}"
+            yield from () if value is True else (str(value).lower() if value is None else str(value),)
 
 
 _GALLERY = Group("Gallery", sort_key=6)

@@ -6,12 +6,11 @@ import io
 import os
 import select
 import sys
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
-from luma_async._text import shown
 from luma_async.cli._exit import Status
 from luma_async.errors import ConfigurationError, LumaError
 
@@ -42,6 +41,13 @@ class OutputLostError(Exception):
         return Status.ERROR
 
 
+def is_closed_pipe(error: BaseException) -> bool:
+    """Whether *error*, or one in it, is that the reader of standard output has gone."""
+    if isinstance(error, BaseExceptionGroup):
+        return any(map(is_closed_pipe, error.exceptions))
+    return isinstance(error, OutputLostError) and error.is_closed_pipe
+
+
 def prepare() -> None:
     """Let no text fail to be written because a terminal's encoding has no word for it."""
     for stream in (sys.stdout, sys.stderr):
@@ -49,27 +55,22 @@ def prepare() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def say(text: str) -> None:
-    """Write a line to standard error, if there is one that takes it."""
-    if sys.stderr is not None:
-        try:
-            sys.stderr.write(f"luma-async: {text}\n")
-            sys.stderr.flush()
-        except OSError:
-            _give_up(sys.stderr)
+def say(text: str) -> bool:
+    """Write a line to standard error, if there is one that takes it; return whether it did."""
+    if sys.stderr is None:
+        return False
+    try:
+        sys.stderr.write(f"luma-async: {text}\n")
+        sys.stderr.flush()
+    except OSError:
+        _give_up(sys.stderr)
+    return not is_lost(sys.stderr)
 
 
 def complained(error: LumaError) -> Status:
     """Say what ended everything, and return its exit status."""
     say(spoken(str(error)))
     return Status.USAGE if isinstance(error, ConfigurationError) else Status.ERROR
-
-
-def say_ids(heading: str, task_ids: Iterable[str]) -> None:
-    """Write *heading* and each id on a line of its own to standard error, ready to be used as a list of ids."""
-    listed = "".join(f"\n{shown(task_id)}" for task_id in task_ids)
-    if listed:
-        say(f"{heading}:{listed}")
 
 
 def spoken(text: str) -> str:
@@ -96,17 +97,28 @@ def guarded() -> Generator[None]:
 def _give_up(stream: TextIO | None) -> None:
     """Let what *stream* still holds go nowhere: the interpreter would complain, and change the exit status."""
     with suppress(OSError, ValueError, AttributeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # type: ignore[union-attr]
+        descriptor = stream.fileno()  # type: ignore[union-attr]
+        os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+        _given_up.add(descriptor)
 
 
-def has_lost_reader() -> bool:
-    """Return whether standard output is a pipe that nobody reads any more; False where that cannot be told."""
-    if sys.stdout is None or not hasattr(select, "poll"):
+_given_up: set[int] = set()
+"""Descriptors of which the process knows that what is written there goes nowhere."""
+
+
+def is_lost(stream: TextIO | None) -> bool:
+    """Return whether *stream* is a pipe that nobody reads any more, or a terminal that is closed.
+
+    False where that cannot be told.
+    """
+    if stream is None or not hasattr(select, "poll"):
         return False
     try:
-        descriptor = sys.stdout.fileno()
+        descriptor = stream.fileno()
     except (OSError, ValueError):  # it has been replaced by something that is no file
         return False
+    if descriptor in _given_up:
+        return True
     poll = select.poll()
     poll.register(descriptor, 0)
     return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))

@@ -36,7 +36,15 @@ def patience(seconds: float) -> Generator[None]:
         stop.patience = _PATIENCE
 
 
+def is_stopping() -> bool:
+    """Whether a signal ends the command."""
+    stop = _stops.get(None)
+    return stop is not None and stop.status is not None
+
+
 _SIGNALS: dict[int, Status] = {signal.SIGINT: Status.INTERRUPTED, signal.SIGTERM: Status.TERMINATED}
+if hasattr(signal, "SIGHUP"):  # not on Windows
+    _SIGNALS[signal.SIGHUP] = Status.HUNG_UP
 
 
 def run(command: Coroutine[Any, Any, Status]) -> Status:
@@ -72,14 +80,18 @@ class _Stop:
 
     @contextmanager
     def listening(self) -> Generator[None]:
-        """Cancel the current task at a signal; from then on signals change nothing."""
+        """Cancel the current task at a signal; from then on signals change nothing.
+
+        A signal that is ignored stays so: ``nohup`` does that, and a shell with jobs in the background.
+        """
         _stops.set(self)
         task = asyncio.current_task()
         if task is None or threading.current_thread() is not threading.main_thread():
             yield
             return
         on_signal = partial(self._end, task)
-        before = {number: signal.signal(number, on_signal) for number in _SIGNALS}
+        heeded = [number for number in _SIGNALS if signal.getsignal(number) not in (signal.SIG_IGN, None)]
+        before = {number: signal.signal(number, on_signal) for number in heeded}
         try:
             yield
         finally:

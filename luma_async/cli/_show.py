@@ -15,7 +15,7 @@ from attrs import define, field
 from luma_async._structure import outcome_line, submission_line
 from luma_async._text import shown
 from luma_async.cli._exit import Status, fate_of, worst
-from luma_async.cli._output import OutputLostError, has_lost_reader, say, spoken, write
+from luma_async.cli._output import OutputLostError, is_lost, say, spoken, write
 from luma_async.errors import DownloadError, GenerationFailedError, LumaError
 from luma_async.models import Generation
 from luma_async.outcomes import Outcome
@@ -57,6 +57,8 @@ class Board:
     ended: Counter[Status] = field(factory=Counter, init=False)
     unfinished: list[str] = field(factory=list, init=False)
     """Ids that were not done in time."""
+    heard: bool = field(default=False, init=False)
+    """Whether the relay was seen to know any of the ids."""
     reasons: Counter[tuple[Status, str]] = field(factory=Counter, init=False)
     """Why ids failed or ended in errors."""
     left_out: int = 0
@@ -79,6 +81,7 @@ class Board:
     def end(self, outcome: Outcome) -> Status:
         """Count *outcome* and return its fate."""
         self.rows.pop(outcome.task_id, None)
+        self.heard = self.heard or outcome.generation is not None
         fate = fate_of(outcome)
         self.ended[fate] += 1
         if fate is Status.UNFINISHED:
@@ -167,6 +170,6 @@ async def showing(board: Board, *, as_json: bool) -> AsyncGenerator[Show]:
 async def _until_reader_goes() -> None:
     """End everything as soon as a pipe is closed: the next outcome, which would notice, may be half an hour away."""
     while True:
-        if has_lost_reader():
+        if is_lost(sys.stdout):
             raise OutputLostError(BrokenPipeError())
         await asyncio.sleep(_READER_CHECK)

@@ -3,45 +3,57 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from luma_async.cli import _work
 from luma_async.cli._exit import Status, worst
-from luma_async.cli._ids import Ids
+from luma_async.cli._ids import Ids, texts_in
+from luma_async.cli._naming import LineToGoOn, name_all
 from luma_async.cli._options import Files, Waiting
-from luma_async.cli._output import OutputLostError, say, say_ids
-from luma_async.cli._running import patience
+from luma_async.cli._output import OutputLostError, is_lost, say
+from luma_async.cli._running import is_stopping, patience
 from luma_async.cli._show import Show
 from luma_async.cli._summary import Tally
 from luma_async.client import LumaClient
-from luma_async.errors import LumaError
+from luma_async.errors import LumaError, UncertainSubmitError
 from luma_async.orders import GenerationOptions
 
+_UNKNOWN = "it is unknown whether the relay took these: look at its log"
 _LAST_ANSWERS = 10.0
 """Seconds that a signal leaves to submits under way: what they ask for is paid for, and their answers have its ids."""
-
-
-def _prompts_in(lines: Iterable[bytes]) -> Iterator[str]:
-    """Yield the prompt of each line; blank lines and those that begin with ``#`` have none."""
-    for line in lines:
-        text = line.decode("utf-8", "surrogateescape").strip("\ufeff \t\r\n\v\f")
-        if text and not text.startswith("#"):
-            yield text
 
 
 class Prompts(Ids):
     """Prompts as an async iterator; one that comes twice is meant twice."""
 
-    texts_in = staticmethod(_prompts_in)
+    texts_in = staticmethod(texts_in)
     what = "prompts"
 
     def _is_new(self, task_id: str) -> bool:
         self._seen.add(task_id)
         return True
+
+
+@frozen
+class _Answered:
+    """A prompt, and what became of it."""
+
+    prompt: str
+    task_id: str | None
+    error: LumaError | None
+
+    @property
+    def unsure(self) -> str | None:
+        """The prompt, with what may be its id, if it is unknown whether the relay took it."""
+        if not isinstance(self.error, UncertainSubmitError):
+            return None
+        ids = ", ".join(self.error.candidates)
+        return f"{self.prompt} ({ids})" if ids else self.prompt
 
 
 @define(eq=False, kw_only=True)
@@ -52,12 +64,15 @@ class Submissions(Ids):
     prompts: Prompts
     options: GenerationOptions
     at_once: int
+    again: LineToGoOn
+    """Goes on with what was submitted."""
     show: Show | None = field(default=None, init=False)
     failures: int = field(default=0, init=False)
     _at_hand: Iterator[str] = field(factory=lambda: iter(()), init=False)
     _taken: asyncio.Queue[str | Exception | None] = field(factory=asyncio.Queue, init=False)
     """Ids, then what ended everything, or None."""
     _under_way: dict[asyncio.Task[None], str] = field(factory=dict, init=False)
+    _answered: list[_Answered] = field(factory=list, init=False)
 
     async def __anext__(self) -> str:
         match await self._taken.get():
@@ -114,18 +129,25 @@ class Submissions(Ids):
             error = trouble
         finally:
             slots.release()
-        await self._tell(prompt, task_id, error)
+        await self._tell(_Answered(prompt, task_id, error))
 
-    async def _tell(self, prompt: str, task_id: str | None, error: LumaError | None) -> None:
+    async def _tell(self, answered: _Answered) -> None:
         """Tell of a submit; where standard output takes nothing more, standard error has to."""
+        self._answered.append(answered)
         try:
-            await self.show.submitted(prompt, task_id, error)  # type: ignore[union-attr] # the block has set it
+            await self.show.submitted(answered.prompt, answered.task_id, answered.error)  # type: ignore[union-attr] # the block has set it
         except OutputLostError as lost:
-            say_ids("submitted, and not told on standard output", [task_id] if task_id else [])
+            self._name([answered])
             self._taken.put_nowait(lost)
         else:
-            if task_id is not None:
-                self._taken.put_nowait(task_id)
+            if answered.task_id is not None:
+                self._taken.put_nowait(answered.task_id)
+
+    def _name(self, answered: list[_Answered]) -> None:
+        """Name what may be paid for."""
+        paid = [each.task_id for each in answered if each.task_id is not None]
+        name_all("submitted, and not told on standard output", paid, self.again)
+        name_all(_UNKNOWN, [each.unsure for each in answered if each.unsure])
 
     async def _last_answers(self) -> None:
         if not self._under_way:
@@ -134,11 +156,19 @@ class Submissions(Ids):
         try:
             await asyncio.wait(self._under_way, timeout=_LAST_ANSWERS)
         finally:
-            say_ids("it is unknown whether the relay took these: look at its log", self._under_way.values())
+            name_all(_UNKNOWN, self._under_way.values())
 
-    def say_rest(self) -> None:
-        """Say which prompts were never submitted."""
-        say_ids("not submitted", self.prompts.rest())
+    @contextmanager
+    def accounted_for(self) -> Generator[None]:
+        """Name what a premature end would lose: prompts that were not submitted, and what a closed terminal showed."""
+        on_terminal = sys.stdout is not None and sys.stdout.isatty()
+        try:
+            yield
+        finally:
+            if on_terminal and is_lost(sys.stdout):
+                self._name(self._answered)
+            if is_stopping():
+                name_all("not submitted", self.prompts.rest())
 
 
 async def _gone(tasks: Iterable[asyncio.Task[None]]) -> None:
@@ -160,16 +190,20 @@ async def submit(  # noqa: PLR0913 - what the command line gives
 ) -> Status:
     """Submit, and wait for what was submitted if that is wanted; return the exit status."""
     work = _work_of(waiting, files, waits=waits)
-    told = tally if waits else None
-    opening = _work.job(submissions, None, submissions.luma, as_json=as_json or not waits, kept=kept, tally=told)
-    async with opening as job:
-        try:
+    opening = _work.job(
+        submissions,
+        None,
+        submissions.luma,
+        as_json=as_json or not waits,
+        kept=kept,
+        tally=tally if waits else None,
+        again=submissions.again,
+    )
+    with submissions.accounted_for():
+        async with opening as job:
             async with submissions.under_way(job.show):
                 await work(job)
-        except asyncio.CancelledError:
-            submissions.say_rest()
-            raise
-        return worst([job.show.board.status, Status.ERROR if submissions.failures else Status.DONE])
+            return worst([job.show.board.status, Status.ERROR if submissions.failures else Status.DONE])
 
 
 def _work_of(waiting: Waiting, files: Files | None, *, waits: bool) -> Callable[[_work.Job], Awaitable[None]]:

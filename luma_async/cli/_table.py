@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -51,6 +51,8 @@ _OTHER_LINES = 4
 """Of the terminal's height: the heading, the count of what is not shown, the bar, the cursor."""
 _REFRESH = 0.125
 """Seconds."""
+_LONGEST_TROUBLE = 5000
+"""Characters of what is said of a submit: what may be its id is in it."""
 _LONGEST_LINK = 8192
 """Characters: a presigned link has some hundred, and a shortened one is none."""
 
@@ -101,7 +103,7 @@ class Table(Show):
         console = console or Console(highlight=False, markup=False, emoji=False)
         table = cls(board, console)
         to_stderr = sys.stderr is not None and sys.stderr.isatty()
-        with Live(console=console, auto_refresh=False, redirect_stderr=to_stderr) as live:
+        with _drawn(Live(console=console, auto_refresh=False, redirect_stderr=to_stderr)) as live:
             ticker = asyncio.create_task(table._refresh_for_ever(live), name="table")
             try:
                 yield table
@@ -153,8 +155,8 @@ class Table(Show):
     async def submitted(self, prompt: str, task_id: str | None, error: LumaError | None) -> None:
         """Show that *prompt* was given *task_id*, or why not, with the next refresh."""
         word, style = ("submitted", "") if error is None else _WORDS[Status.ERROR]
-        what = task_id or shown(spoken(str(error)), 600)
-        self._ended.append(Text.assemble((f"{word:<10}", style), f"  {shown(what)}  {shown(prompt)}"))
+        what = shown(task_id) if task_id else shown(spoken(str(error)), _LONGEST_TROUBLE)
+        self._ended.append(Text.assemble((f"{word:<10}", style), f"  {what}  {shown(prompt)}"))
 
     def _shown(self) -> list[tuple[str, Row]]:
         """Return the ids that have been under way for longest: one that is shown stays so until it ends."""
@@ -208,6 +210,18 @@ class Table(Show):
         line = ProgressBar(total=max(total, 1), completed=done, width=width, finished_style="green")
         bar.add_row(line, Text(count), Text(counts))
         return bar
+
+
+@contextmanager
+def _drawn(live: Live) -> Generator[Live]:
+    """Do what *live* does as a context manager; a terminal that is closed has neither cursor nor last picture."""
+    with guarded():
+        live.start()
+    try:
+        yield live
+    finally:
+        with guarded():
+            live.stop()
 
 
 def _link(outcome: Outcome, stored: Path | None) -> str | None:

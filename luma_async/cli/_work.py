@@ -15,8 +15,10 @@ from luma_async._files import stored
 from luma_async._text import shown
 from luma_async.cli._exit import Status, fate_in
 from luma_async.cli._ids import Ids
+from luma_async.cli._naming import LineToGoOn
 from luma_async.cli._options import Files, Waiting
-from luma_async.cli._output import goes_to, say, say_ids
+from luma_async.cli._output import goes_to, say
+from luma_async.cli._reckoning import Reckoning
 from luma_async.cli._show import Board, Show, showing
 from luma_async.cli._summary import Tally
 from luma_async.client import LumaClient
@@ -98,6 +100,7 @@ async def job(  # noqa: PLR0913 - whom, about what, and who is told, each by its
     as_json: bool,
     kept: Kept | None = None,
     tally: Tally | None = None,
+    again: LineToGoOn | None = None,
 ) -> AsyncGenerator[Job]:
     """Open everything a job needs, and say at its end which ids are not done.
 
@@ -108,6 +111,7 @@ async def job(  # noqa: PLR0913 - whom, about what, and who is told, each by its
         as_json: Whether to write JSON lines on a terminal too.
         kept: What earlier runs have done; its journal is open until the end.
         tally: Who has heard what happened in the *client*, and tells of it at the end.
+        again: Goes on with ids that are not done; None if the relay ends with the process.
 
     Raises:
         ConfigurationError: There is nothing to read ids from, or the journal cannot be opened.
@@ -120,7 +124,8 @@ async def job(  # noqa: PLR0913 - whom, about what, and who is told, each by its
             if journal:
                 say(f"{len(journal)} that have ended before stand in {shown(journal.path)}")
         luma = await stack.enter_async_context(client)
-        stack.enter_context(_reckoned(board, ids, kept))
+        has_ended = kept.has if kept is not None else frozenset[str]().__contains__
+        stack.enter_context(Reckoning(board, ids, luma, has_ended, again).told())
         if tally is not None:
             stack.enter_context(_summed_up(board, luma, tally))
         show = await stack.enter_async_context(showing(board, as_json=as_json))
@@ -135,18 +140,6 @@ def _summed_up(board: Board, luma: LumaClient, tally: Tally) -> Generator[None]:
         tally.tell(board, luma.statistics.requests)
         raise
     tally.tell(board, luma.statistics.requests)
-
-
-@contextmanager
-def _reckoned(board: Board, ids: Ids, kept: Kept | None) -> Generator[None]:
-    try:
-        yield
-    except asyncio.CancelledError:
-        rest = [task_id for task_id in ids.rest() if kept is None or not kept.has(task_id)]
-        left = [*board.unfinished, *board.rows, *rest]
-        say_ids(f"stopped with {len(left)} not done; their generations go on at the relay", left)
-        raise
-    say_ids(f"{len(board.unfinished)} not done in time; their generations go on at the relay", board.unfinished)
 
 
 async def done(opening: AbstractAsyncContextManager[Job], work: Callable[[Job], Awaitable[None]]) -> Status:

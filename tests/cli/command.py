@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Generator, Iterable, Mapping
+import time
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, Any
 
 from attrs import frozen
 
 from luma_async.testing import Script, SimulatedRelay
 
-FAST = ("--initial", "0.05", "--min-interval", "0.05", "--maximum", "0.2")
+FAST = ("--initial", "0.05", "--maximum", "0.2", "--min-interval", "0.05")
 """The pace for a relay that is fifty times faster than life."""
 ENDLESS = Script.of(("pending", 1.0), "processing")
 
 PATIENCE = 20.0
 """Seconds until a test gives up on a command."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Those that end a command."""
 _PROGRAM = (sys.executable, "-W", "error", "-m", "luma_async")
 """Where a socket, a task or a file that is left over would be told of on standard error."""
 
@@ -55,6 +60,19 @@ def environment(relay: SimulatedRelay | None, extra: Mapping[str, str] | None = 
     return {**usual, **told(relay), **(extra or {})}
 
 
+@contextmanager
+def starting(ignoring: int | None = None) -> Generator[None]:
+    """Let what is started here heed every signal but one; what a shell starts in the background ignores SIGINT."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN if number == ignoring else signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def run(
     *arguments: str, relay: SimulatedRelay | None = None, stdin: str = "", env: Mapping[str, str] | None = None
 ) -> Ended:
@@ -72,16 +90,23 @@ def run(
 
 @contextmanager
 def running(
-    *arguments: str, relay: SimulatedRelay | None = None, stdout: int | IO[bytes] = subprocess.PIPE
+    *arguments: str,
+    relay: SimulatedRelay | None = None,
+    stdout: int | IO[bytes] = subprocess.PIPE,
+    cwd: Path | None = None,
+    ignoring: int | None = None,
 ) -> Generator[subprocess.Popen[bytes]]:
     """Start a command with pipes, and see to it that it is gone in the end."""
-    with subprocess.Popen(  # noqa: S603 - our own program
-        [*_PROGRAM, *arguments],
-        stdin=subprocess.PIPE,
-        stdout=stdout,
-        stderr=subprocess.PIPE,
-        env=environment(relay),
-    ) as process:
+    with starting(ignoring):
+        started = subprocess.Popen(  # noqa: S603 - our own program
+            [*_PROGRAM, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            env=environment(relay),
+            cwd=cwd,
+        )
+    with started as process:
         alarm = threading.Timer(PATIENCE, process.kill)
         alarm.start()
         try:
@@ -100,7 +125,20 @@ def next_ids(process: subprocess.Popen[bytes], count: int) -> list[str]:
 def finish(process: subprocess.Popen[bytes]) -> Ended:
     """Wait for the end of *process*."""
     out, err = process.communicate(timeout=PATIENCE)
-    return Ended(process.returncode, (out or b"").decode("ascii"), err.decode())
+    return Ended(process.returncode, (out or b"").decode("ascii"), (err or b"").decode())
+
+
+def wait_until(is_true: Callable[[], bool]) -> None:
+    """Wait for something that another process brings about."""
+    deadline = time.monotonic() + PATIENCE
+    while not is_true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def wait_until_polled(relay: SimulatedRelay, task_id: str) -> None:
+    """Wait until *relay* is asked for a task again, so that its first answer has arrived."""
+    wait_until(lambda: sum(task_id in seen.task_ids for seen in relay.requests) > 1)
 
 
 def add(relay: SimulatedRelay, scripts: Iterable[Script]) -> list[str]:

@@ -17,7 +17,22 @@ from pathlib import Path
 import pytest
 
 from luma_async.testing import Fault, Script, SimulatedRelay
-from tests.cli.command import ENDLESS, FAST, PATIENCE, Ended, add, environment, finish, next_ids, run, running
+from tests.cli.command import (
+    ENDLESS,
+    FAST,
+    PATIENCE,
+    SIGNALS,
+    Ended,
+    add,
+    environment,
+    finish,
+    next_ids,
+    run,
+    running,
+    starting,
+    wait_until,
+    wait_until_polled,
+)
 
 FULL = Path("/dev/full")
 STOPPED = "luma-async: stopped with 1 not done; their generations go on at the relay:"
@@ -26,7 +41,13 @@ NOWHERE = {"LUMA_BASE_URL": "http://127.0.0.1:1", "LUMA_API_KEY": "sk-test-01234
 
 @pytest.mark.parametrize(
     ("signals", "status"),
-    [([signal.SIGINT], 130), ([signal.SIGTERM], 143), ([signal.SIGINT, signal.SIGINT], 130)],
+    [
+        ([signal.SIGINT], 130),
+        ([signal.SIGTERM], 143),
+        ([signal.SIGHUP], 129),
+        ([signal.SIGHUP, signal.SIGTERM], 129),
+        ([signal.SIGINT, signal.SIGINT], 130),
+    ],
 )
 def test_a41_a_signal_keeps_what_was_done(luma_relay: SimulatedRelay, signals: list[int], status: int) -> None:
     """Two of five results are out, the other ids are told on standard error, and all is over within two seconds."""
@@ -45,7 +66,24 @@ def test_a41_a_signal_keeps_what_was_done(luma_relay: SimulatedRelay, signals: l
     assert ended.err.splitlines() == [
         "luma-async: stopped with 3 not done; their generations go on at the relay:",
         *ids[2:],
+        f"luma-async: to go on: luma-async wait --max-in-flight 2 {' '.join([*FAST, *ids[2:]])}",
     ]
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a41_a_signal_that_was_ignored_at_the_start_stays_so(luma_relay: SimulatedRelay, number: int) -> None:
+    """As ``nohup`` and a shell's jobs in the background have it: another one ends the command."""
+    done, later, endless = add(luma_relay, [Script.of("completed"), Script.of(("pending", 20.0), "completed"), ENDLESS])
+    other = signal.SIGTERM if number != signal.SIGTERM else signal.SIGHUP
+
+    with running("wait", done, later, endless, *FAST, relay=luma_relay, ignoring=number) as process:
+        assert next_ids(process, 1) == [done]
+        process.send_signal(number)
+        assert next_ids(process, 1) == [later]
+        process.send_signal(other)
+        ended = finish(process)
+
+    assert ended.status == 128 + other
 
 
 @pytest.mark.parametrize("command", ["get", "download"])
@@ -62,7 +100,8 @@ def test_a41_a_signal_ends_every_command(luma_relay: SimulatedRelay, command: st
         ended = finish(process)
 
     assert (ended.status, ended.out) == (130, "")
-    assert ended.err.splitlines()[-2:] == [STOPPED, endless]
+    assert ended.err.splitlines()[-3:-1] == [STOPPED, endless]
+    assert ended.err.splitlines()[-1].startswith(f"luma-async: to go on: luma-async {command} ")
 
 
 def test_a41_a_signal_reaches_a_command_that_waits_for_ids(luma_relay: SimulatedRelay) -> None:
@@ -233,6 +272,191 @@ def test_a41_ctrl_c_on_a_terminal_leaves_what_was_done(luma_relay: SimulatedRela
     assert "Traceback" not in ended.out
 
 
+# --- a terminal that is closed, and who is named where ---
+
+MANY = 13
+
+
+def open_file(place: Path) -> tuple[list[str], int]:
+    """Return the ids in the file that a command has left in *place*, and the file's mode."""
+    (path,) = place.glob("luma-async-open-*.txt")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if not line.startswith("#")], path.stat().st_mode & 0o777
+
+
+@pytest.mark.parametrize("options", [[], ["--json"], ["--verbose"]], ids=["table", "lines", "verbose"])
+@pytest.mark.parametrize("apart", [True, False], ids=["error apart", "error on it"])
+def test_a41_a_terminal_that_is_closed_ends_it_quietly(
+    luma_relay: SimulatedRelay, tmp_path: Path, options: list[str], *, apart: bool
+) -> None:
+    """Within two seconds, by SIGHUP, without a traceback; ids that the user has are in no file of ours."""
+    done, endless = add(luma_relay, [Script.of("completed"), ENDLESS])
+    err = tmp_path / "err"
+
+    pid, terminal = fork(
+        "wait", done, endless, *FAST, *options, relay=luma_relay, cwd=tmp_path, stderr=err if apart else None
+    )
+    read_until(terminal, done)
+    wait_until_polled(luma_relay, endless)
+    closing = time.monotonic()
+    status = closed(pid, terminal)
+
+    assert time.monotonic() - closing < 2.0  # the bound is the point: FAULTS.md, A41
+    assert status == 129
+    assert list(tmp_path.glob("luma-async-open-*")) == []
+    if apart:
+        told = err.read_text(encoding="utf-8")
+        assert "Traceback" not in told
+        assert "Exception ignored" not in told
+        assert f"{STOPPED}\n{endless}\n" in told
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["table", "lines"])
+def test_a41_ids_of_a_pipe_are_in_a_file_when_the_terminal_is_closed(
+    luma_relay: SimulatedRelay, tmp_path: Path, options: list[str]
+) -> None:
+    """All of those that are not done, for their owner alone; it is what ``--from`` takes."""
+    done, *endless = add(luma_relay, [Script.of("completed"), *[ENDLESS] * MANY])
+    stdin = "".join(f"{task_id}\n" for task_id in [done, *endless]).encode()
+
+    pid, terminal = fork("wait", "--from", "-", *FAST, *options, relay=luma_relay, cwd=tmp_path, stdin=stdin)
+    read_until(terminal, done)
+    wait_until_polled(luma_relay, endless[-1])
+    status = closed(pid, terminal)
+
+    assert status == 129
+    assert open_file(tmp_path) == (endless, 0o600)
+
+
+@pytest.mark.parametrize("options", [[], ["--wait"]], ids=["submit", "submit and wait"])
+def test_a41_what_was_paid_for_is_in_a_file_when_the_terminal_is_closed(
+    luma_relay: SimulatedRelay, tmp_path: Path, options: list[str]
+) -> None:
+    """Though it stood on the terminal; a prompt that may have been taken is a comment there."""
+    luma_relay.script = ENDLESS
+    luma_relay.trouble(Fault.http(200, b'{"data": {"taskId": "a/1"}}'), on="submit")
+
+    prompts = b"lost\na cat\na dog\n"
+
+    pid, terminal = fork(
+        "submit", "--from", "-", "--at-once", "1", *options, *FAST, relay=luma_relay, cwd=tmp_path, stdin=prompts
+    )
+    wait_until(lambda: len(luma_relay.task_ids) == 2)
+    read_until(terminal, luma_relay.task_ids[1])
+    status = closed(pid, terminal)
+
+    ids, mode = open_file(tmp_path)
+    (path,) = tmp_path.glob("luma-async-open-*")
+    assert (status, sorted(set(ids)), mode) == (129, sorted(luma_relay.task_ids), 0o600)
+    assert "# lost (a/1)\n" in path.read_text(encoding="utf-8")
+
+
+def test_a41_ids_of_a_pipe_are_all_on_standard_error(luma_relay: SimulatedRelay, tmp_path: Path) -> None:
+    """Where that is a pipe, and no file is left."""
+    ids = add(luma_relay, [ENDLESS] * MANY)
+
+    with running("wait", *FAST, relay=luma_relay, cwd=tmp_path) as process:
+        assert process.stdin is not None
+        process.stdin.write("".join(f"{task_id}\n" for task_id in ids).encode())
+        process.stdin.flush()
+        wait_until_polled(luma_relay, ids[-1])
+        process.send_signal(signal.SIGHUP)
+        ended = finish(process)
+
+    assert ended.status == 129
+    assert ended.err.splitlines()[1:] == ids
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a41_ids_of_a_pipe_are_in_a_file_where_nobody_reads_standard_error(
+    luma_relay: SimulatedRelay, tmp_path: Path
+) -> None:
+    """Nor may anybody read them but their owner; what another file of that name holds stays."""
+    endless = luma_relay.add(script=ENDLESS)
+
+    with running("wait", *FAST, relay=luma_relay, cwd=tmp_path) as process:
+        (tmp_path / f"luma-async-open-{process.pid}.txt").write_text("older\n", encoding="utf-8")
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stderr.close()
+        process.stderr = None
+        process.stdin.write(f"{endless}\n".encode())
+        process.stdin.flush()
+        wait_until_polled(luma_relay, endless)
+        process.send_signal(signal.SIGHUP)
+
+        assert process.wait(timeout=PATIENCE) == 129
+    assert open_file(tmp_path) == (["older", endless], 0o600)
+
+
+def test_a41_a_terminal_gets_ten_and_a_file_the_rest(luma_relay: SimulatedRelay, tmp_path: Path) -> None:
+    """Named, with the command that goes on with it."""
+    ids = add(luma_relay, [ENDLESS] * MANY)
+    stdin = "".join(f"{task_id}\n" for task_id in ids).encode()
+
+    pid, terminal = fork("wait", "--from", "-", "--json", *FAST, relay=luma_relay, cwd=tmp_path, stdin=stdin)
+    wait_until_polled(luma_relay, ids[-1])
+    os.kill(pid, signal.SIGTERM)
+    text = ""
+    while (piece := read(terminal)) is not None:
+        text += piece
+    status = closed(pid, terminal)
+
+    name = f"luma-async-open-{pid}.txt"
+    assert status == 143
+    assert open_file(tmp_path) == (ids, 0o600)
+    assert [task_id for task_id in ids if task_id in text] == ids[:10]
+    assert f"all {MANY} are in {name}; to go on: luma-async wait {' '.join(FAST)} --json --from {name}" in text
+
+
+def test_a41_of_a_file_s_ids_ten_are_named(luma_relay: SimulatedRelay, tmp_path: Path) -> None:
+    """With how many there are, and the command that goes on, with the same file and journal and without the key."""
+    ids = add(luma_relay, [ENDLESS] * MANY)
+    (tmp_path / "my ids.txt").write_text("\n".join(ids), encoding="utf-8")
+    options = ("--from", "my ids.txt", "--journal", "batch.jsonl")
+
+    with running("wait", *options, *FAST, relay=luma_relay, cwd=tmp_path) as process:
+        wait_until_polled(luma_relay, ids[-1])
+        process.send_signal(signal.SIGTERM)
+        ended = finish(process)
+
+    assert ended.err.splitlines() == [
+        f"luma-async: stopped with {MANY} not done; their generations go on at the relay:",
+        *ids[:10],
+        "luma-async: and 3 more",
+        f"luma-async: to go on: luma-async wait {' '.join(FAST)} --journal batch.jsonl --from 'my ids.txt'",
+    ]
+
+
+def test_a41_that_generations_go_on_is_said_of_a_relay_that_knows_them(luma_relay: SimulatedRelay) -> None:
+    """One that never answered may know none of them."""
+    task_id = luma_relay.add()
+    luma_relay.trouble(Fault.bad_gateway(), times=None)
+
+    with running("wait", task_id, *FAST, relay=luma_relay) as process:
+        wait_until(lambda: bool(luma_relay.requests))
+        process.send_signal(signal.SIGTERM)
+        ended = finish(process)
+
+    assert ended.err.splitlines()[:2] == ["luma-async: stopped with 1 not done:", task_id]
+    assert "at the relay" not in ended.err
+
+
+def test_a41_ids_of_a_pipe_are_named_when_a_disk_is_full(luma_relay: SimulatedRelay, tmp_path: Path) -> None:
+    """Nobody else has them, whatever ends the command."""
+    done, endless = add(luma_relay, [Script.of("completed"), ENDLESS])
+
+    with FULL.open("wb") as full, running("wait", *FAST, relay=luma_relay, stdout=full, cwd=tmp_path) as process:
+        assert process.stdin is not None
+        process.stdin.write(f"{endless}\n{done}\n".encode())
+        process.stdin.close()
+        process.stdin = None
+        ended = finish(process)
+
+    assert ended.status == 1
+    assert endless in ended.err.splitlines()
+
+
 def test_no_ids_on_a_terminal_is_a_mistake_at_once(luma_relay: SimulatedRelay) -> None:
     """A forgotten id is told, and the terminal is not read."""
     ended = on_terminal("wait", relay=luma_relay, encoding="utf-8")
@@ -250,14 +474,6 @@ def test_a41_a_pipe_in_ascii_takes_any_prompt(luma_relay: SimulatedRelay) -> Non
     assert ended.by_id[task_id]["generation"]["request"]["prompt"] == "海上日出"
 
 
-def wait_until(is_true: Callable[[], bool]) -> None:
-    """Wait for something that another process brings about."""
-    deadline = time.monotonic() + PATIENCE
-    while not is_true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def shell(command: str, relay: SimulatedRelay) -> Ended:
     """Run *command* by a shell, which can close streams."""
     ended = subprocess.run(  # noqa: S602 - redirections are the shell's
@@ -273,20 +489,62 @@ def on_terminal(
     then: Callable[[str], bytes] = lambda _: b"",
 ) -> Ended:
     """Run a command on a terminal of its own; *then* says what is typed once it has shown something."""
-    env = {"TERM": "xterm", "PYTHONIOENCODING": encoding, "COLUMNS": "", "LINES": "", "NO_COLOR": "1"}
-    pid, terminal = pty.fork()
-    if pid == 0:  # pragma: no cover - the child becomes another program
-        os.execve(  # noqa: S606 - our own program
-            sys.executable, [sys.executable, "-m", "luma_async", *arguments], environment(relay, env)
-        )
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+    _, terminal = forked = fork(*arguments, relay=relay, encoding=encoding)
     text, typed = "", b""
     while (piece := read(terminal)) is not None:
         text += piece
         if not typed and (typed := then(text)):
             os.write(terminal, typed)
+    return Ended(closed(*forked), text, "")
+
+
+def fork(  # noqa: PLR0913 - what a shell could give
+    *arguments: str,
+    relay: SimulatedRelay,
+    encoding: str = "utf-8",
+    cwd: Path | None = None,
+    stdin: bytes | None = None,
+    stderr: Path | None = None,
+    ignoring: int | None = None,
+) -> tuple[int, int]:
+    """Start a command on a terminal of its own, and return its process and the terminal.
+
+    Its standard input can be a pipe instead, which stays open, and its standard error a file.
+    """
+    env = {"TERM": "xterm", "PYTHONIOENCODING": encoding, "COLUMNS": "", "LINES": "", "NO_COLOR": "1"}
+    reading, writing = os.pipe()
+    with starting(ignoring):
+        pid, terminal = pty.fork()
+        if pid == 0:  # pragma: no cover - the child becomes another program
+            os.chdir(cwd or Path.cwd())
+            if stdin is not None:
+                os.dup2(reading, 0)
+                os.set_inheritable(writing, True)  # noqa: FBT003 - so that the pipe stays open
+            if stderr is not None:
+                os.dup2(os.open(stderr, os.O_WRONLY | os.O_CREAT), 2)
+            os.execve(  # noqa: S606 - our own program
+                sys.executable, [sys.executable, "-m", "luma_async", *arguments], environment(relay, env)
+            )
+    os.write(writing, stdin or b"")
+    os.close(reading)
+    os.close(writing)
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+    return pid, terminal
+
+
+def closed(pid: int, terminal: int) -> int:
+    """Close the terminal, and return the exit status of the process."""
     os.close(terminal)
-    return Ended(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), text, "")
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def read_until(terminal: int, word: str) -> None:
+    """Read what stands on the terminal until there is *word*."""
+    text = ""
+    while word not in text:
+        piece = read(terminal)
+        assert piece is not None, text
+        text += piece
 
 
 def read(terminal: int) -> str | None:

@@ -13,6 +13,7 @@ import pytest
 
 from luma_async import ConfigurationError
 from luma_async.cli._ids import Ids, _Pipe, ids_in
+from luma_async.cli._lines import lines_of
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,7 @@ from luma_async.cli._ids import Ids, _Pipe, ids_in
 )
 def test_a_line_is_an_id_or_nothing(text: bytes, ids: list[str]) -> None:
     """Blank lines, comments, CRLF and a byte order mark are no part of an id; anything odd stays for the client."""
-    assert list(ids_in(io.BytesIO(text))) == ids
+    assert list(ids_in(lines_of(io.BytesIO(text), "task ids"))) == ids
 
 
 async def taken(ids: Ids) -> list[str]:
@@ -108,11 +109,11 @@ async def test_the_rest_of_a_pipe_is_told_without_waiting() -> None:
 class Broken(io.BytesIO):
     """A file whose device goes away after the first line."""
 
-    def __next__(self) -> bytes:
+    def read1(self, _: int | None = -1) -> bytes:
         """Return the first line, and fail from then on."""
         if self.tell():
             raise OSError(errno.EIO, "Input/output error")
-        return super().__next__()
+        return self.readline()
 
 
 async def test_a_source_that_breaks_off_is_a_mistake_after_its_ids() -> None:
@@ -124,6 +125,47 @@ async def test_a_source_that_breaks_off_is_a_mistake_after_its_ids() -> None:
     assert first == "a"
     with pytest.raises(ConfigurationError, match="the task ids cannot be read: Input/output error"):
         await anext(ids)
+
+
+async def test_a_file_that_breaks_off_is_a_mistake_too() -> None:
+    """One that is no pipe can be read as little; what was read of it is told."""
+    ids = Ids(ids_in(lines_of(Broken(b"a\nb\n"), "task ids")))
+
+    assert await anext(ids) == "a"
+    assert ids.rest() == []
+    with pytest.raises(ConfigurationError, match="the task ids cannot be read: Input/output error"):
+        await taken(Ids(ids_in(lines_of(Broken(b"a\nb\n"), "task ids"))))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"])
+@pytest.mark.parametrize("piped", [True, False])
+async def test_ids_as_windows_writes_them(tmp_path: Path, encoding: str, piped: bool) -> None:  # noqa: FBT001
+    """From a file and from a pipe, with a mark and without, the last line without a break."""
+    file = tmp_path / "ids.txt"
+    file.write_bytes("u-1\r\n# ü\r\n\r\nu-2\r\nu-3".encode(encoding))
+    reading, writing = os.pipe()
+    os.write(writing, file.read_bytes())
+    os.close(writing)
+
+    ids = await taken(Ids.of([], f"/dev/fd/{reading}" if piped else str(file)))
+    os.close(reading)
+
+    assert ids == ["u-1", "u-2", "u-3"]
+
+
+async def test_a_pipe_in_utf_16_is_read_as_it_comes() -> None:
+    """A line is handed out while the pipe is open, though the byte of its break is not its last."""
+    reading, writing = os.pipe()
+    ids = Ids.of([], f"/dev/fd/{reading}")
+    os.write(writing, "a\r\n".encode("utf-16"))
+
+    first = await asyncio.wait_for(anext(ids), 5)
+    os.write(writing, "b\r\n".encode("utf-16-le"))
+    second = await asyncio.wait_for(anext(ids), 5)
+    os.close(writing)
+    os.close(reading)
+
+    assert (first, second) == ("a", "b")
 
 
 def test_what_comes_after_the_command_s_end_is_left_alone() -> None:

@@ -14,7 +14,19 @@ from pathlib import Path
 import pytest
 
 from luma_async.testing import RelayThread, Script, SimulatedRelay
-from tests.cli.command import ENDLESS, FAST, PATIENCE, Ended, add, environment, finish, next_ids, run, running
+from tests.cli.command import (
+    ENDLESS,
+    FAST,
+    PATIENCE,
+    Ended,
+    add,
+    environment,
+    finish,
+    next_ids,
+    run,
+    running,
+    wait_until_polled,
+)
 from tests.cli.conftest import Command
 
 FAILS = Script.of("failed", failure_reason="the prompt was refused")
@@ -181,15 +193,16 @@ def test_a_signal_tells_only_what_is_missing(luma_relay: SimulatedRelay, journal
     options = ("--journal", str(journal), *FAST, "--max-in-flight", "1")
 
     with running("wait", done, slow[0], other, slow[1], *options, relay=luma_relay) as process:
-        while slow[0] not in asked(luma_relay):
-            time.sleep(0.01)
+        wait_until_polled(luma_relay, slow[0])
         process.send_signal(signal.SIGINT)
         ended = finish(process)
 
+    again = ("luma-async", "wait", "--max-in-flight", "1", *FAST, "--journal", str(journal))
     assert ended.status == 130
     assert ended.err.splitlines()[1:] == [
         "luma-async: stopped with 2 not done; their generations go on at the relay:",
         *slow,
+        f"luma-async: to go on: {' '.join([*again, *slow])}",
     ]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from luma_async.testing import Fault, RelayThread, Script, SimulatedRelay
-from tests.cli.command import FAST, Ended, finish, run, running
+from tests.cli.command import FAST, Ended, finish, run, running, wait_until_polled
 from tests.cli.conftest import Command
 
 LOST = "it is unknown whether the relay took it"
@@ -56,6 +56,44 @@ def test_prompts_are_lines_of_a_file_and_of_standard_input(
 
     prompts = [line["prompt"] for line in [*from_file.lines, *from_stdin.lines]]
     assert prompts == ["a dog", "a cat", "take #3 of a cat", "a cat", "a bird"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-16-le", "utf-8-sig"])
+def test_prompts_as_windows_writes_them(relay: SimulatedRelay, encoding: str, tmp_path: Path) -> None:
+    """What is paid for is what was written."""
+    (tmp_path / "prompts.txt").write_bytes("a cat\r\na dog\tand café\r\n".encode(encoding))
+
+    ended = run("submit", "--from", str(tmp_path / "prompts.txt"), "--at-once", "1", relay=relay)
+
+    assert (ended.status, [line["prompt"] for line in ended.lines]) == (0, ["a cat", "a dog\tand café"])
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["海上日出\n".encode("utf-16-le"), "кот\n".encode("utf-16-be"), "a cat\n".encode("utf-32"), b"a cat\n\0\n"],
+    ids=["Chinese", "Russian", "UTF-32", "NUL"],
+)
+def test_what_is_no_text_is_one_complaint(relay: SimulatedRelay, content: bytes, tmp_path: Path) -> None:
+    """Nothing of it is submitted, and the way out is told."""
+    (tmp_path / "prompts.txt").write_bytes(content)
+
+    ended = run("submit", "--from", str(tmp_path / "prompts.txt"), relay=relay)
+
+    assert (ended.status, ended.out, len(ended.err.splitlines()), relay.requests) == (2, "", 1, [])
+    assert "the prompts are not text in UTF-8 or UTF-16" in ended.err
+    assert "save them as UTF-8" in ended.err
+
+
+def test_a_line_in_another_encoding_is_an_error_of_its_own(relay: SimulatedRelay, tmp_path: Path) -> None:
+    """As are controls; the other lines are submitted."""
+    (tmp_path / "prompts.txt").write_bytes("海\n".encode("gbk") + b"a cat\n\x1b[31m a dog\na\rbird\n")
+
+    ended = run("submit", "--from", str(tmp_path / "prompts.txt"), "--at-once", "1", relay=relay)
+
+    assert ended.status == 1
+    assert [line["task_id"] is None for line in ended.lines] == [True, False, True, True]
+    assert ["UTF-8" in line["error"]["message"] for line in ended.lines if line["error"]] == [True] * 3
+    assert asked(relay) == ["submit"]
 
 
 def test_without_prompts_there_is_nothing_to_do(command: Command, relay: SimulatedRelay) -> None:
@@ -132,6 +170,19 @@ def test_one_prompt_in_trouble_harms_no_other(relay: SimulatedRelay) -> None:
     assert asked(relay).count("submit") == 2
 
 
+def test_what_a_lost_submit_was_answered_is_in_its_line(relay: SimulatedRelay) -> None:
+    """The body, short and escaped, and what may be the id; other errors have neither."""
+    body = '{"data":\n{"taskId": "a/1"}}' + " " * 600
+    relay.trouble(Fault.http(200, body.encode()), on="submit")
+
+    ended = run("submit", "a cat", "--at-once", "1", relay=relay)
+
+    (line,) = ended.lines
+    assert line["error"]["candidates"] == ["a/1"]
+    assert line["error"]["body"] == body[:500].replace("\n", "\\n") + "…"
+    assert "a/1" in line["error"]["message"]
+
+
 def test_a_prompt_that_is_none_is_an_error_of_its_own(relay: SimulatedRelay) -> None:
     """Bytes that are no text are not sent."""
     ended = run("submit", "--from", "-", relay=relay, stdin="a \udcff cat\na dog\n")
@@ -165,7 +216,7 @@ def _until(relay: SimulatedRelay, count: int) -> None:
 
 
 @pytest.mark.parametrize("prompts", [("a cat",), ("a cat", "a dog")], ids=len)
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_in_the_middle_of_a_submit_loses_no_id(
     relay: SimulatedRelay, number: signal.Signals, status: int, prompts: tuple[str, ...]
 ) -> None:
@@ -207,6 +258,7 @@ def test_a_signal_while_waiting_tells_the_ids_that_are_not_done(relay: Simulated
     with running("submit", "a cat", "--wait", *FAST, relay=relay) as process:
         assert process.stdout is not None
         task_id = json.loads(process.stdout.readline())["task_id"]
+        wait_until_polled(relay, task_id)
         process.send_signal(signal.SIGINT)
         ended = finish(process)
 

@@ -1,4 +1,4 @@
-"""What is broken on purpose: a short text of the package, the rule that it was, and the tests that should notice."""
+"""What is broken on purpose: one short text of the package each, the rule that it was, and which tests should notice."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ MUTATIONS = [
     *_noticed_by(
         "test_transport.py",
         rules=[
-            ("answers are capped", "if len(body) > limit:", "if False:"),
+            ("answers are capped", "if not whole:", "if False:"),
             ("reading ends at the cap", " and len(body) <= limit:", ":"),
             ("the key stays with its origin", "if not _same_origin(url, start) or", "if False or"),
             (
@@ -659,13 +659,14 @@ MUTATIONS = [
         rules=[
             (
                 "a submit that the relay may have taken is not repeated",
-                "not request.sent else UncertainSubmitError(error)",
-                "not request.sent else error",
+                "return _wire.uncertain(error, request.heard, transport.discreet)",
+                "return error",
             ),
-            ("a submit that never went out is no uncertain one", " or not request.sent else", " else"),
+            ("a submit that never went out is no uncertain one", " or not request.sent:", ":"),
             ("an order is asked for three times at most", "self._tries >= _MOST_TRIES or (", "("),
             ("what was refused for good is not handed in again", "return refused_for_now and", "return"),
             ("what went out is known to have", "self._request.sent = True", "pass"),
+            ("what came of a cut answer is kept", "if not whole and request.method", "if False and request.method"),
         ],
     ),
     *_noticed_by(
@@ -673,7 +674,7 @@ MUTATIONS = [
         rules=[
             (
                 "half an answer leaves open whether a task was made",
-                "return error if refused else UncertainSubmitError(error)",
+                "return error if refused else uncertain(error, answer.body, discreet)",
                 "return error",
             ),
             (
@@ -681,13 +682,15 @@ MUTATIONS = [
                 'refused = answer.body.lstrip()[:1] in (b"{", b"[")',
                 "refused = True",
             ),
+            ("what may be an id does not hold the key", " if discreet(candidate) == candidate", ""),
         ],
     ),
     *_noticed_by(
         "test_orders.py",
         rules=[
-            ("a prompt is not blank", "prompt.strip() and", ""),
+            ("a prompt is not blank", " or not prompt.strip()", ""),
             ("an extension has fewer options", 'order.keys() - _OF_AN_EXTENSION - {"user_prompt"}', "()"),
+            ("a return alone is no line break", "\\r?\\n)[", "\\r|\\n)["),
         ],
     ),
     *_noticed_by(
@@ -754,6 +757,58 @@ MUTATIONS = [
         "faults/test_blocked_loop.py",
         rules=[
             ("what came in the same turn is taken first", "_LAST_TURNS = 3", "_LAST_TURNS = 1"),
+        ],
+    ),
+    *_noticed_by(
+        "test_candidates.py",
+        rules=[
+            ("a cut text is not an id", 'elif token["end"]:', 'elif token["text"]:'),
+        ],
+    ),
+    *_noticed_by(
+        "cli/test_endings.py::test_a41_a_signal_keeps_what_was_done",
+        rules=[
+            ("SIGHUP ends a command", "_SIGNALS[signal.SIGHUP] = Status.HUNG_UP", "pass"),
+        ],
+    ),
+    *_noticed_by(
+        "cli/test_endings.py::test_a41_a_signal_that_was_ignored_at_the_start_stays_so",
+        rules=[
+            ("a signal that is ignored stays so", "not in (signal.SIG_IGN, None)", "is not None"),
+        ],
+    ),
+    *_noticed_by(
+        "cli/test_endings.py::test_a41_ids_of_a_pipe_are_in_a_file_when_the_terminal_is_closed",
+        rules=[
+            ("what was given up is remembered", "_given_up.add(descriptor)", "pass"),
+        ],
+    ),
+    *_noticed_by(
+        "cli/test_endings.py::test_a41_that_generations_go_on_is_said_of_a_relay_that_knows_them",
+        rules=[
+            (
+                "that generations go on is known of a good poll",
+                "heard = self.board.heard or self.luma.statistics.looks > 0",
+                "heard = True",
+            ),
+        ],
+    ),
+    *_noticed_by(
+        "cli/test_endings.py::test_a41_a_terminal_that_is_closed_ends_it_quietly",
+        rules=[
+            ("a signal is told, whatever error comes with it", "is_stopping() or ", ""),
+            (
+                "a closed terminal has no cursor",
+                ("    finally:\n        with guarded():\n            live.stop()"),
+                ("    finally:\n        live.stop()"),
+            ),
+        ],
+    ),
+    *_noticed_by(
+        "cli/test_lines.py",
+        rules=[
+            ("zeros here and there do not make it UTF-16", "_CLEARLY = 3 / 4", "_CLEARLY = 0"),
+            ("NUL is no text", 'if "\\0" in text:', "if False:"),
         ],
     ),
 ]

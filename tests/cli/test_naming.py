@@ -1,0 +1,99 @@
+"""What leaves no id unnamed, without a process."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from luma_async.cli._naming import LineToGoOn, name_all, name_few
+from luma_async.cli._options import Files, Output, Relay, Storing, Waiting, words_of
+
+AGAIN = LineToGoOn(("wait", "--journal", "a b.jsonl"), "ids.txt", frozenset({"t-0", "t-1"}))
+IDS = [f"t-{number}" for number in range(12)]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([Relay(), Waiting(), Storing(), Output()], ""),
+        ([Relay(base_url="https://a.b", key_file=Path("k"))], "--base-url https://a.b --key-file k"),
+        ([Relay(insecure_http=True, requests_per_second=1.5)], "--insecure-http --requests-per-second 1.5"),
+        ([Waiting(timeout=None, initial=3.0, journal=Path("j"))], "--timeout none --initial 3.0 --journal j"),
+        ([Storing(download=Path("v"), private_media=True)], "--download v --private-media"),
+        ([Files(directory=Path("v"), role="thumbnail", overwrite=True)], "--directory v --role thumbnail --overwrite"),
+        ([Output(as_json=True, verbose=True)], "--json --verbose"),
+    ],
+)
+def test_options_become_the_words_that_give_them(options: list[object], words: str) -> None:
+    """Those that are as by default have none."""
+    assert " ".join(words_of(*options)) == words
+
+
+def test_a_few_arguments_stand_in_the_line() -> None:
+    """Many do not, and ids of the file never do."""
+    many = LineToGoOn(("wait",), None, frozenset(IDS))
+
+    assert AGAIN.about(IDS) == "luma-async wait --journal 'a b.jsonl' --from ids.txt t-0 t-1"
+    assert AGAIN.about(["t-1"]).endswith("ids.txt t-1")
+    assert many.about(IDS) == f"luma-async wait {' '.join(IDS[:10])} ... (the same ids as before)"
+
+
+def test_nothing_is_said_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither way."""
+    name_few("none", [], AGAIN)
+    name_all("none", [], AGAIN)
+
+    assert capsys.readouterr().err == ""
+
+
+def test_without_a_line_to_go_on_there_are_names_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    """A relay that ends with the process has nothing more to tell."""
+    name_few("two", ["a", "b\n"], None)
+
+    assert capsys.readouterr().err == "luma-async: two:\na\nb\\n\n"
+
+
+class Terminal:
+    """A standard error that is a terminal."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def isatty(self) -> Literal[True]:
+        """Say so."""
+        return True
+
+    def write(self, text: str) -> None:
+        """Keep *text*."""
+        self.text += text
+
+    def flush(self) -> None:
+        """Do nothing."""
+
+    def fileno(self) -> int:
+        """Have none."""
+        raise OSError
+
+
+@pytest.mark.parametrize("is_writable", [True, False])
+def test_a_terminal_shows_all_where_no_file_can_be_made(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, is_writable: bool
+) -> None:
+    """Else ten of them, and prompts are comments in the file."""
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / f"luma-async-open-{os.getpid()}.txt"
+    if not is_writable:
+        path.mkdir()
+
+    name_all("not submitted", IDS)
+
+    assert terminal.text.count("t-") == (10 if is_writable else 12)
+    if is_writable:
+        assert path.read_text(encoding="utf-8") == "\n".join(["# not submitted:", *(f"# {i}" for i in IDS), ""])
+        assert terminal.text.endswith(f"luma-async: all 12 are in {path.name}\n")
