@@ -474,6 +474,12 @@ _MANY = [
         "taken += self._resting.pop(",
         "taken += self._resting.get(",
     ),
+    Mutation(
+        "_agenda",
+        "a timer is only ever cancelled",
+        "if latest < self._armed_for:",
+        "if self._timer is None or latest < self._timer.when():",
+    ),
     Mutation("_agenda", "the same window is one place", "together.append(resting)", "pass"),
     Mutation(
         "_agenda",
