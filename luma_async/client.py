@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import os
 import ssl
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
@@ -21,7 +22,7 @@ from luma_async._cooldown import Cooldown
 from luma_async._learning import Learner, Statistics
 from luma_async._looking import look_patiently
 from luma_async._streams import Events, Outcomes, Snapshots, checked_ids, identity_of
-from luma_async._telling import Herald, log_is_curious, logger
+from luma_async._telling import Herald, log, log_is_curious
 from luma_async._text import shown, spelled
 from luma_async._transport import Network, Request, Transport
 from luma_async._watching import Watching
@@ -61,7 +62,8 @@ class LumaClient:
         proxy: URL of an HTTP proxy; the environment's proxies are not heeded.
         ssl_context: For a private certificate authority; it must verify certificates and host names.
         on_event: Called in the event loop with each Event as it happens, in order, and not awaited: it must be quick.
-            What it raises is logged and harms no wait. ``events`` is the same as an async iterator.
+            What it raises is logged and harms no wait; only KeyboardInterrupt and SystemExit end the program.
+            ``events`` is the same as an async iterator.
 
     Raises:
         ConfigurationError: An argument, or the environment in its place, is missing or cannot work.
@@ -377,7 +379,8 @@ class LumaClient:
             options: What else.
             download_to: The directory for the video; None stores nothing.
             timeout: Seconds to wait after the submit; None waits for ever.
-            on_submitted: A plain function, called with the task id as soon as there is one.
+            on_submitted: A plain function, called with the task id as soon as there is one. What it raises comes out,
+                with a note of the id; the generation goes on at the relay.
 
         Raises:
             UncertainSubmitError: It is unknown whether the relay took it.
@@ -390,7 +393,11 @@ class LumaClient:
         directory = None if download_to is None else await self._downloader.ready(download_to)
         task_id = await self._submit(_wire.ORDERS_PATH, order)
         if on_submitted is not None:
-            on_submitted(task_id)
+            try:
+                on_submitted(task_id)
+            except BaseException as raised:
+                raised.add_note(f"The relay has taken the generation: task {shown(task_id, 128)}")
+                raise
         return await self._made(task_id, seconds, directory)
 
     async def _made(self, task_id: str, seconds: float | None, directory: Path | None) -> Made:
@@ -454,7 +461,8 @@ def _check_options(polling: object, batch: object) -> None:
 
 def _log_answer(request: Request, answer: _wire.Answer) -> None:
     named = f" (request {shown(answer.request_id, 60)})" if answer.request_id else ""
-    logger.debug("%s %s: %d, %d bytes%s", request.method, request.path, answer.status, len(answer.body), named)
+    size = len(answer.body)
+    log(logging.DEBUG, "%s %s: %d, %d bytes%s", request.method, request.path, answer.status, size, named)
 
 
 def _check_callback(on_submitted: object) -> None:

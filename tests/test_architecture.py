@@ -48,6 +48,7 @@ ROOMS = (
     "_telling",
     "events",
     "outcomes",
+    "_callbacks",
     "errors",
     "models",
     "_text",
