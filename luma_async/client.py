@@ -21,7 +21,7 @@ from luma_async._batching import Batch, Batcher
 from luma_async._cooldown import Cooldown
 from luma_async._learning import Learner, Statistics
 from luma_async._looking import look_patiently
-from luma_async._streams import Events, Outcomes, Snapshots, checked_ids, identity_of
+from luma_async._streams import Events, Outcomes, Snapshots, identity_of, listed
 from luma_async._telling import Herald, log, log_is_curious
 from luma_async._text import shown, spelled
 from luma_async._transport import Network, Request, Transport
@@ -158,7 +158,7 @@ class LumaClient:
             Outcomes in the order asked; an id that was asked for twice is looked at once and stands at each place.
         """
         self._enter_loop()
-        asked = _listed(task_ids)
+        asked = listed(task_ids)
         async with asyncio.TaskGroup() as group:
             looks = {identity_of(i): group.create_task(self._glance_at_any(i)) for i in _once(asked)}
         return [looks[identity_of(task_id)].result() for task_id in asked]
@@ -209,7 +209,7 @@ class LumaClient:
         Returns:
             Outcomes in the order asked; an id that was asked for twice is polled once and stands at each place.
         """
-        asked = _listed(task_ids)
+        asked = listed(task_ids)
         async with self.as_completed(asked, timeout=timeout) as outcomes:
             by_id = {identity_of(outcome.task_id): outcome async for outcome in outcomes}
         return [by_id[identity_of(task_id)] for task_id in asked]
@@ -225,7 +225,8 @@ class LumaClient:
 
         Use it as ``async with luma.as_completed(ids) as outcomes: async for outcome in outcomes``; leaving the block
         stops the waiting for the rest. If *task_ids* itself raises, that comes out after the outcomes of all ids it
-        gave before.
+        gave before; what is no Exception, such as the CancelledError of a task that it awaits, comes as the cause of a
+        LumaError, since nobody has cancelled the caller.
 
         Args:
             task_ids: Ids, or an async iterable of ids (a queue, a pipeline), pulled only as fast as outcomes are taken.
@@ -238,7 +239,7 @@ class LumaClient:
         """
         self._enter_loop()
         check_number(max_in_flight, "max_in_flight", above=0, optional=True, whole=True)
-        return Outcomes.of(self._watching, checked_ids(task_ids), _checked_timeout(timeout), max_in_flight)
+        return Outcomes.of(self._watching, task_ids, _checked_timeout(timeout), max_in_flight)
 
     def watch(self, task_id: str, *, timeout: float | None = _DEFAULT_TIMEOUT) -> Snapshots:
         """Follow one task: a snapshot for each observed change of state, ``failed`` included; ends after the last one.
@@ -475,15 +476,6 @@ def _check_callback(on_submitted: object) -> None:
 def _checked_timeout(timeout: float | None) -> float | None:
     check_number(timeout, "timeout", above=0, optional=True)
     return timeout
-
-
-def _listed(task_ids: Iterable[str]) -> list[str]:
-    ids = checked_ids(task_ids)
-    if isinstance(ids, AsyncIterable):
-        raise ConfigurationError(
-            "task_ids is an async iterable", advice="use as_completed, which takes one as it comes"
-        )
-    return list(ids)
 
 
 def _once(asked: list[str]) -> list[str]:

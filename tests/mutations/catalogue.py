@@ -567,6 +567,14 @@ _MANY = [
         ("test_pacing.py",),
     ),
     Mutation("_streams", "an id that is asked for twice is one", "if digest in self._seen:", "if False:"),
+    Mutation(
+        "_streams",
+        "a source that breaks off is no quiet end",
+        "if feeder.cancelling() or (error := presentable(raised, _SOURCE)) is raised:",
+        "if presentable(raised, _SOURCE):",
+    ),
+    Mutation("_streams", "a feeder that is cancelled is no quiet end", "if not self._recalled:", "if False:"),
+    Mutation("_streams", "our own cancelling is no error of the source", "if not self._recalled:", "if True:"),
     Mutation("_streams", "leaving the block stops the waiting", "            waiter.leave()", "            pass"),
     Mutation(
         "client",
