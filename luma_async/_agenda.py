@@ -48,13 +48,15 @@ class Agenda:
     _by_earliest: _Queue = field(factory=list)
     _by_latest: _Queue = field(factory=list)
     _timer: asyncio.TimerHandle | None = None
+    _armed_for: float = math.inf
+    """When the timer rings: only asyncio's own loop has handles that tell it."""
 
     def rest(self, earliest: float, latest: float, on_turn: Callable[[float], object]) -> Rest:
         """Begin a rest, and return it, to leave it by."""
         resting = Rest(earliest, latest, on_turn)
         if self._place(resting):
             heappush(self._by_latest, (latest, (earliest, latest)))
-            if self._timer is None or latest < self._timer.when():
+            if latest < self._armed_for:
                 self._arm(latest)
         return resting
 
@@ -79,15 +81,16 @@ class Agenda:
 
     def _arm(self, at: float) -> None:
         self._disarm()
+        self._armed_for = at
         self._timer = asyncio.get_running_loop().call_at(at, self._ring, at)
 
     def _disarm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
+        self._timer, self._armed_for = None, math.inf
 
     def _ring(self, at: float) -> None:
-        self._timer = None
+        self._timer, self._armed_for = None, math.inf
         now = max(at, asyncio.get_running_loop().time())
         must = self._taken(self._by_latest, now)
         woken = must + self._companions(len(must), now) if must else []

@@ -14,6 +14,7 @@ from typing import Any, Generic, Self, TypeVar, cast
 from attrs import define, evolve, field
 
 from luma_async import _wire
+from luma_async._callbacks import presentable
 from luma_async._telling import Herald
 from luma_async._text import exactly, spelled
 from luma_async._watching import Waiter, Watching
@@ -32,6 +33,7 @@ _TAKEN_BEFORE_OTHERS_RUN = 100
 _MOST_EVENTS = 10_000
 """Told and not yet taken; a listener that is slower for long misses the oldest."""
 _THE_END = object()
+_SOURCE = "the source of task ids"
 
 
 @define(eq=False, repr=False)
@@ -98,6 +100,8 @@ class Outcomes(_Stream[Outcome]):
     _waiters: dict[Hashable, Waiter] = field(factory=dict, init=False)
     _seen: set[bytes] = field(factory=set, init=False)
     """Digests, so that no id stays in memory for having been there."""
+    _recalled: bool = field(default=False, init=False)
+    """Whether we have cancelled the feeder ourselves."""
     _defect: Exception | None = field(default=None, init=False)
 
     @classmethod
@@ -124,8 +128,10 @@ class Outcomes(_Stream[Outcome]):
 
     def _fed(self, feeder: asyncio.Task[None]) -> None:
         """Note the end of the source; an error of its own waits for the outcomes before it."""
-        defect = None if feeder.cancelled() else feeder.exception()
-        if isinstance(defect, Exception):
+        if feeder.cancelled():
+            if not self._recalled:
+                self._defect = presentable(asyncio.CancelledError(), _SOURCE)
+        elif isinstance(defect := feeder.exception(), Exception):
             self._defect = defect
         self._watching.at_close.discard(self._client_closes)
         self._news.set()
@@ -137,7 +143,7 @@ class Outcomes(_Stream[Outcome]):
             if room is not None:
                 room.release()
             return
-        cast("asyncio.Task[None]", self._feeder).cancel()
+        self._recall()
         self._defect = ClientClosedError("the client was closed, and ids were to come", advice="make a new LumaClient")
 
     def _conclude(self) -> None:
@@ -152,7 +158,22 @@ class Outcomes(_Stream[Outcome]):
             self._room.release()
         return thing
 
+    def _recall(self) -> None:
+        """Take up no more ids."""
+        if self._feeder is not None:
+            self._recalled = self._feeder.cancel() or self._recalled
+
     async def _feed(self) -> None:
+        """Take up all ids; whatever the source breaks off with is an error, and no cancellation of ours."""
+        feeder = cast("asyncio.Task[None]", asyncio.current_task())
+        try:
+            await self._take_up_all()
+        except BaseException as raised:
+            if feeder.cancelling() or (error := presentable(raised, _SOURCE)) is raised:
+                raise
+            raise error from raised
+
+    async def _take_up_all(self) -> None:
         async with aclosing(_each(self._ids)) as source:
             for taken in count(1):
                 if self._room is not None:
@@ -191,8 +212,7 @@ class Outcomes(_Stream[Outcome]):
     async def aclose(self) -> None:
         """Stop waiting for all ids; the generations go on at the relay. Closing twice is closing."""
         await super().aclose()
-        if self._feeder is not None:
-            self._feeder.cancel()
+        self._recall()
         waiters, self._waiters = self._waiters, {}
         for waiter in waiters.values():
             waiter.leave()
@@ -268,6 +288,26 @@ def checked_ids(task_ids: Any) -> Ids:
             f"task_ids is a single {type(task_ids).__name__}", advice="give a list of task ids, even for one"
         )
     return task_ids
+
+
+def listed(task_ids: Any) -> list[str]:
+    """Return all *task_ids*, of an iterable that is not async.
+
+    Raises:
+        ConfigurationError: It is none.
+        LumaError: It broke off with what is no Exception.
+    """
+    ids = checked_ids(task_ids)
+    if isinstance(ids, AsyncIterable):
+        raise ConfigurationError(
+            "task_ids is an async iterable", advice="use as_completed, which takes one as it comes"
+        )
+    try:
+        return list(ids)
+    except BaseException as raised:
+        if (error := presentable(raised, _SOURCE)) is raised:
+            raise
+        raise error from raised
 
 
 def identity_of(task_id: Any) -> Hashable:

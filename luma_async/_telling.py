@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from attrs import define, field
 
+from luma_async._callbacks import heed_the_end
 from luma_async._text import shown, spelled
 from luma_async.errors import ConfigurationError
 from luma_async.events import Event
@@ -42,12 +43,17 @@ class Herald:
         return herald
 
     def tell(self, event: Event) -> None:
-        """Tell all, in the order in which they came; one that raises is logged, and harms nobody."""
+        """Tell all, in the order in which they came; one that raises is logged, and harms nobody.
+
+        Raises:
+            KeyboardInterrupt, SystemExit: A listener wants to end the program.
+        """
         for listener in tuple(self.listeners):
             try:
                 listener(event)
-            except Exception:
-                logger.exception("a listener raised at %s", type(event).__name__)
+            except BaseException as raised:  # noqa: BLE001 - such as the CancelledError of a future that he asked
+                heed_the_end(raised)
+                log(logging.ERROR, "a listener raised at %s", type(event).__name__, error=raised)
 
 
 def log_is_curious() -> bool:
@@ -55,5 +61,18 @@ def log_is_curious() -> bool:
     return logger.isEnabledFor(logging.DEBUG)
 
 
+def log(level: int, text: str, *args: object, error: BaseException | None = None) -> None:
+    """Write to the log; a handler of the user's that raises harms nobody, and is shown as logging shows such errors.
+
+    Raises:
+        KeyboardInterrupt, SystemExit: A handler wants to end the program.
+    """
+    try:
+        logger.log(level, text, *args, exc_info=error, stacklevel=2)
+    except BaseException as raised:  # noqa: BLE001 - logging lets a handler decide what it catches
+        heed_the_end(raised)
+        logging.Handler().handleError(logger.makeRecord(logger.name, level, __file__, 0, text, args, None))
+
+
 def _log(event: Event) -> None:
-    logger.debug("%s", event)
+    log(logging.DEBUG, "%s", event)

@@ -21,7 +21,7 @@ from luma_async._health import Health
 from luma_async._learning import Learner, Statistics, Stay
 from luma_async._looking import Look, Wheel
 from luma_async._progress import Progress
-from luma_async._telling import Herald
+from luma_async._telling import Herald, log
 from luma_async._text import shown
 from luma_async._wire import Known, News
 from luma_async.errors import (
@@ -35,8 +35,6 @@ from luma_async.events import LookFailed, StateChanged, WaitBegan, WaitEnded
 from luma_async.models import Generation, State
 from luma_async.outcomes import Outcome
 from luma_async.pacing import PollPolicy, PollWait
-
-_logger = logging.getLogger("luma_async")
 
 _GRACE = 0.25
 """Seconds for a poll that is under way at the deadline: its request ends then, or its answer lies in the socket."""
@@ -166,7 +164,7 @@ class Watching:
         """Say that a relay uses a word for a state that nobody knows (DESIGN: rule 5)."""
         if word not in self._unknown_words:
             self._unknown_words.add(word)
-            _logger.warning("task %s: unknown state %r: polling goes on", task_id, shown(word, 60))
+            log(logging.WARNING, "task %s: unknown state %r: polling goes on", task_id, shown(word, 60))
 
     def begin(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Start a task that the client's end waits for."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import os
 import ssl
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
@@ -20,8 +21,8 @@ from luma_async._batching import Batch, Batcher
 from luma_async._cooldown import Cooldown
 from luma_async._learning import Learner, Statistics
 from luma_async._looking import look_patiently
-from luma_async._streams import Events, Outcomes, Snapshots, checked_ids, identity_of
-from luma_async._telling import Herald, log_is_curious, logger
+from luma_async._streams import Events, Outcomes, Snapshots, identity_of, listed
+from luma_async._telling import Herald, log, log_is_curious
 from luma_async._text import shown, spelled
 from luma_async._transport import Network, Request, Transport
 from luma_async._watching import Watching
@@ -61,7 +62,8 @@ class LumaClient:
         proxy: URL of an HTTP proxy; the environment's proxies are not heeded.
         ssl_context: For a private certificate authority; it must verify certificates and host names.
         on_event: Called in the event loop with each Event as it happens, in order, and not awaited: it must be quick.
-            What it raises is logged and harms no wait. ``events`` is the same as an async iterator.
+            What it raises is logged and harms no wait; only KeyboardInterrupt and SystemExit end the program.
+            ``events`` is the same as an async iterator.
 
     Raises:
         ConfigurationError: An argument, or the environment in its place, is missing or cannot work.
@@ -156,7 +158,7 @@ class LumaClient:
             Outcomes in the order asked; an id that was asked for twice is looked at once and stands at each place.
         """
         self._enter_loop()
-        asked = _listed(task_ids)
+        asked = listed(task_ids)
         async with asyncio.TaskGroup() as group:
             looks = {identity_of(i): group.create_task(self._glance_at_any(i)) for i in _once(asked)}
         return [looks[identity_of(task_id)].result() for task_id in asked]
@@ -207,7 +209,7 @@ class LumaClient:
         Returns:
             Outcomes in the order asked; an id that was asked for twice is polled once and stands at each place.
         """
-        asked = _listed(task_ids)
+        asked = listed(task_ids)
         async with self.as_completed(asked, timeout=timeout) as outcomes:
             by_id = {identity_of(outcome.task_id): outcome async for outcome in outcomes}
         return [by_id[identity_of(task_id)] for task_id in asked]
@@ -223,7 +225,8 @@ class LumaClient:
 
         Use it as ``async with luma.as_completed(ids) as outcomes: async for outcome in outcomes``; leaving the block
         stops the waiting for the rest. If *task_ids* itself raises, that comes out after the outcomes of all ids it
-        gave before.
+        gave before; what is no Exception, such as the CancelledError of a task that it awaits, comes as the cause of a
+        LumaError, since nobody has cancelled the caller.
 
         Args:
             task_ids: Ids, or an async iterable of ids (a queue, a pipeline), pulled only as fast as outcomes are taken.
@@ -236,7 +239,7 @@ class LumaClient:
         """
         self._enter_loop()
         check_number(max_in_flight, "max_in_flight", above=0, optional=True, whole=True)
-        return Outcomes.of(self._watching, checked_ids(task_ids), _checked_timeout(timeout), max_in_flight)
+        return Outcomes.of(self._watching, task_ids, _checked_timeout(timeout), max_in_flight)
 
     def watch(self, task_id: str, *, timeout: float | None = _DEFAULT_TIMEOUT) -> Snapshots:
         """Follow one task: a snapshot for each observed change of state, ``failed`` included; ends after the last one.
@@ -377,7 +380,8 @@ class LumaClient:
             options: What else.
             download_to: The directory for the video; None stores nothing.
             timeout: Seconds to wait after the submit; None waits for ever.
-            on_submitted: A plain function, called with the task id as soon as there is one.
+            on_submitted: A plain function, called with the task id as soon as there is one. What it raises comes out,
+                with a note of the id; the generation goes on at the relay.
 
         Raises:
             UncertainSubmitError: It is unknown whether the relay took it.
@@ -390,7 +394,11 @@ class LumaClient:
         directory = None if download_to is None else await self._downloader.ready(download_to)
         task_id = await self._submit(_wire.ORDERS_PATH, order)
         if on_submitted is not None:
-            on_submitted(task_id)
+            try:
+                on_submitted(task_id)
+            except BaseException as raised:
+                raised.add_note(f"The relay has taken the generation: task {shown(task_id, 128)}")
+                raise
         return await self._made(task_id, seconds, directory)
 
     async def _made(self, task_id: str, seconds: float | None, directory: Path | None) -> Made:
@@ -454,7 +462,8 @@ def _check_options(polling: object, batch: object) -> None:
 
 def _log_answer(request: Request, answer: _wire.Answer) -> None:
     named = f" (request {shown(answer.request_id, 60)})" if answer.request_id else ""
-    logger.debug("%s %s: %d, %d bytes%s", request.method, request.path, answer.status, len(answer.body), named)
+    size = len(answer.body)
+    log(logging.DEBUG, "%s %s: %d, %d bytes%s", request.method, request.path, answer.status, size, named)
 
 
 def _check_callback(on_submitted: object) -> None:
@@ -467,15 +476,6 @@ def _check_callback(on_submitted: object) -> None:
 def _checked_timeout(timeout: float | None) -> float | None:
     check_number(timeout, "timeout", above=0, optional=True)
     return timeout
-
-
-def _listed(task_ids: Iterable[str]) -> list[str]:
-    ids = checked_ids(task_ids)
-    if isinstance(ids, AsyncIterable):
-        raise ConfigurationError(
-            "task_ids is an async iterable", advice="use as_completed, which takes one as it comes"
-        )
-    return list(ids)
 
 
 def _once(asked: list[str]) -> list[str]:

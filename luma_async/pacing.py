@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from attrs import Attribute, evolve, field, frozen
 from tenacity.wait import wait_base
 
+from luma_async._callbacks import presentable
 from luma_async._learning import Hazard, Learner, Stay
 from luma_async.errors import ConfigurationError
 from luma_async.models import State
@@ -82,7 +83,10 @@ class PollPolicy:
     adaptive: bool = field(default=True, validator=flag)
     """Whether pauses follow what the client's own tasks have shown, once that is enough; else they only grow."""
     wait: Callable[[RetryCallState], float] | None = field(default=None, validator=_strategy)
-    """Any tenacity strategy instead of ours; ``min_interval`` and the relay's hints still hold."""
+    """Any tenacity strategy instead of ours; ``min_interval`` and the relay's hints still hold.
+
+    What it raises ends the wait for that id alone, and comes out of it.
+    """
 
     def __attrs_post_init__(self) -> None:
         if not self.min_interval <= self.initial <= self.maximum:
@@ -179,7 +183,7 @@ class PollWait(wait_base):
         look: Paced = retry_state.outcome.result()  # type: ignore[union-attr] # there is one by then
         policy = self._policy
         if policy.wait is not None:
-            pause = policy.wait(retry_state)
+            pause = _asked(policy.wait, retry_state)
         elif look.failures:
             longer = self._good_pace(look) * policy.multiplier if look.good else 0.0
             pause = max(min(longer, policy.maximum), policy.backoff(look.failures, self._randomness))
@@ -221,6 +225,16 @@ class PollWait(wait_base):
         """Return the policy with a lower maximum where many looks share a request."""
         cheapness = min(max(looks_per_request / _FULL_PRICE, 1.0), _CHEAPEST)
         return evolve(self._policy, maximum=max(self._policy.initial, self._policy.maximum / cheapness))
+
+
+def _asked(strategy: Callable[[RetryCallState], float], retry_state: RetryCallState) -> float:
+    """Ask the user's *strategy*, whose failure must not look like a cancellation of whoever waits."""
+    try:
+        return strategy(retry_state)
+    except BaseException as raised:
+        if (error := presentable(raised, "PollPolicy(wait=...)")) is raised:
+            raise
+        raise error from raised
 
 
 @frozen(eq=False)

@@ -1,4 +1,4 @@
-"""What all tests share: a clean environment, repeatable examples, and aioresponses made to fit aiohttp."""
+"""What all tests share: a clean environment, repeatable examples, the event loop, and aioresponses fit for aiohttp."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import hypothesis
 import pytest
 from aiohttp import ClientResponse
 from hypothesis.database import DirectoryBasedExampleDatabase
+
+from tests import loops
 
 # aioresponses 0.7.9 does not know of the argument that ClientResponse got in aiohttp 3.14.
 aioresponses.core.ClientResponse = partial(  # type: ignore[assignment,attr-defined]
@@ -31,6 +33,24 @@ hypothesis.settings.load_profile("ci")
 
 _OURS = ("LUMA_BASE_URL", "LUMA_API_KEY", "LUMA_API_KEY_FILE")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Offer ``--loop``."""
+    parser.addoption("--loop", choices=["asyncio", "uvloop"], default="asyncio", help="the event loop of the tests")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Run the tests in the event loop that was chosen."""
+    if (name := config.getoption("--loop")) != "asyncio":
+        config.pluginmanager.register(loops.Chosen(name))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the tests in time that jumps, where it cannot."""
+    for item in items:
+        if loops.is_foreign() and "luma_time" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.skip(loops.ONLY_ASYNCIO))
 
 
 @pytest.fixture(autouse=True)

@@ -64,6 +64,27 @@ def test_those_who_went_along_need_no_timer() -> None:
     assert run(main()) == [3.0, 2.0, 20.0, 9.0]
 
 
+def test_a_timer_is_only_ever_cancelled() -> None:
+    """The handles of other event loops, such as uvloop's, do not tell their time."""
+
+    class Handle:
+        def __init__(self, handle: asyncio.TimerHandle) -> None:
+            self.cancel = handle.cancel
+
+    async def main() -> list[float]:
+        loop, agenda = asyncio.get_running_loop(), Agenda(100)
+        call_at, over = loop.call_at, loop.create_future()
+        call_at(20.0, over.set_result, None)
+        loop.call_at = lambda *args: Handle(call_at(*args))  # type: ignore[method-assign,assignment]
+        woken: list[float] = []
+        for at in (3.0, 1.0, 2.0):
+            agenda.rest(at, at, woken.append)
+        await over
+        return woken
+
+    assert run(main()) == [1.0, 2.0, 3.0]
+
+
 def test_those_with_the_same_window_need_one_timer_and_each_his_own_turn() -> None:
     """Two of three with one window leave: the third wakes at its end, or as a companion of another."""
 

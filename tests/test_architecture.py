@@ -51,6 +51,7 @@ ROOMS = (
     "_telling",
     "events",
     "outcomes",
+    "_callbacks",
     "errors",
     "models",
     "_text",

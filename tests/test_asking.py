@@ -522,6 +522,24 @@ async def test_who_is_cancelled_has_been_told_the_id(relay: SimulatedRelay, luma
     assert relay.task_ids == [task_id]
 
 
+@pytest.mark.parametrize(
+    "trouble", [ZeroDivisionError(), asyncio.CancelledError(), BaseExceptionGroup("", [SystemExit()])]
+)
+async def test_what_on_submitted_raises_comes_out_with_the_id(
+    relay: SimulatedRelay, luma: LumaClient, trouble: BaseException
+) -> None:
+    """As it is, with a note: it has been paid for."""
+
+    def complain(_: str) -> None:
+        raise trouble
+
+    with pytest.raises(type(trouble)) as caught:
+        await luma.generate("a cat", on_submitted=complain)
+
+    assert caught.value is trouble
+    assert trouble.__notes__ == [f"The relay has taken the generation: task {relay.task_ids[0]}"]
+
+
 async def test_a_directory_that_cannot_be_costs_nothing(
     relay: SimulatedRelay, luma: LumaClient, tmp_path: Path
 ) -> None:

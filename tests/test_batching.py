@@ -23,6 +23,7 @@ from luma_async import (
     GenerationFailedError,
     Limits,
     LumaClient,
+    LumaError,
     NotFoundError,
     Outcome,
     PollPolicy,
@@ -33,10 +34,12 @@ from luma_async import (
 )
 from luma_async._batching import Batch, Batcher
 from luma_async._cooldown import Cooldown
+from luma_async._telling import Herald
 from luma_async._transport import Request, Transport
 from luma_async._watching import Watching
 from luma_async._wire import Answer
 from luma_async.errors import Verdict
+from luma_async.events import Event, StateChanged
 from luma_async.pacing import PollWait
 from luma_async.settings import Settings
 from luma_async.testing import Fault, Script, SimulatedRelay
@@ -555,6 +558,72 @@ def test_a_defect_of_one_is_told_to_him_alone(batch: Batch, *, fails: bool, defe
 
     assert broken is defect
     assert [type(other.error) for other in others if isinstance(other, Outcome)] == [WaitTimeoutError] * 2
+
+
+@pytest.mark.parametrize(
+    "raised", [asyncio.CancelledError(), GeneratorExit(), StopIteration(), BaseExceptionGroup("", [GeneratorExit()])]
+)
+@pytest.mark.parametrize("fails", [False, True], ids=["answered", "failing"])
+@pytest.mark.parametrize("batch", ["always", "never"])
+def test_what_one_strategy_raises_is_no_cancellation(batch: Batch, *, fails: bool, raised: BaseException) -> None:
+    """The wait for that id ends with an error of ours that has it as its cause; nobody else notices."""
+
+    def strategy(retry_state: RetryCallState) -> float:
+        wheels.setdefault(retry_state.retry_object)
+        if retry_state.attempt_number == 2 and retry_state.retry_object is next(iter(wheels)):
+            raise raised
+        return 3.0
+
+    wheels: dict[object, None] = {}
+    policy = PollPolicy(wait=strategy)
+
+    async def main() -> list[Outcome | BaseException]:
+        room = Watching(Batcher(cast("Transport", Wire(fails=fails)), batch), policy, PollWait(policy))
+        waits = await asyncio.gather(*(room.wait(task_id, 20.0) for task_id in "abc"), return_exceptions=True)
+        await room.aclose()
+        return waits
+
+    broken, *others = run(main())
+
+    assert isinstance(broken, LumaError)
+    assert broken.summary == f"PollPolicy(wait=...) raised {type(raised).__name__}"
+    assert broken.__cause__ is raised
+    assert [type(other.error) for other in others if isinstance(other, Outcome)] == [WaitTimeoutError] * 2
+
+
+@pytest.mark.parametrize("batch", ["always", "never"])
+def test_what_a_listener_raises_at_one_id_harms_no_wait(batch: Batch) -> None:
+    """Neither the wait for that id nor the others that share its request."""
+
+    def listen(event: Event) -> None:
+        if getattr(event, "task_id", None) == "b":
+            raise asyncio.CancelledError
+
+    async def main() -> list[Outcome]:
+        batcher, herald = Batcher(cast("Transport", Wire()), batch), Herald([listen])
+        room = Watching(batcher, PollPolicy(), PollWait(PollPolicy()), herald=herald)
+        waits = await asyncio.gather(*(room.wait(task_id, 20.0) for task_id in "abc"))
+        await room.aclose()
+        return waits
+
+    assert [type(outcome.error) for outcome in run(main())] == [WaitTimeoutError] * 3
+
+
+@pytest.mark.parametrize("batch", ["always", "never"])
+def test_a_listener_that_ends_the_program_ends_the_event_loop(batch: Batch) -> None:
+    """From inside a group, too, and whoever shares the request."""
+
+    def listen(event: Event) -> None:
+        if isinstance(event, StateChanged):
+            raise BaseExceptionGroup("several", [KeyError(), KeyboardInterrupt()])
+
+    async def main() -> None:
+        batcher, herald = Batcher(cast("Transport", Wire()), batch), Herald([listen])
+        room = Watching(batcher, PollPolicy(), PollWait(PollPolicy()), herald=herald)
+        await asyncio.gather(*(room.wait(task_id, 20.0) for task_id in "abc"))
+
+    with pytest.raises(KeyboardInterrupt):
+        run(main())
 
 
 @pytest.mark.parametrize("batch", ["always", "never"])

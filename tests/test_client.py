@@ -27,6 +27,7 @@ from luma_async import (
     WaitTimeoutError,
 )
 from luma_async.testing import Fault, Script, SimulatedRelay
+from tests import loops
 from tests.kit import KEY
 
 FAST = PollPolicy(min_interval=0.02, initial=0.02, maximum=0.1)
@@ -305,7 +306,7 @@ def test_a_call_outside_of_an_event_loop_is_told_so(call: str) -> None:
         getattr(luma, call)(["a"] if call == "as_completed" else "a")
 
     assert caught.value.__cause__ is None
-    asyncio.run(luma.aclose())
+    loops.run(luma.aclose())
 
 
 def test_another_event_loop_is_told_so() -> None:
@@ -315,9 +316,9 @@ def test_another_event_loop_is_told_so() -> None:
     async def enter() -> None:
         await luma.__aenter__()
 
-    asyncio.run(enter())
+    loops.run(enter())
     with pytest.raises(ClientClosedError, match="another event loop"):
-        asyncio.run(enter())
+        loops.run(enter())
 
 
 async def test_a_shared_connector_is_left_open(relay: SimulatedRelay) -> None:

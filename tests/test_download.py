@@ -739,10 +739,12 @@ class _Whim(Exception):  # noqa: N818 - no error of anybody's
         aiohttp.ClientPayloadError(),
         ValueError(),
         TransportError("another client's", verdict=Verdict.PASSING),
+        asyncio.CancelledError(),
+        BaseExceptionGroup("several", [GeneratorExit()]),
     ],
     ids=repr,
 )
-async def test_a_callback_that_raises_is_heard_as_it_is(tmp_path: Path, trouble: Exception) -> None:
+async def test_a_callback_that_raises_is_heard_as_it_is(tmp_path: Path, trouble: BaseException) -> None:
     """The very same exception comes out, after one request, and nothing is left."""
 
     def raise_it(*_: int) -> None:

@@ -39,6 +39,7 @@ from luma_async import (
 )
 from luma_async._structure import outcome_line
 from luma_async.journal import _File
+from tests import loops
 from tests.kit import answer, sample, sample_names
 
 LINK = "https://cdn.example/v.mp4"
@@ -376,7 +377,7 @@ def test_no_line_is_ever_lost(path: Path, pieces: list[bytes]) -> None:
     whole, last = content[: content.rfind(b"\n") + 1], content[content.rfind(b"\n") + 1 :]
 
     try:
-        asyncio.run(ended(path))
+        loops.run(ended(path))
         is_journal = True
     except ConfigurationError:
         is_journal = False
@@ -419,7 +420,7 @@ async def test_what_is_no_file_is_refused(path: Path, make: Callable[[Path], Non
 def test_a_name_that_cannot_be_is_refused(tmp_path: Path, name: str, reason: str) -> None:
     """A directory is not made on the way."""
     with pytest.raises(ConfigurationError, match=reason):
-        asyncio.run(ended(tmp_path / name))
+        loops.run(ended(tmp_path / name))
 
     assert list(tmp_path.iterdir()) == []
 
@@ -438,7 +439,7 @@ def test_a_read_only_file_is_refused(path: Path) -> None:
     path.chmod(0o400)
 
     with pytest.raises(ConfigurationError, match="Permission denied"):
-        asyncio.run(ended(path))
+        loops.run(ended(path))
 
 
 async def test_a_journal_that_is_not_open_is_told(path: Path) -> None:
@@ -758,6 +759,6 @@ def test_an_event_loop_that_ends_in_the_middle_leaves_whole_lines(path: Path, di
             threading.Timer(0.05, disk.goes_on.set).start()
 
     with pytest.raises(asyncio.CancelledError):
-        asyncio.run(main())
+        loops.run(main())
 
     assert held(path) == A

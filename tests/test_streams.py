@@ -17,6 +17,7 @@ from luma_async._watching import Watching
 from luma_async._wire import Known, Sighting, sight
 from luma_async.errors import (
     AuthenticationError,
+    ClientClosedError,
     ConfigurationError,
     GenerationFailedError,
     LumaError,
@@ -233,6 +234,150 @@ def test_a_source_that_raises_loses_nothing() -> None:
         return [outcome.task_id for outcome in got]
 
     assert run(main()) == ["1-completed", "5-completed"]
+
+
+async def cancelled() -> None:
+    """Wait for a task that somebody has cancelled."""
+    task = asyncio.create_task(asyncio.sleep(9.0))
+    task.cancel()
+    await task
+
+
+async def in_a_group() -> None:
+    """Break off for several reasons."""
+    raise BaseExceptionGroup("several", [asyncio.CancelledError(), KeyError()])
+
+
+async def exit_generator() -> None:
+    """Break off as a generator that is closed."""
+    raise GeneratorExit
+
+
+BREAKS = {"CancelledError": cancelled, "BaseExceptionGroup": in_a_group, "GeneratorExit": exit_generator}
+
+
+async def until_the_end(outcomes: Outcomes) -> tuple[list[str], BaseException | None, int]:
+    """Return whose outcomes came, what came after them, and how many requests to cancel the consumer there were."""
+    consumer = asyncio.current_task()
+    assert consumer is not None
+    seen = []
+    try:
+        async for outcome in outcomes:
+            seen.append(outcome.task_id)  # noqa: PERF401 - what came before the error counts
+    except BaseException as error:  # noqa: BLE001 - it must be no cancellation
+        return seen, error, consumer.cancelling()
+    return seen, None, consumer.cancelling()
+
+
+@pytest.mark.parametrize("kind", BREAKS)
+def test_a_source_that_breaks_off_is_no_quiet_end(kind: str) -> None:
+    """All outcomes come, then an error of ours with the reason as its cause: nobody has cancelled the consumer."""
+
+    async def ids() -> AsyncIterator[str]:
+        yield "5-completed"
+        yield "1-completed"
+        await BREAKS[kind]()
+        yield "2-completed"
+
+    async def main() -> tuple[list[str], BaseException | None, int, list[Outcome]]:
+        async with Outcomes.of(room(), ids(), None, None) as outcomes:
+            return *await until_the_end(outcomes), [outcome async for outcome in outcomes]
+
+    seen, error, cancelling, rest = run(main())
+
+    assert seen == ["1-completed", "5-completed"]
+    assert type(error) is LumaError
+    assert error.summary == f"the source of task ids raised {kind}"
+    assert type(error.__cause__).__name__ == kind
+    assert (cancelling, rest) == (0, [])
+
+
+def test_our_own_cancelling_is_no_error_of_the_source() -> None:
+    """Who has left a block finds the end of it; who goes on when the client has closed is told that."""
+
+    async def ids() -> AsyncIterator[str]:
+        yield "1-completed"
+        await asyncio.sleep(1000.0)
+
+    async def main() -> list[BaseException | None]:
+        watching = room()
+        left = Outcomes.of(watching, ids(), None, None)
+        async with left, Outcomes.of(watching, ids(), None, None) as stays:
+            await anext(left)
+            await left.aclose()
+            await watching.aclose()
+            return [(await until_the_end(stream))[1] for stream in (left, stays)]
+
+    left, stays = run(main())
+
+    assert left is None
+    assert isinstance(stays, ClientClosedError)
+
+
+@pytest.mark.parametrize(
+    "broken", [asyncio.CancelledError(), GeneratorExit(), BaseExceptionGroup("", [GeneratorExit()])]
+)
+def test_a_collection_that_breaks_off_is_no_quiet_end(broken: BaseException) -> None:
+    """A plain iterator, too, may ask a future that was cancelled; it may do so at its very beginning."""
+
+    class Ids:
+        def __init__(self, most: int) -> None:
+            self.left = most
+
+        def __iter__(self) -> Iterator[str]:
+            return self
+
+        def __next__(self) -> str:
+            if not self.left:
+                raise broken
+            self.left -= 1
+            return f"{self.left}-completed"
+
+    async def main(most: int) -> tuple[list[str], BaseException | None, int]:
+        async with Outcomes.of(room(), Ids(most), None, None) as outcomes:
+            return await until_the_end(outcomes)
+
+    for most in range(3):
+        seen, error, _ = run(main(most))
+        assert len(seen) == most
+        assert type(error) is LumaError
+        assert error.__cause__ is broken
+
+
+def test_a_source_may_end_the_program() -> None:
+    """From inside a group, too."""
+
+    async def ids() -> AsyncIterator[str]:
+        yield "1-completed"
+        raise BaseExceptionGroup("several", [KeyError(), KeyboardInterrupt()])
+
+    async def main() -> None:
+        async with Outcomes.of(room(), ids(), None, None) as outcomes:
+            await until_the_end(outcomes)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(main())
+
+
+def test_who_cancels_every_task_ends_no_stream_quietly() -> None:
+    """The ids that were to come are missed."""
+
+    async def ids() -> AsyncIterator[str]:
+        yield "1-completed"
+        await asyncio.sleep(1000.0)
+
+    async def main() -> tuple[list[str], BaseException | None, int]:
+        async with Outcomes.of(room(), ids(), None, None) as outcomes:
+            consumer = asyncio.create_task(until_the_end(outcomes))
+            await asyncio.sleep(10.0)
+            for task in asyncio.all_tasks() - {asyncio.current_task(), consumer}:
+                task.cancel()
+            return await consumer
+
+    seen, error, _ = run(main())
+
+    assert seen == ["1-completed"]
+    assert type(error) is LumaError
 
 
 def test_leaving_early_stops_the_waiting() -> None:

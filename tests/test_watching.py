@@ -550,6 +550,24 @@ def test_newcomer_keeps_the_relays_hint() -> None:
 # --- rule 5: unknown states, completed without a link ---
 
 
+def test_a_log_that_raises_ends_no_wait(capsys: pytest.CaptureFixture[str]) -> None:
+    """A handler's own trouble is shown, and the wait goes on."""
+
+    class Broken(logging.Handler):
+        def emit(self, _: logging.LogRecord) -> None:
+            raise asyncio.CancelledError
+
+    handler, logger = Broken(), logging.getLogger("luma_async")
+    logger.addHandler(handler)
+    try:
+        outcome = wait_for(Script([Told("dozing"), COMPLETED]))
+    finally:
+        logger.removeHandler(handler)
+
+    assert outcome.ok
+    assert "--- Logging error ---" in capsys.readouterr().err
+
+
 def test_unknown_states_keep_polling_and_are_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
     """Nobody's word means still running, and the log says so one time for each word."""
     script = Script([Told("dozing")] * 3 + [Told("stretching\x1b[2J")] * 2 + [COMPLETED])

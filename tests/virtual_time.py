@@ -7,6 +7,10 @@ import selectors
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+import pytest
+
+from tests import loops
+
 T = TypeVar("T")
 
 
@@ -40,6 +44,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 def run(main: Coroutine[Any, Any, T]) -> T:
     """Run *main* in virtual time; a task it leaves behind, or an exception nobody fetched, is a failure."""
+    if loops.is_foreign():
+        main.close()
+        pytest.skip(loops.ONLY_ASYNCIO)
     trouble: list[dict[str, Any]] = []
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         loop = runner.get_loop()

@@ -55,7 +55,11 @@ class FastTime:
         """Begin."""
         loop: Any = asyncio.get_running_loop()
         if not hasattr(loop, "_selector"):
-            raise RuntimeError(f"time can only jump in an event loop of asyncio's own, not in {type(loop).__name__}")
+            kind = type(loop)
+            raise RuntimeError(
+                f"time can only jump in an event loop of asyncio's own, not in {kind.__module__}.{kind.__name__}:"
+                " run this test with asyncio's"
+            )
         self._loop, self._selector, self._run, self._began = loop, loop._selector, loop.run_in_executor, loop.time()
         loop.time = partial(self._time, loop.time)
         loop.run_in_executor = self._run_in_executor

@@ -9,7 +9,7 @@ import socket
 import struct
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Self
+from typing import Self, cast
 
 from attrs import define, field
 
@@ -89,9 +89,8 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._server.connections.add(transport)
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's does not inherit from it
+        self._server.connections.add(self._transport)
         self._server.open_most = max(self._server.open_most, len(self._server.connections))
 
     def connection_lost(self, _: Exception | None) -> None:

@@ -124,7 +124,7 @@ def dripping(found: Medium, headers: Mapping[str, str]) -> Act:
 
     async def act(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(head + b"\r\n\r\n")
-        while True:
+        while not writer.is_closing():
             writer.write(bytes([next(drops)]))
             await writer.drain()
             await asyncio.sleep(0.01)

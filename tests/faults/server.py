@@ -71,6 +71,8 @@ def dripping(answer: bytes, pause: float = 0.0, size: int = 1) -> Act:
 
     async def act(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for start in range(0, len(answer), size):
+            if writer.is_closing():
+                return
             writer.write(answer[start : start + size])
             await writer.drain()
             await asyncio.sleep(pause)

@@ -329,12 +329,12 @@ async def test_a_name_with_one_private_address_among_others_is_refused(
     """Whichever would be tried first; the system's resolver is asked once, and nothing is opened."""
     asked: list[object] = []
 
-    def getaddrinfo(host: object, *_: object, **__: object) -> list[object]:
+    async def getaddrinfo(host: object, *_: object, **__: object) -> list[object]:
         asked.append(host)
         found = [_found("93.184.215.14"), _found(private)]
         return found[::order]
 
-    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
     async with downloading(limits=Limits()) as downloader:
         with pytest.raises(DownloadError, match=r"media\.example leads into a private network") as caught:
             await downloader.download(generation("https://media.example/v.mp4"), tmp_path)
@@ -353,7 +353,11 @@ def _found(address: str) -> object:
 
 async def test_a_name_with_public_addresses_alone_is_resolved(monkeypatch: pytest.MonkeyPatch) -> None:
     """The guard changes nothing of what the system's resolver says."""
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [_found("93.184.215.14"), _found("2606:4700::1111")])
+
+    async def getaddrinfo(*_: object, **__: object) -> list[object]:
+        return [_found("93.184.215.14"), _found("2606:4700::1111")]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
 
     found = await _GuardedResolver().resolve("media.example", 443)
 
