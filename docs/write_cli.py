@@ -8,8 +8,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from luma_async.cli._commands import app
-from luma_async.cli._exit import Status
+from luma_async.cli.commands import app
+from luma_async.cli.exit import Status
 
 PAGE = Path(__file__).with_name("cli.md")
 

@@ -6,7 +6,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from luma_async._learning import StateStatistics, Statistics
     from luma_async.client import LumaClient
     from luma_async.errors import (
         APIError,
@@ -52,10 +51,10 @@ if TYPE_CHECKING:
         State,
         Video,
     )
-    from luma_async.orders import GenerationOptions
+    from luma_async.options import GenerationOptions
     from luma_async.outcomes import Made, Outcome
-    from luma_async.pacing import PollPolicy
-    from luma_async.settings import Limits
+    from luma_async.settings import Limits, PollPolicy
+    from luma_async.statistics import StateStatistics, Statistics
 
 __all__ = [
     "APIError",
@@ -105,9 +104,7 @@ __all__ = [
     "WaitEnded",
     "WaitTimeoutError",
 ]
-
-
-_ROOMS = ("errors", "models", "outcomes", "events", "settings", "orders", "pacing", "_learning", "client", "journal")
+_ROOMS = ("errors", "models", "outcomes", "events", "settings", "options", "statistics", "journal", "client")
 """Where the public names live, the cheapest import first; aiohttp comes with the last."""
 
 

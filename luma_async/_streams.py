@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Hashable, Iterable, Sized
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Hashable, Sized
 from contextlib import aclosing
 from functools import partial
 from hashlib import blake2b
@@ -13,20 +13,17 @@ from typing import Any, Generic, Self, TypeVar, cast
 
 from attrs import define, evolve, field
 
-from luma_async import _wire
 from luma_async._callbacks import presentable
-from luma_async._telling import Herald
-from luma_async._text import exactly, spelled
-from luma_async._watching import Waiter, Watching
+from luma_async._ids import Ids, check_task_id, checked_ids, identity_of
+from luma_async._listeners import Herald
+from luma_async._text import exactly
+from luma_async._waiting.polls import Waiter, Watching
 from luma_async.errors import ClientClosedError, ConfigurationError, GenerationFailedError
 from luma_async.events import Event
 from luma_async.models import Generation
 from luma_async.outcomes import Outcome
 
 T = TypeVar("T")
-
-Ids = Iterable[str] | AsyncIterable[str]
-
 _UNSIZED_IN_FLIGHT = 1000
 """From an iterator, which may be endless, this many ids at once unless told otherwise."""
 _TAKEN_BEFORE_OTHERS_RUN = 100
@@ -194,7 +191,7 @@ class Outcomes(_Stream[Outcome]):
             return False
         self._seen.add(digest)
         try:
-            checked = _wire.check_task_id(task_id)
+            checked = check_task_id(task_id)
         except ConfigurationError as error:
             self._put(Outcome(task_id=task_id, error=error))
         else:
@@ -277,19 +274,6 @@ class Events(_Stream[Event]):
             self._herald.listeners.remove(self._put)
 
 
-def checked_ids(task_ids: Any) -> Ids:
-    """Return *task_ids* if it can be a collection or stream of ids.
-
-    Raises:
-        ConfigurationError: A single string or bytes would be read letter by letter.
-    """
-    if isinstance(task_ids, str | bytes | bytearray) or not isinstance(task_ids, Iterable | AsyncIterable):
-        raise ConfigurationError(
-            f"task_ids is a single {type(task_ids).__name__}", advice="give a list of task ids, even for one"
-        )
-    return task_ids
-
-
 def listed(task_ids: Any) -> list[str]:
     """Return all *task_ids*, of an iterable that is not async.
 
@@ -308,11 +292,6 @@ def listed(task_ids: Any) -> list[str]:
         if (error := presentable(raised, _SOURCE)) is raised:
             raise
         raise error from raised
-
-
-def identity_of(task_id: Any) -> Hashable:
-    """Return what makes two asked-for ids the same one, however odd they are."""
-    return exactly(task_id) if isinstance(task_id, str) else (type(task_id), spelled(task_id))
 
 
 def _digest(key: Hashable) -> bytes:

@@ -16,24 +16,29 @@ from weakref import WeakSet
 
 from attrs import evolve
 
-from luma_async import _asking, _wire, orders
-from luma_async._batching import Batch, Batcher
-from luma_async._cooldown import Cooldown
-from luma_async._learning import Learner, Statistics
-from luma_async._looking import look_patiently
-from luma_async._streams import Events, Outcomes, Snapshots, identity_of, listed
-from luma_async._telling import Herald, log, log_is_curious
+from luma_async._calls import clean_url, look_patiently, submit
+from luma_async._checks import check_number
+from luma_async._ids import check_task_id, identity_of
+from luma_async._listeners import Herald, log, log_is_curious
+from luma_async._media.download import Downloader
+from luma_async._network.cooldown import Cooldown
+from luma_async._network.session import Network
+from luma_async._network.transport import Request, Transport
+from luma_async._relay.answer import Answer
+from luma_async._relay.requests import ORDERS_PATH, extension_order, extension_path, new_order
+from luma_async._streams import Events, Outcomes, Snapshots, listed
 from luma_async._text import shown, spelled
-from luma_async._transport import Network, Request, Transport
-from luma_async._watching import Watching
-from luma_async.download import Downloader
+from luma_async._waiting.batching import Batch, Batcher
+from luma_async._waiting.learning import Learner
+from luma_async._waiting.pacing import PollWait
+from luma_async._waiting.polls import Watching
 from luma_async.errors import ClientClosedError, ConfigurationError, GenerationFailedError, LumaError
 from luma_async.events import Event
 from luma_async.models import Generation, Role
-from luma_async.orders import GenerationOptions
+from luma_async.options import GenerationOptions
 from luma_async.outcomes import Made, Outcome
-from luma_async.pacing import PollPolicy, PollWait
-from luma_async.settings import Limits, Settings, check_number, check_proxy, check_ssl_context, hidden
+from luma_async.settings import Limits, PollPolicy, Settings, check_proxy, check_ssl_context, hidden
+from luma_async.statistics import Statistics
 
 if TYPE_CHECKING:
     import aiohttp
@@ -146,7 +151,7 @@ class LumaClient:
             LumaError: What the class says.
         """
         self._enter_loop()
-        return (await self._glance(_wire.check_task_id(task_id))).unwrap()
+        return (await self._glance(check_task_id(task_id))).unwrap()
 
     async def get_generations(self, task_ids: Iterable[str]) -> list[Outcome]:
         """Look once at each, concurrently.
@@ -189,7 +194,7 @@ class LumaClient:
             LumaError: What the class says.
         """
         self._enter_loop()
-        outcome = await self._watching.wait(_wire.check_task_id(task_id), _checked_timeout(timeout))
+        outcome = await self._watching.wait(check_task_id(task_id), _checked_timeout(timeout))
         if isinstance(outcome.error, GenerationFailedError) and not raise_on_failure:
             return outcome.error.generation
         return outcome.unwrap()
@@ -254,7 +259,7 @@ class LumaClient:
             Snapshots; the iteration raises WaitTimeoutError at the deadline, and LumaError where the wait has failed.
         """
         self._enter_loop()
-        return Snapshots(partial(self._watching.join, _wire.check_task_id(task_id), _checked_timeout(timeout)))
+        return Snapshots(partial(self._watching.join, check_task_id(task_id), _checked_timeout(timeout)))
 
     def events(self) -> Events:
         """Listen to what happens in this client: waits, changes of state, failed looks, cool-downs, downloads.
@@ -324,7 +329,7 @@ class LumaClient:
             LumaError: What the class says.
         """
         self._enter_loop()
-        return await self._submit(_wire.ORDERS_PATH, orders.new_order(prompt, options))
+        return await self._submit(ORDERS_PATH, new_order(prompt, options))
 
     async def extend(self, task_id: str, prompt: str, options: GenerationOptions = _AS_THE_RELAY_LIKES) -> str:
         """Ask for a completed generation to be continued, which costs money, and return the new task's id.
@@ -341,8 +346,8 @@ class LumaClient:
             LumaError: What the class says.
         """
         self._enter_loop()
-        path = _wire.extension_path(_wire.check_task_id(task_id))
-        order = orders.extension_order(prompt, options)
+        path = extension_path(check_task_id(task_id))
+        order = extension_order(prompt, options)
         try:
             return await self._submit(path, order)
         except LumaError as error:
@@ -359,7 +364,7 @@ class LumaClient:
             LumaError: What the class says.
         """
         self._enter_loop()
-        return await _asking.clean_url(self._transport, self._polling, _wire.check_task_id(task_id))
+        return await clean_url(self._transport, self._polling, check_task_id(task_id))
 
     async def generate(
         self,
@@ -390,9 +395,9 @@ class LumaClient:
         """
         self._enter_loop()
         _check_callback(on_submitted)
-        seconds, order = _checked_timeout(timeout), orders.new_order(prompt, options)
+        seconds, order = _checked_timeout(timeout), new_order(prompt, options)
         directory = None if download_to is None else await self._downloader.ready(download_to)
-        task_id = await self._submit(_wire.ORDERS_PATH, order)
+        task_id = await self._submit(ORDERS_PATH, order)
         if on_submitted is not None:
             try:
                 on_submitted(task_id)
@@ -410,7 +415,7 @@ class LumaClient:
         return Made(generation=generation, path=path)
 
     async def _submit(self, path: str, order: Mapping[str, Any]) -> str:
-        return await _asking.submit(self._transport, self._polling, path, order)
+        return await submit(self._transport, self._polling, path, order)
 
     async def _renewed(self, task_id: str) -> Generation:
         return (await self._glance(task_id)).unwrap()
@@ -420,7 +425,7 @@ class LumaClient:
 
     async def _glance_at_any(self, task_id: Any) -> Outcome:
         try:
-            return evolve(await self._glance(_wire.check_task_id(task_id)), task_id=task_id)
+            return evolve(await self._glance(check_task_id(task_id)), task_id=task_id)
         except ConfigurationError as error:
             return Outcome(task_id=task_id, error=error)
 
@@ -460,7 +465,7 @@ def _check_options(polling: object, batch: object) -> None:
         )
 
 
-def _log_answer(request: Request, answer: _wire.Answer) -> None:
+def _log_answer(request: Request, answer: Answer) -> None:
     named = f" (request {shown(answer.request_id, 60)})" if answer.request_id else ""
     size = len(answer.body)
     log(logging.DEBUG, "%s %s: %d, %d bytes%s", request.method, request.path, answer.status, size, named)

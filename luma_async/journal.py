@@ -14,10 +14,12 @@ from typing import Any, Self
 
 from attrs import define, field
 
-from luma_async import _structure, _wire
 from luma_async._disk import lock, sync_directory
-from luma_async._refusals import cause_of
-from luma_async._streams import Ids, checked_ids
+from luma_async._ids import Ids, checked_ids
+from luma_async._records import outcome_line, read_line
+from luma_async._relay.documents import NotJSONError
+from luma_async._relay.refusals import cause_of
+from luma_async._relay.tasks import generation_of, identity, tasks_in
 from luma_async._text import shown, spelled
 from luma_async.errors import ConfigurationError, GenerationFailedError, JournalError, LumaError, NotFoundError
 from luma_async.models import Generation, State
@@ -140,7 +142,7 @@ class Journal:
         written = self._under_way.get(task_id)
         is_new = written is None
         if written is None:
-            self._lines[task_id] = _state_of(outcome), f"{_structure.outcome_line(outcome)}\n".encode("ascii")
+            self._lines[task_id] = _state_of(outcome), f"{outcome_line(outcome)}\n".encode("ascii")
             written = self._under_way[task_id] = asyncio.get_running_loop().create_future()
             self._writer = self._writer or asyncio.create_task(self._write(file), name="luma_async journal")
         await asyncio.wait([written])
@@ -161,7 +163,7 @@ class Journal:
         at = 0
         while lines := await _on_disk(self.path, self._opened().lines, at):
             at += sum(map(len, lines))
-            for record in filter(_is_end_on_disk, map(_structure.read_line, filter(bytes.strip, lines))):
+            for record in filter(_is_end_on_disk, map(read_line, filter(bytes.strip, lines))):
                 yield _outcome(record)
 
     def _opened(self) -> _File:
@@ -276,9 +278,9 @@ def generation_in(record: dict[str, Any]) -> Generation:
     Where the answer is not one about this task, there is what the line itself tells.
     """
     task_id, raw = record["task_id"], record["generation"] or {}
-    for task in _wire.tasks_in(raw):
-        if _wire.identity(task) == task_id:
-            return _wire.generation_of(task, task_id, raw=raw)
+    for task in tasks_in(raw):
+        if identity(task) == task_id:
+            return generation_of(task, task_id, raw=raw)
     state = State(record["state"])
     return Generation(id=task_id, state=state, state_text=state, result_url=record["video_url"], raw=raw)
 
@@ -355,8 +357,8 @@ class _File:
         if not line.strip():
             return True
         try:
-            record = _structure.read_line(line)
-        except _structure.NotJSONError:
+            record = read_line(line)
+        except NotJSONError:
             if line.endswith(b"\n") or line[: len(_BEGINNING)] != _BEGINNING[: len(line)]:
                 raise _no_outcome(self.path, number) from None
             return False

@@ -2,64 +2,28 @@
 
 from __future__ import annotations
 
-import ipaddress
-import math
-import os
-import re
-import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from random import random
 from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, urlsplit
 
 from attrs import Attribute, field, frozen
 
-from luma_async._text import shown, spelled
+from luma_async._checks import flag, number
 from luma_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from tenacity import RetryCallState
+import ipaddress
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, urlsplit
+
+from luma_async._text import shown
+
+if TYPE_CHECKING:
     import ssl
-
-Validator = Callable[[Any, "Attribute[Any]", Any], None]
-
-
-def check_number(
-    value: object, name: str, *, above: float | None = None, optional: bool = False, whole: bool = False
-) -> None:
-    """Refuse whatever is not a finite number, or is not more than *above*.
-
-    Raises:
-        ConfigurationError: It names *name* and what is wanted.
-    """
-    kind = "a whole number" if whole else "a number"
-    wanted = kind + (f" above {above:g}" if above is not None else "") + (" or None" if optional else "")
-    if optional and value is None:
-        return
-    if not _fits(value, -math.inf if above is None else above, whole=whole):
-        raise ConfigurationError(f"{name}={shown(spelled(value), 40)} is not {wanted}", advice=f"give {wanted}")
-
-
-def _fits(value: object, above: float, *, whole: bool) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
-        return False
-    return above < value <= sys.float_info.max
-
-
-def number(*, above: float | None = None, optional: bool = False, whole: bool = False) -> Validator:
-    """Build the attrs validator that does what ``check_number`` does."""
-
-    def check(instance: Any, attribute: Attribute[Any], value: Any) -> None:
-        name = f"{type(instance).__name__}.{attribute.name}"
-        check_number(value, name, above=above, optional=optional, whole=whole)
-
-    return check
-
-
-def flag(instance: Any, attribute: Attribute[Any], value: Any) -> None:
-    """Refuse whatever is not a bool: ``"no"`` would switch a safeguard off."""
-    if not isinstance(value, bool):
-        name = f"{type(instance).__name__}({attribute.name}={shown(spelled(value), 40)})"
-        raise ConfigurationError(f"{name} is not a bool", advice=f"give {attribute.name} as True or False")
 
 
 @frozen(kw_only=True)
@@ -284,3 +248,80 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host.lower() == "localhost"
+
+
+_JITTER = 0.2
+"""Share of a pause by which it varies to either side, so that ids that started together drift apart."""
+_STEEPEST = 100
+_ENOUGH_STEPS = 64
+"""Growth stops here: a float would overflow later."""
+
+
+def _strategy(_: Any, __: Attribute[Any], value: Any) -> None:
+    if value is not None and not callable(value):
+        raise ConfigurationError(
+            "PollPolicy(wait=...) is no tenacity strategy", advice="give one, such as wait_fixed(5)"
+        )
+
+
+@frozen(kw_only=True)
+class PollPolicy:
+    """How often to ask, and when to give up on a relay in trouble. Checked when made.
+
+    Raises:
+        ConfigurationError: A field is out of range, or not ``0 < min_interval <= initial <= maximum``.
+    """
+
+    initial: float = field(default=2.0, validator=number(above=0))
+    """Seconds before the second look: no relay knows more earlier (contract section 5)."""
+    maximum: float = field(default=15.0, validator=number(above=0))
+    """Seconds between two looks at most: gateways themselves ask upstream about every 15."""
+    multiplier: float = field(default=1.5, validator=number(above=0))
+    """What each pause is multiplied by, 1 to 100; 1.5 goes from 2 to 15 seconds in five steps."""
+    min_interval: float = field(default=2.0, validator=number(above=0))
+    """Seconds between two looks at least, whatever a strategy, a deadline or a newcomer wants."""
+    max_consecutive_failures: int = field(default=10, validator=number(above=0, whole=True))
+    """Failed looks in a row before a wait gives up; all of ``max_outage`` must have passed too."""
+    max_outage: float = field(default=120.0, validator=number(above=0))
+    """Seconds of unbroken trouble before a wait gives up; a gateway's restart takes less."""
+    adaptive: bool = field(default=True, validator=flag)
+    """Whether pauses follow what the client's own tasks have shown, once that is enough; else they only grow."""
+    wait: Callable[[RetryCallState], float] | None = field(default=None, validator=_strategy)
+    """Any tenacity strategy instead of ours; ``min_interval`` and the relay's hints still hold.
+
+    What it raises ends the wait for that id alone, and comes out of it.
+    """
+
+    def __attrs_post_init__(self) -> None:
+        if not self.min_interval <= self.initial <= self.maximum:
+            raise ConfigurationError(
+                f"PollPolicy(min_interval={self.min_interval:g}, initial={self.initial:g}, maximum={self.maximum:g})"
+                " is out of order",
+                advice="min_interval <= initial <= maximum is needed",
+            )
+        if not 1 <= self.multiplier <= _STEEPEST:
+            raise ConfigurationError(
+                f"PollPolicy(multiplier={self.multiplier:g}) is out of range", advice=f"give 1 to {_STEEPEST}"
+            )
+
+    def backoff(self, step: int, randomness: Callable[[], float] = random) -> float:
+        """Return the seconds to pause after the *step*-th time in a row (from 1), jitter included."""
+        return self.jittered(self.grown(step), randomness)
+
+    def grown(self, step: int) -> float:
+        """Return the seconds to pause after the *step*-th time in a row (from 1), without jitter."""
+        return min(self.maximum, self.initial * self.multiplier ** min(step - 1, _ENOUGH_STEPS))
+
+    def jittered(self, pause: float, randomness: Callable[[], float] = random) -> float:
+        """Spread *pause* by a fifth to both sides, within ``min_interval`` and ``maximum``."""
+        low, high = _spread(self, pause, _JITTER)
+        return low + (high - low) * randomness()
+
+
+def _spread(policy: PollPolicy, pause: float, share: float) -> tuple[float, float]:
+    """Return the shortest and the longest pause within *share* of *pause*, as far as *policy* allows them."""
+    low, high = pause * (1 - share), pause * (1 + share)
+    if low < policy.min_interval or high > policy.maximum:
+        low = min(max(low, policy.min_interval), policy.maximum)
+        high = min(max(high, policy.min_interval), policy.maximum)
+    return low, high

@@ -12,8 +12,8 @@ import pytest
 from attrs import define, evolve, field
 
 from luma_async import DownloadError, Generation, Image, Limits, LumaError, State, Video
-from luma_async._transport import Network
-from luma_async.download import Downloader
+from luma_async._media.download import Downloader
+from luma_async._network.session import Network
 from luma_async.models import Link
 from tests.raw_server import RawServer, Reply, http
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import frozen
 
-from luma_async._wire import Answer
+from luma_async._relay.answer import Answer
 
 KEY = "sk-test-0123456789"
 TASK_ID = "4665a07c-7641-4809-a133-10786201bb56"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from luma_async._batching import Ask, Asker
-from luma_async._wire import Known, Sighting
+from luma_async._relay.tasks import Known, Sighting
+from luma_async._waiting.batching import Ask, Asker
 from luma_async.errors import LumaError
 
 

@@ -17,8 +17,8 @@ from attrs import field, frozen
 from tenacity import RetryCallState
 
 from luma_async import PollPolicy, State
-from luma_async._learning import Learner, Stay
-from luma_async.pacing import PollWait
+from luma_async._waiting.learning import Learner, Stay
+from luma_async._waiting.pacing import PollWait
 
 Stages = Sequence[tuple[State, float]]
 """The states of one task, each with the seconds it lasts; ``completed`` follows."""

@@ -23,7 +23,7 @@ from sybil.parsers.myst import CodeBlockParser
 
 import luma_async
 import luma_async.testing
-from luma_async.cli._commands import app
+from luma_async.cli.commands import app
 from luma_async.testing import RelayThread, Script, SimulatedRelay
 
 ROOT = Path(__file__).parent.parent
@@ -191,7 +191,7 @@ def test_the_picture_shows_the_house() -> None:
 
     drawn = re.findall(r"\w+\.py\b", picture)
 
-    assert sorted(drawn) == sorted(set(modules))
+    assert set(drawn) == set(modules)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

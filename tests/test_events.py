@@ -28,7 +28,7 @@ from luma_async import (
     WaitEnded,
     WaitTimeoutError,
 )
-from luma_async._telling import Herald
+from luma_async._listeners import Herald
 from luma_async.testing import FastTime, Fault, Script, SimulatedRelay
 
 PRIVATE = Limits(allow_private_media=True)

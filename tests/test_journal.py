@@ -35,9 +35,9 @@ from luma_async import (
     ServerError,
     State,
     WaitTimeoutError,
-    _wire,
 )
-from luma_async._structure import outcome_line
+from luma_async._records import outcome_line
+from luma_async._relay.tasks import identity, read_task, tasks_in
 from luma_async.journal import _File
 from tests import loops
 from tests.kit import answer, sample, sample_names
@@ -48,7 +48,7 @@ LINK = "https://cdn.example/v.mp4"
 def generation(task_id: str, state: str = "completed", **more: Any) -> Generation:
     """Return what a relay answers about a task."""
     body = {"id": task_id, "state": state, "video": {"url": LINK}, "prompt": "海上日出\n", **more}
-    return _wire.read_task(answer(body), task_id)
+    return read_task(answer(body), task_id)
 
 
 def completed(task_id: str) -> Outcome:
@@ -59,7 +59,7 @@ def completed(task_id: str) -> Outcome:
 def refused(body: Any, status: int) -> LumaError:
     """Return the error that an answer is."""
     with pytest.raises(LumaError) as caught:
-        _wire.read_task(answer(body, status), "a")
+        read_task(answer(body, status), "a")
     return caught.value
 
 
@@ -234,9 +234,9 @@ async def test_a_single_id_is_refused(path: Path, ids: Any) -> None:
 
 def _answered(name: str) -> Outcome:
     """Return the end that a real answer is."""
-    task = next(_wire.tasks_in(json.loads(sample(name).content)))
-    task_id = _wire.identity(task) or ""
-    return Outcome(task_id=task_id, generation=_wire.read_task(sample(name).answer, task_id), elapsed=1.25, looks=2)
+    task = next(tasks_in(json.loads(sample(name).content)))
+    task_id = identity(task) or ""
+    return Outcome(task_id=task_id, generation=read_task(sample(name).answer, task_id), elapsed=1.25, looks=2)
 
 
 @pytest.mark.parametrize("name", [name for name in sample_names() if "completed" in name])

@@ -14,14 +14,8 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from luma_async import ConfigurationError, Limits
-from luma_async.settings import (
-    Settings,
-    check_base_url,
-    check_number,
-    check_proxy,
-    check_ssl_context,
-    is_loopback,
-)
+from luma_async._checks import check_number
+from luma_async.settings import Settings, check_base_url, check_proxy, check_ssl_context, is_loopback
 from tests.kit import KEY
 
 ADDRESS = "https://relay.example"

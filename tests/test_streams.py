@@ -11,10 +11,11 @@ from typing import Any, cast
 import pytest
 from attrs import define, field
 
-from luma_async._batching import Batcher
+from luma_async._relay.tasks import Known, Sighting, sight
 from luma_async._streams import Outcomes, Snapshots
-from luma_async._watching import Watching
-from luma_async._wire import Known, Sighting, sight
+from luma_async._waiting.batching import Batcher
+from luma_async._waiting.pacing import PollWait
+from luma_async._waiting.polls import Watching
 from luma_async.errors import (
     AuthenticationError,
     ClientClosedError,
@@ -26,7 +27,7 @@ from luma_async.errors import (
 )
 from luma_async.models import State
 from luma_async.outcomes import Outcome
-from luma_async.pacing import PollPolicy, PollWait
+from luma_async.settings import PollPolicy
 from tests.kit import answer
 from tests.lookers import Looker
 from tests.virtual_time import run

@@ -6,8 +6,8 @@ import inspect
 import sys
 from collections.abc import Sequence
 
-from luma_async.cli._exit import Status
-from luma_async.cli._output import OutputLostError, complained, guarded, prepare, say
+from luma_async.cli.exit import Status
+from luma_async.cli.output import OutputLostError, complained, guarded, prepare, say
 from luma_async.errors import LumaError
 
 __all__ = ["main"]
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> Status:
-    from luma_async.cli._commands import app  # noqa: PLC0415 - what it imports may not be installed
+    from luma_async.cli.commands import app  # noqa: PLC0415 - what it imports may not be installed
 
     command, bound, _ = app.parse_args(arguments)
     with guarded():
@@ -49,6 +49,6 @@ def _run(arguments: list[str]) -> Status:
         if not inspect.iscoroutine(result):
             sys.stdout.flush()
             return Status.DONE
-    from luma_async.cli._running import run  # noqa: PLC0415 - asyncio is no part of --help
+    from luma_async.cli.running import run  # noqa: PLC0415 - asyncio is no part of --help
 
     return run(result)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from luma_async.testing.pytest_plugin import is_fast, relay_options
+from luma_async.testing._fixture_options import is_fast, relay_options
 
 if TYPE_CHECKING:
     from luma_async import LumaClient

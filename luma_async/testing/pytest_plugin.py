@@ -7,12 +7,13 @@ fixtures that need them, and pytest-asyncio only where the user has loaded it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from luma_async.testing import SimulatedRelay
+from luma_async.testing._fixture_options import is_fast, relay_options
 
 _MARKER = "luma_relay(**options): how the luma_relay fixture makes its SimulatedRelay, such as envelope=True"
 _ASYNCIO_NAMES = ("asyncio", "pytest_asyncio", "pytest_asyncio.plugin")
@@ -28,17 +29,6 @@ def pytest_configure(config: pytest.Config) -> None:
         from luma_async.testing import _asyncio_fixtures  # noqa: PLC0415 - it imports pytest-asyncio
 
         config.pluginmanager.register(_asyncio_fixtures, "luma_async_asyncio")
-
-
-def relay_options(request: pytest.FixtureRequest, **usual: Any) -> dict[str, Any]:
-    """Return what the test's marker says about its relay, and what is *usual* where it says nothing."""
-    marker = request.node.get_closest_marker("luma_relay")
-    return {**usual, **marker.kwargs} if marker else usual
-
-
-def is_fast(request: pytest.FixtureRequest) -> bool:
-    """Whether time jumps in this test."""
-    return "luma_time" in request.fixturenames
 
 
 @pytest.fixture

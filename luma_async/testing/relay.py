@@ -12,7 +12,7 @@ from typing import Any, Self
 from aiohttp import web
 from attrs import define, field
 
-from luma_async.testing._desk import Desk
+from luma_async.testing._gateway import Desk
 from luma_async.testing.exchange import Asked, Reply, Target
 
 _MOST_BYTES = 32 * 2**20

@@ -8,9 +8,11 @@ import aiohttp
 from attrs import define, field
 from yarl import URL
 
-from luma_async._looking import Look, Wheel
-from luma_async._transport import Network, Request, new_session
-from luma_async._wire import Known, sight, task_path
+from luma_async._network.session import Network, new_session
+from luma_async._network.transport import Request
+from luma_async._relay.requests import task_path
+from luma_async._relay.tasks import Known, sight
+from luma_async._waiting.controller import Look, Wheel
 from tests.benchmarks.clients import HEADERS, Bare, OurLooks
 
 

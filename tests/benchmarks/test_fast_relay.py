@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from attrs import define, field
 
-from luma_async._wire import Answer, read_task
+from luma_async._relay.answer import Answer
+from luma_async._relay.tasks import read_task
 from luma_async.models import State
 from tests.benchmarks.fast_relay import COMPLETED, PENDING, PROCESSING, Book, Exchange, Order, Page, Task, ids_of
 

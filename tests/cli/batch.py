@@ -7,8 +7,8 @@ from typing import Any
 from attrs import frozen
 
 from luma_async import GenerationFailedError, LumaError, Outcome, State, WaitTimeoutError
-from luma_async._structure import outcome_line
-from luma_async._wire import read_task
+from luma_async._records import outcome_line
+from luma_async._relay.tasks import read_task
 from luma_async.models import Generation
 from tests.kit import answer
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from luma_async import NotFoundError, TransportError
-from luma_async.cli._exhibits import Collection, Exhibit, Section, Stage
+from luma_async.cli.gallery.entries import Collection, Exhibit, Section, Stage
 from luma_async.models import Role
 from tests.cli.batch import Told
 

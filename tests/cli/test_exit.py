@@ -14,7 +14,7 @@ from luma_async import (
     TransportError,
     WaitTimeoutError,
 )
-from luma_async.cli._exit import Status, fate_of, worst
+from luma_async.cli.exit import Status, fate_of, worst
 
 COMPLETED = Generation(id="a", state=State.COMPLETED, state_text="completed")
 PENDING = Generation(id="a", state=State.PENDING, state_text="queued")

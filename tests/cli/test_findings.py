@@ -8,9 +8,10 @@ import json
 import pytest
 from rich.console import Console
 
-from luma_async._wire import Answer, sight, sight_many
-from luma_async.cli._findings import Finding, Reply, Result, findings
-from luma_async.cli._report import show
+from luma_async._relay.answer import Answer
+from luma_async._relay.tasks import sight, sight_many
+from luma_async.cli.check.findings import Finding, Reply, Result, findings
+from luma_async.cli.check.report import show
 from luma_async.errors import LumaError, ProtocolError, RequestTimeoutError, TransportError, Verdict
 from tests.kit import TASK_ID, answer, sample, sample_names
 

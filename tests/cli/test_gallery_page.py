@@ -9,8 +9,8 @@ import re
 import pytest
 
 from luma_async import TransportError
-from luma_async.cli import _gallery
-from luma_async.cli._exhibits import Collection
+from luma_async.cli.gallery.entries import Collection
+from luma_async.cli.gallery.page import notes_on, render
 from tests.cli.batch import Told
 from tests.cli.parsed import Parsed, parsed
 
@@ -33,7 +33,7 @@ def html(*lines: bytes, stored: dict[str, str] | None = None) -> str:
     collection = Collection()
     collection.read("batch.jsonl", lines)
     exhibits = collection.exhibits(lambda _, role: (stored or {}).get(role))
-    return _gallery.page(exhibits, list(_gallery.notes_on(collection)))
+    return render(exhibits, list(notes_on(collection)))
 
 
 def page(*lines: bytes, stored: dict[str, str] | None = None) -> Parsed:

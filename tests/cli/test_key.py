@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from luma_async.cli._commands import app
+from luma_async.cli.commands import app
 from luma_async.testing import Fault, Script, SimulatedRelay
 from tests.cli.command import ENDLESS, FAST, add, next_ids, run, running
 from tests.cli.conftest import Command

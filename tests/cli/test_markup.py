@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luma_async.cli._markup import Markup, element, joined
+from luma_async.cli.gallery.markup import Markup, element, joined
 from tests.cli.parsed import parsed
 
 

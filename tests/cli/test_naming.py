@@ -9,8 +9,8 @@ from typing import Literal
 
 import pytest
 
-from luma_async.cli._naming import LineToGoOn, name_all, name_few
-from luma_async.cli._options import Files, Output, Relay, Storing, Waiting, words_of
+from luma_async.cli.naming import LineToGoOn, name_all, name_few
+from luma_async.cli.options import Files, Output, Relay, Storing, Waiting, words_of
 
 AGAIN = LineToGoOn(("wait", "--journal", "a b.jsonl"), "ids.txt", frozenset({"t-0", "t-1"}))
 IDS = [f"t-{number}" for number in range(12)]

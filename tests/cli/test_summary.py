@@ -7,9 +7,9 @@ import re
 import pytest
 
 from luma_async import Generation, GenerationFailedError, Outcome, State, WaitTimeoutError
-from luma_async.cli._exit import Status
-from luma_async.cli._show import Board
-from luma_async.cli._summary import Tally
+from luma_async.cli.exit import Status
+from luma_async.cli.show import Board
+from luma_async.cli.summary import Tally
 from luma_async.errors import DownloadError, TransportError
 from luma_async.events import StateChanged, WaitEnded
 from luma_async.testing import Script, SimulatedRelay

@@ -20,8 +20,8 @@ from luma_async import (
     Video,
     WaitTimeoutError,
 )
-from luma_async.cli._show import Board
-from luma_async.cli._table import Table
+from luma_async.cli.show import Board
+from luma_async.cli.table import Table
 from luma_async.models import Link
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from luma_async.cli._exhibits import Collection
-from luma_async.cli._timeline import figure, span
+from luma_async.cli.gallery.entries import Collection
+from luma_async.cli.gallery.timeline import figure, span
 from tests.cli.batch import Told
 from tests.cli.parsed import Parsed, parsed
 

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from luma_async import DownloadError
-from luma_async._files import Leftovers, Part, _boot, _name
-from luma_async._medium import Version
+from luma_async._media.files import Leftovers, Part, _boot, _name
+from luma_async._media.formats import Version
 from tests.downloads import (
     BODY,
     GOOD,

@@ -15,8 +15,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from attrs import define, field
 
 from luma_async import DownloadError, Limits
-from luma_async._transport import Network
-from luma_async.download import _GuardedResolver
+from luma_async._media.download import _GuardedResolver
+from luma_async._network.session import Network
 from tests.downloads import (
     BODY,
     GOOD,

@@ -13,7 +13,7 @@ import trustme
 from attrs import frozen
 
 from luma_async import ConfigurationError, Generation, Limits, LumaClient, ProtocolError, TransportError
-from luma_async._transport import translated
+from luma_async._network.session import translated
 from tests.faults.server import BAD, FaultServer, done
 from tests.faults.trials import ALONE_AND_AMONG, LIMITS, cause_of, outcomes_at, run_case
 from tests.kit import KEY

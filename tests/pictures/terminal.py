@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.text import Text
 
 from luma_async import Limits, LumaClient
-from luma_async.cli._ids import Ids
-from luma_async.cli._options import Waiting
-from luma_async.cli._show import Board
-from luma_async.cli._table import Table
-from luma_async.cli._work import Job, wait
+from luma_async.cli.ids import Ids
+from luma_async.cli.options import Waiting
+from luma_async.cli.show import Board
+from luma_async.cli.table import Table
+from luma_async.cli.work import Job, wait
 from luma_async.testing import Script, SimulatedRelay
 
 _SCRIPTS = {

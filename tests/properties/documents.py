@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from luma_async._wire import Answer
+from luma_async._relay.answer import Answer
 from tests.kit import TASK_ID, as_bytes, sample, sample_names
 
 OTHERS = ("luma_gen_b", "c", "task_0123456789")

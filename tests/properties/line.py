@@ -12,7 +12,7 @@ from aioresponses import CallbackResult, aioresponses
 from attrs import define, field
 from yarl import URL
 
-from luma_async.testing._desk import Desk
+from luma_async.testing._gateway import Desk
 from luma_async.testing.exchange import Asked, Target
 from tests.kit import KEY
 

@@ -9,8 +9,11 @@ from typing import get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luma_async import Generation, LumaError, Outcome, State, _structure, _wire
-from luma_async._wire import Answer, Known
+from luma_async import Generation, LumaError, Outcome, State
+from luma_async._records import outcome_line, read_line
+from luma_async._relay.answer import Answer
+from luma_async._relay.documents import NotJSONError
+from luma_async._relay.tasks import Known, Sighting, identity, read_task, sight_many, state_of, tasks_in
 from luma_async.models import Role
 from tests.kit import TASK_ID
 from tests.properties.documents import OTHERS, answers, json_values, tasks
@@ -21,15 +24,15 @@ ASKED = (TASK_ID, *OTHERS)
 def read(answer: Answer) -> Generation | LumaError:
     """Return what a single look makes of *answer*; anything else comes out as it is."""
     try:
-        return _wire.read_task(answer, TASK_ID)
+        return read_task(answer, TASK_ID)
     except LumaError as error:
         return error
 
 
-def read_many(answer: Answer, known: dict[str, Known | None]) -> dict[str, _wire.Sighting]:
+def read_many(answer: Answer, known: dict[str, Known | None]) -> dict[str, Sighting]:
     """Return what a batch makes of *answer*; nothing where that is one of our errors."""
     try:
-        return _wire.sight_many(answer, known)
+        return sight_many(answer, known)
     except LumaError as error:
         check_error(error)
         return {}
@@ -46,7 +49,7 @@ def check_generation(generation: Generation, task_id: str) -> None:
     """See that *generation* is the task's own, with a state that the relay gave and links that can be asked for."""
     assert generation.id == task_id
     assert generation.state_text.strip()
-    assert _wire.state_of(generation.state_text) is generation.state
+    assert state_of(generation.state_text) is generation.state
     for role in get_args(Role):
         link = generation.link(role)
         assert link is None or link.startswith(("http://", "https://"))
@@ -96,7 +99,7 @@ def test_what_was_recognised_can_be_recalled(answer: Answer) -> None:
 @st.composite
 def _two_lists(draw: st.DrawFn) -> tuple[Answer, Answer]:
     """Draw an answer about some tasks and a later one: rows stay, change, come, go and change places."""
-    one_task = tasks().filter(lambda row: len(list(_wire.tasks_in(row))) == 1)
+    one_task = tasks().filter(lambda row: len(list(tasks_in(row))) == 1)
     rows = draw(st.lists(one_task, max_size=4))
     later = [draw(one_task) if draw(st.integers(0, 3)) == 0 else row for row in draw(st.permutations(rows))]
     return draw(_written(rows)), draw(_written(later))
@@ -133,7 +136,7 @@ def test_a_row_says_the_same_alone_and_among_others(task: dict[str, object]) -> 
     alone = read(Answer(200, json.dumps(task).encode()))
     row = read_many(Answer(200, json.dumps([task]).encode()), {TASK_ID: None}).get(TASK_ID)
 
-    if row is not None and isinstance(alone, Generation) and _wire.identity(task) == TASK_ID:
+    if row is not None and isinstance(alone, Generation) and identity(task) == TASK_ID:
         assert row[1] is not None
         assert row[1].generation() == alone
 
@@ -145,27 +148,27 @@ def test_whatever_was_read_goes_out_as_one_line_and_comes_back(answer: Answer, o
     is_good = isinstance(found, Generation) and found.state is not State.FAILED
     outcome = Outcome(task_id=odd_id, generation=found) if is_good else Outcome(task_id=odd_id, error=LumaError("no"))  # type: ignore[arg-type]
 
-    line = _structure.outcome_line(outcome)
+    line = outcome_line(outcome)
 
     assert line.isascii()
     assert line.isprintable()
-    assert _structure.read_line(line.encode())["task_id"] == odd_id
+    assert read_line(line.encode())["task_id"] == odd_id
 
 
 def test_the_deepest_answer_comes_back_from_its_line() -> None:
     """Whatever was let in can be written down, and read again."""
     deepest = b'{"id": "%s", "state": "completed", "n": %s}' % (TASK_ID.encode(), b"[" * 63 + b"]" * 63)
-    outcome = Outcome(task_id=TASK_ID, generation=_wire.read_task(Answer(200, deepest), TASK_ID))
+    outcome = Outcome(task_id=TASK_ID, generation=read_task(Answer(200, deepest), TASK_ID))
 
-    assert _structure.read_line(_structure.outcome_line(outcome).encode())["generation"] == json.loads(deepest)
+    assert read_line(outcome_line(outcome).encode())["generation"] == json.loads(deepest)
 
 
 @given(st.one_of(st.binary(max_size=60), json_values.map(lambda value: json.dumps(value).encode())))
 def test_a_line_of_any_bytes_is_an_outcome_or_none(line: bytes) -> None:
     """What a journal's file may hold is read, or refused as NotJSONError."""
     try:
-        record = _structure.read_line(line)
-    except _structure.NotJSONError:
+        record = read_line(line)
+    except NotJSONError:
         return
 
     assert isinstance(record["task_id"], str)

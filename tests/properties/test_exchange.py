@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luma_async import Generation, Limits, LumaClient, LumaError, PollPolicy
-from luma_async._wire import Answer
+from luma_async._relay.answer import Answer
 from tests.kit import KEY, TASK_ID, sample
 from tests.properties import costly
 from tests.properties.documents import answers

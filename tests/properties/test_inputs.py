@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luma_async import ConfigurationError, Limits, LumaClient, LumaError
-from luma_async._wire import check_task_id, tasks_body
+from luma_async._ids import check_task_id
+from luma_async._relay.requests import tasks_body
 from luma_async.settings import Settings, read_key_file
 from tests.kit import KEY
 from tests.properties import costly

@@ -29,10 +29,10 @@ from luma_async import (
     State,
     WaitTimeoutError,
 )
-from luma_async._batching import Batch
-from luma_async._wire import state_of
+from luma_async._relay.tasks import state_of
+from luma_async._waiting.batching import Batch
 from luma_async.testing import Fault, Script
-from luma_async.testing._desk import Desk
+from luma_async.testing._gateway import Desk
 from luma_async.testing.exchange import Kind
 from tests.kit import KEY
 from tests.properties import costly

@@ -1,0 +1,85 @@
+"""Validators of arguments and fields: bad input is refused before anything is sent."""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+from attrs import Attribute
+
+from luma_async._text import shown, spelled
+from luma_async.errors import ConfigurationError
+from luma_async.models import Link
+
+Validator = Callable[[Any, "Attribute[Any]", Any], None]
+
+
+def check_number(
+    value: object, name: str, *, above: float | None = None, optional: bool = False, whole: bool = False
+) -> None:
+    """Refuse whatever is not a finite number, or is not more than *above*.
+
+    Raises:
+        ConfigurationError: It names *name* and what is wanted.
+    """
+    kind = "a whole number" if whole else "a number"
+    wanted = kind + (f" above {above:g}" if above is not None else "") + (" or None" if optional else "")
+    if optional and value is None:
+        return
+    if not _fits(value, -math.inf if above is None else above, whole=whole):
+        raise ConfigurationError(f"{name}={shown(spelled(value), 40)} is not {wanted}", advice=f"give {wanted}")
+
+
+def _fits(value: object, above: float, *, whole: bool) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+        return False
+    return above < value <= sys.float_info.max
+
+
+def number(*, above: float | None = None, optional: bool = False, whole: bool = False) -> Validator:
+    """Build the attrs validator that does what ``check_number`` does."""
+
+    def check(instance: Any, attribute: Attribute[Any], value: Any) -> None:
+        name = f"{type(instance).__name__}.{attribute.name}"
+        check_number(value, name, above=above, optional=optional, whole=whole)
+
+    return check
+
+
+def flag(instance: Any, attribute: Attribute[Any], value: Any) -> None:
+    """Refuse whatever is not a bool: ``"no"`` would switch a safeguard off."""
+    if not isinstance(value, bool):
+        name = f"{type(instance).__name__}({attribute.name}={shown(spelled(value), 40)})"
+        raise ConfigurationError(f"{name} is not a bool", advice=f"give {attribute.name} as True or False")
+
+
+_PLAIN_LINK = re.compile(r"https?://[a-z0-9][a-z0-9.-]*(?:/[!-~]*)?")
+"""What nearly all links are like; others are taken apart to be judged, which takes ten times as long."""
+_LONG = 2048
+"""Characters of a link that is not worth being remembered."""
+
+
+def link_or_none(value: Any) -> Link | None:
+    """Return *value* if it is an absolute http(s) URL (contract section 1), else None."""
+    if not isinstance(value, str):
+        return None
+    return _judged(value) if len(value) <= _LONG else _judged.__wrapped__(value)
+
+
+@lru_cache(maxsize=64)
+def _judged(value: str) -> Link | None:
+    """Judge it once: an answer has most of its links in several places."""
+    if _PLAIN_LINK.fullmatch(value):
+        return Link(value)
+    if not value.isprintable() or " " in value:
+        return None
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return None
+    return Link(value) if parts.scheme in ("http", "https") and parts.hostname else None

@@ -1,0 +1,1 @@
+"""Finished media to files."""

@@ -1,0 +1,517 @@
+"""Finished media to files: whole or not at all, under names of our own, from addresses that are allowed."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiohttp
+from aiohttp.abc import ResolveResult
+from attrs import Factory, define, field, frozen
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential_jitter
+from yarl import URL
+
+from luma_async._ids import check_task_id
+from luma_async._listeners import Herald
+from luma_async._media.addresses import PrivateAddressError, bare, checked_url, guarded_socket, is_global, refused
+from luma_async._media.files import Leftovers, Part, stored
+from luma_async._media.formats import KINDS, LARGEST, ending_of, ends_early, length_in, trouble_with, version_in
+from luma_async._network.session import Network, new_session, translated
+from luma_async._text import shown, spelled
+from luma_async.errors import (
+    ClientClosedError,
+    ConfigurationError,
+    DownloadError,
+    DownloadReason,
+    LumaError,
+    Verdict,
+)
+from luma_async.events import DownloadEnded, DownloadProgress
+from luma_async.models import Generation, Role
+from luma_async.settings import Limits
+
+Progress = Callable[[int, int], object]
+Renew = Callable[[str], Awaitable[Generation]]
+T = TypeVar("T")
+
+SLOWEST = 1024
+"""Bytes per second that a server has to send on average, over each ``request_timeout`` seconds of waiting for it."""
+_CONNECTIONS = 8
+_TRIES = 3
+_WORTH_IT = 2**20
+"""Bytes for which a try was not in vain, however large the file."""
+_RENEWALS = 5
+_MAX_REDIRECTS = 5
+_CHUNK = 2**18
+"""Bytes that go to the disk at once."""
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_HEADERS = {"Accept-Encoding": "identity", "User-Agent": "luma-async"}
+
+
+@frozen(kw_only=True)
+class _Order:
+    """What one download was asked to do, and what there is of it."""
+
+    task_id: str
+    directory: Path
+    role: Role
+    overwrite: bool
+    on_progress: Progress | None
+    part: Part = field(init=False, default=Factory(lambda self: Part(self.directory, self.stem), takes_self=True))
+
+    @property
+    def stem(self) -> str:
+        """The final name without its ending, which a file gets for what it is: a server chooses nothing of a name."""
+        return f"{self.task_id}.{self.role}"
+
+    def existing(self) -> Path | None:
+        """Return a file that this download would replace, whatever its ending."""
+        return stored(self.task_id, self.directory, self.role)
+
+
+@define(eq=False)
+class _Patience:
+    """Gives up after three tries in a row of which none has brought a further tenth of the file, or MiB."""
+
+    part: Part
+    _most: int = field(init=False)
+    _in_vain: int = field(init=False, default=0)
+
+    def __attrs_post_init__(self) -> None:
+        self._most = self.part.kept
+
+    def __call__(self, _: RetryCallState) -> bool:
+        """Whether it is over."""
+        version, gained = self.part.version, self.part.kept - self._most
+        fruitful = version is not None and gained >= min(version.total / 10, _WORTH_IT)
+        self._in_vain = 0 if fruitful else self._in_vain + 1
+        self._most = max(self._most, self.part.kept)
+        return self._in_vain >= _TRIES
+
+
+@define(eq=False)
+class _Pace:
+    """What a server owes: so many bytes within so many seconds of waiting for them, again and again."""
+
+    seconds: float
+    left: float = field(init=False)
+    _owed: float = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._renew()
+
+    def note(self, size: int, seconds: float) -> None:
+        """Take note of *size* bytes that were waited for *seconds*: the disk's time and the caller's do not count."""
+        self.left -= seconds
+        self._owed -= size
+        if self._owed <= 0:
+            self._renew()
+
+    def _renew(self) -> None:
+        self.left, self._owed = self.seconds, self.seconds * SLOWEST
+
+
+class _GuardedResolver(aiohttp.ThreadedResolver):
+    """Refuses a name if any of its addresses is private: whoever answers so means no good, whichever is taken."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Look *host* up."""
+        found = await super().resolve(host, port, family)
+        if all(is_global(each["host"]) for each in found):
+            return found
+        raise PrivateAddressError
+
+
+@define(eq=False)
+class Downloader:
+    """Stores media through a session of its own, which never knows the key."""
+
+    network: Network
+    limits: Limits
+    renew: Renew
+    """Asks for the task again, which gives a fresh link."""
+    sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep
+    """Waits between tries, seconds."""
+    largest: int = LARGEST
+    """Bytes of a file whose length its server does not tell beforehand."""
+    herald: Herald = field(factory=Herald)
+    _session: aiohttp.ClientSession | None = None
+    _closed: bool = False
+    _waits: set[asyncio.Timeout] = field(factory=set[asyncio.Timeout])
+    """What closing has to end: aiohttp leaves those alone who read a body while it closes."""
+    _places: asyncio.Semaphore = field(factory=lambda: asyncio.Semaphore(_CONNECTIONS))
+    _leftovers: Leftovers = field(factory=Leftovers)
+
+    async def ready(self, directory: str | os.PathLike[str]) -> Path:
+        """Make *directory*, before anything is paid for that could not be stored there.
+
+        Raises:
+            DownloadError: It cannot be made.
+            ConfigurationError: It is no path.
+        """
+        path = _checked_directory(directory)
+        await _on_disk(_make, path)
+        return path
+
+    async def download(
+        self,
+        generation: Generation,
+        directory: str | os.PathLike[str],
+        *,
+        role: Role = "video",
+        overwrite: bool = False,
+        on_progress: Progress | None = None,
+    ) -> Path:
+        """Store one medium; see ``LumaClient.download``."""
+        found = _checked_generation(generation)
+        order = _Order(
+            task_id=check_task_id(found.id),
+            directory=_checked_directory(directory),
+            role=_checked_role(role),
+            overwrite=_checked_flag(overwrite),
+            on_progress=_checked_progress(on_progress),
+        )
+        async with self._places:
+            try:
+                await _on_disk(_prepare, order, self._leftovers)
+                path = await self._fetch_through_trouble(order, found.link(order.role))
+            except DownloadError as error:
+                error.task_id = order.task_id
+                self._tell_end(order, error=error)
+                raise
+            finally:
+                order.part.discard()
+            self._tell_end(order, path)
+            return path
+
+    async def aclose(self) -> None:
+        """Close the session; downloads under way end with ClientClosedError."""
+        self._closed = True
+        for wait in self._waits:
+            if not wait.expired():
+                wait.reschedule(asyncio.get_running_loop().time())
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    def _tell_end(self, order: _Order, path: Path | None = None, error: DownloadError | None = None) -> None:
+        if self.herald.listeners:
+            self.herald.tell(DownloadEnded(task_id=order.task_id, role=order.role, path=path, error=error))
+
+    def _tell_progress(self, order: _Order, stored: int, total: int) -> None:
+        if self.herald.listeners:
+            self.herald.tell(DownloadProgress(task_id=order.task_id, role=order.role, stored=stored, total=total))
+
+    async def _fetch_through_trouble(self, order: _Order, link: str | None) -> Path:
+        """Fetch *link*; renew it if there is none or it has expired; repeat what may pass.
+
+        A fresh link that is no better is the last one, unless it has brought something before it expired, too.
+        """
+        renewals = 0
+        while True:
+            kept = order.part.kept
+            try:
+                return await self._tries(order.part)(self._fetch, order, link)
+            except DownloadError as error:
+                hopeless = renewals == _RENEWALS or (renewals and order.part.kept <= kept)
+                if error.reason not in ("no-link", "expired") or hopeless:
+                    raise
+                trouble = error
+            renewals += 1
+            link = await self._fresh_link(order, trouble)
+
+    def _tries(self, part: Part) -> AsyncRetrying:
+        return AsyncRetrying(
+            retry=retry_if_exception(lambda error: isinstance(error, DownloadError) and error.retryable),
+            stop=_Patience(part),
+            wait=wait_exponential_jitter(initial=1, max=10),
+            sleep=self._pause,
+            reraise=True,
+        )
+
+    async def _fresh_link(self, order: _Order, trouble: DownloadError) -> str | None:
+        """Ask for the task again.
+
+        Raises:
+            DownloadError: *trouble*, where that did not help; it is retryable if asking may help later.
+        """
+        try:
+            return (await self.renew(order.task_id)).link(order.role)
+        except ClientClosedError:
+            raise
+        except LumaError as error:
+            trouble.add_note(f"The link could not be renewed: {error}")
+            trouble.verdict = Verdict.PASSING if error.retryable else Verdict.FINAL
+        raise trouble
+
+    async def _fetch(self, order: _Order, link: str | None) -> Path:
+        if link is None:
+            raise DownloadError(
+                f"the generation has no link for its {order.role}",
+                reason="no-link",
+                advice="only a completed generation has media; look at it again",
+            )
+        url = checked_url(link, allow_private=self.limits.allow_private_media)
+        async with await self._ask(order.part, url) as response:
+            if not _goes_on(order.part, response):
+                await _begin(order.part, response)
+            await self._copy(order, response)
+            return await _on_disk(_finish, order, bare(response.url))
+
+    async def _ask(self, part: Part, url: URL) -> aiohttp.ClientResponse:
+        """Ask for the rest of what there is, or for all where there is nothing, or no such rest."""
+        wanted = part.version.request(part.kept) if part.version is not None and part.kept else {}
+        response = await self._open(url, wanted)
+        if wanted and response.status in _NO_REST and not _goes_on(part, response):
+            response.close()
+            part.drop()
+            response = await self._open(url, {})
+        return response
+
+    async def _open(self, url: URL, wanted: dict[str, str]) -> aiohttp.ClientResponse:
+        """Follow redirects by hand, each checked like the first address; return the answer at their end."""
+        for _ in range(_MAX_REDIRECTS + 1):
+            response = await self._from_network(self._get(url, wanted), url, "status")
+            location = response.headers.get("Location") if response.status in _REDIRECTS else None
+            if location is None:
+                return response
+            response.close()
+            url = checked_url(location, allow_private=self.limits.allow_private_media, base=url)
+        raise DownloadError("the link redirects too often", reason="refused", url=bare(url))
+
+    async def _get(self, url: URL, wanted: dict[str, str]) -> aiohttp.ClientResponse:
+        if self._closed:
+            raise _closed()
+        self._session = self._session or self._new_session()
+        headers = {**_HEADERS, **wanted}
+        return await self._session.get(url, allow_redirects=False, auto_decompress=False, headers=headers)
+
+    def _new_session(self) -> aiohttp.ClientSession:
+        """Return a session whose every connection is checked at its final address, unless a proxy makes them."""
+        guarded = self.network.proxy is None and not self.limits.allow_private_media
+        own: dict[str, Any] = {"socket_factory": guarded_socket, "resolver": _GuardedResolver()} if guarded else {}
+        return new_session(self.network, None, _CONNECTIONS, **own)
+
+    async def _copy(self, order: _Order, response: aiohttp.ClientResponse) -> None:
+        """Append what comes, up to its end.
+
+        Raises:
+            DownloadError: It ended too early, went on for too long, or came too slowly.
+        """
+        try:
+            await self._append(order, response)
+        except DownloadError:
+            if order.part.version is not None:
+                await _on_disk(order.part.write, _last_of(response.content))
+            raise
+
+    async def _append(self, order: _Order, response: aiohttp.ClientResponse) -> None:
+        part, total = order.part, _total(order.part, response)
+        pace = _Pace(self.limits.request_timeout)
+        while chunk := await self._chunk(response, pace):
+            if part.size + len(chunk) > (total or self.largest):
+                raise _too_long(part, total, bare(response.url))
+            await _on_disk(part.write, chunk)
+            self._tell_progress(order, part.size, total)
+            if order.on_progress is not None:
+                order.on_progress(part.size, total)
+        if total and part.size != total:
+            raise _cut(f"{part.size} of {total} bytes came", bare(response.url))
+
+    async def _chunk(self, response: aiohttp.ClientResponse, pace: _Pace) -> bytes:
+        clock = asyncio.get_running_loop()
+        begun = clock.time()
+        chunk = await self._from_network(response.content.read(_CHUNK), response.url, "truncated", pace.left)
+        pace.note(len(chunk), clock.time() - begun)
+        return chunk
+
+    async def _from_network(
+        self, coming: Awaitable[T], url: URL, reason: DownloadReason, seconds: float | None = None
+    ) -> T:
+        """Await what a server owes, for *seconds* at most, or ``request_timeout``.
+
+        Its errors become ours here alone, outside the handler: the user's callback may raise the same kinds, and no
+        aiohttp object is to hang on what we raise.
+        """
+        try:
+            return await self._until_closed(coming, self.limits.request_timeout if seconds is None else seconds)
+        except (aiohttp.ClientError, OSError) as error:
+            trouble = _translated(error, url, reason)
+        raise _closed() if self._closed else trouble
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            await self._until_closed(self.sleep(seconds), None)
+        except TimeoutError:
+            raise _closed() from None
+
+    async def _until_closed(self, coming: Awaitable[T], seconds: float | None) -> T:
+        """Await *coming*.
+
+        Raises:
+            TimeoutError: It took longer than *seconds*, or the downloader was closed.
+        """
+        async with asyncio.timeout(seconds) as wait:
+            self._waits.add(wait)
+            try:
+                return await coming
+            finally:
+                self._waits.discard(wait)
+
+
+# --- what the user gave ---
+
+
+def _checked_generation(generation: object) -> Generation:
+    if isinstance(generation, Generation):
+        return generation
+    raise _unusable("generation", generation, "give a Generation, as get_generation or wait_until_done returned it")
+
+
+def _checked_directory(directory: str | os.PathLike[str]) -> Path:
+    try:
+        path = Path(directory)
+        if b"\0" not in os.fsencode(path):
+            return path
+    except (TypeError, ValueError):
+        pass
+    raise _unusable("directory", directory, "give a path as str or Path")
+
+
+def _checked_role(role: object) -> Role:
+    if isinstance(role, str) and role in KINDS:
+        return role
+    raise _unusable("role", role, "give 'video', 'thumbnail' or 'last_frame'")
+
+
+def _checked_flag(overwrite: object) -> bool:
+    if isinstance(overwrite, bool):
+        return overwrite
+    raise _unusable("overwrite", overwrite, "give True or False")
+
+
+def _checked_progress(on_progress: object) -> Progress | None:
+    if on_progress is None or (callable(on_progress) and not inspect.iscoroutinefunction(on_progress)):
+        return on_progress
+    raise _unusable("on_progress", on_progress, "give a plain function of two numbers")
+
+
+def _unusable(name: str, value: object, advice: str) -> ConfigurationError:
+    return ConfigurationError(f"{name}={shown(spelled(value), 40)} cannot work", advice=advice)
+
+
+# --- what came ---
+
+_NO_REST = frozenset({206, 416})
+"""Answers to a request for the rest that bring neither that nor the whole."""
+
+
+def _goes_on(part: Part, response: aiohttp.ClientResponse) -> bool:
+    """Whether *response* brings just the bytes that *part* lacks."""
+    version = part.version
+    return version is not None and part.kept > 0 and version.goes_on(part.kept, response.status, response.headers)
+
+
+async def _begin(part: Part, response: aiohttp.ClientResponse) -> None:
+    """Make a new file for an answer; refuse every one that does not bring a whole medium, and close it then."""
+    trouble = trouble_with(response.status, response.headers, bare(response.url))
+    if trouble is not None:
+        response.close()
+        raise trouble
+    await _on_disk(part.begin, version_in(response.headers))
+
+
+def _total(part: Part, response: aiohttp.ClientResponse) -> int:
+    """Return the bytes of the whole file; 0 where the server does not tell."""
+    return part.version.total if part.version is not None else length_in(response.headers) or 0
+
+
+def _last_of(content: aiohttp.StreamReader) -> bytes:
+    """Return what came before a connection broke: aiohttp hands out nothing more then, and it may be half the file."""
+    content.set_exception(None)  # type: ignore[arg-type]
+    return content.read_nowait()
+
+
+def _too_long(part: Part, total: int, url: str) -> DownloadError:
+    part.drop()
+    if total:
+        return _cut(f"more than {total} bytes came", url)
+    return DownloadError("the file does not end", reason="too-large", url=url)
+
+
+def _cut(summary: str, url: str) -> DownloadError:
+    return DownloadError(summary, reason="truncated", url=url, verdict=Verdict.PASSING)
+
+
+def _translated(error: Exception, url: URL, reason: DownloadReason) -> DownloadError:
+    """Return our error for aiohttp's."""
+    if isinstance(getattr(error, "os_error", error), PrivateAddressError):
+        return refused(f"{url.raw_host} leads into a private network", url)
+    if isinstance(error, TimeoutError) and reason == "truncated":
+        return _cut(f"{url.raw_host}:{url.port} sends less than {SLOWEST} bytes per second", bare(url))
+    ours = translated(error, f"{url.raw_host}:{url.port}")
+    return DownloadError(ours.summary, reason=reason, url=bare(url), verdict=ours.verdict, advice=ours.advice)
+
+
+def _closed() -> ClientClosedError:
+    return ClientClosedError("the client is closed", advice="make a new LumaClient")
+
+
+# --- the disk ---
+
+
+async def _on_disk(step: Callable[..., T], *args: Any) -> T:
+    """Run *step* in a thread; the system's errors become ours, outside the handler."""
+    try:
+        return await asyncio.to_thread(step, *args)
+    except OSError as error:
+        trouble = DownloadError(
+            f"the file cannot be stored: {error.strerror or type(error).__name__}",
+            reason="disk",
+            advice="check the directory, its permissions and the space left",
+        )
+    raise trouble
+
+
+def _make(directory: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+
+
+def _prepare(order: _Order, leftovers: Leftovers) -> None:
+    """Make the directory, take up what a killed run has left, and refuse early what would be refused at the end."""
+    _make(order.directory)
+    order.part.take_up(leftovers.of(order.directory, order.stem))
+    existing = None if order.overwrite else order.existing()
+    if existing is not None:
+        raise _exists(existing)
+
+
+def _finish(order: _Order, url: str) -> Path:
+    """Look at what has come, and give it its name.
+
+    Raises:
+        DownloadError: It is no medium, or the name is taken.
+    """
+    part = order.part
+    content = part.content()
+    ending = ending_of(content, order.role)
+    if ending is None:
+        raise DownloadError(f"what came is no {order.role}, by its first bytes", reason="not-media", url=url)
+    if ends_early(content, part.size):
+        part.drop()
+        raise _cut("the file ends in the middle", url)
+    target = order.directory / f"{order.stem}.{ending}"
+    if not part.finish(target, overwrite=order.overwrite):
+        raise _exists(target)
+    return target
+
+
+def _exists(path: Path) -> DownloadError:
+    return DownloadError(f"{shown(path)} exists", reason="exists", advice="give overwrite=True, or another directory")

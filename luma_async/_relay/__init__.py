@@ -1,0 +1,1 @@
+"""What relays say and are asked, without an event loop and without HTTP."""

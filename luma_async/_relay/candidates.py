@@ -1,0 +1,92 @@
+"""What may be a task's id in an answer that leaves open whether there is one: text under keys that name an id."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+
+from luma_async._relay.documents import NotJSONError, decode
+
+_MOST = 20
+_LONGEST = 4096
+"""Characters; a longer text is not an id, and the answer's body has it anyway."""
+_DEEPEST = 8
+"""JSON inside a string inside a string: relays wrap the answers of other relays."""
+
+_WORDS = "task|job|request|generation|video|message|operation|prediction|run"
+_NAMES_AN_ID = re.compile(
+    rf"(?i:(?:.*[\W_])?ids?|(?:uu|gu|u)ids?|(?:{_WORDS})ids?)|.*[a-z0-9](?:Id|ID)s?",
+)
+"""``id`` as the last word of a key, however words are set apart, such as ``job_ids``, ``taskID``, ``x-request-id``."""
+_LONGEST_KEY = 100
+
+_TOKEN = re.compile(
+    r'"(?P<text>[^"\\]*+(?:\\.[^"\\]*+)*+)(?P<end>"?)(?P<colon>\s*+:)?'
+    r"|(?P<mark>[\[\]{},])"
+    r"|(?P<word>[\w.+-]++)",
+    re.DOTALL,
+)
+"""A piece of JSON. Text without an end is the rest of an answer that was cut."""
+_WHOLE = re.compile(r"-?[0-9]+", re.ASCII)
+_NOT_SET = ("", "0")
+"""Relays in Go write 0 for an id that is not set."""
+
+
+def candidates_in(text: str) -> tuple[str, ...]:
+    """Return the texts in *text* under keys that name an id, each once, in order of appearance.
+
+    They need not be ids that we could ask for. *text* is read piece by piece, so it may be JSON that is cut, has
+    something around it, or runs into more JSON. Integers become their decimal text.
+    """
+    return tuple(islice(dict.fromkeys(_candidates(text, _DEEPEST)), _MOST))
+
+
+def _candidates(text: str, depth: int) -> Iterator[str]:
+    key: str | None = None
+    above: list[str | None] = []
+    """The key whose items each open list has; None for an object."""
+    for token in _TOKEN.finditer(text):
+        if token["colon"]:
+            key = _unescaped(token["text"])
+            continue
+        name = key if key is not None else (above or [None])[-1]
+        if token["mark"] in ("[", "{"):
+            above.append(name if token["mark"] == "[" and _names_an_id(name) else None)
+        elif token["mark"] in ("]", "}"):
+            del above[-1:]
+        elif token["word"] and _WHOLE.fullmatch(token["word"]) and _names_an_id(name):
+            yield from _fitting(token["word"])
+        elif token["end"]:
+            yield from _in_text(name, _unescaped(token["text"]), depth)
+        key = None
+
+
+def _in_text(name: str | None, text: str, depth: int) -> Iterator[str]:
+    """Yield what is found in a *text* that is JSON itself; else the text, where *name* names an id."""
+    inside = depth > 0 and text.lstrip()[:1] in ("{", "[", '"')
+    found = list(islice(_candidates(text, depth - 1), _MOST)) if inside else []
+    if found:
+        yield from found
+    elif _names_an_id(name) or name == "data":
+        yield from _fitting(text.strip())
+
+
+def _fitting(text: str) -> Iterator[str]:
+    if text not in _NOT_SET and len(text) <= _LONGEST:
+        yield text
+
+
+def _names_an_id(key: str | None) -> bool:
+    return key is not None and len(key) <= _LONGEST_KEY and _NAMES_AN_ID.fullmatch(key) is not None
+
+
+def _unescaped(text: str) -> str:
+    """Return what a JSON string says; as it came where it is not good JSON."""
+    if "\\" not in text:
+        return text
+    try:
+        (said,) = decode(f'"{text}"'.encode("utf-8", "surrogatepass"))
+    except NotJSONError:
+        return text
+    return str(said)

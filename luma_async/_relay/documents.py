@@ -1,0 +1,173 @@
+"""JSON to attrs and back, with cattrs: strict about types, lenient about shape."""
+
+from __future__ import annotations
+
+import json
+import re
+from codecs import BOM_UTF8
+from collections.abc import Collection
+from math import isfinite
+from typing import Any
+
+_MAX_DEPTH = 64
+_MAX_DOCUMENTS = 8
+_LARGEST = 10**20
+_TOO_LARGE = "JSON with an integer beyond all bounds, which is no number for JSON"
+
+
+class NotJSONError(ValueError):
+    """The text is no JSON, or JSON of a kind that nobody sends in good faith."""
+
+
+def decode(body: bytes) -> list[Any]:
+    """Return the JSON documents in *body*: usually one; gateways sometimes run two together (contract section 4).
+
+    Raises:
+        NotJSONError: Empty, not UTF-8, not JSON, over 8 documents, a NaN or infinity, an integer of over 20 digits,
+            or nested over 64 deep.
+    """
+    try:
+        return _documents(body.decode("utf-8-sig").strip())
+    except UnicodeDecodeError:
+        raise NotJSONError("text that is not UTF-8") from None
+    except RecursionError:
+        raise NotJSONError("JSON nested too deep") from None
+    except json.JSONDecodeError as error:
+        raise NotJSONError(f"no JSON ({error.msg} at character {error.pos})") from None
+    except NotJSONError:
+        raise
+    except ValueError:  # the interpreter's own limit, of some thousand digits
+        raise NotJSONError(_TOO_LARGE) from None
+
+
+def encoded(value: Any) -> bytes:
+    """Return decoded JSON as JSON once more; equal documents with their members in the same order look alike."""
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+Row = tuple[bytes, Any]
+"""The text of a row, and what it says: None where the text is known."""
+_BEGINNING = 64
+"""Bytes of a known text by which it is looked for: enough to reach an id or a time."""
+_BEFORE_ROWS = re.compile(r'[ \t\r\n]*(?:\{[^{\[]*"data"[ \t\r\n]*:[ \t\r\n]*)?\[[ \t\r\n]*')
+_BETWEEN_ROWS = re.compile(r"[ \t\r\n]*,[ \t\r\n]*")
+_CLOSE_BY = b",{"
+"""Where most relays go on to the next row: a comma, and its first byte."""
+_NO_ROW = b"\0"
+"""No JSON has that in it."""
+
+
+def rows_apart(body: bytes, known: Collection[bytes]) -> tuple[Any, list[Row]]:
+    """Read a list of rows, bare or as the ``data`` of an envelope, row by row (contract section 2).
+
+    Most rows of a batch are the same bytes as the time before: those are recognised by their text and not parsed.
+
+    Args:
+        body: An answer.
+        known: Texts of rows that came before, most likely in the order in which the answer has them.
+
+    Returns:
+        The document without its rows, and the rows.
+
+    Raises:
+        NotJSONError: It is no such list, or an empty one, or no JSON at all: ``decode`` tells which.
+    """
+    body = body.removeprefix(BOM_UTF8)
+    text = body.decode("latin-1")  # each byte is a character: where JSON begins and ends, it is the same as in UTF-8
+    try:
+        start = _BEFORE_ROWS.match(text)
+        if start is None:
+            raise NotJSONError("no list of rows")
+        rows, end = _rows(body, text, start.end(), known)
+        rest = _documents((body[: start.end()] + body[end:]).decode())
+    except (RecursionError, ValueError):
+        raise NotJSONError("no list of rows") from None
+    if len(rest) > 1 or (rest[0] if isinstance(rest[0], list) else rest[0].get("data")) != []:
+        raise NotJSONError("more than a list of rows")
+    return rest[0], rows
+
+
+def _rows(body: bytes, text: str, at: int, known: Collection[bytes]) -> tuple[list[Row], int]:
+    """Return the rows that begin at *at*, and where the last one ends."""
+    rows: list[Row] = []
+    expected = iter(known)
+    beginnings: dict[bytes, bytes] | None = None
+    while True:
+        same = next(expected, _NO_ROW)
+        if not body.startswith(same, at):
+            if beginnings is None:
+                beginnings = {kept[:_BEGINNING]: kept for kept in known}
+            same = beginnings.get(body[at : at + _BEGINNING], _NO_ROW)
+            if not body.startswith(same, at):
+                same = _NO_ROW
+        if same is not _NO_ROW:
+            end = at + len(same)
+            rows.append((same, None))
+        else:
+            row, end = _decoder.raw_decode(text, at)
+            new = body[at:end]
+            if not new.isascii():
+                row = _decoder.decode(new.decode())
+            _check(row)
+            rows.append((new, row))
+        if body.startswith(_CLOSE_BY, end):
+            at = end + 1
+        elif (comma := _BETWEEN_ROWS.match(text, end)) is not None:
+            at = comma.end()
+        else:
+            return rows, end
+
+
+def opened(value: Any) -> Any:
+    """Return what a string that holds JSON says; anything else as it is (contract section 4: JSON inside a string)."""
+    while isinstance(value, str) and value.lstrip()[:1] in ("{", "[", '"'):
+        try:
+            value = decode(value.encode("utf-8", "surrogatepass"))[0]
+        except NotJSONError:
+            break
+    return value
+
+
+def _documents(text: str) -> list[Any]:
+    documents: list[Any] = []
+    at = 0
+    while at < len(text):
+        document, end = _decoder.raw_decode(text, at)
+        _check(document)
+        documents.append(document)
+        if len(documents) > _MAX_DOCUMENTS:
+            raise NotJSONError("many JSON documents in a row")
+        at = len(text) - len(text[end:].lstrip())
+    if not documents:
+        raise NotJSONError("an empty body")
+    return documents
+
+
+def _check(document: Any, deepest: float = _MAX_DEPTH) -> None:
+    """Refuse what is nested too deep, and numbers beyond all bounds; a parser that asks about each is much slower."""
+    level, depth = [document], 0
+    while level:
+        depth += 1
+        if depth > deepest:
+            raise NotJSONError("JSON nested too deep")
+        below: list[Any] = []
+        for value in level:
+            kind = type(value)
+            if kind is str or value is None:
+                continue
+            if kind is dict:
+                below += value.values()
+            elif kind is list:
+                below += value
+            elif kind is int and not -_LARGEST < value < _LARGEST:
+                raise NotJSONError(_TOO_LARGE)
+            elif kind is float and not isfinite(value):
+                _refuse("a float beyond all bounds")
+        level = below
+
+
+def _refuse(number: str) -> Any:
+    raise NotJSONError(f"JSON with {number}, which is no number for JSON")
+
+
+_decoder = json.JSONDecoder(parse_constant=_refuse)

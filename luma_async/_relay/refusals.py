@@ -1,0 +1,364 @@
+"""One HTTP answer, and the error it is when it says no (contract section 4)."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from attrs import evolve, frozen
+
+from luma_async._relay.answer import Answer
+from luma_async._relay.documents import NotJSONError, decode, opened
+from luma_async._text import shown
+from luma_async.errors import (
+    APIError,
+    AuthenticationError,
+    LumaError,
+    NotFoundError,
+    PermissionDeniedError,
+    ProtocolError,
+    QuotaExceededError,
+    RateLimitError,
+    ServerError,
+    Verdict,
+)
+
+
+# --- each cause is one row ---
+@frozen
+class Cause:
+    """What one cause becomes."""
+
+    error: type[APIError]
+    verdict: Verdict
+    advice: str = ""
+
+
+_KEY_ADVICE = "check the key: LUMA_API_KEY, LUMA_API_KEY_FILE or api_key="
+_ADDRESS_ADVICE = "check base_url: this address may be no relay with Luma"
+_CREDIT_ADVICE = "the account at the relay is out of credit"
+_FIREWALL_ADVICE = "a firewall or CDN in front of the relay refused this request: it often lets the next one through"
+_BY_STATUS = {
+    401: Cause(AuthenticationError, Verdict.FINAL, _KEY_ADVICE),
+    402: Cause(QuotaExceededError, Verdict.FINAL, _CREDIT_ADVICE),
+    403: Cause(PermissionDeniedError, Verdict.FINAL, "the key may not do this at this relay"),
+    404: Cause(NotFoundError, Verdict.UNCONFIRMED, "check the task id, and that the key is the one that submitted it"),
+    408: Cause(APIError, Verdict.PASSING),
+    409: Cause(APIError, Verdict.UNCONFIRMED),
+    410: Cause(NotFoundError, Verdict.FINAL, "the relay has forgotten this task"),
+    425: Cause(APIError, Verdict.PASSING),
+    429: Cause(RateLimitError, Verdict.SLOW_DOWN, "ask less often: Limits(requests_per_second=...)"),
+    501: Cause(ServerError, Verdict.FINAL, _ADDRESS_ADVICE),
+    505: Cause(ServerError, Verdict.FINAL, _ADDRESS_ADVICE),
+}
+_CLIENT_ERROR = Cause(APIError, Verdict.FINAL)
+_SERVER_ERROR = Cause(ServerError, Verdict.PASSING, "the relay or its upstream is in trouble: ask again later")
+_SATURATED = Cause(RateLimitError, Verdict.SLOW_DOWN, "the relay's upstream is saturated: ask again later")
+_COME_BACK_ADVICE = "the relay asked us to come back later"
+_MAY_BE_HINTED = frozenset({400, 401, 403, 409, 422, 503})
+"""What is *slow down* where it comes with a usable ``Retry-After`` (architecture, rule 3)."""
+_WRONG_PATH = Cause(NotFoundError, Verdict.FINAL, _ADDRESS_ADVICE)
+_QUOTA = Cause(QuotaExceededError, Verdict.FINAL, _CREDIT_ADVICE)
+_BY_WORD = {
+    "task_not_exist": _BY_STATUS[404],
+    "task_not_found": _BY_STATUS[404],
+    "quota_not_enough": _QUOTA,
+    "insufficient_user_quota": _QUOTA,
+    "insufficient_quota": _QUOTA,
+    "pre_consume_token_quota_failed": _QUOTA,
+    "upstream_load_saturated": _SATURATED,
+    "负载已饱和": _SATURATED,
+}
+"""Words that tell more than the status, wherever a complaint has them: as its code, or somewhere in its text."""
+
+
+def _named(word: str) -> Cause | None:
+    plain = _plainly(word)
+    return next((cause for name, cause in _BY_WORD.items() if name in plain), None)
+
+
+def _plainly(word: str) -> str:
+    """Write a code and the same code as words alike."""
+    return word.casefold().replace(" ", "_").replace("-", "_")
+
+
+def cause_of(status: int, words: list[str], *, is_hinted: bool = False) -> Cause | None:
+    """Return the row for an answer with *status* that uses *words*; None where no row fits (no answer at all).
+
+    Args:
+        status: The HTTP status, or one that stands inside a 200; 0 for none.
+        words: All that the answer says, as text.
+        is_hinted: Whether it says when to come back.
+    """
+    named = next(filter(None, map(_named, reversed(words))), None)
+    if named is not None:
+        return named
+    if status in _MAY_SAY_NOT_FOUND and any(map(_says_not_found, words)):
+        return _BY_STATUS[404]
+    if status == 404 and any("invalid_url" in _plainly(word) for word in words):  # noqa: PLR2004 - contract section 4
+        return _WRONG_PATH
+    cause = _BY_STATUS.get(status) or {4: _CLIENT_ERROR, 5: _SERVER_ERROR}.get(status // 100)
+    if cause is not None and is_hinted and status in _MAY_BE_HINTED:
+        return evolve(cause, verdict=Verdict.SLOW_DOWN, advice=_COME_BACK_ADVICE)
+    return cause
+
+
+# --- an unknown task, in any wording ---
+_MAY_SAY_NOT_FOUND = frozenset({0, 400, 404, 422, 500})
+"""Elsewhere the same words speak of a key, a user or a channel. 0 is a complaint inside a 200."""
+_TASK = (
+    r"(?:task|generation|job|record|video|creation|任务|任務|作业|作業|记录|記錄|作品|视频|タスク|ジョブ|생성|작업"
+    r"|tarea|tarefa|tâche|aufgabe|задач|задани|генераци)"
+)
+_ABSENT = (
+    r"(?:not[ _-]?(?:be[ _-])?(?:found|exist)|do(?:es)?[ _-]?n['’o]t[ _-]exist|no longer exist|unknown"
+    r"|不存在|未找到|没有找到|沒有找到|找不到|無效|无效|存在しません|見つかりません|없습니다|존재하지"
+    r"|no existe|no encontrad|não existe|não encontrad|introuvable|existe pas|non trouvée?"
+    r"|nicht gefunden|existiert nicht|не найден|не существует)"
+)
+_NO_SUCH = (
+    r"(?:no such|unknown|invalid|non-?existent|(?:can ?not|can't|could not|couldn't|unable to) find"
+    r"|找不到|未找到|未能找到|没有找到|沒有找到|无此|無此)"
+)
+_GAP = r"[^.!?。！？]"
+_NOT_FOUND = re.compile(rf"{_TASK}{_GAP}{{0,80}}?{_ABSENT}|{_NO_SUCH}{_GAP}{{0,20}}?{_TASK}")
+_ANOTHER_THING = re.compile(r"channel|model|user|token|\bkey\b|account|url|path|渠道|通道|模型|令牌|用户|用戶|账号")
+_NOTHING_ELSE = re.compile(r"not[ _]found|不存在|does not exist")
+
+
+def _says_not_found(word: str) -> bool:
+    """Whether a complaint's text says that there is no such task."""
+    plain = word[:_LONGEST_WORDING].casefold().strip(" .!。！")
+    spellings = (plain, re.sub("[_-]", "", plain))
+    found = filter(None, map(_NOT_FOUND.search, spellings))
+    return bool(_NOTHING_ELSE.fullmatch(plain)) or any(not _ANOTHER_THING.search(match[0]) for match in found)
+
+
+_LONGEST_WORDING = 500
+
+
+# --- whose words a refusal is in ---
+def _is_in_the_relays_own_words(documents: list[Any], words: list[str]) -> bool:
+    """Whether a 401 or 403 speaks of the user's key, and not of the gateway's own upstream (contract section 6)."""
+    if any(_plainly(word) in _UPSTREAMS_WORDS for word in words):
+        return False
+    return any(_has_own_words(opened(document)) for document in documents)
+
+
+_UPSTREAMS_WORDS = frozenset({"fail_to_fetch_task", "not_authenticated"})
+
+
+def _has_own_words(document: Any) -> bool:
+    if not isinstance(document, Mapping):
+        return False
+    error, detail = (opened(document.get(key)) for key in ("error", "detail"))
+    texts = [document.get("message")]
+    texts += [error.get("message")] if isinstance(error, Mapping) else []
+    texts += [detail.get("reason")] if isinstance(detail, Mapping) else []
+    return any(isinstance(text, str) and text.strip() for text in texts)
+
+
+# --- the three ways to say no ---
+def refusal(answer: Answer) -> LumaError:
+    """Return the error that an answer with a status other than 200 to 203 is."""
+    documents = _lenient_documents(answer)
+    complaint = _Complaint.of(answer, documents)
+    hint = _hint_of(answer)
+    cause = cause_of(answer.status, complaint.words, is_hinted=hint is not None)
+    if cause is None:
+        return ProtocolError(f"the relay answered HTTP {answer.status}, which is no answer", verdict=Verdict.PASSING)
+    return complaint.error(answer, _placed(cause, answer, documents, complaint.words), hint)
+
+
+def _placed(cause: Cause, answer: Answer, documents: list[Any], words: list[str]) -> Cause:
+    """Return *cause* as it is where the answer comes from: the relay, its upstream, or a firewall in front of it."""
+    if cause.verdict in (Verdict.PASSING, Verdict.SLOW_DOWN):
+        return cause
+    if answer.is_challenge or (answer.is_html and answer.status == 403):  # noqa: PLR2004 - architecture, rule 3
+        return evolve(cause, verdict=Verdict.PASSING, advice=_FIREWALL_ADVICE)
+    if answer.is_html:
+        cause = evolve(cause, advice=_ADDRESS_ADVICE)
+    about_the_key = answer.status in (401, 403) and cause.error in (AuthenticationError, PermissionDeniedError)
+    if about_the_key and (answer.is_html or not _is_in_the_relays_own_words(documents, words)):
+        return evolve(cause, verdict=Verdict.UNCONFIRMED)
+    return cause
+
+
+def refusal_inside(answer: Answer, documents: list[Any]) -> LumaError:
+    """Return the error inside a 200: passing, but for the causes that have a name (architecture, rule 3)."""
+    complaint = _Complaint.of(answer, documents)
+    if not complaint.is_one:
+        return ProtocolError("the relay's answer has no task in it", verdict=Verdict.PASSING)
+    cause = cause_of(0, complaint.words)
+    if cause is None:
+        cause = cause_of(_as_status(complaint.code), []) or _CLIENT_ERROR
+        slow = cause.verdict is Verdict.SLOW_DOWN
+        cause = evolve(cause, verdict=Verdict.SLOW_DOWN if slow else Verdict.PASSING)
+    return complaint.error(answer, cause, _hint_of(answer))
+
+
+def not_a_relay(answer: Answer) -> ProtocolError:
+    """Return the error that a page is where JSON belongs."""
+    title = _title(answer.body)
+    return ProtocolError(
+        f"a web page came where JSON belongs{f' ({title})' if title else ''}",
+        verdict=Verdict.PASSING,
+        advice=_ADDRESS_ADVICE,
+    )
+
+
+def _as_status(code: str | int | None) -> int:
+    """Return a code that is an HTTP status as one; 0 where it is none."""
+    return int(code) if code is not None and re.fullmatch(r"[1-9][0-9]{2}", str(code)) else 0
+
+
+# --- what a complaint says, and where it says it ---
+_TEXT_KEYS = ("message", "msg", "detail", "description", "error", "errors", "reason", "fail_reason")
+_MARKS = ("code", "type", "success", *_TEXT_KEYS)
+_DEEPEST = 8
+
+
+@frozen
+class _Saying:
+    key: str
+    value: str | int
+    depth: int
+
+    @property
+    def text(self) -> str | None:
+        """What a person is to read, or None."""
+        return self.value if self.key in _TEXT_KEYS and isinstance(self.value, str) and self.value.strip() else None
+
+    @property
+    def is_complaint(self) -> bool:
+        """Whether it is more than the ``type`` that a task may have too."""
+        return self.key != "type" or self.depth > 1
+
+
+def _said(value: Any, key: str = "", depth: int = 0) -> list[_Saying]:
+    """Return each thing that a complaint says, the outermost first, opening JSON inside strings."""
+    plain = opened(value)
+    inside = _parts(plain, key) if depth < _DEEPEST else []
+    found = [saying for name, part in inside for saying in _said(part, name, depth + 1)]
+    plain = plain if isinstance(plain, str | int) else value
+    if found or not key or not isinstance(plain, str | int) or plain == "":
+        return found
+    return [_Saying(key, plain, depth)]
+
+
+def _parts(value: Any, key: str) -> list[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        return [(name, value[name]) for name in _MARKS if name in value]
+    return [(key, item) for item in value] if isinstance(value, list) else []
+
+
+def innermost_text(value: Any) -> str | None:
+    """Return what a person is to read of *value*: the deepest text in it, whole; None where it has none."""
+    return _deepest_text(_said(value, "message"))
+
+
+def _deepest_text(said: list[_Saying]) -> str | None:
+    texts = [saying for saying in said if saying.text]
+    return max(texts, key=lambda saying: saying.depth).text if texts else None
+
+
+@frozen
+class _Complaint:
+    """What an unhappy answer says, wherever it says it."""
+
+    code: str | int | None
+    message: str
+    """Whole, and as it came."""
+    words: list[str]
+    is_one: bool
+
+    @classmethod
+    def of(cls, answer: Answer, documents: list[Any]) -> _Complaint:
+        said = [saying for document in documents for saying in _said(document)]
+        words = [saying.value for saying in said if isinstance(saying.value, str)]
+        if not documents:
+            words = [_plain(answer)]
+        types = [saying.value for saying in said if saying.key == "type"]
+        message = _deepest_text(said) or (str(types[-1]) if types else "" if documents else words[0])
+        return cls(_code(said), message, words, is_one=any(saying.is_complaint for saying in said))
+
+    def error(self, answer: Answer, cause: Cause, hint: float | None) -> APIError:
+        """Return the error that *cause* makes of it."""
+        what = f"HTTP {answer.status}{' without a task' if answer.status < 300 else ''}"  # noqa: PLR2004
+        code = f", code {shown(self.code, 60)}" if self.code is not None else ""
+        message = shown(self.message)
+        request_id = answer.request_id or self._request_id()
+        return cause.error(
+            f"the relay answered {what}{code}{f': {message}' if message else ''}",
+            status=answer.status,
+            code=self.code,
+            message=message,
+            request_id=shown(request_id, 80) if request_id else None,
+            retry_after=hint,
+            advice=cause.advice,
+            verdict=cause.verdict,
+        )
+
+    def _request_id(self) -> str | None:
+        """Return the id that gateways append to their texts."""
+        found = (re.search(r"request id: ([\w-]+)", word) for word in reversed(self.words))
+        return next((match[1] for match in found if match), None)
+
+
+def _code(said: list[_Saying]) -> str | int | None:
+    """Return the code that tells most: one with a name, else the innermost."""
+    codes = [saying.value for saying in said if saying.key == "code" and not isinstance(saying.value, bool)]
+    named = [code for code in codes if code in _BY_WORD]
+    return next(reversed(named or codes), None)
+
+
+def _lenient_documents(answer: Answer) -> list[Any]:
+    """Return the JSON of an answer that says no anyway; an HTML page or plain text has none."""
+    try:
+        return decode(answer.body)
+    except NotJSONError:
+        return []
+
+
+def _plain(answer: Answer) -> str:
+    return _title(answer.body) if answer.is_html else answer.body[:2000].decode("utf-8", "replace").strip()
+
+
+_TITLE = re.compile(rb"<(title|h1)\b[^>]{0,200}>(.{1,500}?)</\1>", re.IGNORECASE | re.DOTALL)
+
+
+def _title(page: bytes) -> str:
+    found = _TITLE.search(page[:20_000])
+    return shown(html.unescape(found[2].decode("utf-8", "replace")).strip(), 120) if found else ""
+
+
+# --- when to come back ---
+_SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
+
+
+def _hint_of(answer: Answer) -> float | None:
+    """Return the seconds after which the relay wants to be asked again, or None; its dates count from its own clock."""
+    sent = _moment(answer.date) if answer.date else None
+    return retry_after(answer.retry_after, sent or datetime.now(UTC))
+
+
+def retry_after(value: str | None, now: datetime) -> float | None:
+    """Return the seconds that a ``Retry-After`` asks for (RFC 9110 section 10.2.3), or None if it is unusable."""
+    if value is None:
+        return None
+    if _SECONDS.fullmatch(digits := value.strip(" \t")):
+        return float(digits)
+    moment = _moment(value)
+    return None if moment is None else max(0.0, (moment - now).total_seconds())
+
+
+def _moment(date: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(date)
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

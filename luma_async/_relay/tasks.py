@@ -1,0 +1,335 @@
+"""The relay's language without I/O: what to ask, and which task an answer is about (contract sections 1 to 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from attrs import define, frozen
+
+from luma_async._checks import link_or_none
+from luma_async._relay.answer import Answer
+from luma_async._relay.documents import NotJSONError, Row, decode, encoded, opened, rows_apart
+from luma_async._relay.refusals import innermost_text, not_a_relay, refusal, refusal_inside
+from luma_async._relay.structure import generation, moment_or_none
+from luma_async.errors import ProtocolError, Verdict
+from luma_async.models import Generation, Link, State
+
+HTTP_OK = 200
+_LAST_WITH_BODY = 203
+"""The successes that carry a body (RFC 9110 section 15.3)."""
+
+
+# --- the words for a state (contract section 1) ---
+_WORDS = {
+    State.PENDING: "pending queued not_start not_started submitted",
+    State.PROCESSING: "processing dreaming in_progress running",
+    State.COMPLETED: "completed succeeded success",
+    State.FAILED: "failed failure error expired cancelled canceled",
+}
+_STATES = {word: state for state, words in _WORDS.items() for word in words.split()}
+
+
+def state_of(word: str) -> State:
+    """Map the relay's *word*, in any case; a word that nobody knows means *still running*."""
+    known = _STATES.get(word)
+    return known or _STATES.get(word.strip().casefold().replace(" ", "_").replace("-", "_"), State.UNKNOWN)
+
+
+# --- reading tasks ---
+@frozen(eq=False)
+class Known:
+    """An answer about a task as it was seen last, or its row in one: to recognise it, and to recall it."""
+
+    text: bytes
+    """JSON."""
+
+    def recall(self, task_id: str) -> Generation:
+        """Structure it once more: that is rarely needed, and a generation takes many times the memory."""
+        return read_task(Answer(HTTP_OK, self.text), task_id)
+
+
+@define(eq=False)
+class News:
+    """What an answer says about a task. Its state is read at once; the rest is structured when somebody wants it."""
+
+    task_id: str
+    word: str
+    """The relay's word for the state."""
+    state: State
+    _task: Mapping[str, Any]
+    _raw: Mapping[str, Any]
+    request_id: str | None = None
+    """The relay's name for the request; not all relays give one."""
+
+    @classmethod
+    def of(
+        cls, task: Mapping[str, Any], word: str, task_id: str, raw: Mapping[str, Any], request_id: str | None = None
+    ) -> News:
+        """Read the state of *task*, a bare generation or a row around one, out of its *word*."""
+        return cls(task_id, word, state_of(word), task, raw, request_id)
+
+    def generation(self) -> Generation:
+        """Structure it."""
+        return generation_of(self._task, self.task_id, self._raw)
+
+
+Sighting = tuple[Known, News | None]
+"""What a look shows: the answer, and what it says unless that is known already."""
+
+
+def sight(answer: Answer, task_id: str, known: Known | None) -> Sighting:
+    """Return what *answer* shows of one task.
+
+    Raises:
+        LumaError: As ``read_task``.
+    """
+    if known is not None and answer.body == known.text and answer.status == HTTP_OK:
+        return known, None
+    return Known(answer.body), _read(answer, task_id)
+
+
+def sight_many(answer: Answer, known: Mapping[str, Known | None]) -> dict[str, Sighting]:
+    """Return what *answer* shows of each of the tasks in *known*; who is missing in it is missing here.
+
+    Raises:
+        APIError: The relay said no, in the status or inside a 200.
+        ProtocolError: It is no answer to such a question, or all of it is about other tasks (then ``.foreign``).
+    """
+    owners = {before.text: (task_id, before) for task_id, before in known.items() if before is not None}
+    documents, rows = _rows(answer, owners)
+    sighted: dict[str, Sighting] = {}
+    strangers = False
+    for text, row in rows:
+        seen_before = owners.get(text)
+        if seen_before is not None:
+            sighted[seen_before[0]] = seen_before[1], None
+            continue
+        for task, task_id, word in _told(row):
+            if task_id not in known:
+                strangers = True
+                continue
+            body, before = text if task is row else encoded(task), known[task_id]
+            if before is not None and body == before.text:
+                sighted[task_id] = before, None
+            else:
+                sighted[task_id] = Known(body), News.of(task, word, task_id, task, answer.request_id)
+    if strangers and not sighted:
+        raise _another_task()
+    if not sighted and not _is_no_match(documents):
+        raise refusal_inside(answer, documents)
+    return sighted
+
+
+def _rows(answer: Answer, known: Collection[bytes]) -> tuple[list[Any], list[Row]]:
+    """Return the documents of a good answer, and all that may have tasks in it: row by row, if it is a list of rows."""
+    if _is_good(answer):
+        try:
+            document, rows = rows_apart(answer.body, known)
+        except NotJSONError:
+            pass
+        else:
+            if next(tasks_in(document), None) is None:  # else the list may be that task's own
+                return [document], rows
+    documents = read_documents(answer)
+    return documents, [(encoded(document), document) for document in documents]
+
+
+def _is_no_match(documents: list[Any]) -> bool:
+    """Whether this is how a relay says that it knows none of the ids (contract section 2)."""
+    document = documents[0]
+    if not isinstance(document, Mapping):
+        return isinstance(document, list) and not document
+    return _is_content(document) and "data" in document and not document["data"]
+
+
+def _is_content(document: Mapping[str, Any]) -> bool:
+    """Whether an envelope says of itself that all is well."""
+    return document.get("code") in ("success", 0, HTTP_OK, None) and document.get("success") is not False
+
+
+def read_task(answer: Answer, task_id: str) -> Generation:
+    """Return what *answer* says about *task_id*.
+
+    Raises:
+        APIError: The relay said no, in the status or inside a 200.
+        ProtocolError: It is no answer, or one about another task (then ``.foreign``).
+    """
+    return _read(answer, task_id).generation()
+
+
+def _read(answer: Answer, task_id: str) -> News:
+    documents = read_documents(answer)
+    strangers = False
+    for document in documents:
+        for task, owner, word in _told(document):
+            if owner == task_id:
+                raw = document if isinstance(document, Mapping) else task
+                return News.of(task, word, task_id, raw, answer.request_id)
+            strangers = True
+    if strangers:
+        raise _another_task()
+    raise refusal_inside(answer, documents)
+
+
+def read_documents(answer: Answer) -> list[Any]:
+    """Return the JSON documents of a good answer.
+
+    Raises:
+        APIError: The status says no.
+        ProtocolError: The status is none for an answer, or the body is no JSON.
+    """
+    if not _is_good(answer):
+        raise refusal(answer)
+    if answer.is_html:
+        raise not_a_relay(answer)
+    try:
+        return decode(answer.body)
+    except NotJSONError as error:
+        raise ProtocolError(f"the relay's answer is {error}", verdict=Verdict.PASSING) from None
+
+
+def _is_good(answer: Answer) -> bool:
+    return HTTP_OK <= answer.status <= _LAST_WITH_BODY
+
+
+def _another_task() -> ProtocolError:
+    return ProtocolError("the relay answered about another task", foreign=True, verdict=Verdict.PASSING)
+
+
+_WRAPPERS = ("data", "result", "response", "task", "tasks", "generation", "generations", "items")
+_DEEPEST = 8
+
+
+def tasks_in(value: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield each object in *value* that has an identity and a state, out of its envelopes.
+
+    See *Wrapped answers* in the contract. What lies inside a row with a ``task_id`` belongs to that row.
+    """
+    return (task for task, _, _ in _told(value))
+
+
+def _told(value: Any, depth: int = _DEEPEST) -> Iterator[tuple[Mapping[str, Any], str, str]]:
+    """Yield each such object with its identity and its word for the state."""
+    value = opened(value)
+    if isinstance(value, list):
+        for item in value if depth else ():
+            yield from _told(item, depth - 1)
+    elif isinstance(value, dict):
+        owner = identity(value)
+        word = None if owner is None else _word(_levels(value))
+        if owner is not None and word is not None:
+            yield value, owner, word
+        if depth and (word is None or not _filled(value.get("task_id"))):
+            for wrapper in _WRAPPERS:
+                if value.get(wrapper) is not None:
+                    yield from _told(value[wrapper], depth - 1)
+
+
+def identity(task: Mapping[str, Any]) -> str | None:
+    """Return whose answer it is: a row's ``task_id``; its integer ``id`` is a database key."""
+    return _filled(task.get("task_id")) or _filled(task.get("id"))
+
+
+_NOT_SET: tuple[Any, ...] = (None, "", 0, "0001-01-01T00:00:00Z")
+"""What a field holds that says nothing (contract section 1, *Times*); the same field further out may say something."""
+
+
+def generation_of(task: Mapping[str, Any], task_id: str, raw: Mapping[str, Any]) -> Generation:
+    """Structure *task*, a bare generation or a row around one."""
+    levels = _levels(task)
+    word = _word(levels) or ""
+    state = state_of(word)
+    told = {key: value for level in levels for key, value in level.items() if value not in _NOT_SET}
+    request = told.get("request")
+    return generation(
+        {
+            **told,
+            "id": task_id,
+            "state": state,
+            "state_text": word,
+            "created_at": told.get("created_at") or told.get("submit_time"),
+            "prompt": told.get("prompt") or (request.get("prompt") if isinstance(request, Mapping) else None),
+            "failure_reason": _reason(levels) if state is State.FAILED else told.get("failure_reason"),
+            "result_url": _result_url(levels) if state is State.COMPLETED else None,
+            "problems": (),
+            "raw": raw,
+        }
+    )
+
+
+@frozen(kw_only=True)
+class Times:
+    """When a row says that its task was submitted, started and finished, in UTC (contract, *Wrapped answers*)."""
+
+    submitted: datetime | None
+    started: datetime | None
+    finished: datetime | None
+
+
+def times_of(generation: Generation) -> Times:
+    """Return what the relay's answer about *generation* tells of its times; None for each that is not told."""
+    task = next((task for task in tasks_in(generation.raw) if identity(task) == generation.id), {})
+    levels = _levels(task)
+
+    def told(name: str) -> datetime | None:
+        moments = (moment_or_none(level.get(name)) for level in levels)
+        return next(filter(None, moments), None)
+
+    return Times(submitted=told("submit_time"), started=told("start_time"), finished=told("finish_time"))
+
+
+def _levels(task: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return *task* and what is wrapped in it, the outermost first: relays wrap the answers of other relays."""
+    levels = [task]
+    while len(levels) <= _DEEPEST and (inner := _inner(levels[-1])):
+        levels.append(inner)
+    return levels
+
+
+def _inner(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    for wrapper in _WRAPPERS:
+        if row.get(wrapper) is None:
+            continue
+        inner = opened(row[wrapper])
+        if isinstance(inner, list) and len(inner) == 1:
+            inner = inner[0]
+        if isinstance(inner, dict) and inner:
+            return inner
+    return {}
+
+
+def _word(levels: list[Mapping[str, Any]]) -> str | None:
+    """Return the relay's word for the state; a row's outer ``status`` wins over a stale inner ``state``."""
+    keys = ("status", "state") if "task_id" in levels[0] else ("state", "status")
+    for level in levels:
+        for key in keys:
+            word = level.get(key)
+            if isinstance(word, str) and word.strip():
+                return word
+        keys = ("state", "status")
+    return None
+
+
+def _filled(value: Any) -> str | None:
+    return value if isinstance(value, str) and value.strip() else None
+
+
+_REASONS = ("failure_reason", "fail_reason", "error", "message", "result_url")
+_LINKS = ("url", "result_url", "video_url", "fail_reason")
+
+
+def _reason(levels: list[Mapping[str, Any]]) -> str | None:
+    """Return why it failed: the first text in the places of contract section 1; links are not reasons."""
+    for value in (level.get(key) for key in _REASONS for level in reversed(levels)):
+        text = innermost_text(value)
+        if text and link_or_none(text) is None:
+            return text
+    return None
+
+
+def _result_url(levels: list[Mapping[str, Any]]) -> Link | None:
+    """Return a row's own link; on success ``fail_reason`` may hold it (contract, *Wrapped answers*)."""
+    links = (link_or_none(level.get(key)) for level in levels for key in _LINKS)
+    return next(filter(None, links), None)

@@ -1,0 +1,286 @@
+"""When to ask again, as a tenacity strategy.
+
+Where it is known how long tasks take, looks are as dense as the square root of the rate at which they end: no other
+schedule notices ends as early with as few looks (J. B. Keller, Optimum checking schedules, 1974).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import pairwise
+from math import log, sqrt
+from operator import mul
+from random import random
+from typing import TYPE_CHECKING, Protocol
+
+from attrs import evolve, frozen
+from tenacity.wait import wait_base
+
+from luma_async._callbacks import presentable
+from luma_async._waiting.learning import Hazard, Learner, Stay
+from luma_async.models import State
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
+from luma_async.settings import _JITTER, PollPolicy, _spread
+
+_LITTLE_JITTER = 0.1
+"""The same for learned pauses, which are chosen with more care."""
+_UNSURE = 0.69
+"""Share of ``maximum`` to which pauses grow while nothing is known: the longest are for times known to be quiet."""
+_THRIFT = 4
+"""Power of the ratio by which looks made so far exceed plain backoff's, so that it is saved again."""
+_SURVIVORS = 0.02
+"""Share of stays whose rest is not planned for: one task that hangs would pay for all others."""
+_FIRST_LOOKS = 1.5
+"""The look at age 0, and half a pause between a task's end and the look that shows it."""
+_STEPS = 9
+_HIGHEST = 1000
+"""Halvings of the range in which the best density is sought, and its end in units of the shortest pause."""
+_FULL_PRICE, _CHEAPEST = 52.0, 2.0
+"""Looks that a request answers before one counts as cheap; and by what pauses are divided then at most."""
+_RELEARN_AFTER, _RELEARN_SHARE, _RELEARN_MOST = 16, 8, 1024
+"""Looks between two schedules: an eighth of all so far, within these; so a schedule costs a look next to nothing."""
+
+
+class Paced(Protocol):
+    """What a strategy needs to know of a look: tenacity's own attempt number counts good and failed ones alike."""
+
+    @property
+    def good(self) -> int:
+        """Good looks so far."""
+        ...
+
+    @property
+    def failures(self) -> int:
+        """Failed looks in a row, this one included; 0 after a good one."""
+        ...
+
+    @property
+    def hint(self) -> float | None:
+        """Seconds the relay asked to be left alone, when it failed."""
+        ...
+
+    @property
+    def stay(self) -> Stay | None:
+        """The task's stay in its state, or None where none was seen."""
+        ...
+
+
+class PollWait(wait_base):
+    """The pause after a look: learned, or the policy's backoff, or the user's strategy; never below the relay's hint.
+
+    After a failed look it is longer than after a good one: an outage must not make the load grow.
+
+    Args:
+        policy: The bounds.
+        randomness: Draws the jitter, from 0 to 1.
+        learner: What the client's tasks have shown; without one, or with ``adaptive`` off, pauses only grow.
+        looks_per_request: How many looks one request answers of late. Where that is many, a look costs next to
+            nothing, and learned pauses are shorter: from 52 on in proportion, down to half.
+    """
+
+    def __init__(
+        self,
+        policy: PollPolicy,
+        randomness: Callable[[], float] = random,
+        learner: Learner | None = None,
+        looks_per_request: Callable[[], float] = lambda: 1.0,
+    ) -> None:
+        self._policy = self._pace = self._densest = policy
+        self._looks_per_request = looks_per_request
+        self._randomness = randomness
+        self._learner = learner if policy.adaptive else None
+        self._timetables: dict[State, Timetable] = {}
+        self._asked: Timetable | None = None
+        """What was asked last, and the answer: ids that are seen together are often of one age."""
+        self._at = -1.0
+        self._shortest_and_longest = 0.0, 0.0
+        self._relearn_at = _RELEARN_AFTER
+
+    def __call__(self, retry_state: RetryCallState) -> float:
+        """Return seconds."""
+        look: Paced = retry_state.outcome.result()  # type: ignore[union-attr] # there is one by then
+        policy = self._policy
+        if policy.wait is not None:
+            pause = _asked(policy.wait, retry_state)
+        elif look.failures:
+            longer = self._good_pace(look) * policy.multiplier if look.good else 0.0
+            pause = max(min(longer, policy.maximum), policy.backoff(look.failures, self._randomness))
+        else:
+            return self._good_pace(look)  # within the bounds, and a good answer has no hint
+        return max(policy.min_interval, pause, look.hint or 0.0)
+
+    def _good_pace(self, look: Paced) -> float:
+        if self._learner is None:
+            return self._policy.backoff(max(look.good, 1), self._randomness)
+        if self._learner.looks >= self._relearn_at:
+            self._relearn(self._learner)
+        stay = look.stay
+        timetable = None if stay is None else self._timetables.get(stay.state)
+        at = look.good if stay is None or timetable is None else stay.last - stay.since
+        if timetable is not self._asked or at != self._at:
+            self._asked, self._at = timetable, at
+            self._shortest_and_longest = self._range(timetable, at)
+        shortest, longest = self._shortest_and_longest
+        return shortest + (longest - shortest) * self._randomness()
+
+    def _range(self, timetable: Timetable | None, at: float) -> tuple[float, float]:
+        """Return the shortest and the longest pause at an age in seconds; without a *timetable* at a look's number."""
+        pace = self._pace
+        if timetable is None:
+            return _spread(pace, min(pace.grown(max(int(at), 1)), _UNSURE * pace.maximum), _JITTER)
+        return _spread(pace, timetable.pause(at), _LITTLE_JITTER)
+
+    def _relearn(self, learner: Learner) -> None:
+        """Plan anew by what is known by now."""
+        self._pace = self._at_price(self._looks_per_request())
+        self._densest = min(self._densest, self._pace, key=lambda pace: pace.maximum)
+        self._timetables = timetables(learner.hazards(), self._pace, self._densest)
+        self._at = -1.0
+        pause = max(_RELEARN_AFTER, min(learner.looks // _RELEARN_SHARE, _RELEARN_MOST))
+        self._relearn_at = learner.looks + pause
+
+    def _at_price(self, looks_per_request: float) -> PollPolicy:
+        """Return the policy with a lower maximum where many looks share a request."""
+        cheapness = min(max(looks_per_request / _FULL_PRICE, 1.0), _CHEAPEST)
+        return evolve(self._policy, maximum=max(self._policy.initial, self._policy.maximum / cheapness))
+
+
+def _asked(strategy: Callable[[RetryCallState], float], retry_state: RetryCallState) -> float:
+    """Ask the user's *strategy*, whose failure must not look like a cancellation of whoever waits."""
+    try:
+        return strategy(retry_state)
+    except BaseException as raised:
+        if (error := presentable(raised, "PollPolicy(wait=...)")) is raised:
+            raise
+        raise error from raised
+
+
+@frozen(eq=False)
+class Timetable:
+    """How many looks at a task are due up to each age in a state, in seconds; between the edges they are even."""
+
+    edges: Sequence[float]
+    due: Sequence[float]
+    slowest: float
+    """Seconds between two looks beyond the last edge."""
+
+    def pause(self, age: float) -> float:
+        """Return the seconds after which one more look is due."""
+        if age >= self.edges[-1]:
+            return self.slowest
+        following = _interpolated(age, self.edges, self.due) + 1
+        if following >= self.due[-1]:
+            return self.slowest
+        return _interpolated(following, self.due, self.edges) - age
+
+
+def timetables(
+    hazards: Mapping[State, Hazard], policy: PollPolicy, densest: PollPolicy | None = None
+) -> dict[State, Timetable]:
+    """Plan the looks for all states together: as many as plain backoff would make, where they show most.
+
+    A state that generations do not end out of gets few, since little depends on them.
+
+    Args:
+        hazards: What is known of each state.
+        policy: The bounds.
+        densest: Those of the time when looks were cheapest; what was spent then is no waste now that they are not.
+    """
+    factor = 0.0
+    if any(hazard.ends_are_known for hazard in hazards.values()):
+        factor = _Prospect.of(hazards.values(), policy, densest or policy).factor()
+    tables: dict[State, Timetable] = {}
+    for state, hazard in hazards.items():
+        if factor * sqrt(max(hazard.ends)) <= 1 / policy.maximum:
+            tables[state] = Timetable([0.0], [0.0], policy.maximum)
+            continue
+        due = [0.0]
+        for rate, (low, high) in zip(hazard.ends, pairwise(hazard.edges), strict=True):
+            density = min(max(factor * sqrt(rate), 1 / policy.maximum), 1 / policy.min_interval)
+            due.append(due[-1] + density * (high - low))
+        tables[state] = Timetable(hazard.edges, due, policy.maximum)
+    return tables
+
+
+@frozen(eq=False, kw_only=True)
+class _Prospect:
+    """The tasks that are to be expected, and the looks they may cost."""
+
+    cells: Sequence[tuple[float, float]]
+    """For each bin of each state the seconds that tasks spend there, and the root of the rate at which they end."""
+    budget: float
+    """Looks, without those at the beginning, which cannot be saved."""
+    slowest: float
+    """Looks per second at least, jitter counted in."""
+    fastest: float
+    """Looks per second at most, jitter counted in."""
+
+    @classmethod
+    def of(cls, hazards: Collection[Hazard], policy: PollPolicy, densest: PollPolicy) -> _Prospect:
+        """Expect of tasks what was seen of them."""
+        cells: list[tuple[float, float]] = []
+        first_looks = looks = made = plain_so_far = 0.0
+        for hazard in hazards:
+            for rate, time, density in zip(hazard.ends, _times(hazard), _plain(hazard, policy), strict=False):
+                cells.append((time, sqrt(rate)))
+                looks += time * density
+            made += hazard.looks
+            plain_so_far += sum(map(mul, hazard.watched, _plain(hazard, densest)))
+            if hazard.is_first:
+                first_looks += _FIRST_LOOKS * _tasks(hazard)
+                plain_so_far += _FIRST_LOOKS * hazard.seen
+        thrift = min(1.0, plain_so_far / made) ** _THRIFT
+        return cls(
+            cells=cells,
+            budget=(first_looks + looks) * thrift - first_looks,
+            slowest=1 / (policy.maximum * (1 - _LITTLE_JITTER / 2)),
+            fastest=1 / (policy.min_interval * (1 + _LITTLE_JITTER / 2)),
+        )
+
+    def factor(self) -> float:
+        """Find what the roots are to be multiplied by, to become looks per second that keep to the budget."""
+        steepest = max(root for _, root in self.cells)
+        low, high = self.slowest / steepest / 2, self.fastest / steepest * _HIGHEST
+        for _ in range(_STEPS):
+            middle = sqrt(low * high)
+            looks = sum(time * min(max(middle * root, self.slowest), self.fastest) for time, root in self.cells)
+            if looks > self.budget:
+                high = middle
+            else:
+                low = middle
+        return low
+
+
+def _times(hazard: Hazard) -> Iterator[float]:
+    """Yield the seconds that tasks spend in each bin, as far as enough get there."""
+    for (low, high), (before, after) in zip(pairwise(hazard.edges), pairwise(hazard.survival()), strict=True):
+        if before < _SURVIVORS:
+            return
+        yield _tasks(hazard) * (before + after) / 2 * (high - low)
+
+
+def _tasks(hazard: Hazard) -> float:
+    """Return how many tasks have been in the state; the queue before it counts as far as it has gone on."""
+    return hazard.left if hazard.is_first else hazard.began
+
+
+def _plain(hazard: Hazard, policy: PollPolicy) -> Sequence[float]:
+    """Return the looks per second that plain backoff makes in each bin; it grows from a task's first look on."""
+    most = max(_UNSURE * policy.maximum, policy.min_interval)
+    if not hazard.is_first:
+        return [1 / most] * len(hazard.ends)
+    growth = policy.multiplier - 1
+    looks_per_pause = growth / log(policy.multiplier) if growth else 1.0
+    middles = [(low + high) / 2 for low, high in pairwise(hazard.edges)]
+    pauses = [(policy.initial + growth * age) / looks_per_pause for age in middles]
+    return [1 / min(max(pause, policy.min_interval), most) for pause in pauses]
+
+
+def _interpolated(x: float, xs: Sequence[float], ys: Sequence[float]) -> float:
+    """Return y at *x*, between the first and the last of the growing *xs*."""
+    after = bisect_right(xs, x)
+    share = (x - xs[after - 1]) / (xs[after] - xs[after - 1])
+    return ys[after - 1] + share * (ys[after] - ys[after - 1])

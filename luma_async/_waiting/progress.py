@@ -1,0 +1,105 @@
+"""What the polls of one id have come to: done, trouble that passes, or over (architecture, rules 3 and 5).
+
+Pure: no event loop, no clock of its own. All times are the caller's, in seconds.
+"""
+
+from __future__ import annotations
+
+from attrs import define
+
+from luma_async._relay.health import Health
+from luma_async.errors import APIError, LumaError, NotFoundError, Verdict
+from luma_async.models import Generation, State
+from luma_async.settings import PollPolicy
+
+_CONFIRMED_AFTER = 3
+"""Refusals in a row: right after a submit, ``task_not_exist`` can be transient (contract section 4)."""
+_CONTRADICTED_FOR = 30.0
+"""Seconds that refusals last before they outweigh a good answer; a gateway whose own session ran out refused for 5."""
+_POLLS_FOR_A_LINK = 3
+"""More, of a generation that is completed before it has any link (contract section 1)."""
+_REFUSES_KEY = frozenset({401, 403})
+_REFUSES_TASK = frozenset({400, 409, 422})
+
+
+@define(eq=False, repr=False)
+class Progress:
+    """The polls of one id."""
+
+    policy: PollPolicy
+    health: Health
+    good: int = 0
+    """Good polls so far."""
+    failures: int = 0
+    """Failed polls in a row."""
+    error: LumaError | None = None
+    """What the last poll failed with; None where it was a good one."""
+    _counted: int = 0
+    """Failures in a row without those that say *slow down*."""
+    _trouble_since: float = 0.0
+    _unconfirmed: int = 0
+    """Refusals in a row that are final at the third."""
+    _refusals: int = 0
+    """Refusals since the last good poll that contradict a good answer."""
+    _refused_since: float = 0.0
+    _without_link: int = 0
+
+    def succeeded(self) -> None:
+        """Take note of a good answer, which ends all trouble."""
+        self.error = None
+        self.good += 1
+        self.failures = self._counted = self._unconfirmed = self._refusals = 0
+
+    def is_end(self, generation: Generation) -> bool:
+        """Whether a terminal *generation* is the end: ``completed`` can come a moment before its link (rule 5)."""
+        if generation.state is State.COMPLETED and generation.video_url is None:
+            self._without_link += 1
+            return self._without_link > _POLLS_FOR_A_LINK
+        return True
+
+    def failed(self, error: LumaError, now: float, *, is_cut: bool = False) -> bool:
+        """Take note of *error*, which only this id has; return whether it is the end.
+
+        Args:
+            error: What the poll failed with; its verdict changes where it contradicts a good answer.
+            now: When.
+            is_cut: Whether the poll had no time: what was wrong before still matters more.
+        """
+        contradicts = self._contradicts(error)
+        if contradicts:
+            error.verdict = Verdict.UNCONFIRMED
+        if self.error is None or not is_cut:
+            self.error = error
+        self.failures += 1
+        if contradicts:
+            is_over = self._outweighs_good_answers(now)
+        else:
+            self._unconfirmed = self._unconfirmed + 1 if error.verdict is Verdict.UNCONFIRMED else 0
+            is_over = error.verdict is Verdict.FINAL or self._unconfirmed >= _CONFIRMED_AFTER
+        return is_over or (error.verdict is not Verdict.SLOW_DOWN and self._is_outage(now))
+
+    def _contradicts(self, error: LumaError) -> bool:
+        """Whether *error* refuses a key, or an id, that has had a good answer."""
+        if not isinstance(error, APIError) or isinstance(error, NotFoundError):
+            return False
+        if error.verdict not in (Verdict.FINAL, Verdict.UNCONFIRMED):
+            return False
+        key_works = self.good > 0 or self.health.key_works
+        return (error.status in _REFUSES_KEY and key_works) or (error.status in _REFUSES_TASK and self.good > 0)
+
+    def _outweighs_good_answers(self, now: float) -> bool:
+        """Count one more refusal; whether there have been enough, for long enough."""
+        if not self._refusals:
+            self._refused_since = now
+        self._refusals += 1
+        others_are_answered = self.health.good_at > self._refused_since
+        patience = self.policy.max_outage if others_are_answered else min(_CONTRADICTED_FOR, self.policy.max_outage)
+        return self._refusals >= _CONFIRMED_AFTER and now - self._refused_since >= patience
+
+    def _is_outage(self, now: float) -> bool:
+        """Count one more failure; whether there have been enough, for long enough."""
+        if not self._counted:
+            self._trouble_since = now
+        self._counted += 1
+        policy = self.policy
+        return self._counted >= policy.max_consecutive_failures and now - self._trouble_since >= policy.max_outage

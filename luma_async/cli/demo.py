@@ -1,0 +1,85 @@
+"""The two commands that bring their own relay: one to see what waiting looks like, one to try things against."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from pathlib import Path
+
+from luma_async.cli.exit import Status
+from luma_async.cli.options import Files, Waiting
+from luma_async.cli.output import say, write
+from luma_async.cli.summary import Tally
+from luma_async.cli.work import done, fetch, open_job
+from luma_async.client import LumaClient
+from luma_async.errors import ConfigurationError
+from luma_async.settings import Limits
+from luma_async.testing import Fault, Script, SimulatedRelay
+
+_SCRIPTS = {
+    "demo-1": Script.completes(pending=0.4, processing=0.8, prompt="a paper boat in the rain"),
+    "demo-2": Script.completes(pending=0.6, processing=1.6, prompt="海上日出，延时摄影"),
+    "demo-3": Script.completes(pending=0.8, processing=2.6, prompt="a fox crossing fresh snow"),
+    "demo-4": Script.of(("pending", 0.8), ("stitching", 1.6), ("processing", 2.2), prompt="city lights from above"),
+    "demo-5": Script.completes(pending=1.2, processing=4.8, prompt="slow waves on a black beach"),
+}
+"""Relay seconds, which are real ones here."""
+_PASSES_A_502 = "demo-3"
+_PACE = Waiting(timeout=60.0, initial=0.3, maximum=0.6, min_interval=0.2)
+"""Far denser than any real relay would profit from."""
+
+_EVERY_FIFTH = 5
+
+
+async def play(directory: Path, *, as_json: bool) -> Status:
+    """Wait for a handful of simulated generations and store their videos in *directory*."""
+    async with SimulatedRelay() as relay:
+        say(f"{len(_SCRIPTS)} generations at a simulated relay in this process: no key, no network, no credits")
+        for task_id, script in _SCRIPTS.items():
+            relay.add(task_id, script=script)
+        relay.trouble(Fault.bad_gateway(), task_id=_PASSES_A_502)
+        limits = Limits(allow_private_media=True)
+        tally = Tally()
+        client = LumaClient(relay.base_url, relay.api_key, polling=_PACE.polling, limits=limits, on_event=tally.hear)
+        files = Files(directory=directory, overwrite=True)
+        work = partial(fetch, waiting=_PACE, files=files)
+        status = await done(open_job(_SCRIPTS, None, client, as_json=as_json, tally=tally), work)
+    say(f"the videos are in {directory}")
+    return status
+
+
+async def serve(*, port: int, speed: float, count: int) -> Status:
+    """Run a simulated relay until the process is told to stop.
+
+    Raises:
+        ConfigurationError: The port is taken, or not allowed.
+    """
+    relay = SimulatedRelay(port=port, speed=speed)
+    try:
+        await relay.start()
+    except OSError as error:
+        raise ConfigurationError(f"port {port} cannot be used: {error.strerror}", advice="choose another") from None
+    try:
+        write(_announcement(relay, [relay.add(script=_script(number)) for number in range(1, count + 1)]))
+        forever: asyncio.Future[Status] = asyncio.get_running_loop().create_future()
+        return await forever
+    finally:
+        await relay.aclose()
+
+
+def _script(number: int) -> Script:
+    if number % _EVERY_FIFTH == 0:
+        return Script.fails(after=20.0)
+    return Script.completes(pending=5.0, processing=15.0 + 10.0 * (number % _EVERY_FIFTH))
+
+
+def _announcement(relay: SimulatedRelay, task_ids: list[str]) -> str:
+    """Return lines for a shell: what to export, the ids as comments, and something to try."""
+    lines = [
+        f"export LUMA_BASE_URL={relay.base_url}",
+        f"export LUMA_API_KEY={relay.api_key}",
+        *(f"# {task_id}" for task_id in task_ids),
+    ]
+    if task_ids:
+        lines.append(f"luma-async download --private-media --directory videos {' '.join(task_ids)}")
+    return "\n".join([*lines, ""])

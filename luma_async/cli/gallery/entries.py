@@ -1,0 +1,189 @@
+"""What the lines of journals, and of standard output, tell of each generation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Self
+
+from attrs import define, field, frozen
+
+from luma_async._records import read_line
+from luma_async._relay.documents import NotJSONError
+from luma_async._relay.tasks import times_of
+from luma_async.journal import generation_in, text_of_error
+from luma_async.models import Artifact, Generation, RawVideo, Role, State, Video
+
+StoredLink = Callable[[str, Role], str | None]
+"""Gives the link to a file that holds a task's medium, or None."""
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class Section(StrEnum):
+    """The sections of a gallery, in the order in which they are shown."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    NOT_DONE = "not done"
+
+
+_SECTIONS = {State.COMPLETED: Section.COMPLETED, State.FAILED: Section.FAILED}
+
+
+class Stage(StrEnum):
+    """What somebody spent time on."""
+
+    QUEUE = "queue"
+    PROCESSING = "processing"
+    RELAY = "queue and processing"
+    """Where the relay told when it ended, and not when it started."""
+    WAITED = "waited for"
+    """Our own time, where the relay told none."""
+
+    @property
+    def is_of_the_relay(self) -> bool:
+        """Whether the relay told of it."""
+        return self is not Stage.WAITED
+
+
+@frozen(kw_only=True)
+class Exhibit:
+    """One generation, or what became of the wish for one."""
+
+    task_id: str
+    generation: Generation | None
+    """None if no look succeeded."""
+    trouble: str | None
+    """Why it failed, or why it is not done, or not stored; from outside, unescaped."""
+    waited: float
+    """Seconds."""
+    looks: int
+    video: str | None
+    """A link: to the stored file, else to where the relay says it is."""
+    poster: str | None
+    """The same for the thumbnail."""
+
+    @classmethod
+    def of(cls, record: dict[str, Any], stored: StoredLink) -> Self:
+        """Take what the fields of a line tell."""
+        generation = None if record["state"] is None else generation_in(record)
+        task_id, error = record["task_id"], record["error"]
+        reason = generation and generation.failure_reason
+
+        def link(role: Role) -> str | None:
+            return stored(task_id, role) or (None if generation is None else generation.link(role))
+
+        return cls(
+            task_id=task_id,
+            generation=generation,
+            trouble=reason or (error and text_of_error(task_id, error["message"])),
+            waited=max(0.0, float(record["elapsed"])),
+            looks=record["looks"],
+            video=link("video"),
+            poster=link("thumbnail") or link("last_frame"),
+        )
+
+    @property
+    def section(self) -> Section:
+        """Where it belongs."""
+        return Section.NOT_DONE if self.generation is None else _SECTIONS.get(self.generation.state, Section.NOT_DONE)
+
+    @property
+    def state(self) -> str:
+        """The state at the last look; where nobody knows it, the relay's own word for it, unescaped."""
+        if self.generation is None:
+            return "never seen"
+        state = self.generation.state
+        return self.generation.state_text if state is State.UNKNOWN else state
+
+    @property
+    def prompt(self) -> str | None:
+        """What was asked for, unescaped."""
+        return None if self.generation is None else self.generation.prompt
+
+    @property
+    def created_at(self) -> datetime | None:
+        """UTC."""
+        return None if self.generation is None else self.generation.created_at
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Width and height of the video in pixels."""
+        sizes = ((video.width or 0, video.height or 0) for video in self._videos())
+        return next(((width, height) for width, height in sizes if min(width, height) > 0), None)
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds of the video."""
+        lengths = (video.duration or 0.0 for video in self._videos() if isinstance(video, RawVideo))
+        return next((length for length in lengths if length > 0), None)
+
+    def _videos(self) -> list[RawVideo | Video]:
+        if self.generation is None:
+            return []
+        artifact = self.generation.artifact or Artifact()
+        videos = (self.generation.video_raw, artifact.video_raw, self.generation.video, artifact.video)
+        return [video for video in videos if video]
+
+    @property
+    def stages(self) -> list[tuple[Stage, float]]:
+        """What its time was spent on, in seconds: as the relay tells, else our waiting."""
+        if self.generation is None:
+            return [(Stage.WAITED, self.waited)]
+        times = times_of(self.generation)
+        told = [
+            (Stage.QUEUE, _seconds(times.submitted, times.started)),
+            (Stage.PROCESSING, _seconds(times.started, times.finished)),
+        ]
+        if times.started is None:
+            told = [(Stage.RELAY, _seconds(times.submitted, times.finished))]
+        known = [(stage, seconds) for stage, seconds in told if seconds is not None]
+        return known or [(Stage.WAITED, self.waited)]
+
+
+def _seconds(start: datetime | None, end: datetime | None) -> float | None:
+    """Return the time between the two; a clock that ran backwards tells nothing."""
+    if start is None or end is None or end < start:
+        return None
+    return (end - start).total_seconds()
+
+
+@define(eq=False)
+class Collection:
+    """What all lines together tell: an exhibit for each id, in the order in which ids first appear."""
+
+    _records: dict[str, dict[str, Any]] = field(factory=dict, init=False)
+    replaced: int = field(default=0, init=False)
+    """Lines whose id has a later or better line."""
+    unreadable: dict[str, list[int]] = field(factory=dict, init=False)
+    """The numbers of the lines that are no outcomes, by their sources."""
+
+    def read(self, source: str, lines: Iterable[bytes]) -> None:
+        """Take up *lines*; blank ones are nothing.
+
+        Of two lines about an id the later counts, unless only the earlier saw the generation end: a deadline does not
+        undo a video.
+        """
+        for number, line in enumerate(lines, 1):
+            content = line.removeprefix(_BYTE_ORDER_MARK)
+            try:
+                if content.strip():
+                    self._take(read_line(content))
+            except NotJSONError:
+                self.unreadable.setdefault(source, []).append(number)
+
+    def _take(self, record: dict[str, Any]) -> None:
+        before = self._records.get(record["task_id"])
+        self.replaced += before is not None
+        if before is None or not _has_ended(before) or _has_ended(record):
+            self._records[record["task_id"]] = record
+
+    def exhibits(self, stored: StoredLink) -> list[Exhibit]:
+        """Return the exhibits."""
+        return [Exhibit.of(record, stored) for record in self._records.values()]
+
+
+def _has_ended(record: Mapping[str, Any]) -> bool:
+    return record["state"] is not None and State(record["state"]).is_terminal

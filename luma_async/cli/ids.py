@@ -1,0 +1,175 @@
+"""Where task ids come from: arguments, then a file or a pipe, read only as fast as they are taken up."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from io import BufferedIOBase
+from itertools import chain
+from pathlib import Path
+from typing import Self
+
+from attrs import define, field
+
+from luma_async._text import shown
+from luma_async.cli.lines import lines_of
+from luma_async.cli.usage import check_file_name
+from luma_async.errors import ConfigurationError
+
+_READ_AHEAD = 1000
+"""Lines of a pipe that wait to be taken up; the writer waits from then on."""
+_BLANK = "\ufeff \t\r\n\v\f"
+"""What stands around a line's text: line ends may be CRLF, and a byte order mark is no part of an id."""
+
+
+def texts_in(lines: Iterable[str]) -> Iterator[str]:
+    """Yield the text of each line; blank lines and those that begin with ``#`` have none."""
+    for line in lines:
+        text = line.strip(_BLANK)
+        if text and not text.startswith("#"):
+            yield text
+
+
+def ids_in(lines: Iterable[str]) -> Iterator[str]:
+    """Yield the task id of each line; blank lines and comments (``#``, also behind an id) have none."""
+    for text in texts_in(lines):
+        id_, *_ = text.replace("\t#", " #").split(" #", 1)
+        yield id_.strip()
+
+
+@define(eq=False)
+class Ids:
+    """Task ids, each once, as an async iterator."""
+
+    _at_hand: Iterator[str]
+    """What can be had without waiting."""
+    _pipe: _Pipe | None = None
+    are_kept: bool = False
+    """Whether the user has them anyway, as arguments or in a file; a pipe gives them once."""
+    _seen: set[str] = field(factory=set, init=False)
+
+    texts_in = staticmethod(ids_in)
+    """Finds them in lines."""
+    what = "task ids"
+
+    @classmethod
+    def of(cls, given: Iterable[str], path: str | None) -> Self:
+        """Take the ids *given*, then those of the file at *path*; without either, those of standard input.
+
+        Args:
+            given: The command's arguments.
+            path: A file, or ``-`` for standard input.
+
+        Raises:
+            ConfigurationError: The file cannot be read, or there is nothing to read ids from.
+        """
+        given = tuple(given)
+        file = _opened(path, cls.what) if path is not None or not given else None
+        if file is None:
+            return cls(iter(given), are_kept=True)
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            texts = cls.texts_in(lines_of(file, cls.what))
+            return cls(chain(given, texts), are_kept=path not in (None, "-"))
+        return cls(iter(given), _Pipe(file, cls.what))
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str:
+        for task_id in self._at_hand:
+            if self._is_new(task_id):
+                return task_id
+        while self._pipe is not None and (line := await self._pipe.line()) is not None:
+            for task_id in self.texts_in([line]):
+                if self._is_new(task_id):
+                    return task_id
+        if not self._seen:
+            raise no_ids(self.what)
+        raise StopAsyncIteration
+
+    def rest(self) -> list[str]:
+        """Return the ids that nobody has taken up, without waiting for a pipe to bring more."""
+        left = chain(_as_far_as_it_goes(self._at_hand), self.texts_in(self._pipe.waiting()) if self._pipe else ())
+        return [task_id for task_id in left if self._is_new(task_id)]
+
+    def _is_new(self, task_id: str) -> bool:
+        if task_id in self._seen:
+            return False
+        self._seen.add(task_id)
+        return True
+
+
+def no_ids(what: str = "task ids") -> ConfigurationError:
+    """Return the error for a command that was given nothing at all of *what* it works on."""
+    return ConfigurationError(
+        f"there are no {what}", advice="give them as arguments, with --from FILE, or on standard input"
+    )
+
+
+def _opened(path: str | None, what: str) -> BufferedIOBase:
+    if path in (None, "-"):
+        if sys.stdin is None or (path is None and sys.stdin.isatty()):
+            raise no_ids(what)
+        # A reader of our own: one of the interpreter's cannot be given up by a thread that is blocked in it.
+        return open(sys.stdin.fileno(), "rb", closefd=False)
+    check_file_name(path)
+    try:
+        return Path(path).open("rb")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "that is no file name"
+        raise ConfigurationError(f"{shown(path)} cannot be read: {reason}", advice="check --from") from None
+
+
+def _as_far_as_it_goes(texts: Iterator[str]) -> Iterator[str]:
+    with suppress(ConfigurationError):
+        yield from texts
+
+
+@define(eq=False)
+class _Pipe:
+    """Lines of a pipe or terminal, read by a thread that dies with the process: such a read cannot be cancelled."""
+
+    _file: BufferedIOBase
+    _what: str = "task ids"
+    _lines: asyncio.Queue[str | ConfigurationError | None] = field(factory=asyncio.Queue, init=False)
+    _room: threading.Semaphore = field(factory=lambda: threading.Semaphore(_READ_AHEAD), init=False)
+    _reader: threading.Thread | None = field(default=None, init=False)
+
+    async def line(self) -> str | None:
+        """Return the next line, or None after the last.
+
+        Raises:
+            ConfigurationError: It cannot be read any further, or is no text.
+        """
+        if self._reader is None:
+            loop = asyncio.get_running_loop()
+            self._reader = threading.Thread(target=self._read, args=(loop,), name=self._what, daemon=True)
+            self._reader.start()
+        line = await self._lines.get()
+        if isinstance(line, ConfigurationError):
+            raise line
+        self._room.release()
+        return line
+
+    def waiting(self) -> Iterator[str]:
+        """Yield the lines that have been read and not asked for."""
+        while not self._lines.empty():
+            line = self._lines.get_nowait()
+            if isinstance(line, str):
+                yield line
+
+    def _read(self, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            for line in lines_of(self._file, self._what):
+                self._room.acquire()
+                loop.call_soon_threadsafe(self._lines.put_nowait, line)
+            loop.call_soon_threadsafe(self._lines.put_nowait, None)
+        except ConfigurationError as error:
+            loop.call_soon_threadsafe(self._lines.put_nowait, error)
+        except RuntimeError:
+            """The loop is closed: nobody asks any more."""

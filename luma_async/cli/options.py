@@ -1,0 +1,419 @@
+"""Options that several commands share, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+from attrs import asdict, evolve, fields, frozen
+from cyclopts import Group, Parameter
+from cyclopts.validators import Number
+
+from luma_async.models import Role
+from luma_async.options import GenerationOptions
+from luma_async.settings import Limits, PollPolicy, Settings, read_key_file
+
+if TYPE_CHECKING:
+    from luma_async.client import LumaClient
+    from luma_async.events import Event
+
+_IDS = Group("Task ids", sort_key=1)
+_RELAY = Group("Relay", sort_key=2)
+_WAITING = Group("Waiting", sort_key=3)
+_FILES = Group("Files", sort_key=4)
+_OUTPUT = Group("Output", sort_key=5)
+_PROMPTS = Group("Prompts", sort_key=1)
+_GENERATION = Group("Generation", sort_key=1.5)
+
+_POLLING = PollPolicy()
+
+TaskIds = Annotated[
+    str,
+    Parameter(
+        name="ID",
+        group=_IDS,
+        help="Task ids. Without any, and without --from, they are read from standard input.",
+    ),
+]
+"""Each of a command's arguments."""
+
+FromFile = Annotated[
+    str | None,
+    Parameter(
+        name="--from",
+        group=_IDS,
+        metavar="FILE",
+        allow_leading_hyphen=True,
+        help="Also read ids from this file, one a line; - is standard input. "
+        "Blank lines and comments (#) are skipped, and an id that comes twice is taken once.",
+    ),
+]
+
+AsJson = Annotated[
+    bool,
+    Parameter(
+        name="--json",
+        group=_OUTPUT,
+        negative="",
+        show_default=False,
+        help="Write one JSON line for each outcome on a terminal too, as in a pipe. [default: only in a pipe]",
+    ),
+]
+
+AsJsonRows = Annotated[
+    bool,
+    Parameter(
+        name="--json",
+        group=_OUTPUT,
+        negative="",
+        show_default=False,
+        help="Write one JSON line for each row on a terminal too, as in a pipe. [default: only in a pipe]",
+    ),
+]
+
+
+@Parameter(name="*")
+@frozen(kw_only=True)
+class Output:
+    """What is written of the work."""
+
+    as_json: AsJson = False
+    verbose: Annotated[
+        bool,
+        Parameter(
+            name=["--verbose", "-v"],
+            group=_OUTPUT,
+            negative="",
+            show_default=False,
+            help="Tell each change of state, failed look and pause on standard error as it happens, with the relay's "
+            "request id, and the summary in a pipe too. [default: only the summary, on a terminal]",
+        ),
+    ] = False
+
+
+@Parameter(name="*")
+@frozen(kw_only=True)
+class Relay:
+    """Whom to ask, and what may be taken for it."""
+
+    base_url: Annotated[
+        str | None,
+        Parameter(
+            group=_RELAY, metavar="URL", help="The relay's address, which may carry a path. [default: $LUMA_BASE_URL]"
+        ),
+    ] = None
+    key_file: Annotated[
+        Path | None,
+        Parameter(
+            group=_RELAY,
+            metavar="FILE",
+            help="File that holds the API key; the key itself is no option, for any user could read it in the list "
+            "of processes. [default: $LUMA_API_KEY, or the file $LUMA_API_KEY_FILE]",
+        ),
+    ] = None
+    insecure_http: Annotated[
+        bool,
+        Parameter(
+            group=_RELAY,
+            negative="",
+            show_default=False,
+            help="Allow an http:// address beyond this machine: the key then crosses the network readable. "
+            "[default: refused]",
+        ),
+    ] = False
+    requests_per_second: Annotated[
+        float | None,
+        Parameter(group=_RELAY, metavar="NUMBER", help="Requests a second at most, over all ids. [default: no limit]"),
+    ] = None
+
+    def client(
+        self,
+        polling: PollPolicy = _POLLING,
+        *,
+        private_media: bool = False,
+        on_event: Callable[[Event], object] | None = None,
+    ) -> LumaClient:
+        """Make the client.
+
+        Raises:
+            ConfigurationError: An option, or the environment in its place, is missing or cannot work.
+        """
+        from luma_async.client import LumaClient  # noqa: PLC0415 - aiohttp is no part of --help
+
+        limits = evolve(self._limits(), allow_private_media=private_media)
+        return LumaClient(self.base_url, self._key(), polling=polling, limits=limits, on_event=on_event)
+
+    def settings(self, *, request_timeout: float) -> Settings:
+        """Return address, key and limits; a request may take *request_timeout* seconds.
+
+        Raises:
+            ConfigurationError: As ``client``.
+        """
+        limits = evolve(self._limits(), request_timeout=request_timeout)
+        return Settings.load(self.base_url, self._key(), limits)
+
+    def _limits(self) -> Limits:
+        return Limits(allow_insecure_http=self.insecure_http, requests_per_second=self.requests_per_second)
+
+    def _key(self) -> str | None:
+        return None if self.key_file is None else read_key_file(self.key_file)
+
+
+@Parameter(name="*")
+@frozen(kw_only=True)
+class Waiting:
+    """How long to wait, how often to ask, and what need not be asked again."""
+
+    timeout: Annotated[
+        float | None,
+        Parameter(
+            group=_WAITING,
+            metavar="SECONDS",
+            help='Wait so long for each id, from when it is taken up; "none" waits for ever.',
+        ),
+    ] = 1800.0
+    max_in_flight: Annotated[
+        int,
+        Parameter(group=_WAITING, metavar="NUMBER", help="Ids to wait for at once; more are read as these end."),
+    ] = 1000
+    initial: Annotated[
+        float,
+        Parameter(group=_WAITING, metavar="SECONDS", help="Pause before an id's second look; pauses grow from there."),
+    ] = _POLLING.initial
+    maximum: Annotated[
+        float,
+        Parameter(group=_WAITING, metavar="SECONDS", help="Longest pause between two looks at an id."),
+    ] = _POLLING.maximum
+    min_interval: Annotated[
+        float,
+        Parameter(group=_WAITING, metavar="SECONDS", help="Shortest pause between two looks at an id."),
+    ] = _POLLING.min_interval
+    journal: Annotated[
+        Path | None,
+        Parameter(
+            group=_OUTPUT,
+            metavar="FILE",
+            help="Record each id that has ended in this file, and leave out those that stand in it: "
+            "the same command, started again, waits for the rest. [default: none]",
+        ),
+    ] = None
+
+    @property
+    def polling(self) -> PollPolicy:
+        """The pace.
+
+        Raises:
+            ConfigurationError: A pause is out of range or out of order.
+        """
+        return PollPolicy(initial=self.initial, maximum=self.maximum, min_interval=self.min_interval)
+
+
+PrivateMedia = Annotated[
+    bool,
+    Parameter(
+        group=_FILES,
+        negative="",
+        show_default=False,
+        help="Allow media over http:// and from private addresses, as the simulated relay serves them. "
+        "[default: refused]",
+    ),
+]
+
+Directory = Annotated[
+    Path,
+    Parameter(
+        name=["--directory", "-o"], group=_FILES, metavar="DIR", help="Where the files go; made if it is not there."
+    ),
+]
+
+
+@Parameter(name="*")
+@frozen(kw_only=True)
+class Storing:
+    """Whether media are stored beside the waiting."""
+
+    download: Annotated[
+        Path | None,
+        Parameter(
+            group=_FILES,
+            metavar="DIR",
+            help="Store the video of each generation in this directory as soon as it has completed, while the others "
+            "are waited for; made if it is not there. The command download can do more. [default: nothing is stored]",
+        ),
+    ] = None
+    private_media: PrivateMedia = False
+
+    @property
+    def files(self) -> Files | None:
+        """Which media go where, or None."""
+        return None if self.download is None else Files(directory=self.download, private_media=self.private_media)
+
+
+@Parameter(name="*")
+@frozen(kw_only=True)
+class Files:
+    """Which media go where."""
+
+    directory: Directory = Path()
+    role: Annotated[Role, Parameter(group=_FILES, help="Which of a generation's media.")] = "video"
+    overwrite: Annotated[
+        bool,
+        Parameter(
+            group=_FILES,
+            negative="",
+            show_default=False,
+            help="Replace a file that is there already. [default: an error for that id]",
+        ),
+    ] = False
+    private_media: PrivateMedia = False
+
+
+PromptTexts = Annotated[
+    str,
+    Parameter(
+        name="PROMPT",
+        group=_PROMPTS,
+        help="What each video is to show. Without any, and without --from, they are read from standard input.",
+    ),
+]
+
+FromPrompts = Annotated[
+    str | None,
+    Parameter(
+        name="--from",
+        group=_PROMPTS,
+        metavar="FILE",
+        allow_leading_hyphen=True,
+        help="Also read prompts from this file, one a line; - is standard input. "
+        "Blank lines and those that begin with # are skipped; a prompt that comes twice is submitted twice.",
+    ),
+]
+
+
+def _wish(metavar: str, help_: str) -> Parameter:
+    return Parameter(group=_GENERATION, metavar=metavar, help=f"{help_} [default: the relay's]")
+
+
+@Parameter(name="*")
+@frozen(kw_only=True)
+class Wishes:
+    """What all of the new generations are to be like."""
+
+    aspect_ratio: Annotated[str | None, _wish("RATIO", "Width to height, such as 16:9.")] = None
+    model_name: Annotated[str | None, _wish("NAME", "Model, such as ray-v2.")] = None
+    duration: Annotated[str | None, _wish("SECONDS", "Length with its unit, such as 5s.")] = None
+    resolution: Annotated[str | None, _wish("LINES", "Such as 720p.")] = None
+    image_url: Annotated[str | None, _wish("URL", "First frame.")] = None
+    image_end_url: Annotated[str | None, _wish("URL", "Last frame.")] = None
+    notify_hook: Annotated[str | None, _wish("URL", "What the relay is to call at the end.")] = None
+    loop: Annotated[
+        bool,
+        Parameter(group=_GENERATION, negative="", show_default=False, help="Let the end lead into the beginning."),
+    ] = False
+    expand_prompt: Annotated[
+        bool,
+        Parameter(group=_GENERATION, negative="", show_default=False, help="Let the relay embellish the prompts."),
+    ] = False
+
+    @property
+    def options(self) -> GenerationOptions:
+        """The same for the library.
+
+        Raises:
+            ConfigurationError: One of them cannot be.
+        """
+        return GenerationOptions(**{name: value or None for name, value in asdict(self).items()})
+
+
+@Parameter(name="*")
+@frozen(kw_only=True)
+class Afterwards:
+    """How many submits go on at once, and what is done with what they begin."""
+
+    at_once: Annotated[
+        int,
+        Parameter(group=_PROMPTS, metavar="NUMBER", help="Submits under way at once.", validator=Number(gte=1)),
+    ] = 4
+    wait: Annotated[
+        bool,
+        Parameter(
+            group=_WAITING,
+            negative="",
+            show_default=False,
+            help="Wait for what was submitted, as the command wait does. [default: print the ids and end]",
+        ),
+    ] = False
+    download: Annotated[
+        Path | None,
+        Parameter(
+            group=_FILES,
+            metavar="DIR",
+            help="Wait, and store each video in this directory; made if it is not there. [default: nothing is stored]",
+        ),
+    ] = None
+    private_media: PrivateMedia = False
+
+    @property
+    def storing(self) -> Storing:
+        """What the command wait would be told."""
+        return Storing(download=self.download, private_media=self.private_media)
+
+    @property
+    def files(self) -> Files | None:
+        """What is to be stored, if anything is."""
+        return self.storing.files
+
+
+def words_of(*groups: Any) -> tuple[str, ...]:
+    """Return the words of a command line that give the options in *groups*, but for those that are as by default."""
+    return tuple(word for group in groups for word in _words(group))
+
+
+def _words(group: Any) -> Iterator[str]:
+    hints = get_type_hints(type(group), include_extras=True)
+    for each in fields(type(group)):
+        value = getattr(group, each.name)
+        if value != each.default:
+            names = [parameter.name for parameter in hints[each.name].__metadata__ if parameter.name]
+            yield names[0][0] if names else f"--{each.name.replace('_', '-')}"
+            yield from () if value is True else (str(value).lower() if value is None else str(value),)
+
+
+_GALLERY = Group("Gallery", sort_key=6)
+
+Outcomes = Annotated[
+    str,
+    Parameter(
+        name="FILE",
+        group=_GALLERY,
+        allow_leading_hyphen=True,
+        help="Outcomes, as standard output and journals hold them; - is standard input, which is read if there is no "
+        "file. Of several lines about an id the latest that tells an end counts.",
+    ),
+]
+"""Each of the arguments of ``gallery``."""
+
+Page = Annotated[Path, Parameter(name=["--output", "-o"], group=_GALLERY, metavar="FILE", help="The page to write.")]
+
+Media = Annotated[
+    Path | None,
+    Parameter(
+        name="--media",
+        group=_GALLERY,
+        metavar="DIR",
+        help="Show the files that download stored in this directory, and not the relay's links, which expire. "
+        "[default: links]",
+    ),
+]
+
+Overwrite = Annotated[
+    bool,
+    Parameter(
+        name="--overwrite",
+        group=_GALLERY,
+        negative="",
+        show_default=False,
+        help="Replace a page that is there already. [default: refused]",
+    ),
+]

@@ -1,0 +1,121 @@
+"""Runs a command's coroutine to its exit status: signals, a lost output, errors that end everything."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Coroutine, Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
+from types import FrameType
+from typing import Any
+
+from attrs import define
+
+from luma_async.cli.exit import Status
+from luma_async.cli.output import OutputLostError, complained
+from luma_async.errors import LumaError
+
+_PATIENCE = 1.5
+"""Seconds from a signal to the end, even if a write or a name's look-up is stuck."""
+
+_stops: ContextVar[_Stop] = ContextVar("stop")
+
+
+@contextmanager
+def patience(seconds: float) -> Generator[None]:
+    """Let the end take *seconds* from a signal on, where it comes in this block; a second signal cuts it short."""
+    stop = _stops.get()
+    stop.patience = seconds
+    try:
+        yield
+    finally:
+        stop.patience = _PATIENCE
+
+
+def is_stopping() -> bool:
+    """Whether a signal ends the command."""
+    stop = _stops.get(None)
+    return stop is not None and stop.status is not None
+
+
+_SIGNALS: dict[int, Status] = {signal.SIGINT: Status.INTERRUPTED, signal.SIGTERM: Status.TERMINATED}
+if hasattr(signal, "SIGHUP"):  # not on Windows
+    _SIGNALS[signal.SIGHUP] = Status.HUNG_UP
+
+
+def run(command: Coroutine[Any, Any, Status]) -> Status:
+    """Run *command* in an event loop of its own and return the exit status; the first signal cancels it."""
+    stop = _Stop()
+    with asyncio.Runner() as runner:
+        try:
+            return runner.run(_concluded(command, stop))
+        except asyncio.CancelledError:
+            if stop.status is None:
+                raise
+            return stop.status
+
+
+async def _concluded(command: Coroutine[Any, Any, Status], stop: _Stop) -> Status:
+    status = Status.DONE
+    with stop.listening():
+        try:
+            status = await command
+        except* OutputLostError as lost:
+            status = _first(lost).status()
+        except* LumaError as trouble:
+            status = complained(_first(trouble))
+    return stop.status or status
+
+
+@define(eq=False)
+class _Stop:
+    """Ends the command at the first signal; a second one finds that under way already, or cuts patience short."""
+
+    status: Status | None = None
+    patience: float = _PATIENCE
+
+    @contextmanager
+    def listening(self) -> Generator[None]:
+        """Cancel the current task at a signal; from then on signals change nothing.
+
+        A signal that is ignored stays so: ``nohup`` does that, and a shell with jobs in the background.
+        """
+        _stops.set(self)
+        task = asyncio.current_task()
+        if task is None or threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        on_signal = partial(self._end, task)
+        heeded = [number for number in _SIGNALS if signal.getsignal(number) not in (signal.SIG_IGN, None)]
+        before = {number: signal.signal(number, on_signal) for number in heeded}
+        try:
+            yield
+        finally:
+            if self.status is None:
+                for number, handler in before.items():
+                    signal.signal(number, handler)
+
+    def _end(self, task: asyncio.Task[Any], number: int, _: FrameType | None) -> None:
+        """Run between any two instructions, also where a write is blocked: ask the loop, and set an alarm."""
+        if self.status is None:
+            self.status = _SIGNALS[number]
+            self._set_alarm(self.status)
+            task.get_loop().call_soon_threadsafe(task.cancel)
+        elif self.patience > _PATIENCE:
+            self.patience = _PATIENCE
+            self._set_alarm(self.status)
+            task.get_loop().call_soon_threadsafe(task.cancel)
+
+    def _set_alarm(self, status: Status) -> None:
+        alarm = threading.Timer(self.patience, os._exit, (int(status),))
+        alarm.daemon = True
+        alarm.start()
+
+
+def _first(group: BaseExceptionGroup[Any]) -> Any:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error

@@ -1,0 +1,144 @@
+"""What the user sees of ids under way: JSON lines in a pipe, a live table on a terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from attrs import define, field
+
+from luma_async._records import outcome_line, submission_line
+from luma_async._text import shown
+from luma_async.cli.exit import Status, fate_of, worst
+from luma_async.cli.output import say, spoken, write
+from luma_async.errors import DownloadError, GenerationFailedError, LumaError
+from luma_async.models import Generation
+from luma_async.outcomes import Outcome
+
+_LONGEST_REASON = 100
+"""Characters: a summary is to be taken in at a glance, and a thousand reasons are to cost little."""
+
+
+@define(eq=False)
+class Row:
+    """An id under way."""
+
+    began: float
+    """Monotonic seconds."""
+    state: str = "waiting"
+    """The relay's own word, or ours; unescaped."""
+
+
+def reason_of(error: LumaError) -> str:
+    """Return in a few words why an id came to nothing; the same for all that did so for the same reason."""
+    match error:
+        case GenerationFailedError():
+            return shown(error.reason or "the relay gave no reason", _LONGEST_REASON)
+        case DownloadError():
+            return f"not stored: {error.reason}"
+        case _:
+            return shown(spoken(error.summary), _LONGEST_REASON)
+
+
+@define(eq=False)
+class Board:
+    """Which ids are under way, and how the others ended."""
+
+    clock: Callable[[], float] = time.monotonic
+    rows: dict[str, Row] = field(factory=dict, init=False)
+    """Ids under way, in the order in which they were taken up."""
+    ended: Counter[Status] = field(factory=Counter, init=False)
+    unfinished: list[str] = field(factory=list, init=False)
+    """Ids that were not done in time."""
+    heard: bool = field(default=False, init=False)
+    """Whether the relay was seen to know any of the ids."""
+    reasons: Counter[tuple[Status, str]] = field(factory=Counter, init=False)
+    """Why ids failed or ended in errors."""
+    left_out: int = 0
+    """Ids that had ended before this run."""
+
+    def begin(self, task_id: str) -> None:
+        """Take *task_id* up."""
+        self.rows[task_id] = Row(self.clock())
+
+    def see(self, task_id: str, state: str) -> None:
+        """Note the latest state of *task_id*, if it is under way."""
+        if task_id in self.rows:
+            self.rows[task_id].state = state
+
+    def leave_out(self, fate: Status) -> None:
+        """Count an id that had ended with *fate* before this run."""
+        self.ended[fate] += 1
+        self.left_out += 1
+
+    def end(self, outcome: Outcome) -> Status:
+        """Count *outcome* and return its fate."""
+        self.rows.pop(outcome.task_id, None)
+        self.heard = self.heard or outcome.generation is not None
+        fate = fate_of(outcome)
+        self.ended[fate] += 1
+        if fate is Status.UNFINISHED:
+            self.unfinished.append(outcome.task_id)
+        elif outcome.error is not None:
+            self.reasons[fate, reason_of(outcome.error)] += 1
+        return fate
+
+    @property
+    def status(self) -> Status:
+        """The exit status for all that ended."""
+        return worst(self.ended)
+
+
+@define(eq=False)
+class _Lines:
+    """Writes lines in a thread, one after the other, so that a slow reader holds up nothing but the lines."""
+
+    _turn: asyncio.Lock = field(factory=asyncio.Lock, init=False)
+
+    async def put(self, line: str) -> None:
+        """Write *line* at once.
+
+        Raises:
+            OutputLostError: It cannot be written.
+        """
+        async with self._turn:
+            await asyncio.to_thread(write, f"{line}\n")
+
+
+@define(eq=False)
+class Show:
+    """Shows outcomes as JSON lines; the base of the table."""
+
+    board: Board
+    follow: Callable[[str], None] | None = field(default=None, init=False)
+    """Called with each id whose states a display wants to be told."""
+    _lines: _Lines = field(factory=_Lines, init=False)
+
+    def begin(self, task_id: str) -> None:
+        """Show that *task_id* is taken up."""
+        self.board.begin(task_id)
+
+    def progress(self, task_id: str, done: int, total: int) -> None:
+        """Show that of the file for *task_id* so many bytes are stored; *total* is 0 where nobody knows it."""
+
+    async def end(self, outcome: Outcome, stored: Path | None = None, made: Generation | None = None) -> None:
+        """Show *outcome*, where its medium was *stored*, and what was *made* even if that could not be stored.
+
+        Raises:
+            OutputLostError: It cannot be written.
+        """
+        self.board.end(outcome)
+        await self._lines.put(outcome_line(outcome, made))
+        if stored is not None:
+            say(f"stored {stored}")
+
+    async def submitted(self, prompt: str, task_id: str | None, error: LumaError | None) -> None:
+        """Show that *prompt* was given *task_id*, or why not.
+
+        Raises:
+            OutputLostError: It cannot be written.
+        """
+        await self._lines.put(submission_line(prompt, task_id, error))

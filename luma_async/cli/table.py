@@ -1,0 +1,240 @@
+"""The live table: ids under way with their states, a bar, and above it a line for each id that ended."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Self
+
+from attrs import define, field
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TransferSpeedColumn,
+)
+from rich.progress_bar import ProgressBar
+from rich.style import Style
+from rich.table import Column
+from rich.table import Table as Grid
+from rich.text import Text
+
+from luma_async._text import shown
+from luma_async.cli.exit import Status
+from luma_async.cli.output import OutputLostError, guarded, spoken
+from luma_async.cli.show import Board, Row, Show
+from luma_async.errors import LumaError
+from luma_async.models import Generation
+from luma_async.outcomes import Outcome
+
+_MOST_ROWS = 20
+_USUAL = 40
+"""Columns from which on an id is cut so that state and time have room; below, all are."""
+_BESIDE_STATE = 11
+"""Columns for the time and the blanks around it."""
+_ROOMY = 72
+"""Columns from which on a file's bar has bytes and speed beside it; else there is its share alone."""
+_OTHER_LINES = 4
+"""Of the terminal's height: the heading, the count of what is not shown, the bar, the cursor."""
+_REFRESH = 0.125
+"""Seconds."""
+_LONGEST_TROUBLE = 5000
+"""Characters of what is said of a submit: what may be its id is in it."""
+_LONGEST_LINK = 8192
+"""Characters: a presigned link has some hundred, and a shortened one is none."""
+
+_WORDS = {
+    Status.DONE: ("completed", "green"),
+    Status.FAILED: ("failed", "red"),
+    Status.UNFINISHED: ("not done", "yellow"),
+    Status.ERROR: ("error", "red"),
+}
+_FULL: tuple[Callable[[], ProgressColumn], ...] = (
+    partial(BarColumn, bar_width=20),
+    DownloadColumn,
+    TransferSpeedColumn,
+)
+_NARROW: tuple[Callable[[], ProgressColumn], ...] = (partial(BarColumn, bar_width=8), TaskProgressColumn)
+"""What stands beside a file's id."""
+
+
+@define(eq=False)
+class Table(Show):
+    """Shows ids on a terminal. Nothing that a relay or a user wrote is taken for markup."""
+
+    console: Console
+    _ended: list[Text] = field(factory=list, init=False)
+    _followed: set[str] = field(factory=set, init=False)
+    _words: Counter[str] = field(factory=Counter, init=False)
+    _bars: dict[str, TaskID] = field(factory=dict, init=False)
+    """One for each file of which something is stored."""
+    _files: Progress = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        columns = _FULL if self.console.width >= _ROOMY else _NARROW
+        self._files = Progress(
+            TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="crop")),
+            *(column() for column in columns),
+            console=self.console,
+            auto_refresh=False,
+            expand=True,
+            get_time=self.board.clock,
+        )
+
+    @classmethod
+    @asynccontextmanager
+    async def live(cls, board: Board, console: Console | None = None) -> AsyncGenerator[Self]:
+        """Keep the table on the terminal up to date until the block is left."""
+        console = console or Console(highlight=False, markup=False, emoji=False)
+        table = cls(board, console)
+        to_stderr = sys.stderr is not None and sys.stderr.isatty()
+        with _drawn(Live(console=console, auto_refresh=False, redirect_stderr=to_stderr)) as live:
+            ticker = asyncio.create_task(table._refresh_for_ever(live), name="table")
+            try:
+                yield table
+            finally:
+                ticker.cancel()
+                await asyncio.wait([ticker])
+                table.refresh(live)
+
+    async def _refresh_for_ever(self, live: Live) -> None:
+        with suppress(OutputLostError):  # the last refresh meets it again
+            while True:
+                self.refresh(live)
+                await asyncio.sleep(_REFRESH)
+
+    def refresh(self, live: Live) -> None:
+        """Draw the table, and write the lines of the ids that ended, whole, above it."""
+        with guarded():
+            live.update(self.picture(), refresh=True)
+            if self._ended:
+                self.console.print(Text("\n").join(self._ended), soft_wrap=True)
+                self._ended.clear()
+
+    def begin(self, task_id: str) -> None:
+        """Take *task_id* up, and ask for its states if it is among those shown."""
+        super().begin(task_id)
+        self._follow_shown()
+
+    def progress(self, task_id: str, done: int, total: int) -> None:
+        """Let the bar of the file for *task_id* grow; when a file is begun again it shrinks."""
+        if task_id not in self._bars:
+            self._bars[task_id] = self._files.add_task(shown(task_id), total=total or None)
+        self._files.update(self._bars[task_id], completed=done, total=total or None)
+
+    async def end(self, outcome: Outcome, stored: Path | None = None, made: Generation | None = None) -> None:  # noqa: ARG002 - lines tell of it
+        """Show *outcome*, and where its medium was *stored*, with the next refresh."""
+        fate = self.board.end(outcome)
+        if (bar := self._bars.pop(outcome.task_id, None)) is not None:
+            self._files.remove_task(bar)
+        word, style = _WORDS[fate]
+        if fate is Status.DONE and outcome.generation is not None:
+            word = shown(outcome.generation.state, 12)
+        times = f"{outcome.elapsed:7.1f} s"
+        result = Text(_result(outcome, stored), Style(link=_link(outcome, stored)))
+        line = Text.assemble((f"{word:<10}", style), f" {times}  {shown(outcome.task_id)}  ", result)
+        self._ended.append(line)
+        self._words[word] += 1
+        self._follow_shown()
+
+    async def submitted(self, prompt: str, task_id: str | None, error: LumaError | None) -> None:
+        """Show that *prompt* was given *task_id*, or why not, with the next refresh."""
+        word, style = ("submitted", "") if error is None else _WORDS[Status.ERROR]
+        what = shown(task_id) if task_id else shown(spoken(str(error)), _LONGEST_TROUBLE)
+        self._ended.append(Text.assemble((f"{word:<10}", style), f"  {what}  {shown(prompt)}"))
+
+    def _shown(self) -> list[tuple[str, Row]]:
+        """Return the ids that have been under way for longest: one that is shown stays so until it ends."""
+        room = max(1, min(_MOST_ROWS, self._height - len(self._shown_bars())))
+        waiting = (item for item in self.board.rows.items() if item[0] not in self._bars)
+        return list(islice(waiting, room))
+
+    def _shown_bars(self) -> list[Task]:
+        return self._files.tasks[: max(1, self._height // 2)]
+
+    @property
+    def _height(self) -> int:
+        return self.console.height - _OTHER_LINES
+
+    def _follow_shown(self) -> None:
+        for task_id, _ in self._shown():
+            if self.follow is not None and task_id not in self._followed:
+                self._followed.add(task_id)
+                self.follow(task_id)
+
+    def picture(self) -> RenderableType:
+        """Return the table of the ids under way, with the bar."""
+        rows, bars = self._shown(), self._shown_bars()
+        hidden = len(self.board.rows) - len(rows) - len(bars)
+        parts: list[RenderableType] = [self._grid(rows)] if rows else []
+        if bars:
+            parts.append(self._files.make_tasks_table(bars))
+        if hidden:
+            parts.append(Text(f"and {hidden} more"))
+        return Group(*parts, self._bar())
+
+    def _grid(self, rows: list[tuple[str, Row]]) -> Grid:
+        grid = Grid(box=None, pad_edge=False)
+        words = max(len(shown(row.state, 24)) for _, row in rows)
+        room = self.console.width - words - _BESIDE_STATE if self.console.width >= _USUAL else None
+        grid.add_column("task", no_wrap=True, overflow="crop", ratio=1, max_width=room)
+        grid.add_column("state", no_wrap=True, overflow="crop")
+        grid.add_column("elapsed", justify="right", no_wrap=True)
+        now = self.board.clock()
+        for task_id, row in rows:
+            grid.add_row(Text(shown(task_id)), Text(shown(row.state, 24)), Text(f"{now - row.began:.0f} s"))
+        return grid
+
+    def _bar(self) -> RenderableType:
+        done = self._words.total()
+        total = done + len(self.board.rows)
+        counts = ", ".join(f"{count} {word}" for word, count in self._words.items())
+        width, count = 24 if self.console.width >= _ROOMY else 8, f"{done}/{total}"
+        room = max(1, self.console.width - width - len(count) - 4)
+        bar = Grid.grid(Column(), Column(), Column(no_wrap=True, overflow="crop", max_width=room), padding=(0, 1))
+        line = ProgressBar(total=max(total, 1), completed=done, width=width, finished_style="green")
+        bar.add_row(line, Text(count), Text(counts))
+        return bar
+
+
+@contextmanager
+def _drawn(live: Live) -> Generator[Live]:
+    """Do what *live* does as a context manager; a terminal that is closed has neither cursor nor last picture."""
+    with guarded():
+        live.start()
+    try:
+        yield live
+    finally:
+        with guarded():
+            live.stop()
+
+
+def _link(outcome: Outcome, stored: Path | None) -> str | None:
+    """Return where the result of *outcome* leads to, if a terminal can be trusted with it."""
+    if stored is not None:
+        return stored.absolute().as_uri()
+    link = outcome.generation and outcome.generation.video_url
+    return link if link and link.isascii() and link.isprintable() and len(link) <= _LONGEST_LINK else None
+
+
+def _result(outcome: Outcome, stored: Path | None) -> str:
+    if stored is not None:
+        return shown(stored, _LONGEST_LINK)
+    if outcome.error is not None:
+        advice = f" ({outcome.error.advice})" if outcome.error.advice else ""
+        return shown(spoken(f"{outcome.error.summary}{advice}"), 600)
+    link = outcome.generation and outcome.generation.video_url
+    return shown(link or "", _LONGEST_LINK)

@@ -1,0 +1,18 @@
+"""What a test asks of its fixtures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+def relay_options(request: pytest.FixtureRequest, **usual: Any) -> dict[str, Any]:
+    """Return what the test's marker says about its relay, and what is *usual* where it says nothing."""
+    marker = request.node.get_closest_marker("luma_relay")
+    return {**usual, **marker.kwargs} if marker else usual
+
+
+def is_fast(request: pytest.FixtureRequest) -> bool:
+    """Whether time jumps in this test."""
+    return "luma_time" in request.fixturenames

@@ -1,0 +1,213 @@
+"""Everything about the simulated relay but the network: its tasks, its clock, and what it answers."""
+
+from __future__ import annotations
+
+import hmac
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import count
+from random import Random
+from threading import Lock
+from uuid import UUID
+
+from attrs import define, evolve, field, validators
+
+from luma_async._ids import check_task_id
+from luma_async.testing import _answers
+from luma_async.testing._answers import LinkTo, Task
+from luma_async.testing._media import EXPIRED, VIDEO, Links, Medium
+from luma_async.testing.exchange import Asked, Kind, Reply, SeenRequest
+from luma_async.testing.faults import Fault, Troubles
+from luma_async.testing.scripts import Script
+
+
+@define(eq=False, kw_only=True)
+class Desk:
+    """A relay without a server: a request in, an answer out. All of it may be used from any thread."""
+
+    api_key: str = field(default="sk-simulated-relay", repr=False, validator=validators.min_len(1))
+    """The one key it accepts."""
+    speed: float = field(default=1.0, validator=validators.gt(0))
+    """Relay seconds per real second."""
+    envelope: bool = False
+    """Whether answers come as a gateway's rows instead of bare generations."""
+    batch: bool = True
+    """Whether ``POST /luma/tasks`` exists."""
+    script: Script = field(factory=Script.completes, repr=False)
+    """What a task does that brings no script of its own."""
+    link_ttl: float = field(default=3600.0, validator=validators.gt(0))
+    """Relay seconds that a link lives; asking for the task again gives a fresh one."""
+    submit_status: int = 201
+    """What a submit answers; relays differ between 200 and 201."""
+    remember: int = field(default=50_000, repr=False)
+    """How many requests are kept in ``requests``: the latest ones."""
+    clock: Callable[[], float] = field(default=time.monotonic, repr=False)
+    """Gives real seconds."""
+    epoch: datetime = field(factory=lambda: datetime.now(UTC), repr=False)
+    """The time that the relay's answers show at its relay second 0, which is its making."""
+    randomness: Random = field(factory=lambda: Random(0), repr=False)  # noqa: S311 - the same ids in every run
+    """Makes up ids and the secret behind links."""
+
+    _secret: bytes = field(init=False, repr=False)
+    _born: float = field(init=False, repr=False)
+    _tasks: dict[str, Task] = field(factory=dict[str, Task], init=False, repr=False)
+    _troubles: Troubles = field(factory=Troubles, init=False, repr=False)
+    _seen: deque[SeenRequest] = field(init=False, repr=False)
+    _numbers: Iterator[int] = field(factory=count, init=False, repr=False)
+    _lock: Lock = field(factory=Lock, init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._secret = self.randomness.randbytes(32)
+        self._born = self.clock()
+        self._seen = deque(maxlen=self.remember)
+
+    @property
+    def base_url(self) -> str:
+        """Where the relay is to be found, without a trailing slash."""
+        return "http://relay.invalid"
+
+    @property
+    def now(self) -> float:
+        """Relay seconds since the relay was made."""
+        return (self.clock() - self._born) * self.speed
+
+    def add(self, task_id: str | None = None, *, script: Script | None = None) -> str:
+        """Register a task, whose time starts at once, and return its id; one is made up if none is given.
+
+        Raises:
+            ValueError: The id is taken, or is none that a client could ask for.
+        """
+        with self._lock:
+            if task_id is None:
+                task_id = str(UUID(int=self.randomness.getrandbits(128), version=4))
+            if check_task_id(task_id) in self._tasks:
+                raise ValueError(f"task {task_id!r} is registered already")
+            self._tasks[task_id] = self._new(task_id, script or self.script)
+            return task_id
+
+    def _new(self, task_id: str, script: Script) -> Task:
+        now = self.now
+        created_at = self.epoch + timedelta(seconds=now)
+        return Task(task_id=task_id, number=1 + len(self._tasks), script=script, born=now, created_at=created_at)
+
+    def trouble(
+        self, fault: Fault, *, times: int | None = 1, task_id: str | None = None, on: Kind | None = None
+    ) -> None:
+        """Let the next *times* requests meet *fault*, behind the faults there are already.
+
+        Args:
+            fault: What goes wrong.
+            times: How often; None for ever, until :meth:`calm`.
+            task_id: Only requests about this task, alone or among others.
+            on: Only this kind of request; None for all but ``media``.
+
+        Raises:
+            ValueError: *times* is less than one.
+        """
+        with self._lock:
+            self._troubles.add(fault, times=times, task_id=task_id, on=on)
+
+    def calm(self, task_id: str | None = None) -> None:
+        """End all trouble, or the trouble scripted for one task."""
+        with self._lock:
+            self._troubles.clear(task_id)
+
+    @property
+    def task_ids(self) -> list[str]:
+        """All tasks in the order of their registration: a submit whose answer was lost has made one too."""
+        return list(self._tasks)
+
+    @property
+    def requests(self) -> list[SeenRequest]:
+        """What was asked so far, in order of arrival: a copy, without the key."""
+        return list(self._seen)
+
+    def asked_about(self, task_id: str, *, kind: Kind | None = None) -> list[SeenRequest]:
+        """Return the requests about one task, alone or among others, of one *kind* or of all."""
+        return [seen for seen in self.requests if task_id in seen.task_ids and kind in (None, seen.kind)]
+
+    def take(self, asked: Asked) -> tuple[Reply, Fault]:
+        """Answer a request: write it down, and use up the fault it meets."""
+        with self._lock:
+            fault = self._troubles.take(asked.target.kind, asked.ids or ()) or Fault()
+        done = self._answer(asked, stranger=fault.stranger) if fault.takes or fault.reply is None else None
+        reply = fault.reply or done or Reply()
+        request_id = self._request_id()
+        reply = evolve(reply, headers={"X-Oneapi-Request-Id": request_id, **reply.headers})
+        self._seen.append(SeenRequest.of(asked, None if fault.reset else reply.status, key=self.api_key))
+        return reply, fault
+
+    def _request_id(self) -> str:
+        """Return the time and eight digits, as gateways make them."""
+        moment = self.epoch + timedelta(seconds=self.now)
+        return f"{moment:%Y%m%d%H%M%S%f}{next(self._numbers):08d}"
+
+    def _answer(self, asked: Asked, *, stranger: bool) -> Reply:
+        kind = asked.target.kind
+        if kind == "media":
+            return self._medium(asked, stranger=stranger)
+        if kind == "unknown" or (kind == "batch" and not self.batch):
+            return Reply.json(_answers.invalid_url(asked.method, asked.path), 404)
+        if not self._knows(asked.headers.get("Authorization", "")):
+            return Reply.json(_answers.bad_key(self._request_id()), 401)
+        if kind in ("submit", "extend"):
+            return self._submit(asked)
+        return self._batch(asked, stranger=stranger) if kind == "batch" else self._one(asked, stranger=stranger)
+
+    def _knows(self, authorization: str) -> bool:
+        return hmac.compare_digest(authorization.encode(errors="replace"), f"Bearer {self.api_key}".encode())
+
+    def _submit(self, asked: Asked) -> Reply:
+        prompt = asked.document.get("user_prompt")
+        if not isinstance(prompt, str) or not prompt.strip():
+            return Reply.json(_answers.complaint("invalid_request", "user_prompt is required"), 400)
+        extended = self._tasks.get(asked.target.task_id or "")
+        if asked.target.kind == "extend" and extended is None:
+            return Reply.json(_answers.complaint("task_not_exist"), 400)
+        ratio = asked.document.get("aspect_ratio")
+        ratio = ratio if isinstance(ratio, str) else (extended.script if extended else self.script).aspect_ratio
+        task_id = self.add(script=evolve(self.script, prompt=prompt, aspect_ratio=ratio))
+        return Reply.json(_answers.submitted(self._tasks[task_id]), self.submit_status)
+
+    def _one(self, asked: Asked, *, stranger: bool) -> Reply:
+        task = self._find(asked.target.task_id or "", stranger=stranger)
+        if task is None:
+            return Reply.json(_answers.complaint("task_not_exist"), 400)
+        link = self._link_to(task)
+        if asked.target.kind == "link":
+            if not task.script.at(asked.now - task.born).has_links:
+                return Reply.json(_answers.complaint("task_not_completed"), 400)
+            return Reply.json({"url": link(VIDEO)})
+        if self.envelope:
+            return Reply.json(_answers.enveloped(_answers.row(task, asked.now, link)))
+        return Reply.json(_answers.generation(task, asked.now, link))
+
+    def _batch(self, asked: Asked, *, stranger: bool) -> Reply:
+        if asked.ids is None:
+            return Reply.json(_answers.complaint("invalid_request", "ids must be a list of task ids"), 400)
+        found = [self._find(task_id, stranger=stranger) for task_id in reversed(asked.ids)]
+        shape = _answers.row if self.envelope else _answers.generation
+        answers = [shape(task, asked.now, self._link_to(task)) for task in found if task]
+        return Reply.json(_answers.enveloped(answers) if self.envelope else answers)
+
+    def _find(self, task_id: str, *, stranger: bool) -> Task | None:
+        """Return the task, under an id that nobody asked for where it is to be a *stranger*."""
+        task = self._tasks.get(task_id)
+        return evolve(task, task_id=f"stranger-to-{task_id}") if task and stranger else task
+
+    def _link_to(self, task: Task) -> LinkTo:
+        return partial(self._links.to, task.task_id, now=self.now)
+
+    @property
+    def _links(self) -> Links:
+        return Links(base_url=self.base_url, secret=self._secret, lifetime=self.link_ttl)
+
+    def _medium(self, asked: Asked, *, stranger: bool) -> Reply:
+        if not self._links.holds(asked.path, asked.query, asked.now):
+            return EXPIRED
+        task_id = f"{asked.target.task_id}{'-stranger' if stranger else ''}"
+        medium = Medium.of(task_id, asked.target.file or "")
+        return medium.reply(asked.headers) if medium else EXPIRED

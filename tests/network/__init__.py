@@ -1,0 +1,1 @@
+"""Bytes out, bytes in: requests, limits, cool-downs, deadlines."""

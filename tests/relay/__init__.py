@@ -1,0 +1,1 @@
+"""What relays say and are asked: read without a loop, without a mock."""

@@ -1,0 +1,257 @@
+"""What a submit, an extension and the clean link are answered (contract section 3)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from luma_async import APIError, LumaError, ProtocolError, QuotaExceededError, RateLimitError, UncertainSubmitError
+from luma_async._relay.answer import Answer
+from luma_async._relay.requests import ORDERS_PATH, clean_url_path, extension_path, order_body
+from luma_async._relay.submissions import read_clean_url, read_submitted
+from tests.kit import TASK_ID, answer, sample, sample_names
+
+LINK = "https://cdn.example/clean.mp4"
+ORDERED = [name for name in sample_names() if name.startswith(("submit__", "extend__"))]
+
+
+def test_the_paths_are_the_contracts() -> None:
+    """Without a trailing slash."""
+    assert ORDERS_PATH == "/luma/generations"
+    assert extension_path("a-1") == "/luma/generations/a-1/extend"
+    assert clean_url_path("a-1") == "/luma/generations/a-1/download_video_url"
+
+
+def test_an_order_is_sent_as_json() -> None:
+    """With every character of the prompt."""
+    order = {"user_prompt": '海 "quoted"\n', "loop": False}
+
+    assert json.loads(order_body(order)) == order
+
+
+# --- the id, wherever it is ---
+
+
+@pytest.mark.parametrize("name", ORDERED)
+def test_a_real_answer_names_the_new_task(name: str) -> None:
+    """With 200 as with 201, with twelve keys as with three."""
+    assert read_submitted(sample(name).answer) == sample(name).body["id"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"id": TASK_ID},
+        {"task_id": TASK_ID},
+        {"id": 4711, "task_id": TASK_ID, "status": "SUBMITTED"},
+        {"data": {"task_id": TASK_ID}},
+        {"data": {"id": TASK_ID, "state": "pending"}},
+        {"code": "success", "message": "", "data": {"task_id": TASK_ID, "id": 4711}},
+        {"code": "success", "message": "", "data": TASK_ID},
+        {"id": TASK_ID, "state": "failed", "error": {"message": "moderated"}},
+        json.dumps({"data": json.dumps({"task_id": TASK_ID})}),
+    ],
+    ids=str,
+)
+def test_the_id_is_found_wherever_it_is(body: Any) -> None:
+    """At ``id``, ``task_id`` or inside ``data``; an integer is a database key."""
+    assert read_submitted(answer(body, 201)) == TASK_ID
+
+
+# --- refused, or not known ---
+
+
+def _trouble(told: Answer) -> LumaError:
+    with pytest.raises(LumaError) as caught:
+        read_submitted(told)
+    return caught.value
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 410, 413, 415, 422, 429, 501, 505])
+def test_a_refusal_is_the_usual_error(status: int) -> None:
+    """The same class as for a look, so nothing was taken."""
+    error = _trouble(answer({"error": {"message": "no"}}, status))
+
+    assert isinstance(error, APIError)
+    assert error.status == status
+
+
+@pytest.mark.parametrize("status", [204, 408, 500, 502, 504, 520, 524, 529])
+def test_trouble_upstream_leaves_it_open(status: int) -> None:
+    """The gateway may have handed it on before; to submit again is no advice then."""
+    error = _trouble(answer({"error": {"message": "upstream"}}, status, request_id="r-1"))
+
+    assert isinstance(error, UncertainSubmitError)
+    assert error.retryable is False
+    assert str(status) in str(error)
+    assert "look at the relay's log before you submit again" in str(error)
+
+
+def test_a_gateways_own_503_is_a_refusal() -> None:
+    """It has a body that is JSON, such as *no channel* (contract section 3)."""
+    error = _trouble(sample("error__503_no_channel").answer)
+
+    assert isinstance(error, APIError)
+    assert error.retryable is True
+
+
+@pytest.mark.parametrize("body", ["", " ", "<html>no</html>", "upstream connect error or disconnect/reset"])
+@pytest.mark.parametrize("retry_after", [None, "5"])
+def test_a_proxys_503_leaves_it_open(body: str, retry_after: str | None) -> None:
+    """A proxy says so too when the relay's answer was lost on the way."""
+    error = _trouble(answer(body, 503, "text/plain", retry_after=retry_after))
+
+    assert isinstance(error, UncertainSubmitError)
+
+
+SATURATED = answer({"error": {"message": '{"code":"upstream_load_saturated"}', "type": "upstream_error"}}, 403)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [sample("error__429_empty_body").answer, sample("error__429_upstream_saturated").answer, SATURATED],
+    ids=["429", "429 saturated", "403 saturated"],
+)
+def test_too_much_for_now_is_a_refusal_that_passes(told: Answer) -> None:
+    """The contract calls these certain."""
+    error = _trouble(told)
+
+    assert isinstance(error, RateLimitError)
+    assert error.retryable is True
+
+
+def test_no_credit_is_a_refusal_wherever_it_is_said() -> None:
+    """Inside a 200 too."""
+    error = _trouble(answer({"code": "quota_not_enough", "message": "no credit", "data": None}))
+
+    assert isinstance(error, QuotaExceededError)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "not json",
+        "<!doctype html><title>Console</title>",
+        {},
+        [],
+        [{"id": TASK_ID}],
+        "null",
+        {"code": "success", "data": None},
+        {"code": 400, "message": "fail_to_fetch_task", "id": "req-1"},
+        {"success": False, "message": "busy", "task_id": "req-1"},
+        {"id": 4711},
+        {"id": "no/id"},
+        {"id": ".."},
+    ],
+    ids=str,
+)
+def test_a_200_without_a_task_leaves_it_open(body: Any) -> None:
+    """A complaint's own id is none of a task."""
+    assert isinstance(_trouble(answer(body)), UncertainSubmitError)
+
+
+# --- what an answer said is not lost ---
+
+LONG_ID = "cHJvamVjdHMv" * 15
+
+
+@pytest.mark.parametrize(
+    ("body", "candidates"),
+    [
+        ({"code": 200, "msg": "success", "data": {"taskId": TASK_ID}}, (TASK_ID,)),
+        ({"id": LONG_ID, "status": "queued"}, (LONG_ID,)),
+        ({"id": 4711}, ("4711",)),
+        ({"id": "no/id"}, ("no/id",)),
+        ({"success": False, "message": "busy", "task_id": "req-1"}, ("req-1",)),
+        ("", ()),
+        ("no id here", ()),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("status", [200, 502])
+def test_what_the_answer_said_is_in_the_error(body: Any, candidates: tuple[str, ...], status: int) -> None:
+    """The whole body, and what may be the id in it, as attributes and in the text."""
+    error = _trouble(told := answer(body, status))
+
+    assert isinstance(error, UncertainSubmitError)
+    assert (error.body, error.candidates) == (told.body.decode(), candidates)
+    assert all(candidate in str(error) for candidate in candidates)
+
+
+def test_a_body_is_text_whatever_its_bytes() -> None:
+    """Bytes that are not UTF-8 are replaced; the text of the error is one line and short, the attribute is whole."""
+    error = _trouble(answer(b'\xff\n{"id": "a/1"}' + b" " * 100_000))
+
+    assert isinstance(error, UncertainSubmitError)
+    assert error.body == '\ufffd\n{"id": "a/1"}' + " " * 100_000
+    assert error.candidates == ("a/1",)
+    assert str(error).isprintable()
+    assert len(str(error)) < 1000
+
+
+def test_the_key_is_in_no_candidate() -> None:
+    """However it is escaped; and a short key, which is blanked out of successes here only, is in no text."""
+
+    def discreet(text: str) -> str:
+        return text.replace("s3cr3t", "[key]")
+
+    with pytest.raises(UncertainSubmitError) as caught:
+        read_submitted(
+            answer(r'{"code": 7, "msg": "s3cr3t", "req_id": "\u00733cr3t", "taskId": "a s3cr3t", "uuid": "b"}'),
+            discreet,
+        )
+
+    assert "s3cr3t" not in f"{caught.value} {caught.value.body} {caught.value.trouble}"
+    assert caught.value.candidates == ("a [key]", "b")
+
+
+def test_a_short_key_does_not_hide_an_id() -> None:
+    """Blanking is for errors: an id that is the key as well is read."""
+    assert read_submitted(answer({"id": "pending"}), lambda _: "[key]") == "pending"
+
+
+# --- the clean link ---
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"url": LINK}, {"data": {"url": LINK}}, {"code": "success", "data": LINK}, {"download_url": LINK}],
+    ids=str,
+)
+def test_the_clean_link_is_found(body: Any) -> None:
+    """Bare or in an envelope."""
+    assert read_clean_url(answer(body), TASK_ID) == LINK
+
+
+def test_a_real_clean_link_is_read() -> None:
+    """Presigned, whole."""
+    real = sample("download_video_url__ok")
+
+    assert read_clean_url(real.answer, TASK_ID) == real.body["url"]
+
+
+def test_one_fork_answers_with_the_generation() -> None:
+    """Then its best link is the one."""
+    body = {"id": TASK_ID, "state": "completed", "video": {"url": "https://cdn.example/m.mp4", "download_url": LINK}}
+
+    assert read_clean_url(answer(body), TASK_ID) == LINK
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ({"id": TASK_ID, "state": "pending", "url": ""}, ProtocolError),
+        ({"id": "another", "state": "completed", "url": LINK}, ProtocolError),
+        ({"url": "javascript:alert(1)"}, ProtocolError),
+        ([], ProtocolError),
+        ({"code": "task_not_exist", "message": "task_not_exist", "data": None}, APIError),
+    ],
+    ids=str,
+)
+def test_no_link_is_no_answer(body: Any, kind: type[LumaError]) -> None:
+    """Neither is a stranger's."""
+    with pytest.raises(kind):
+        read_clean_url(answer(body), TASK_ID)

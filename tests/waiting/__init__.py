@@ -1,0 +1,1 @@
+"""When ids are polled, alone and together."""

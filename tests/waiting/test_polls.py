@@ -1,0 +1,856 @@
+"""The rules of waiting, in virtual time against a looker that answers from a script."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable, Coroutine, Sequence
+from itertools import pairwise
+from typing import Any, cast
+
+import pytest
+from attrs import define, field, frozen
+from tenacity import RetryCallState, wait_fixed
+
+from luma_async._relay.answer import Answer
+from luma_async._relay.tasks import Known, Sighting, sight
+from luma_async._waiting.batching import Batcher
+from luma_async._waiting.pacing import PollWait
+from luma_async._waiting.polls import Watching
+from luma_async._waiting.scheduler import Agenda, Rest
+from luma_async.errors import (
+    AuthenticationError,
+    ClientClosedError,
+    GenerationFailedError,
+    LumaError,
+    NotFoundError,
+    RateLimitError,
+    RequestTimeoutError,
+    ServerError,
+    Verdict,
+    WaitTimeoutError,
+)
+from luma_async.models import State
+from luma_async.outcomes import Outcome
+from luma_async.settings import PollPolicy
+from tests.kit import answer
+from tests.lookers import Looker
+from tests.virtual_time import run
+
+ID = "9d4b7516-77e5-481a-b015-48313946f33b"
+NO_JITTER = 0.5
+POLICY = PollPolicy()
+TICK = 1e-6
+
+
+@frozen
+class Told:
+    """What a relay says about whatever task it is asked for."""
+
+    state: str
+    link: str | None = "https://cdn.example/v.mp4"
+    reason: str | None = None
+
+    def about(self, task_id: str) -> Answer:
+        """Return the answer."""
+        link = self.link if self.state == "completed" else None
+        return answer({"id": task_id, "state": self.state, "failure_reason": self.reason, "video": {"url": link}})
+
+
+def bad(
+    kind: type[ServerError | RateLimitError | NotFoundError | AuthenticationError], verdict: Verdict, **more: Any
+) -> LumaError:
+    """Return an error of the relay's."""
+    return kind("no", status=500, verdict=verdict, **more)
+
+
+def outage() -> LumaError:
+    """Return a failure that passes."""
+    return bad(ServerError, Verdict.PASSING)
+
+
+PENDING, PROCESSING, COMPLETED = Told("pending"), Told("processing"), Told("completed")
+FAILED = Told("failed", reason="moderated")
+
+
+@define(eq=False)
+class Script(Looker):
+    """Stands where the Batcher stands: each look takes *takes* seconds and gives the next answer, the last for ever."""
+
+    answers: Sequence[Told | LumaError]
+    takes: float = 0.0
+    at: list[float] = field(factory=list)
+    gathers: bool = False
+    cut_at: list[float] = field(factory=list)
+
+    async def look(self, task_id: str, *, known: Known | None, deadline: float) -> Sighting:
+        """Give the next answer, or raise it; a deadline cuts the look."""
+        loop = asyncio.get_running_loop()
+        self.at.append(round(loop.time(), 3))
+        self.cut_at.append(deadline)
+        told = self.answers[min(len(self.at), len(self.answers)) - 1]
+        try:
+            async with asyncio.timeout_at(deadline if deadline < math.inf else None):
+                await asyncio.sleep(self.takes)
+        except TimeoutError:
+            raise RequestTimeoutError("too slow", verdict=Verdict.PASSING) from None
+        if isinstance(told, LumaError):
+            raise told
+        return sight(told.about(task_id), task_id, known)
+
+
+def watching(script: Script, policy: PollPolicy = POLICY, strategy: PollWait | None = None) -> Watching:
+    """Return a room whose looks come from *script*."""
+    return Watching(cast("Batcher", script), policy, strategy or PollWait(policy, lambda: NO_JITTER))
+
+
+def wait_for(script: Script, timeout: float | None = None, policy: PollPolicy = POLICY) -> Outcome:
+    """Wait for one id in virtual time."""
+    return run(watching(script, policy).wait(ID, timeout))
+
+
+def error_of(outcome: Outcome) -> LumaError:
+    """Return the error that the outcome must have."""
+    assert outcome.error is not None
+    return outcome.error
+
+
+# --- rule 1: look first, then sleep; a deadline belongs to the one who waits ---
+
+
+def test_looks_at_once_then_at_growing_pauses() -> None:
+    """The first look comes without a pause, and the pauses after it follow the policy up to its maximum."""
+    script = Script([PENDING] * 7 + [COMPLETED])
+
+    outcome = wait_for(script)
+
+    pauses = [round(b - a, 2) for a, b in zip(script.at, script.at[1:], strict=False)]
+    assert script.at[0] == 0.0
+    assert pauses == [2.2, 3.0, 4.5, 6.75, 10.12, 13.5, 13.5]
+    assert outcome.ok
+    assert outcome.looks == 8
+    assert outcome.elapsed == pytest.approx(script.at[-1])
+
+
+def test_deadline_ends_the_wait_after_a_last_look_just_before_it() -> None:
+    """A wait ends at its deadline, with the last state, and a look less than a second before."""
+    script = Script([PROCESSING])
+
+    outcome = wait_for(script, 60.0)
+
+    error = error_of(outcome)
+    assert isinstance(error, WaitTimeoutError)
+    assert outcome.elapsed == pytest.approx(60.0)
+    assert 59.0 <= script.at[-1] < 60.0
+    assert error.last is not None
+    assert (error.last.state, error.last_error, error.task_id) == (State.PROCESSING, None, ID)
+    assert error.waited == pytest.approx(60.0)
+
+
+def test_completion_just_before_the_deadline_is_caught_by_the_last_look() -> None:
+    """What completes between the last regular look and the deadline is found."""
+    regular = Script([PENDING])
+    wait_for(regular, 14.0)
+    script = Script([PENDING] * (len(regular.at) - 1) + [COMPLETED])
+
+    outcome = wait_for(script, 14.0)
+
+    assert outcome.ok
+    assert outcome.elapsed < 14.0
+
+
+def test_a_last_look_that_is_cut_does_not_hide_what_was_wrong() -> None:
+    """The relay said *slow down* all the time; that the deadline came during one more look is no news of it."""
+    script = Script([RateLimitError("slow", status=429, verdict=Verdict.SLOW_DOWN)], takes=1.5)
+
+    error = wait_for(script, timeout=4.5).error
+
+    assert script.at[-1] + 1.5 > 4.5
+    assert isinstance(error, WaitTimeoutError)
+    assert isinstance(error.last_error, RateLimitError)
+
+
+def test_relay_that_never_answers_ends_at_the_deadline_with_the_time_out_as_last_error() -> None:
+    """A look that hangs is cut at the deadline, and the wait says what the trouble was."""
+    script = Script([PENDING], takes=1e9)
+
+    outcome = wait_for(script, 5.0)
+
+    error = error_of(outcome)
+    assert isinstance(error, WaitTimeoutError)
+    assert 5.0 <= outcome.elapsed < 6.0
+    assert isinstance(error.last_error, RequestTimeoutError)
+
+
+def test_nothing_is_asked_after_the_deadline() -> None:
+    """A look that is cut at the deadline is the last, even where pauses are tiny."""
+    script = Script([PENDING], takes=1e9)
+
+    outcome = wait_for(script, 5.0, PollPolicy(min_interval=0.001, initial=0.001, maximum=0.001))
+
+    assert isinstance(error_of(outcome), WaitTimeoutError)
+    assert script.at == [0.0]
+    assert outcome.looks == 1
+
+
+def test_http_timeout_is_cut_at_the_latest_of_the_deadlines() -> None:
+    """The look that several wait for may last as long as the most patient of them."""
+    script = Script([PENDING])
+
+    async def main() -> None:
+        room = watching(script)
+        await asyncio.gather(room.wait(ID, 5.0), room.wait(ID, 20.0))
+
+    run(main())
+
+    assert script.cut_at[0] == pytest.approx(20.0)
+
+
+def test_no_look_is_cut_while_somebody_waits_for_ever() -> None:
+    """One without a deadline keeps the looks from being cut."""
+    script = Script([PENDING, COMPLETED])
+
+    async def main() -> None:
+        room = watching(script)
+        await asyncio.gather(room.wait(ID, 5.0), room.wait(ID, None))
+
+    run(main())
+
+    assert script.cut_at == [math.inf, math.inf]
+
+
+def test_loop_lives_on_for_those_with_later_deadlines() -> None:
+    """One who leaves at his deadline takes nothing from the other."""
+    script = Script([PENDING] * 6 + [COMPLETED])
+
+    async def main() -> tuple[Outcome, Outcome]:
+        room = watching(script)
+        return await asyncio.gather(room.wait(ID, 3.0), room.wait(ID, None))
+
+    hasty, patient = run(main())
+
+    assert isinstance(hasty.error, WaitTimeoutError)
+    assert hasty.elapsed == pytest.approx(3.0)
+    assert patient.ok
+
+
+def test_newcomer_gets_a_look_at_once() -> None:
+    """He who joins a loop in the middle of a long pause does not sit it out, and his time counts from then."""
+    script = Script([PENDING] * 6 + [COMPLETED])
+
+    async def main() -> tuple[Outcome, Outcome]:
+        room = watching(script)
+        first = asyncio.create_task(room.wait(ID, None))
+        await asyncio.sleep(25.0)
+        return await asyncio.gather(first, room.wait(ID, None))
+
+    first, newcomer = run(main())
+
+    assert 25.0 in script.at
+    assert newcomer.elapsed == pytest.approx(first.elapsed - 25.0)
+    assert newcomer.looks < first.looks
+
+
+def test_newcomers_cannot_make_looks_denser_than_the_interval() -> None:
+    """Ten who join one after the other within a second cost one more look, not ten."""
+    script = Script([PENDING] * 3 + [COMPLETED])
+
+    async def main() -> None:
+        room = watching(script)
+        waits = []
+        for _ in range(10):
+            waits.append(asyncio.create_task(room.wait(ID, None)))
+            await asyncio.sleep(0.1)
+        await asyncio.gather(*waits)
+
+    run(main())
+
+    assert all(b - a >= POLICY.min_interval - TICK for a, b in zip(script.at, script.at[1:], strict=False))
+
+
+def test_there_is_one_last_look_not_many() -> None:
+    """Even a tiny interval does not turn the moment before the deadline into a burst."""
+    script = Script([PENDING])
+
+    wait_for(script, 10.0, PollPolicy(min_interval=0.001, initial=4.0, maximum=4.0))
+
+    assert len([at for at in script.at if at > 9.5]) == 1
+
+
+def test_deadline_shorter_than_the_interval_keeps_the_interval() -> None:
+    """A wait of one second asks once: the relay knows nothing new before the interval is over."""
+    script = Script([PENDING])
+
+    wait_for(script, 1.0)
+
+    assert script.at == [0.0]
+
+
+# --- many ids, one request: who may wait for whom ---
+
+
+def joined(times: Sequence[float], script: Script, policy: PollPolicy = POLICY) -> list[float]:
+    """Return when the looks come of ids that are joined at *times*, each waited for until it ends."""
+
+    async def wait(room: Watching, number: int, at: float) -> None:
+        await asyncio.sleep(at)
+        await room.wait(f"task-{number}", None)
+
+    async def main() -> None:
+        room = watching(script, policy)
+        await asyncio.gather(*(wait(room, number, at) for number, at in enumerate(times)))
+
+    run(main())
+    return script.at
+
+
+def test_ids_that_are_due_a_little_apart_wake_together() -> None:
+    """Two that begin a little apart soon look at the same moments; without a batch query they never do."""
+    together = joined([0.0, 0.2], Script([PENDING] * 10 + [COMPLETED], gathers=True))
+    apart = joined([0.0, 0.2], Script([PENDING] * 10 + [COMPLETED]))
+
+    assert together[-6::2] == together[-5::2]
+    assert len(set(apart)) == len(apart)
+
+
+def test_nobody_waits_for_others_longer_than_a_tenth_of_his_pause_or_half_a_second() -> None:
+    """Two who rest alike wait as long as they may, for a third who could come."""
+    plain = joined([0.0], Script([PENDING] * 7 + [COMPLETED]))
+    patient = joined([0.0, 0.0], Script([PENDING] * 14 + [COMPLETED], gathers=True))[::2]
+
+    pauses = [b - a for a, b in pairwise(plain)]
+    shifts = [(b - a) - pause for (a, b), pause in zip(pairwise(patient), pauses, strict=True)]
+    assert shifts == pytest.approx([min(0.1 * pause, 0.5) for pause in pauses], abs=0.01)
+
+
+def test_who_goes_along_with_others_comes_at_most_a_quarter_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of his pause, and five quarters of a second; in trouble a whole quarter, and he waits for nobody."""
+    windows: list[tuple[float, float]] = []
+    rest = Agenda.rest
+
+    def noted(agenda: Agenda, earliest: float, latest: float, on_turn: Callable[[float], object]) -> Rest:
+        now = asyncio.get_running_loop().time()
+        windows.append((round(earliest - now, 2), round(latest - now, 2)))
+        return rest(agenda, earliest, latest, on_turn)
+
+    monkeypatch.setattr(Agenda, "rest", noted)
+    joined([0.0, 0.0], Script([*[PENDING] * 12, outage(), outage(), COMPLETED], gathers=True))
+
+    pauses = [2.2, 3.0, 4.5, 6.75, 10.125, 13.5]
+    healthy = [(max(p - 2.5 * min(0.1 * p, 0.5), 2.0), p + min(0.1 * p, 0.5)) for p in pauses]
+    in_trouble = (0.75 * 15.0, 15.0)
+    assert windows[::2] == [pytest.approx(window, abs=0.01) for window in [*healthy, in_trouble]]
+
+
+def test_one_who_is_alone_waits_for_nobody() -> None:
+    """A client that waits for a single id asks at the same times with a batch query as without."""
+    script = Script([PENDING] * 7 + [COMPLETED], gathers=True)
+
+    assert joined([0.0], script) == joined([0.0], Script([PENDING] * 7 + [COMPLETED]))
+
+
+def test_a_pause_that_the_user_set_is_never_shortened_for_others() -> None:
+    """With a strategy of his own, nobody wakes before his time."""
+    looks = joined([0.0, 0.0], Script([PENDING] * 6 + [COMPLETED], gathers=True), PollPolicy(wait=wait_fixed(4.0)))
+
+    assert [round(b - a, 1) for a, b in pairwise(looks[::2])] == [4.4, 4.4, 4.4]
+
+
+def test_one_who_joins_again_and_again_leaves_nothing_behind() -> None:
+    """A hundred who join an id that rests disturb its rest once."""
+    script = Script([RateLimitError("slow", status=429, retry_after=50.0), COMPLETED], gathers=True)
+
+    async def main() -> int:
+        room = watching(script)
+        first = asyncio.create_task(room.wait(ID, None))
+        await asyncio.sleep(1.0)
+        others = []
+        for _ in range(100):
+            others.append(asyncio.create_task(room.wait(ID, None)))
+            await asyncio.sleep(0.01)
+        rests = len(room.agenda._by_latest)
+        await asyncio.gather(first, *others)
+        return rests
+
+    assert run(main()) <= 2
+
+
+# --- rules 2 and 3: what passes and what is final ---
+
+
+def test_one_failed_look_is_not_done_yet() -> None:
+    """One 502 in the middle changes nothing but the pause after it."""
+    script = Script([PENDING, outage(), PROCESSING, COMPLETED])
+
+    outcome = wait_for(script)
+
+    assert outcome.ok
+    assert outcome.looks == 4
+
+
+def test_pauses_after_failures_grow_by_their_own_count() -> None:
+    """A failure after the first good look starts from the beginning, and so does one after the next good look."""
+    script = Script([PENDING, outage(), outage(), outage(), PENDING, outage(), COMPLETED])
+
+    wait_for(script)
+
+    pauses = [round(b - a, 2) for a, b in pairwise(script.at)]
+    assert pauses == [2.2, 3.3, 3.3, 4.5, 3.0, 4.5]
+
+
+def test_a_failure_makes_looks_less_dense() -> None:
+    """An outage that begins when pauses are long does not begin with short ones: the load would grow."""
+    script = Script([*[PENDING] * 8, outage(), outage(), COMPLETED])
+
+    wait_for(script)
+
+    pauses = [round(b - a, 2) for a, b in pairwise(script.at)]
+    assert pauses[8:] == [15.0, 15.0]
+
+
+def test_outage_ends_the_wait_only_when_long_and_dense_enough() -> None:
+    """Ten failures in a row and 120 seconds of trouble are both needed to give up."""
+    script = Script([outage()])
+
+    outcome = wait_for(script)
+
+    assert isinstance(error_of(outcome), ServerError)
+    assert outcome.looks >= POLICY.max_consecutive_failures
+    assert POLICY.max_outage <= outcome.elapsed < POLICY.max_outage + 2 * POLICY.maximum
+
+
+def test_many_failures_in_a_short_outage_do_not_end_the_wait() -> None:
+    """The count alone is not enough."""
+    policy = PollPolicy(min_interval=0.1, initial=0.1, maximum=0.2, max_consecutive_failures=3, max_outage=50.0)
+    script = Script([*[outage()] * 40, COMPLETED])
+
+    outcome = wait_for(script, policy=policy)
+
+    assert outcome.ok
+
+
+def test_few_failures_over_a_long_time_do_not_end_the_wait() -> None:
+    """The time alone is not enough."""
+    policy = PollPolicy(max_outage=0.001, max_consecutive_failures=10)
+    script = Script([*[outage()] * 9, COMPLETED])
+
+    outcome = wait_for(script, policy=policy)
+
+    assert outcome.ok
+
+
+def test_a_good_look_resets_the_count() -> None:
+    """Trouble that is broken by one answer starts from zero again."""
+    policy = PollPolicy(max_outage=0.001, max_consecutive_failures=3)
+    script = Script([outage(), outage(), PENDING, outage(), outage(), PENDING, COMPLETED])
+
+    outcome = wait_for(script, policy=policy)
+
+    assert outcome.ok
+
+
+def test_being_told_to_slow_down_never_counts() -> None:
+    """A relay that says 429 for an hour does not end a wait."""
+    script = Script([*[bad(RateLimitError, Verdict.SLOW_DOWN)] * 300, COMPLETED])
+
+    outcome = wait_for(script)
+
+    assert outcome.ok
+    assert outcome.elapsed > 3600
+
+
+def test_slowing_down_after_long_trouble_does_not_end_the_wait() -> None:
+    """Only a failure that counts can be the one that ends it."""
+    policy = PollPolicy(max_outage=20.0, max_consecutive_failures=3)
+    script = Script([*[outage()] * 3, *[bad(RateLimitError, Verdict.SLOW_DOWN)] * 5, COMPLETED])
+
+    outcome = wait_for(script, policy=policy)
+
+    assert outcome.ok
+
+
+def test_final_errors_end_the_wait_after_one_look() -> None:
+    """A wrong key is not asked with twice."""
+    script = Script([bad(AuthenticationError, Verdict.FINAL)])
+
+    outcome = wait_for(script)
+
+    assert isinstance(error_of(outcome), AuthenticationError)
+    assert error_of(outcome).task_id == ID
+    assert outcome.looks == 1
+
+
+@pytest.mark.parametrize(("times", "ok"), [(1, True), (2, True), (3, False)])
+def test_not_found_is_final_at_the_third_in_a_row(times: int, ok: bool) -> None:  # noqa: FBT001
+    """Right after a submit a relay may not know its own task yet."""
+    script = Script([*[bad(NotFoundError, Verdict.UNCONFIRMED)] * times, COMPLETED])
+
+    outcome = wait_for(script)
+
+    assert outcome.ok is ok
+    assert isinstance(outcome.error, NotFoundError) is not ok
+
+
+def test_not_found_counts_only_in_a_row() -> None:
+    """Another answer between starts the count again."""
+    gone = bad(NotFoundError, Verdict.UNCONFIRMED)
+    script = Script([gone, gone, outage(), gone, gone, PENDING, gone, gone, COMPLETED])
+
+    outcome = wait_for(script)
+
+    assert outcome.ok
+
+
+# --- rule 4: hints ---
+
+
+def test_hint_is_a_lower_bound() -> None:
+    """The look after a hint comes no earlier, and no later than jitter needs."""
+    script = Script([bad(RateLimitError, Verdict.SLOW_DOWN, retry_after=100.0), COMPLETED])
+
+    wait_for(script)
+
+    assert script.at == [0.0, 100.0]
+
+
+def test_hint_of_zero_does_not_hurry() -> None:
+    """Retry-After: 0, twenty times, is never faster than our own backoff."""
+    script = Script([*[bad(RateLimitError, Verdict.SLOW_DOWN, retry_after=0.0)] * 20, COMPLETED])
+
+    wait_for(script)
+
+    assert min(b - a for a, b in zip(script.at, script.at[1:], strict=False)) >= POLICY.min_interval
+
+
+def test_hint_beyond_the_deadline_ends_the_wait_at_the_deadline() -> None:
+    """An hour's hint does not make a wait of ten seconds longer, nor is the relay asked before its time."""
+    script = Script([bad(RateLimitError, Verdict.SLOW_DOWN, retry_after=3600.0)])
+
+    outcome = wait_for(script, 10.0)
+
+    assert isinstance(error_of(outcome), WaitTimeoutError)
+    assert outcome.elapsed == pytest.approx(10.0)
+    assert script.at == [0.0]
+
+
+def test_newcomer_keeps_the_relays_hint() -> None:
+    """He who joins gets a look at once, but not against the relay's word."""
+    script = Script([bad(RateLimitError, Verdict.SLOW_DOWN, retry_after=50.0), COMPLETED])
+
+    async def main() -> None:
+        room = watching(script)
+        first = asyncio.create_task(room.wait(ID, None))
+        await asyncio.sleep(10.0)
+        await asyncio.gather(first, room.wait(ID, None))
+
+    run(main())
+
+    assert script.at == [0.0, 50.0]
+
+
+# --- rule 5: unknown states, completed without a link ---
+
+
+def test_a_log_that_raises_ends_no_wait(capsys: pytest.CaptureFixture[str]) -> None:
+    """A handler's own trouble is shown, and the wait goes on."""
+
+    class Broken(logging.Handler):
+        def emit(self, _: logging.LogRecord) -> None:
+            raise asyncio.CancelledError
+
+    handler, logger = Broken(), logging.getLogger("luma_async")
+    logger.addHandler(handler)
+    try:
+        outcome = wait_for(Script([Told("dozing"), COMPLETED]))
+    finally:
+        logger.removeHandler(handler)
+
+    assert outcome.ok
+    assert "--- Logging error ---" in capsys.readouterr().err
+
+
+def test_unknown_states_keep_polling_and_are_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody's word means still running, and the log says so one time for each word."""
+    script = Script([Told("dozing")] * 3 + [Told("stretching\x1b[2J")] * 2 + [COMPLETED])
+
+    with caplog.at_level(logging.WARNING, "luma_async"):
+        outcome = wait_for(script)
+
+    assert outcome.ok
+    assert outcome.looks == 6
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+    assert "'dozing'" in caplog.text
+    assert "\x1b" not in caplog.text
+
+
+def test_unknown_state_is_the_last_state_of_the_time_out() -> None:
+    """The relay's own word is not lost at the deadline."""
+    error = error_of(wait_for(Script([Told("COMPLETED_PARTIALLY")]), 20.0))
+
+    assert isinstance(error, WaitTimeoutError)
+    assert error.last is not None
+    assert error.last.state_text == "COMPLETED_PARTIALLY"
+    assert "COMPLETED_PARTIALLY" in str(error)
+
+
+@pytest.mark.parametrize("late", [1, 3])
+def test_completed_without_a_link_is_looked_at_again(late: int) -> None:
+    """The link often comes a moment after the word."""
+    script = Script([PENDING] + [Told("completed", link=None)] * late + [COMPLETED])
+
+    outcome = wait_for(script)
+
+    assert outcome.unwrap().video_url == "https://cdn.example/v.mp4"
+
+
+def test_completed_that_never_has_a_link_is_returned_after_three_more_looks() -> None:
+    """The wait does not go on for ever for the sake of a link."""
+    script = Script([Told("completed", link=None)])
+
+    outcome = wait_for(script)
+
+    assert outcome.unwrap().video_url is None
+    assert outcome.looks == 4
+
+
+def test_completed_without_a_link_at_the_deadline_is_completed() -> None:
+    """Waiting for the link must not turn a finished generation into a time-out."""
+    outcome = wait_for(Script([Told("completed", link=None)]), 3.0)
+
+    assert outcome.unwrap().state is State.COMPLETED
+
+
+# --- rule 7: shared loops ---
+
+
+def test_all_who_wait_for_one_id_share_one_loop() -> None:
+    """Fifty waiters cost the looks of one, and each gets the same generation."""
+    script = Script([PENDING, PROCESSING, COMPLETED])
+
+    async def main() -> list[Outcome]:
+        room = watching(script)
+        return await asyncio.gather(*(room.wait(ID, None) for _ in range(50)))
+
+    outcomes = run(main())
+
+    assert len(script.at) == 3
+    assert len({id(outcome.unwrap()) for outcome in outcomes}) == 1
+
+
+@pytest.mark.parametrize(
+    "told", [FAILED, bad(AuthenticationError, Verdict.FINAL), PENDING], ids=["failed", "final", "late"]
+)
+def test_each_waiter_gets_his_own_exception(told: Told | LumaError) -> None:
+    """Two who raise the same object would write into each other's tracebacks."""
+
+    async def main() -> tuple[Outcome, Outcome]:
+        room = watching(Script([told]))
+        return await asyncio.gather(room.wait(ID, 30.0), room.wait(ID, 30.0))
+
+    one, two = run(main())
+
+    assert type(one.error) is type(two.error) is not type(None)
+    assert one.error is not two.error
+
+
+def test_failed_is_an_error_that_carries_the_generation() -> None:
+    """A failed generation is never a result."""
+    error = error_of(wait_for(Script([PENDING, FAILED])))
+
+    assert isinstance(error, GenerationFailedError)
+    assert (error.generation.state, error.reason) == (State.FAILED, "moderated")
+
+
+def test_one_cancelled_leaves_the_others_alone() -> None:
+    """The loop goes on for the one who still waits."""
+    script = Script([PENDING] * 4 + [COMPLETED])
+
+    async def main() -> Outcome:
+        room = watching(script)
+        quitter, stayer = (asyncio.create_task(room.wait(ID, None)) for _ in range(2))
+        await asyncio.sleep(3.0)
+        quitter.cancel()
+        outcome = await stayer
+        assert quitter.cancelled()
+        return outcome
+
+    assert run(main()).ok
+
+
+@pytest.mark.parametrize("takes", [0.0, 5.0], ids=["resting", "looking"])
+def test_the_last_to_go_ends_the_loop(takes: float) -> None:
+    """Nothing is asked any more when nobody waits, whether the loop was at rest or in a look."""
+    script = Script([PENDING], takes=takes)
+
+    async def main() -> None:
+        waits = [asyncio.create_task(watching(script).wait(ID, None)) for _ in range(2)]
+        await asyncio.sleep(3.0)
+        for wait in waits:
+            wait.cancel()
+        await asyncio.wait(waits)
+        await asyncio.sleep(100.0)
+
+    run(main())
+
+    assert max(script.at) <= 3.0
+
+
+def test_an_id_can_be_waited_for_again_after_its_end() -> None:
+    """The loop that ended is forgotten, and a new one looks anew."""
+    script = Script([PENDING, COMPLETED])
+
+    async def main() -> tuple[Outcome, Outcome]:
+        room = watching(script)
+        return await room.wait(ID, None), await room.wait(ID, None)
+
+    first, second = run(main())
+
+    assert first.ok
+    assert second.ok
+    assert len(script.at) == 3
+
+
+def test_time_out_can_be_continued_with_the_same_id() -> None:
+    """The time-out loses nothing: the same call goes on."""
+    script = Script([PENDING] * 3 + [COMPLETED])
+
+    async def main() -> tuple[Outcome, Outcome]:
+        room = watching(script)
+        return await room.wait(ID, 3.0), await room.wait(ID, None)
+
+    first, second = run(main())
+
+    assert isinstance(first.error, WaitTimeoutError)
+    assert second.ok
+
+
+# --- rule 8 and closing ---
+
+
+def test_closing_ends_every_wait_with_an_error() -> None:
+    """Nobody hangs on a client that is gone."""
+
+    async def main() -> list[Outcome]:
+        room = watching(Script([PENDING], takes=1.0))
+        waits = [asyncio.create_task(room.wait(task_id, None)) for task_id in ("a", "b", "b")]
+        await asyncio.sleep(4.5)
+        await room.aclose()
+        return await asyncio.gather(*waits)
+
+    outcomes = run(main())
+
+    assert [type(outcome.error) for outcome in outcomes] == [ClientClosedError] * 3
+    assert outcomes[1].error is not outcomes[2].error
+
+
+def test_a_wait_at_rest_has_no_task_that_somebody_could_cancel() -> None:
+    """Who cancels every task he finds ends the looks that are under way, and no wait between two looks."""
+    script = Script([PENDING, COMPLETED])
+
+    async def main() -> Outcome:
+        wait = asyncio.create_task(watching(script).wait(ID, None))
+        await asyncio.sleep(1.0)
+        assert asyncio.all_tasks() == {asyncio.current_task(), wait}
+        return await wait
+
+    assert run(main()).ok
+
+
+@pytest.mark.parametrize("step", range(40))
+def test_cancelling_at_any_moment_leaves_nothing(step: int) -> None:
+    """Wherever a wait is when it is cancelled, it ends at once, and run() finds no task left behind."""
+
+    async def main() -> bool:
+        loop = asyncio.get_running_loop()
+        wait = asyncio.create_task(watching(Script([PENDING, outage(), PENDING], takes=0.3)).wait(ID, 8.0))
+        await asyncio.sleep(step * 0.21)
+        before = loop.time()
+        wait.cancel()
+        await asyncio.wait([wait])
+        assert loop.time() == before
+        await asyncio.sleep(0)
+        return wait.cancelled() or wait.done()
+
+    assert run(main())
+
+
+# --- rule 9 and strategies of the user's own ---
+
+
+def own(strategy: Callable[[RetryCallState], float], **more: Any) -> PollPolicy:
+    """Return a policy with a strategy of the user's."""
+    return PollPolicy(wait=strategy, **more)
+
+
+def test_a_users_strategy_takes_the_place_of_ours() -> None:
+    """Any tenacity strategy sets the pace."""
+    script = Script([PENDING] * 3 + [COMPLETED])
+
+    wait_for(script, policy=own(wait_fixed(7)))
+
+    assert script.at == [0.0, 7.0, 14.0, 21.0]
+
+
+def test_a_users_strategy_cannot_break_the_interval() -> None:
+    """min_interval holds against a strategy that says zero."""
+    script = Script([PENDING] * 3 + [COMPLETED])
+
+    wait_for(script, policy=own(wait_fixed(0)))
+
+    assert script.at == [0.0, 2.0, 4.0, 6.0]
+
+
+def attempts(state: RetryCallState) -> int:
+    """Return tenacity's own count."""
+    return state.attempt_number
+
+
+def kept_in_statistics(state: RetryCallState) -> int:
+    """Return one that a strategy keeps in its controller."""
+    statistics = state.retry_object.statistics
+    statistics["pauses"] = statistics.get("pauses", 0) + 1
+    return int(statistics["pauses"])
+
+
+@pytest.mark.parametrize("count", [attempts, kept_in_statistics])
+def test_strategies_of_two_ids_do_not_mix(count: Callable[[RetryCallState], int]) -> None:
+    """Each loop has a controller of its own: what is counted for one id does not count for another."""
+    numbers: list[int] = []
+
+    def counting(state: RetryCallState) -> float:
+        numbers.append(count(state))
+        return 3.0
+
+    async def main() -> None:
+        room = watching(Script([PENDING] * 4 + [COMPLETED]), own(counting), PollWait(own(counting)))
+        await asyncio.gather(room.wait("a", None), room.wait("b", None))
+
+    run(main())
+
+    assert numbers == [1, 1, 2, 2]
+
+
+def test_a_strategy_that_raises_reaches_everyone_who_waits() -> None:
+    """A defect in a user's strategy is his own exception, not a wait without end."""
+
+    def broken(_: RetryCallState) -> float:
+        raise ZeroDivisionError
+
+    async def main() -> tuple[object, object]:
+        room = watching(Script([PENDING]), own(broken), PollWait(own(broken)))
+        return await asyncio.gather(room.wait(ID, None), room.wait(ID, None), return_exceptions=True)
+
+    assert [type(result) for result in run(main())] == [ZeroDivisionError, ZeroDivisionError]
+
+
+def test_coroutines_are_awaited_to_their_end() -> None:
+    """The virtual clock itself: an hour's sleep takes no time and moves the clock by an hour."""
+
+    async def main() -> float:
+        await asyncio.sleep(3600)
+        return asyncio.get_running_loop().time()
+
+    sleeping: Coroutine[Any, Any, float] = main()
+
+    assert run(sleeping) == pytest.approx(3600)

@@ -1,0 +1,220 @@
+"""Rule 3 without an event loop: which troubles of an id are its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from luma_async._relay.health import Health
+from luma_async._waiting.progress import Progress
+from luma_async.errors import (
+    APIError,
+    AuthenticationError,
+    LumaError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    ServerError,
+    TransportError,
+    Verdict,
+)
+from luma_async.models import Generation, State
+from luma_async.settings import PollPolicy
+
+POLICY = PollPolicy(max_consecutive_failures=4, max_outage=100.0)
+
+
+def refusal(status: int, verdict: Verdict = Verdict.FINAL) -> APIError:
+    """Return a refusal as it is read from an answer."""
+    kind = {401: AuthenticationError, 403: PermissionDeniedError}.get(status, APIError)
+    return kind("no", status=status, verdict=verdict)
+
+
+def not_found() -> LumaError:
+    """Return what a relay says that does not know the task."""
+    return NotFoundError("no", status=400, verdict=Verdict.UNCONFIRMED)
+
+
+def outage() -> LumaError:
+    """Return a failure that passes."""
+    return TransportError("no", verdict=Verdict.PASSING)
+
+
+def limited() -> LumaError:
+    """Return a 429."""
+    return RateLimitError("no", status=429, verdict=Verdict.SLOW_DOWN)
+
+
+def ends_at(progress: Progress, error: int, times: Sequence[float]) -> float | None:
+    """Return the first of *times* at which a refusal with the status *error* is the end."""
+    return next((now for now in times if progress.failed(refusal(error), now)), None)
+
+
+def begun(policy: PollPolicy = POLICY, *, good: int = 1) -> Progress:
+    """Return the progress of an id with so many good polls."""
+    progress = Progress(policy, Health())
+    for _ in range(good):
+        progress.succeeded()
+        progress.health.answered("/me", 0.0)
+    return progress
+
+
+EVERY_SECOND = [float(second) for second in range(1, 200)]
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 405, 409, 410, 422, 451])
+def test_a_final_refusal_is_the_end_before_any_good_answer(status: int) -> None:
+    """There is nothing that it contradicts."""
+    assert ends_at(begun(good=0), status, EVERY_SECOND) == 1.0
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 409, 422])
+def test_a_refusal_that_contradicts_a_good_answer_has_to_last(status: int) -> None:
+    """Thirty seconds, counted from the first one: a gateway's own session can run out."""
+    assert ends_at(begun(), status, EVERY_SECOND) == 31.0
+
+
+def test_a_refusal_that_contradicts_a_good_answer_has_to_come_three_times() -> None:
+    """However far apart polls are."""
+    assert ends_at(begun(), 401, [1.0, 500.0, 1000.0]) == 1000.0
+
+
+def test_a_short_outage_budget_bounds_refusals_too() -> None:
+    """A user who gives a relay five seconds means it."""
+    assert ends_at(begun(PollPolicy(max_outage=5.0)), 403, EVERY_SECOND) == 6.0
+
+
+def test_refusals_beside_good_answers_of_other_ids_have_to_last_longer() -> None:
+    """The relay is well and the key works: the outage budget counts."""
+    progress = begun(PollPolicy(max_outage=100.0, max_consecutive_failures=1000))
+    ended = None
+    for now in EVERY_SECOND:
+        progress.health.answered("/other", now + 0.5)
+        if progress.failed(refusal(401), now):
+            ended = now
+            break
+
+    assert ended == 101.0
+
+
+def test_a_good_poll_starts_the_count_anew() -> None:
+    """Only refusals in a row count."""
+    progress = begun()
+
+    for start in (0.0, 100.0, 200.0):
+        assert ends_at(progress, 401, [start + 1, start + 25]) is None
+        progress.succeeded()
+
+
+def test_other_trouble_between_refusals_is_not_a_good_poll() -> None:
+    """A 502 between two of them proves nothing."""
+    progress = begun()
+
+    assert not progress.failed(refusal(401), 1.0)
+    assert not progress.failed(outage(), 2.0)
+    assert not progress.failed(refusal(401), 3.0)
+    assert progress.failed(refusal(401), 40.0)
+
+
+@pytest.mark.parametrize("status", [402, 405, 410, 451])
+def test_some_refusals_are_final_whatever_came_before(status: int) -> None:
+    """They do not come and go."""
+    assert ends_at(begun(good=3), status, EVERY_SECOND) == 1.0
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_key_that_worked_for_another_id_is_not_refused_at_once(status: int) -> None:
+    """The good answer was about the key, too."""
+    progress = begun(good=0)
+    progress.health.answered("/other", 0.5)
+
+    assert ends_at(progress, status, EVERY_SECOND) == 31.0
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_another_ids_good_answer_says_nothing_about_this_task(status: int) -> None:
+    """These refusals are about the id."""
+    progress = begun(good=0)
+    progress.health.answered("/other", 0.5)
+
+    assert ends_at(progress, status, EVERY_SECOND) == 1.0
+
+
+def test_the_verdict_says_that_a_refusal_is_not_confirmed() -> None:
+    """Events and the last error tell what the wait makes of it."""
+    progress, error = begun(), refusal(401)
+
+    progress.failed(error, 1.0)
+
+    assert error.verdict is Verdict.UNCONFIRMED
+    assert progress.error is error
+
+
+@pytest.mark.parametrize("good", [0, 1])
+def test_an_unknown_task_is_final_at_the_third_in_a_row(good: int) -> None:
+    """Whatever was answered before."""
+    progress = begun(good=good)
+
+    assert [progress.failed(not_found(), float(now)) for now in range(3)] == [False, False, True]
+
+
+def test_a_refusal_in_doubtful_words_is_final_at_the_third_in_a_row() -> None:
+    """Before the first good answer there is nothing that it contradicts."""
+    progress = begun(good=0)
+    errors = [refusal(401, Verdict.UNCONFIRMED) for _ in range(3)]
+
+    assert [progress.failed(error, float(now)) for now, error in enumerate(errors)] == [False, False, True]
+
+
+def test_unconfirmed_refusals_have_to_come_in_a_row() -> None:
+    """Any other failure between starts the count anew."""
+    progress = begun(good=0)
+    errors = [not_found(), not_found(), outage(), not_found(), not_found()]
+
+    assert not any(progress.failed(error, float(now)) for now, error in enumerate(errors))
+
+
+def test_an_outage_ends_by_count_and_time_together() -> None:
+    """Neither alone is enough."""
+    many, long = begun(), begun()
+
+    assert not any(many.failed(outage(), now / 10) for now in range(100))
+    assert not any(long.failed(outage(), now) for now in (0.0, 500.0, 1000.0))
+    assert long.failed(outage(), 1001.0)
+
+
+def test_slow_down_counts_for_nothing() -> None:
+    """A relay that asks for patience answers, after all."""
+    assert not any(begun().failed(limited(), now) for now in EVERY_SECOND)
+
+
+def test_a_poll_that_was_cut_does_not_hide_what_was_wrong_before() -> None:
+    """At a deadline the real trouble matters."""
+    progress, trouble, cut = begun(), outage(), outage()
+
+    progress.failed(trouble, 1.0)
+    progress.failed(cut, 2.0, is_cut=True)
+
+    assert progress.error is trouble
+
+
+def test_a_completed_generation_without_a_link_is_polled_three_more_times() -> None:
+    """The link can come a moment later (rule 5); a failed one has none."""
+    progress = begun()
+    bare = Generation(id="a", state=State.COMPLETED, state_text="completed")
+
+    assert [progress.is_end(bare) for _ in range(4)] == [False, False, False, True]
+    assert begun().is_end(Generation(id="a", state=State.FAILED, state_text="failed"))
+
+
+def test_server_errors_are_counted_with_all_other_failures() -> None:
+    """The number of the pause grows with each."""
+    progress = begun()
+    for now, error in enumerate([outage(), limited(), ServerError("no", status=500, verdict=Verdict.PASSING)]):
+        progress.failed(error, float(now))
+
+    assert progress.failures == 3
+    progress.succeeded()
+    assert progress.failures == 0
+    assert progress.error is None
