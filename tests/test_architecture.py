@@ -37,6 +37,7 @@ ROOMS = (
     "_batching",
     "_transport",
     "_deadlines",
+    "_rate",
     "_cooldown",
     "pacing",
     "_learning",

@@ -31,6 +31,8 @@ class Mutation:
 
 _TESTS_ELSEWHERE = {"_files": ("faults/test_a43_files.py",)}
 
+_RATE = ("test_rate.py",)
+
 _STATUS_ROWS = [
     Mutation(
         "_refusals",
@@ -235,6 +237,35 @@ _TRANSPORT = [
         "self._deadlines.expire_all()",
         "pass",
     ),
+    Mutation(
+        "_transport",
+        "who leaves before his turn leaves his slot",
+        "                self._slots.release()\n                raise",
+        "                raise",
+        _RATE,
+    ),
+    Mutation(
+        "_transport",
+        "a turn that is not used is given back",
+        "                self._rate.give_back()",
+        "                pass",
+        _RATE,
+    ),
+    Mutation(
+        "_transport", "redirects wait for their turn", "                await turn()", "                pass", _RATE
+    ),
+    Mutation("_transport", "waiting for a turn is not the request's time", "limit.move(deadline)", "pass", _RATE),
+    Mutation(
+        "_transport",
+        "the request's time goes on after it",
+        "clock.time() + left, deadline",
+        "math.inf, deadline",
+        _RATE,
+    ),
+    Mutation("_rate", "who leaves leaves no hole", "                self.give_back()", "                pass"),
+    Mutation("_rate", "idle time is not saved up", "self._next = max(self._next, loop.time())", "pass"),
+    Mutation("_rate", "what was missed is no burst", "max(self._next, now - _MOST_LATE)", "self._next"),
+    Mutation("_rate", "a timer that is late delays nobody", "max(self._next, now - _MOST_LATE)", "now"),
     Mutation(
         "_deadlines",
         "a time-out takes its cancelling back",
