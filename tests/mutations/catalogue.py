@@ -600,6 +600,13 @@ _MANY = [
     Mutation("_streams", "an id that is asked for twice is one", "if digest in self._seen:", "if False:"),
     Mutation(
         "_streams",
+        "no id stays in memory for having been there",
+        "        self._seen.add(digest)",
+        "        self._seen |= {digest, task_id}",
+        ("test_streams.py::test_ids_of_a_stream_never_stand_in_memory_at_once",),
+    ),
+    Mutation(
+        "_streams",
         "a source that breaks off is no quiet end",
         "if feeder.cancelling() or (error := presentable(raised, _SOURCE)) is raised:",
         "if presentable(raised, _SOURCE):",
