@@ -35,7 +35,7 @@ class Limits:
     max_concurrency: int = field(default=64, validator=number(above=0, whole=True))
     """Requests under way at once, and open connections; more than about 100 slows everything down."""
     requests_per_second: float | None = field(default=None, validator=number(above=0, optional=True))
-    """A limit over all ids; None for none. Relays that state one allow 0.5 to 1 (contract section 5)."""
+    """A limit over all ids, redirects included; None for none. Relays that state one allow 0.5 to 1 (contract, 5)."""
     batch_size: int = field(default=100, validator=number(above=0, whole=True))
     """Ids in one batch query at most; no relay states a limit (contract section 2)."""
     max_answer_bytes: int = field(default=2 * 2**20, validator=number(above=0, whole=True))

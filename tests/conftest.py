@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from unittest.mock import Mock
@@ -51,6 +53,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if loops.is_foreign() and "luma_time" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.skip(loops.ONLY_ASYNCIO))
+
+
+@pytest.fixture
+def small_heap() -> Iterator[None]:
+    """Let the garbage collector look at what the test makes, and not at all that the session has made before."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)

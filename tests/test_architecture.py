@@ -96,7 +96,7 @@ INSIDE = {
     ),
     "_media": ("download", "files", "formats", "addresses", "__init__"),
     "_waiting": ("polls", "scheduler", "controller", "progress", "pacing", "learning", "batching", "__init__"),
-    "_network": ("transport", "session", "redaction", "deadlines", "cooldown", "__init__"),
+    "_network": ("transport", "session", "redaction", "rate", "deadlines", "cooldown", "__init__"),
     "_relay": (
         "submissions",
         "tasks",

@@ -120,6 +120,7 @@ def test_an_id_asked_for_twice_is_one_outcome() -> None:
     assert [outcome.task_id for outcome in outcomes] == [None, "1-completed"]
 
 
+@pytest.mark.usefixtures("small_heap")
 def test_ids_of_a_stream_never_stand_in_memory_at_once() -> None:
     """Of two hundred ids, no more are alive than are waited for, and one that comes again is known all the same."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from types import TracebackType
-from typing import cast
+from typing import Self, cast
 
 from attrs import define, field
 
@@ -41,10 +41,11 @@ class Deadline:
     _is_over: bool = field(default=False, init=False)
     _had_grace: bool = field(default=False, init=False)
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
         task = self._task = cast("asyncio.Task[object]", asyncio.current_task())
         self._cancelling = task.cancelling()
         self._all.add(self)
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -52,6 +53,11 @@ class Deadline:
         self._all.under_way.discard(self)
         if self._is_over and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error
+
+    def move(self, at: float) -> None:
+        """End the block at *at* instead."""
+        self.at = at
+        self._all.add(self)
 
     def expire(self) -> None:
         """End the block now."""

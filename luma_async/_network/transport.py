@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import aiohttp
@@ -17,7 +18,8 @@ from yarl import URL
 
 from luma_async._listeners import Herald
 from luma_async._network.cooldown import Cooldown
-from luma_async._network.deadlines import Deadlines
+from luma_async._network.deadlines import Deadline, Deadlines
+from luma_async._network.rate import Rate
 from luma_async._relay.answer import Answer
 from luma_async._relay.health import Health
 from luma_async._text import shown
@@ -113,11 +115,13 @@ class Transport:
     """The same, in any case."""
     _deadlines: Deadlines = field(factory=Deadlines)
     """What closing has to end, too: aiohttp leaves those alone who read a body while it closes."""
-    _next_turn: float = 0.0
+    _rate: Rate | None = field(init=False)
     _closed: bool = False
 
     def __attrs_post_init__(self) -> None:
         self._slots = asyncio.Semaphore(int(min(self.settings.limits.max_concurrency, *self.network.connections)))
+        rate = self.settings.limits.requests_per_second
+        self._rate = None if rate is None else Rate(rate)
         key = self.settings.api_key
         spellings = _spellings(key)
         either = "|".join(re.escape(told.decode()) for told in spellings)
@@ -164,13 +168,11 @@ class Transport:
         await self._retire()
 
     async def _admitted(self) -> bool:
-        """Wait for leave to send and for a slot; return whether this is the cool-down's probe."""
+        """Wait for leave to send, for a slot and for a turn; return whether this is the cool-down's probe."""
         while True:
             probing = not self.cooldown.is_open and await self.cooldown.passage()
             try:
-                if self.settings.limits.requests_per_second is not None:
-                    await self._turn(self.settings.limits.requests_per_second)
-                await self._slots.acquire()
+                await self._slot_and_turn()
             except asyncio.CancelledError:
                 if probing:
                     self.cooldown.probe_ended(welcome=False)
@@ -178,13 +180,27 @@ class Transport:
             if probing or self.cooldown.is_open:
                 return probing
             self._slots.release()
+            if self._rate is not None:
+                self._rate.give_back()
 
-    async def _turn(self, rate: float) -> None:
-        """Space requests out to *rate* per second."""
-        now = asyncio.get_running_loop().time()
-        turn = max(now, self._next_turn)
-        self._next_turn = turn + 1 / rate
-        await asyncio.sleep(turn - now)
+    async def _slot_and_turn(self) -> None:
+        """Take a slot first, so that nobody who has a turn lets it pass while he waits for one."""
+        await self._slots.acquire()
+        if self._rate is not None:
+            try:
+                await self._rate.turn()
+            except asyncio.CancelledError:
+                self._slots.release()
+                raise
+
+    async def _next_turn(self, limit: Deadline, deadline: float) -> None:
+        """Wait for one more turn, which does not count as the request's time either, but for its *deadline*."""
+        if self._rate is not None:
+            clock = asyncio.get_running_loop()
+            left = limit.at - clock.time()
+            limit.move(deadline)
+            await self._rate.turn()
+            limit.move(min(clock.time() + left, deadline))
 
     def _slows_down(self, request: Request, error: LumaError, *, probing: bool) -> bool:
         """Shut the cool-down where *error* asks everybody to slow down; return whether it does."""
@@ -230,8 +246,8 @@ class Transport:
         pool = self._pool = self._pool or self._new_pool()
         pool.under_way += 1
         try:
-            with self._deadlines.limit(min(expires, deadline)):
-                return await self._follow(pool.session, request)
+            with self._deadlines.limit(min(expires, deadline)) as limit:
+                return await self._follow(pool.session, request, partial(self._next_turn, limit, deadline))
         except (aiohttp.ClientError, OSError) as error:
             trouble = translated(error, self._host())
         finally:
@@ -251,10 +267,17 @@ class Transport:
     def _new_pool(self) -> _Pool:
         return _Pool(new_session(self.network, self.network.connector, self.settings.limits.max_concurrency))
 
-    async def _follow(self, session: aiohttp.ClientSession, request: Request) -> Answer:
-        """Send *request*, following redirects within the same origin only: the key must not go anywhere else."""
+    async def _follow(
+        self, session: aiohttp.ClientSession, request: Request, turn: Callable[[], Awaitable[None]]
+    ) -> Answer:
+        """Send *request*, following redirects within the same origin only: the key must not go anywhere else.
+
+        Each of them is one more request, and waits for its *turn*.
+        """
         start = url = request.url = request.url or URL(self.settings.base_url + request.path, encoded=True)
-        for _ in range(_MAX_REDIRECTS + 1):
+        for hop in range(_MAX_REDIRECTS + 1):
+            if hop:
+                await turn()
             body = None if request.body is None else _Body(request, request.body)
             self.requests += 1
             response = await session.request(

@@ -75,7 +75,7 @@ def test_a32_a_bad_key_in_a_file_is_refused_unseen(tmp_path: Path, monkeypatch: 
     told = refusal()
 
     assert f"the API key in {file} is unusable" in told
-    assert not [fragment for fragment in FRAGMENTS if fragment in told]
+    assert not [fragment for fragment in FRAGMENTS if fragment in told.replace(str(file), "")]
 
 
 @pytest.mark.parametrize("key", [key for key in UNUSABLE if "\0" not in str(key.values[0])][1:])
@@ -119,7 +119,7 @@ def test_a32_an_unreadable_key_file_is_named(tmp_path: Path, kind: str) -> None:
     assert str(caught.value).isprintable()
     assert caught.value.advice
     assert caught.value.__cause__ is None
-    assert "None" not in str(caught.value)
+    assert "None" not in str(caught.value).replace(str(tmp_path), "")
 
 
 @pytest.mark.parametrize("key", [KEY, "sk_0123", f"Bearer {KEY}", "0123456789abcdef0123456789abcdef"])

@@ -54,6 +54,7 @@ async def test_a36_a_thousand_ids_have_a_thousand_right_results(batch: Batch) ->
     assert server.requests > (1000 if batch == "never" else 50)
 
 
+@pytest.mark.usefixtures("small_heap")
 @pytest.mark.parametrize("batch", ["never", "always"])
 async def test_a36_polls_leave_nothing_in_memory(batch: Batch) -> None:
     """Fifty looks more at each of fifty tasks, trouble included, keep no more than those before.

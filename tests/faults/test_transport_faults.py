@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import time
 from email.utils import formatdate
@@ -202,7 +203,7 @@ async def test_a05_garbage_status_line(trial: Trial) -> None:
     ended = await trial.run()
 
     assert ended.kind in trial.kinds
-    assert "400" not in str(ended.outcome.error)
+    assert "400" not in re.sub(r":\d+", "", str(ended.outcome.error))  # the port may be anything
 
 
 @each(
