@@ -28,15 +28,15 @@ if TYPE_CHECKING:
         WaitTimeoutError,
     )
     from luma_async.events import (
-        CooldownBegan,
         CooldownEnded,
+        CooldownStarted,
         DownloadEnded,
         DownloadProgress,
         Event,
-        LookFailed,
+        PollFailed,
         StateChanged,
-        WaitBegan,
         WaitEnded,
+        WaitStarted,
     )
     from luma_async.journal import Journal
     from luma_async.models import (
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
         Video,
     )
     from luma_async.options import GenerationOptions
-    from luma_async.outcomes import Made, Outcome
+    from luma_async.outcomes import GenerateResult, Outcome
     from luma_async.settings import Limits, PollPolicy
     from luma_async.statistics import StateStatistics, Statistics
 
@@ -63,12 +63,13 @@ __all__ = [
     "AuthenticationError",
     "ClientClosedError",
     "ConfigurationError",
-    "CooldownBegan",
     "CooldownEnded",
+    "CooldownStarted",
     "DownloadEnded",
     "DownloadError",
     "DownloadProgress",
     "Event",
+    "GenerateResult",
     "Generation",
     "GenerationFailedError",
     "GenerationOptions",
@@ -77,14 +78,13 @@ __all__ = [
     "Journal",
     "JournalError",
     "Limits",
-    "LookFailed",
     "LumaClient",
     "LumaError",
-    "Made",
     "NotFoundError",
     "Outcome",
     "Palette",
     "PermissionDeniedError",
+    "PollFailed",
     "PollPolicy",
     "ProtocolError",
     "QuotaExceededError",
@@ -100,8 +100,8 @@ __all__ = [
     "TransportError",
     "UncertainSubmitError",
     "Video",
-    "WaitBegan",
     "WaitEnded",
+    "WaitStarted",
     "WaitTimeoutError",
 ]
 _ROOMS = ("errors", "models", "outcomes", "events", "settings", "options", "statistics", "journal", "client")

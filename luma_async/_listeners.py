@@ -19,28 +19,28 @@ logger = logging.getLogger("luma_async")
 
 
 @define(eq=False, repr=False)
-class Herald:
-    """Who tells makes an event only if there are ``listeners``."""
+class Listeners:
+    """Who tells makes an event only if there are ``active``."""
 
-    listeners: list[Listener] = field(factory=list[Listener])
+    active: list[Listener] = field(factory=list[Listener])
 
     @classmethod
-    def to(cls, on_event: object) -> Herald:
+    def to(cls, on_event: object) -> Listeners:
         """Tell the user's function, if there is one, and the log, if it wants to know.
 
         Raises:
             ConfigurationError: *on_event* cannot be called, or would have to be awaited.
         """
-        herald = cls([_log] if log_is_curious() else [])
+        listeners = cls([_log] if log_is_curious() else [])
         if on_event is None:
-            return herald
+            return listeners
         if not callable(on_event) or inspect.iscoroutinefunction(on_event):
             raise ConfigurationError(
                 f"on_event={shown(spelled(on_event), 40)} cannot be called without awaiting it",
                 advice="give a plain function of one event; to await something, iterate over client.events()",
             )
-        herald.listeners.append(on_event)
-        return herald
+        listeners.active.append(on_event)
+        return listeners
 
     def tell(self, event: Event) -> None:
         """Tell all, in the order in which they came; one that raises is logged, and harms nobody.
@@ -48,7 +48,7 @@ class Herald:
         Raises:
             KeyboardInterrupt, SystemExit: A listener wants to end the program.
         """
-        for listener in tuple(self.listeners):
+        for listener in tuple(self.active):
             try:
                 listener(event)
             except BaseException as raised:  # noqa: BLE001 - such as the CancelledError of a future that he asked

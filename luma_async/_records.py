@@ -28,7 +28,7 @@ def outcome_line(outcome: Outcome, made: Generation | None = None) -> str:
         "video_url": last.video_url if last else None,
         "error": _told(error),
         "elapsed": round(outcome.elapsed, 3),
-        "looks": outcome.looks,
+        "polls": outcome.polls,
         "generation": last.raw if last else None,
     }
     return json.dumps(record, allow_nan=False)
@@ -70,7 +70,7 @@ _LINE: dict[str, Callable[[Any], bool]] = {
     "video_url": lambda value: value is None or link_or_none(value) is not None,
     "error": lambda value: value is None or (isinstance(value, dict) and _has_texts(value, "type", "message")),
     "elapsed": lambda value: isinstance(value, int | float),
-    "looks": lambda value: isinstance(value, int),
+    "polls": lambda value: isinstance(value, int),
     "generation": lambda value: value is None or isinstance(value, dict),
 }
 """What makes a line an outcome."""

@@ -15,9 +15,9 @@ from attrs import define, evolve, field
 
 from luma_async._callbacks import presentable
 from luma_async._ids import Ids, check_task_id, checked_ids, identity_of
-from luma_async._listeners import Herald
+from luma_async._listeners import Listeners
 from luma_async._text import exactly
-from luma_async._waiting.polls import Waiter, Watching
+from luma_async._waiting.polls import PollLoops, Waiter
 from luma_async.errors import ClientClosedError, ConfigurationError, GenerationFailedError
 from luma_async.events import Event
 from luma_async.models import Generation
@@ -89,7 +89,7 @@ class _Stream(Generic[T]):
 class Outcomes(_Stream[Outcome]):
     """Outcomes in the order in which they come about; each id once."""
 
-    _watching: Watching
+    _loops: PollLoops
     _ids: Ids
     _timeout: float | None
     _room: asyncio.Semaphore | None
@@ -102,7 +102,7 @@ class Outcomes(_Stream[Outcome]):
     _defect: Exception | None = field(default=None, init=False)
 
     @classmethod
-    def of(cls, watching: Watching, task_ids: Ids, timeout: float | None, max_in_flight: int | None) -> Outcomes:
+    def of(cls, loops_of: PollLoops, task_ids: Ids, timeout: float | None, max_in_flight: int | None) -> Outcomes:
         """Check the arguments; nothing starts before the iteration does.
 
         Raises:
@@ -112,13 +112,13 @@ class Outcomes(_Stream[Outcome]):
         if max_in_flight is None and not isinstance(ids, Sized):
             max_in_flight = _UNSIZED_IN_FLIGHT
         room = None if max_in_flight is None else asyncio.Semaphore(max_in_flight)
-        return cls(watching, ids, timeout, room)
+        return cls(loops_of, ids, timeout, room)
 
     def _start(self) -> None:
         if self._feeder is None and not self._closed:
-            self._feeder = self._watching.begin(self._feed(), "ids")
+            self._feeder = self._loops.start(self._feed(), "ids")
             self._feeder.add_done_callback(self._fed)
-            self._watching.at_close.add(self._client_closes)
+            self._loops.at_close.add(self._client_closes)
 
     def _is_over(self) -> bool:
         return self._feeder is not None and self._feeder.done() and not self._waiters
@@ -130,7 +130,7 @@ class Outcomes(_Stream[Outcome]):
                 self._defect = presentable(asyncio.CancelledError(), _SOURCE)
         elif isinstance(defect := feeder.exception(), Exception):
             self._defect = defect
-        self._watching.at_close.discard(self._client_closes)
+        self._loops.at_close.discard(self._client_closes)
         self._news.set()
 
     def _client_closes(self) -> None:
@@ -195,7 +195,7 @@ class Outcomes(_Stream[Outcome]):
         except ConfigurationError as error:
             self._put(Outcome(task_id=task_id, error=error))
         else:
-            self._waiters[key] = self._watching.join(checked, self._timeout, partial(self._settle, task_id))
+            self._waiters[key] = self._loops.join(checked, self._timeout, partial(self._settle, task_id))
         return True
 
     def _settle(self, task_id: str, end: Outcome | Exception) -> None:
@@ -254,14 +254,14 @@ class Snapshots(_Stream[Generation]):
 class Events(_Stream[Event]):
     """What a client tells from when the block is entered, until it is left or the client is closed."""
 
-    _herald: Herald
+    _listeners: Listeners
     _ready: deque[Event] = field(factory=lambda: deque[Event](maxlen=_MOST_EVENTS), init=False)
     _is_listening: bool = field(default=False, init=False)
 
     def _start(self) -> None:
         if not self._is_listening and not self._closed:
             self._is_listening = True
-            self._herald.listeners.append(self._put)
+            self._listeners.active.append(self._put)
 
     def _is_over(self) -> bool:
         return False
@@ -271,7 +271,7 @@ class Events(_Stream[Event]):
         await super().aclose()
         if self._is_listening:
             self._is_listening = False
-            self._herald.listeners.remove(self._put)
+            self._listeners.active.remove(self._put)
 
 
 def listed(task_ids: Any) -> list[str]:

@@ -16,27 +16,28 @@ from weakref import WeakSet
 
 from attrs import evolve
 
-from luma_async._calls import clean_url, look_patiently, submit
+from luma_async._calls import clean_url, poll_once, submit
 from luma_async._checks import check_number
 from luma_async._ids import check_task_id, identity_of
-from luma_async._listeners import Herald, log, log_is_curious
+from luma_async._listeners import Listeners, log, log_is_curious
 from luma_async._media.download import Downloader
 from luma_async._network.cooldown import Cooldown
 from luma_async._network.session import Network
 from luma_async._network.transport import Request, Transport
 from luma_async._relay.answer import Answer
-from luma_async._relay.requests import ORDERS_PATH, extension_order, extension_path, new_order
+from luma_async._relay.requests import SUBMIT_PATH, extend_path, extension_fields, submit_fields
 from luma_async._streams import Events, Outcomes, Snapshots, listed
 from luma_async._text import shown, spelled
-from luma_async._waiting.batching import Batch, Batcher
+from luma_async._waiting.batch_support import Batch
+from luma_async._waiting.batching import Batcher
 from luma_async._waiting.learning import Learner
 from luma_async._waiting.pacing import PollWait
-from luma_async._waiting.polls import Watching
+from luma_async._waiting.polls import PollLoops
 from luma_async.errors import ClientClosedError, ConfigurationError, GenerationFailedError, LumaError
 from luma_async.events import Event
 from luma_async.models import Generation, Role
 from luma_async.options import GenerationOptions
-from luma_async.outcomes import Made, Outcome
+from luma_async.outcomes import GenerateResult, Outcome
 from luma_async.settings import Limits, PollPolicy, Settings, check_proxy, check_ssl_context, hidden
 from luma_async.statistics import Statistics
 
@@ -91,19 +92,19 @@ class LumaClient:
         _check_options(polling, batch)
         settings = Settings.load(base_url, api_key, limits)
         network = Network(connector=connector, proxy=check_proxy(proxy), ssl_context=check_ssl_context(ssl_context))
-        herald = Herald.to(on_event)
+        listeners = Listeners.to(on_event)
         self._settings = settings
-        self._herald = herald
+        self._listeners = listeners
         self._event_streams: WeakSet[Events] = WeakSet()
         self._transport = Transport(
-            settings, network, Cooldown(polling), herald, note=_log_answer if log_is_curious() else None
+            settings, network, Cooldown(polling), listeners, note=_log_answer if log_is_curious() else None
         )
         batcher = self._batcher = Batcher(self._transport, batch)
         self._polling = polling
-        learner = Learner(polling.min_interval)
-        strategy = PollWait(polling, lambda: batcher.chance, learner, lambda: batcher.looks_per_request)
-        self._watching = Watching(batcher, polling, strategy, self._transport.health, learner, herald)
-        self._downloader = Downloader(network, settings.limits, self._renewed, herald=herald)
+        learner = Learner(polling.shortest_interval)
+        strategy = PollWait(polling, lambda: batcher.chance, learner, lambda: batcher.polls_per_request)
+        self._loops = PollLoops(batcher, polling, strategy, self._transport.health, learner, listeners)
+        self._downloader = Downloader(network, settings.limits, self._renewed, listeners=listeners)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
 
@@ -131,12 +132,12 @@ class LumaClient:
                 closing.push_async_callback(stream.aclose)
             closing.push_async_callback(self._downloader.aclose)
             closing.push_async_callback(self._transport.aclose)
-            closing.push_async_callback(self._watching.aclose)
+            closing.push_async_callback(self._loops.aclose)
 
     @property
     def statistics(self) -> Statistics:
         """What was seen so far: looks, requests, and how long states last. It may be read at any time."""
-        return evolve(self._watching.statistics(), requests=self._transport.requests)
+        return evolve(self._loops.statistics(), requests=self._transport.requests)
 
     async def get_generation(self, task_id: str) -> Generation:
         """Look once; any state is an answer, ``failed`` too.
@@ -151,7 +152,7 @@ class LumaClient:
             LumaError: What the class says.
         """
         self._enter_loop()
-        return (await self._glance(check_task_id(task_id))).unwrap()
+        return (await self._poll(check_task_id(task_id))).unwrap()
 
     async def get_generations(self, task_ids: Iterable[str]) -> list[Outcome]:
         """Look once at each, concurrently.
@@ -165,8 +166,8 @@ class LumaClient:
         self._enter_loop()
         asked = listed(task_ids)
         async with asyncio.TaskGroup() as group:
-            looks = {identity_of(i): group.create_task(self._glance_at_any(i)) for i in _once(asked)}
-        return [looks[identity_of(task_id)].result() for task_id in asked]
+            polls = {identity_of(i): group.create_task(self._poll_any(i)) for i in _once(asked)}
+        return [polls[identity_of(task_id)].result() for task_id in asked]
 
     async def wait_until_done(
         self,
@@ -194,7 +195,7 @@ class LumaClient:
             LumaError: What the class says.
         """
         self._enter_loop()
-        outcome = await self._watching.wait(check_task_id(task_id), _checked_timeout(timeout))
+        outcome = await self._loops.wait(check_task_id(task_id), _checked_timeout(timeout))
         if isinstance(outcome.error, GenerationFailedError) and not raise_on_failure:
             return outcome.error.generation
         return outcome.unwrap()
@@ -244,7 +245,7 @@ class LumaClient:
         """
         self._enter_loop()
         check_number(max_in_flight, "max_in_flight", above=0, optional=True, whole=True)
-        return Outcomes.of(self._watching, task_ids, _checked_timeout(timeout), max_in_flight)
+        return Outcomes.of(self._loops, task_ids, _checked_timeout(timeout), max_in_flight)
 
     def watch(self, task_id: str, *, timeout: float | None = _DEFAULT_TIMEOUT) -> Snapshots:
         """Follow one task: a snapshot for each observed change of state, ``failed`` included; ends after the last one.
@@ -259,7 +260,7 @@ class LumaClient:
             Snapshots; the iteration raises WaitTimeoutError at the deadline, and LumaError where the wait has failed.
         """
         self._enter_loop()
-        return Snapshots(partial(self._watching.join, check_task_id(task_id), _checked_timeout(timeout)))
+        return Snapshots(partial(self._loops.join, check_task_id(task_id), _checked_timeout(timeout)))
 
     def events(self) -> Events:
         """Listen to what happens in this client: waits, changes of state, failed looks, cool-downs, downloads.
@@ -272,7 +273,7 @@ class LumaClient:
             Events in the order in which they happen.
         """
         self._enter_loop()
-        stream = Events(self._herald)
+        stream = Events(self._listeners)
         self._event_streams.add(stream)
         return stream
 
@@ -329,7 +330,7 @@ class LumaClient:
             LumaError: What the class says.
         """
         self._enter_loop()
-        return await self._submit(ORDERS_PATH, new_order(prompt, options))
+        return await self._submit(SUBMIT_PATH, submit_fields(prompt, options))
 
     async def extend(self, task_id: str, prompt: str, options: GenerationOptions = _AS_THE_RELAY_LIKES) -> str:
         """Ask for a completed generation to be continued, which costs money, and return the new task's id.
@@ -346,8 +347,8 @@ class LumaClient:
             LumaError: What the class says.
         """
         self._enter_loop()
-        path = extension_path(check_task_id(task_id))
-        order = extension_order(prompt, options)
+        path = extend_path(check_task_id(task_id))
+        order = extension_fields(prompt, options)
         try:
             return await self._submit(path, order)
         except LumaError as error:
@@ -374,7 +375,7 @@ class LumaClient:
         download_to: str | os.PathLike[str] | None = None,
         timeout: float | None = _DEFAULT_TIMEOUT,  # noqa: ASYNC109 - see wait_until_done
         on_submitted: Callable[[str], None] | None = None,
-    ) -> Made:
+    ) -> GenerateResult:
         """Submit, wait, and store the video: the whole life of a generation.
 
         Every error after the submit names the task (``.task_id``), so that nothing paid for is lost. A cancellation
@@ -395,9 +396,9 @@ class LumaClient:
         """
         self._enter_loop()
         _check_callback(on_submitted)
-        seconds, order = _checked_timeout(timeout), new_order(prompt, options)
+        seconds, order = _checked_timeout(timeout), submit_fields(prompt, options)
         directory = None if download_to is None else await self._downloader.ready(download_to)
-        task_id = await self._submit(ORDERS_PATH, order)
+        task_id = await self._submit(SUBMIT_PATH, order)
         if on_submitted is not None:
             try:
                 on_submitted(task_id)
@@ -406,26 +407,26 @@ class LumaClient:
                 raise
         return await self._made(task_id, seconds, directory)
 
-    async def _made(self, task_id: str, seconds: float | None, directory: Path | None) -> Made:
+    async def _made(self, task_id: str, seconds: float | None, directory: Path | None) -> GenerateResult:
         try:
             generation = await self.wait_until_done(task_id, timeout=seconds)
             path = None if directory is None else await self.download(generation, directory)
         except LumaError as error:
             raise error.for_task(task_id) from error.__cause__
-        return Made(generation=generation, path=path)
+        return GenerateResult(generation=generation, path=path)
 
     async def _submit(self, path: str, order: Mapping[str, Any]) -> str:
         return await submit(self._transport, self._polling, path, order)
 
     async def _renewed(self, task_id: str) -> Generation:
-        return (await self._glance(task_id)).unwrap()
+        return (await self._poll(task_id)).unwrap()
 
-    async def _glance(self, task_id: str) -> Outcome:
-        return await look_patiently(self._batcher, self._polling, task_id)
+    async def _poll(self, task_id: str) -> Outcome:
+        return await poll_once(self._batcher, self._polling, task_id)
 
-    async def _glance_at_any(self, task_id: Any) -> Outcome:
+    async def _poll_any(self, task_id: Any) -> Outcome:
         try:
-            return evolve(await self._glance(check_task_id(task_id)), task_id=task_id)
+            return evolve(await self._poll(check_task_id(task_id)), task_id=task_id)
         except ConfigurationError as error:
             return Outcome(task_id=task_id, error=error)
 

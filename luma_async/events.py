@@ -22,7 +22,7 @@ class Event:
 
 
 @frozen(kw_only=True)
-class WaitBegan(Event):
+class WaitStarted(Event):
     """Somebody waits for a task, by ``wait_until_done``, ``wait_all``, ``as_completed`` or ``watch``."""
 
     task_id: str
@@ -54,7 +54,7 @@ class StateChanged(Event):
 
 
 @frozen(kw_only=True)
-class LookFailed(Event):
+class PollFailed(Event):
     """A look of a wait failed. Mostly that passes: the end of a wait is WaitEnded."""
 
     task_id: str
@@ -81,12 +81,12 @@ class WaitEnded(Event):
             return f"task {self.task_id}: given up"
         if self.outcome.error is not None:
             return str(self.outcome.error)
-        looks = f"{self.outcome.looks} look{'' if self.outcome.looks == 1 else 's'}"
-        return f"task {self.task_id}: done after {self.outcome.elapsed:.1f} s, {looks}"
+        polls = f"{self.outcome.polls} poll{'' if self.outcome.polls == 1 else 's'}"
+        return f"task {self.task_id}: done after {self.outcome.elapsed:.1f} s, {polls}"
 
 
 @frozen(kw_only=True)
-class CooldownBegan(Event):
+class CooldownStarted(Event):
     """The relay said *slow down*: all ids of the client pause. It may come again before the end, which prolongs it."""
 
     seconds: float

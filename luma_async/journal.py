@@ -268,7 +268,7 @@ def _outcome(record: dict[str, Any]) -> Outcome:
     elif state == State.FAILED:
         error, generation = GenerationFailedError(generation), None
     return Outcome(
-        task_id=task_id, generation=generation, error=error, elapsed=record["elapsed"], looks=record["looks"]
+        task_id=task_id, generation=generation, error=error, elapsed=record["elapsed"], polls=record["polls"]
     )
 
 

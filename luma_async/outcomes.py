@@ -12,7 +12,7 @@ from luma_async.models import Generation
 
 
 @frozen(kw_only=True)
-class Made:
+class GenerateResult:
     """What ``LumaClient.generate`` has made."""
 
     generation: Generation
@@ -35,7 +35,7 @@ class Outcome:
     error: LumaError | None = None
     elapsed: float = 0.0
     """Seconds, from when the id was taken up."""
-    looks: int = 0
+    polls: int = 0
     """How often the relay was asked in that time."""
 
     def __attrs_post_init__(self) -> None:

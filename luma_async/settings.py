@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from random import random
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from attrs import Attribute, field, frozen
@@ -250,78 +249,64 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-_JITTER = 0.2
-"""Share of a pause by which it varies to either side, so that ids that started together drift apart."""
 _STEEPEST = 100
-_ENOUGH_STEPS = 64
-"""Growth stops here: a float would overflow later."""
+_USUAL_MIN_INTERVAL = 2.0
+"""Seconds: asking one task more often gains nothing anywhere (contract section 5)."""
 
 
 def _strategy(_: Any, __: Attribute[Any], value: Any) -> None:
     if value is not None and not callable(value):
         raise ConfigurationError(
-            "PollPolicy(wait=...) is no tenacity strategy", advice="give one, such as wait_fixed(5)"
+            "PollPolicy(wait=...) is not a tenacity strategy", advice="give one, such as wait_fixed(5)"
         )
 
 
 @frozen(kw_only=True)
 class PollPolicy:
-    """How often to ask, and when to give up on a relay in trouble. Checked when made.
+    """How often to poll, and when to give up on a relay in trouble. Checked when made.
 
     Raises:
-        ConfigurationError: A field is out of range, or not ``0 < min_interval <= initial <= maximum``.
+        ConfigurationError: A field is out of range, or not ``0 < min_interval <= initial_interval <= max_interval``.
     """
 
-    initial: float = field(default=2.0, validator=number(above=0))
-    """Seconds before the second look: no relay knows more earlier (contract section 5)."""
-    maximum: float = field(default=15.0, validator=number(above=0))
-    """Seconds between two looks at most: gateways themselves ask upstream about every 15."""
+    initial_interval: float = field(default=2.0, validator=number(above=0))
+    """Seconds before the second poll: no relay knows more earlier (contract section 5)."""
+    max_interval: float = field(default=15.0, validator=number(above=0))
+    """Seconds between two polls at most: gateways themselves ask upstream about every 15."""
     multiplier: float = field(default=1.5, validator=number(above=0))
     """What each pause is multiplied by, 1 to 100; 1.5 goes from 2 to 15 seconds in five steps."""
-    min_interval: float = field(default=2.0, validator=number(above=0))
-    """Seconds between two looks at least, whatever a strategy, a deadline or a newcomer wants."""
+    min_interval: float | None = field(default=None, validator=number(above=0, optional=True))
+    """Seconds between two polls at least, for any strategy, deadline or new waiter.
+
+    None: 2 seconds, or ``initial_interval`` where that is shorter.
+    """
     max_consecutive_failures: int = field(default=10, validator=number(above=0, whole=True))
-    """Failed looks in a row before a wait gives up; all of ``max_outage`` must have passed too."""
+    """Failed polls in a row before a wait gives up; all of ``max_outage`` must have passed too."""
     max_outage: float = field(default=120.0, validator=number(above=0))
     """Seconds of unbroken trouble before a wait gives up; a gateway's restart takes less."""
     adaptive: bool = field(default=True, validator=flag)
     """Whether pauses follow what the client's own tasks have shown, once that is enough; else they only grow."""
-    wait: Callable[[RetryCallState], float] | None = field(default=None, validator=_strategy)
-    """Any tenacity strategy instead of ours; ``min_interval`` and the relay's hints still hold.
+    wait: Callable[[RetryCallState], float | Awaitable[float]] | None = field(default=None, validator=_strategy)
+    """Any tenacity strategy instead of ours, sync or async; ``min_interval`` and the relay's hints still hold.
 
+    It is called as tenacity calls it: ``retry_state.outcome`` holds the last poll, a task that is still running as its
+    result, a failed poll as its exception. ``wait_exception``, which needs an exception, is asked at failed polls only.
     What it raises ends the wait for that id alone, and comes out of it.
     """
 
     def __attrs_post_init__(self) -> None:
-        if not self.min_interval <= self.initial <= self.maximum:
+        if not self.shortest_interval <= self.initial_interval <= self.max_interval:
             raise ConfigurationError(
-                f"PollPolicy(min_interval={self.min_interval:g}, initial={self.initial:g}, maximum={self.maximum:g})"
-                " is out of order",
-                advice="min_interval <= initial <= maximum is needed",
+                f"PollPolicy(min_interval={self.shortest_interval:g}, initial_interval={self.initial_interval:g},"
+                f" max_interval={self.max_interval:g}) is out of order",
+                advice="min_interval <= initial_interval <= max_interval is needed",
             )
         if not 1 <= self.multiplier <= _STEEPEST:
             raise ConfigurationError(
                 f"PollPolicy(multiplier={self.multiplier:g}) is out of range", advice=f"give 1 to {_STEEPEST}"
             )
 
-    def backoff(self, step: int, randomness: Callable[[], float] = random) -> float:
-        """Return the seconds to pause after the *step*-th time in a row (from 1), jitter included."""
-        return self.jittered(self.grown(step), randomness)
-
-    def grown(self, step: int) -> float:
-        """Return the seconds to pause after the *step*-th time in a row (from 1), without jitter."""
-        return min(self.maximum, self.initial * self.multiplier ** min(step - 1, _ENOUGH_STEPS))
-
-    def jittered(self, pause: float, randomness: Callable[[], float] = random) -> float:
-        """Spread *pause* by a fifth to both sides, within ``min_interval`` and ``maximum``."""
-        low, high = _spread(self, pause, _JITTER)
-        return low + (high - low) * randomness()
-
-
-def _spread(policy: PollPolicy, pause: float, share: float) -> tuple[float, float]:
-    """Return the shortest and the longest pause within *share* of *pause*, as far as *policy* allows them."""
-    low, high = pause * (1 - share), pause * (1 + share)
-    if low < policy.min_interval or high > policy.maximum:
-        low = min(max(low, policy.min_interval), policy.maximum)
-        high = min(max(high, policy.min_interval), policy.maximum)
-    return low, high
+    @property
+    def shortest_interval(self) -> float:
+        """Seconds between two polls at least: ``min_interval``, or what None means there."""
+        return min(_USUAL_MIN_INTERVAL, self.initial_interval) if self.min_interval is None else self.min_interval

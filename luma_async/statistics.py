@@ -52,9 +52,9 @@ class Statistics:
     """Generations seen to have completed."""
     failed: int
     """Generations seen to have failed."""
-    looks: int
+    polls: int
     """Looks that were answered with a state."""
-    failed_looks: int
+    failed_polls: int
     """Looks that came to nothing."""
     states: tuple[StateStatistics, ...]
     """One for each running state that was seen, in the order of ``State``."""
@@ -63,4 +63,4 @@ class Statistics:
 
     def __str__(self) -> str:
         ids = f"{self.waiting} waiting, {self.completed} completed, {self.failed} failed"
-        return "\n".join([f"{ids}; {self.looks} looks, {self.failed_looks} more failed", *map(str, self.states)])
+        return "\n".join([f"{ids}; {self.polls} looks, {self.failed_polls} more failed", *map(str, self.states)])

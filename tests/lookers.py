@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from luma_async._relay.tasks import Known, Sighting
-from luma_async._waiting.batching import Ask, Asker
+from luma_async._relay.tasks import LastAnswer, Observation
+from luma_async._waiting.batching import PendingPoll, Poller
 from luma_async.errors import LumaError
 
 
@@ -15,25 +15,25 @@ class Looker:
     gathers: bool = False
     most: int = 100
 
-    async def look(self, task_id: str, *, known: Known | None, deadline: float) -> Sighting:
+    async def look(self, task_id: str, *, last_answer: LastAnswer | None, deadline: float) -> Observation:
         """Answer, or raise."""
-        raise AssertionError(f"nobody told what to say about {task_id}, {known} until {deadline}")
+        raise AssertionError(f"nobody told what to say about {task_id}, {last_answer} until {deadline}")
 
-    def ask(self, asker: Asker) -> Ask:
+    def ask(self, poller: Poller) -> PendingPoll:
         """Begin a look."""
-        ask = Ask(asker)
+        ask = PendingPoll(poller)
         ask.alone = asyncio.create_task(self._tell(ask))
         return ask
 
-    async def _tell(self, ask: Ask) -> None:
-        asker = ask.asker
+    async def _tell(self, ask: PendingPoll) -> None:
+        poller = ask.poller
         try:
-            sighting = await self.look(asker.task_id, known=asker.known, deadline=asker.deadline)
-            ask.tell(sighting, asyncio.get_running_loop().time())
+            sighting = await self.look(poller.task_id, last_answer=poller.last_answer, deadline=poller.deadline)
+            ask.answer(sighting, asyncio.get_running_loop().time())
         except LumaError as error:
             ask.refuse(error)
 
-    def leave(self, ask: Ask) -> None:
+    def leave(self, ask: PendingPoll) -> None:
         """End the look."""
         ask.is_over = True
         if ask.alone is not None:

@@ -17,8 +17,10 @@ from attrs import field, frozen
 from tenacity import RetryCallState
 
 from luma_async import PollPolicy, State
-from luma_async._waiting.learning import Learner, Stay
+from luma_async._relay.health import Health
+from luma_async._waiting.learning import Learner, TimeInState
 from luma_async._waiting.pacing import PollWait
+from luma_async._waiting.progress import Progress
 
 Stages = Sequence[tuple[State, float]]
 """The states of one task, each with the seconds it lasts; ``completed`` follows."""
@@ -48,7 +50,7 @@ class Task:
 class Pace(Protocol):
     """What is compared."""
 
-    def look(self, stay: Stay | None, state: State, now: float, number: int) -> tuple[Stay | None, float]:
+    def look(self, stay: TimeInState | None, state: State, now: float, number: int) -> tuple[TimeInState | None, float]:
         """Take in the look that is the *number*-th at its task; return the seconds until the next."""
         ...
 
@@ -59,7 +61,7 @@ class Fixed:
 
     seconds: float
 
-    def look(self, stay: Stay | None, state: State, now: float, number: int) -> tuple[Stay | None, float]:  # noqa: ARG002
+    def look(self, stay: TimeInState | None, state: State, now: float, number: int) -> tuple[TimeInState | None, float]:  # noqa: ARG002
         """Learn nothing."""
         return None, self.seconds
 
@@ -68,39 +70,23 @@ class Fixed:
 class Exponential:
     """What scripts do: 1 second, doubled up to 10."""
 
-    initial: float = 1.0
+    initial_interval: float = 1.0
     multiplier: float = 2.0
-    maximum: float = 10.0
+    max_interval: float = 10.0
 
-    def look(self, stay: Stay | None, state: State, now: float, number: int) -> tuple[Stay | None, float]:  # noqa: ARG002
+    def look(self, stay: TimeInState | None, state: State, now: float, number: int) -> tuple[TimeInState | None, float]:  # noqa: ARG002
         """Learn nothing."""
-        return None, min(self.maximum, self.initial * self.multiplier ** min(number - 1, 60))
+        return None, min(self.max_interval, self.initial_interval * self.multiplier ** min(number - 1, 60))
 
 
-@frozen(kw_only=True)
-class _Look:
-    """What a strategy needs to know of a look that was answered."""
-
-    good: int
-    stay: Stay
-    failures: int = 0
-    hint: float | None = None
+_HEALTH = Health()
 
 
 @frozen
 class _Retry:
     """As much of tenacity's state as our strategy reads; building the whole of it takes longer than everything else."""
 
-    look: _Look
-
-    @property
-    def outcome(self) -> _Retry:
-        """Stand in for the future, too."""
-        return self
-
-    def result(self) -> _Look:
-        """Return the look."""
-        return self.look
+    args: tuple[Progress]
 
 
 @frozen
@@ -109,33 +95,35 @@ class Ours:
 
     policy: PollPolicy = field(factory=PollPolicy)
     seed: int = 0
-    looks_per_request: Callable[[], float] = lambda: 1.0
+    polls_per_request: Callable[[], float] = lambda: 1.0
     learner: Learner = field(init=False)
     wait: PollWait = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        learner, chance = Learner(self.policy.min_interval), Random(self.seed).random  # noqa: S311 - a simulation
+        learner, chance = Learner(self.policy.shortest_interval), Random(self.seed).random  # noqa: S311 - a simulation
         object.__setattr__(self, "learner", learner)
-        object.__setattr__(self, "wait", PollWait(self.policy, chance, learner, self.looks_per_request))
+        object.__setattr__(self, "wait", PollWait(self.policy, chance, learner, self.polls_per_request))
 
-    def look(self, stay: Stay | None, state: State, now: float, number: int) -> tuple[Stay | None, float]:
+    def look(self, stay: TimeInState | None, state: State, now: float, number: int) -> tuple[TimeInState | None, float]:
         """Learn, and ask tenacity's strategy."""
         stay = self.learner.saw(stay, state, now)
-        return stay, self.wait(cast("RetryCallState", _Retry(_Look(good=number, stay=stay))))
+        return stay, self.wait(
+            cast("RetryCallState", _Retry((Progress(self.policy, _HEALTH, number, time_in_state=stay),)))
+        )
 
 
 @frozen
 class Result:
     """What a policy cost and gained, one number for each task."""
 
-    looks: Sequence[int]
+    polls: Sequence[int]
     delays: Sequence[float]
     """Seconds from the end to the look that shows it."""
 
     @property
     def requests(self) -> float:
         """Looks per task."""
-        return fmean(self.looks)
+        return fmean(self.polls)
 
     @property
     def delay(self) -> float:
@@ -150,19 +138,19 @@ class Result:
 
 def simulate(pace: Pace, tasks: Sequence[Task]) -> Result:
     """Look at all *tasks* at the times that *pace* wants, in the order of time; answers take none."""
-    looks, delays = [0] * len(tasks), [0.0] * len(tasks)
+    polls, delays = [0] * len(tasks), [0.0] * len(tasks)
     due: list[tuple[float, int, Any]] = [(task.arrival, number, None) for number, task in enumerate(tasks)]
     heapq.heapify(due)
     while due:
         now, number, stay = heapq.heappop(due)
-        looks[number] += 1
+        polls[number] += 1
         state = tasks[number].state_at(now)
-        stay, pause = pace.look(stay, state, now, looks[number])
+        stay, pause = pace.look(stay, state, now, polls[number])
         if state.is_terminal:
             delays[number] = now - tasks[number].end
         else:
             heapq.heappush(due, (now + pause, number, stay))
-    return Result(looks, delays)
+    return Result(polls, delays)
 
 
 def lognormal(median: float, sigma: float) -> Callable[[Random], float]:

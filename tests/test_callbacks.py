@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from luma_async._callbacks import heed_the_end, presentable
-from luma_async._listeners import Herald, log
+from luma_async._listeners import Listeners, log
 from luma_async.errors import LumaError
 from luma_async.events import CooldownEnded, Event
 
@@ -45,7 +45,7 @@ def test_whatever_a_listener_raises_others_are_told(raised: BaseException, caplo
     def complain(_: Event) -> None:
         raise raised
 
-    Herald([complain, heard.append]).tell(TOLD)
+    Listeners([complain, heard.append]).tell(TOLD)
 
     assert heard == [TOLD]
     assert [record.exc_info and record.exc_info[1] for record in caplog.records] == [raised]
@@ -59,7 +59,7 @@ def test_a_listener_may_end_the_program(raised: BaseException) -> None:
         raise raised
 
     with pytest.raises((KeyboardInterrupt, SystemExit)):
-        Herald([end]).tell(TOLD)
+        Listeners([end]).tell(TOLD)
 
 
 @pytest.mark.parametrize("raised", HARMLESS, ids=repr)
@@ -127,7 +127,7 @@ def test_a_log_that_raises_does_so_where_a_listener_has_raised(
     def complain(_: Event) -> None:
         raise Odd
 
-    Herald([complain, heard.append]).tell(TOLD)
+    Listeners([complain, heard.append]).tell(TOLD)
 
     assert heard == [TOLD]
     assert "ZeroDivisionError" in capsys.readouterr().err

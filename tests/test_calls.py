@@ -39,7 +39,7 @@ from luma_async.testing import Fault, Script, SimulatedRelay
 from tests.kit import KEY, TASK_ID
 from tests.raw_server import Act, RawServer, Reply, closing, hang_up, http, reset, stay_silent
 
-FAST = PollPolicy(min_interval=0.02, initial=0.02, maximum=0.05)
+FAST = PollPolicy(min_interval=0.02, initial_interval=0.02, max_interval=0.05)
 LIMITS = Limits(request_timeout=0.4, allow_private_media=True)
 TAKEN = http(201, {"id": TASK_ID, "state": "pending"})
 NO_CHANNEL = http(503, {"error": {"message": "no channel"}})

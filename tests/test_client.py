@@ -30,7 +30,7 @@ from luma_async.testing import Fault, Script, SimulatedRelay
 from tests import loops
 from tests.kit import KEY
 
-FAST = PollPolicy(min_interval=0.02, initial=0.02, maximum=0.1)
+FAST = PollPolicy(min_interval=0.02, initial_interval=0.02, max_interval=0.1)
 SPEED = 20.0
 SHORT = Script.completes(pending=1.0, processing=1.0)
 
@@ -149,7 +149,7 @@ async def test_watch_gives_each_state_once(relay: SimulatedRelay, luma: LumaClie
 async def test_a_thousand_ids_are_a_thousand_outcomes() -> None:
     """Among a thousand ids every twentieth fails or is unknown; each comes once, under its own id, as what it is."""
     chance = Random(7)  # noqa: S311 - a repeatable shuffle
-    policy = PollPolicy(min_interval=0.2, initial=0.5, maximum=1.0)
+    policy = PollPolicy(min_interval=0.2, initial_interval=0.5, max_interval=1.0)
     async with SimulatedRelay(speed=SPEED) as relay:
         good = [relay.add(script=Script.completes(pending=chance.uniform(0, 20))) for _ in range(950)]
         failing = [relay.add(script=Script.fails(after=chance.uniform(0, 20))) for _ in range(25)]
@@ -358,7 +358,7 @@ async def main():
     asyncio.get_running_loop().slow_callback_duration = 60.0  # a busy machine is no fault
     async with SimulatedRelay(speed=20.0) as relay:
         ids = [relay.add(script=Script.completes(pending=float(n))) for n in range(20)]
-        policy = PollPolicy(min_interval=0.02, initial=0.02, maximum=0.1)
+        policy = PollPolicy(min_interval=0.02, initial_interval=0.02, max_interval=0.1)
         async with LumaClient(relay.base_url, relay.api_key, polling=policy) as luma:
             for moment in range(10):
                 batch = asyncio.create_task(luma.wait_all(ids, timeout=5.0))
@@ -397,7 +397,7 @@ async def test_pending_answers_are_not_kept_twice(relay: SimulatedRelay, luma: L
 
 def test_debug_mode_prints_no_web_of_objects() -> None:
     """What asyncio's debug mode prints of a poll is short, however many ids are waited for."""
-    room = LumaClient("https://relay.example", KEY)._watching
+    room = LumaClient("https://relay.example", KEY)._loops
 
     assert len(repr(room)) < 100
 

@@ -11,24 +11,24 @@ import pytest
 from luma_async import (
     ClientClosedError,
     ConfigurationError,
-    CooldownBegan,
     CooldownEnded,
+    CooldownStarted,
     DownloadEnded,
     DownloadError,
     DownloadProgress,
     Event,
     Limits,
-    LookFailed,
     LumaClient,
+    PollFailed,
     RateLimitError,
     ServerError,
     State,
     StateChanged,
-    WaitBegan,
     WaitEnded,
+    WaitStarted,
     WaitTimeoutError,
 )
-from luma_async._listeners import Herald
+from luma_async._listeners import Listeners
 from luma_async.testing import FastTime, Fault, Script, SimulatedRelay
 
 PRIVATE = Limits(allow_private_media=True)
@@ -59,7 +59,7 @@ async def test_a_wait_is_told_from_its_beginning_to_its_end(
         await luma.wait_until_done(task_id)
 
     began, *changes, ended = told
-    assert isinstance(began, WaitBegan)
+    assert isinstance(began, WaitStarted)
     assert isinstance(ended, WaitEnded)
     assert (began.task_id, began.waiting, ended.task_id, ended.waiting) == (task_id, 1, task_id, 0)
     assert ended.outcome is not None
@@ -103,7 +103,7 @@ async def test_a_failed_look_is_told_and_counted(
         luma_relay.trouble(Fault.bad_gateway())
         await wait
 
-    failed = [event for event in told if isinstance(event, LookFailed)]
+    failed = [event for event in told if isinstance(event, PollFailed)]
     assert [event.failures for event in failed] == [1, 2, 1]
     assert {(event.task_id, event.error.task_id, type(event.error)) for event in failed} == {
         (task_id, task_id, ServerError)
@@ -123,7 +123,7 @@ async def test_those_who_wait_together_are_counted(
         second.cancel()
         await asyncio.wait([first, second])
 
-    assert [event.waiting for event in told if isinstance(event, WaitBegan)] == [1, 2]
+    assert [event.waiting for event in told if isinstance(event, WaitStarted)] == [1, 2]
     given_up, over = (event for event in told if isinstance(event, WaitEnded))
     assert (given_up.outcome, given_up.waiting, over.waiting) == (None, 1, 0)
     assert over.outcome is not None
@@ -141,9 +141,9 @@ async def test_a_cool_down_is_told_with_its_cause_and_its_length(
     async with luma:
         await luma.wait_until_done(task_id)
 
-    *began, ended = (event for event in told if isinstance(event, CooldownBegan | CooldownEnded))
-    assert [(type(event), event.seconds) for event in began] == [(CooldownBegan, 5.0)] * 2
-    assert all(isinstance(event.error, RateLimitError) for event in began if isinstance(event, CooldownBegan))
+    *began, ended = (event for event in told if isinstance(event, CooldownStarted | CooldownEnded))
+    assert [(type(event), event.seconds) for event in began] == [(CooldownStarted, 5.0)] * 2
+    assert all(isinstance(event.error, RateLimitError) for event in began if isinstance(event, CooldownStarted))
     assert isinstance(ended, CooldownEnded)
     assert ended.seconds >= 10
 
@@ -197,9 +197,9 @@ async def test_a_listener_that_raises_harms_nobody(
 
     assert generation.state is State.COMPLETED
     assert [record.message for record in caplog.records] == [
-        f"a listener raised at {name}" for name in ("WaitBegan", "StateChanged", "WaitEnded")
+        f"a listener raised at {name}" for name in ("WaitStarted", "StateChanged", "WaitEnded")
     ]
-    assert "I cannot stand WaitBegan" in caplog.text
+    assert "I cannot stand WaitStarted" in caplog.text
 
 
 async def _listen(event: Event) -> None:
@@ -223,7 +223,7 @@ async def test_the_stream_gives_each_event_to_each_who_listens(luma: LumaClient,
             await luma.aclose()
             kinds = [[type(event) async for event in stream] for stream in (early, other, late)]
 
-    assert kinds == [[WaitBegan, StateChanged, WaitEnded]] * 2 + [[]]
+    assert kinds == [[WaitStarted, StateChanged, WaitEnded]] * 2 + [[]]
 
 
 async def test_a_close_that_is_cancelled_ends_the_stream_too(luma: LumaClient, luma_relay: SimulatedRelay) -> None:
@@ -253,14 +253,14 @@ async def test_leaving_the_block_ends_the_listening(luma: LumaClient, luma_relay
         heard = [event async for event in events]
 
     assert heard == []
-    assert len(luma._herald.listeners) == 1
+    assert len(luma._listeners.active) == 1
 
 
 async def test_a_slow_taker_misses_the_oldest(luma: LumaClient) -> None:
     """Ten thousand events wait for him; more would be a leak."""
     async with luma, luma.events() as events:
         for number in range(10_001):
-            luma._herald.tell(CooldownEnded(seconds=number))
+            luma._listeners.tell(CooldownEnded(seconds=number))
         first = await anext(events)
 
     assert isinstance(first, CooldownEnded)
@@ -276,7 +276,7 @@ async def test_without_a_listener_no_event_is_made(
 ) -> None:
     """Waits, trouble, cool-downs and downloads cost nothing for events that nobody wants."""
     made: list[Event] = []
-    monkeypatch.setattr(Herald, "tell", lambda _, event: made.append(event))
+    monkeypatch.setattr(Listeners, "tell", lambda _, event: made.append(event))
     task_id = luma_relay.add()
     luma_relay.trouble(Fault.rate_limited())
     luma_relay.trouble(Fault.bad_gateway())

@@ -53,7 +53,7 @@ def generation(task_id: str, state: str = "completed", **more: Any) -> Generatio
 
 def completed(task_id: str) -> Outcome:
     """Return a good end."""
-    return Outcome(task_id=task_id, generation=generation(task_id), elapsed=12.5, looks=3)
+    return Outcome(task_id=task_id, generation=generation(task_id), elapsed=12.5, polls=3)
 
 
 def refused(body: Any, status: int) -> LumaError:
@@ -236,7 +236,7 @@ def _answered(name: str) -> Outcome:
     """Return the end that a real answer is."""
     task = next(tasks_in(json.loads(sample(name).content)))
     task_id = identity(task) or ""
-    return Outcome(task_id=task_id, generation=read_task(sample(name).answer, task_id), elapsed=1.25, looks=2)
+    return Outcome(task_id=task_id, generation=read_task(sample(name).answer, task_id), elapsed=1.25, polls=2)
 
 
 @pytest.mark.parametrize("name", [name for name in sample_names() if "completed" in name])
@@ -344,7 +344,7 @@ DAMAGED = [
     (b"{" * 100_000 + b"\n", 1),
     (b'{"task_id": "a"}\n', 1),
     (A.replace(b'"completed"', b'"done"', 1), 1),
-    (A.replace(b'"looks": 3', b'"looks": null'), 1),
+    (A.replace(b'"polls": 3', b'"polls": null'), 1),
     (A.replace(b'"elapsed": 12.5', b'"elapsed": NaN'), 1),
     (A.replace(b'"elapsed": 12.5', b'"elapsed": 1e400'), 1),
     (A.replace(b'"elapsed": 12.5', b'"elapsed": ' + b"9" * 21), 1),

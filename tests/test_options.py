@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from luma_async import ConfigurationError, GenerationOptions
-from luma_async._relay.requests import extension_order, new_order
+from luma_async._relay.requests import extension_fields, submit_fields
 
 PICTURE = "https://pictures.example/cat.jpg"
 BASE64 = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ"
@@ -33,7 +33,7 @@ BASE64 = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ"
 )
 def test_what_is_given_is_sent_under_the_relays_own_name(given: dict[str, Any]) -> None:
     """What is not given is not sent, and False is given."""
-    order = new_order("a cat", GenerationOptions(**given))
+    order = submit_fields("a cat", GenerationOptions(**given))
 
     assert order == {"user_prompt": "a cat", **given}
 
@@ -70,7 +70,7 @@ def test_an_option_that_cannot_be_is_refused_by_its_name(name: str, value: Any, 
 def test_a_prompt_is_text_that_is_not_blank(prompt: Any) -> None:
     """And nothing else."""
     with pytest.raises(ConfigurationError, match="is no prompt"):
-        new_order(prompt, GenerationOptions())
+        submit_fields(prompt, GenerationOptions())
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_prompt_is_text_that_is_not_blank(prompt: Any) -> None:
     [*"\0\a\x1b\x1f\x7f\x80\x85\x9f\v\f\r", *"\ud800\udcff\udfff\ufffe\uffff\U0001fffe\U0010ffff\ufdd0\ufdef"],
     ids=ascii,
 )
-@pytest.mark.parametrize("make", [new_order, extension_order])
+@pytest.mark.parametrize("make", [submit_fields, extension_fields])
 def test_garbage_is_not_paid_for(unfit: str, make: Callable[..., object]) -> None:
     """A control, half a pair or no character at all: the error names the prompt, the place and the way out."""
     with pytest.raises(ConfigurationError) as caught:
@@ -93,7 +93,7 @@ def test_garbage_is_not_paid_for(unfit: str, make: Callable[..., object]) -> Non
 def test_what_was_read_in_the_wrong_encoding_is_no_prompt(garbled: str) -> None:
     """As Windows and Chinese texts come out of a wrong one."""
     with pytest.raises(ConfigurationError, match="is no prompt"):
-        new_order(garbled, GenerationOptions())
+        submit_fields(garbled, GenerationOptions())
 
 
 @pytest.mark.parametrize(
@@ -101,18 +101,18 @@ def test_what_was_read_in_the_wrong_encoding_is_no_prompt(garbled: str) -> None:
 )
 def test_tabs_and_line_breaks_are_text(prompt: str) -> None:
     """So are joiners, marks and private characters: nothing is changed in a prompt."""
-    assert new_order(prompt, GenerationOptions())["user_prompt"] == prompt
+    assert submit_fields(prompt, GenerationOptions())["user_prompt"] == prompt
 
 
 def test_a_prompt_of_any_script_is_one() -> None:
     """It is sent as it is, blanks around it included."""
-    assert new_order(" 海上日出\n", GenerationOptions())["user_prompt"] == " 海上日出\n"
+    assert submit_fields(" 海上日出\n", GenerationOptions())["user_prompt"] == " 海上日出\n"
 
 
 def test_options_are_one_value() -> None:
     """A dictionary is refused, with the way out."""
     with pytest.raises(ConfigurationError, match="GenerationOptions"):
-        new_order("a cat", {"loop": True})
+        submit_fields("a cat", {"loop": True})
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_options_are_one_value() -> None:
 )
 def test_an_extension_takes_some_of_the_options(given: dict[str, Any]) -> None:
     """Those of the contract."""
-    assert extension_order("and on", GenerationOptions(**given)) == {"user_prompt": "and on", **given}
+    assert extension_fields("and on", GenerationOptions(**given)) == {"user_prompt": "and on", **given}
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_an_extension_takes_some_of_the_options(given: dict[str, Any]) -> None:
 def test_an_extension_has_the_rest_from_its_task(name: str, value: Any) -> None:
     """An option that would be passed over in silence is refused."""
     with pytest.raises(ConfigurationError, match=f"an extension has no {name}"):
-        extension_order("and on", GenerationOptions(**{name: value}))
+        extension_fields("and on", GenerationOptions(**{name: value}))
 
 
 def test_a_picture_does_not_fill_the_screen() -> None:

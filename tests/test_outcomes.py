@@ -19,7 +19,7 @@ def test_a_generation_is_ok_and_unwraps() -> None:
 
     assert outcome.ok
     assert outcome.unwrap() is DONE
-    assert (outcome.elapsed, outcome.looks) == (0.0, 0)
+    assert (outcome.elapsed, outcome.polls) == (0.0, 0)
 
 
 def test_an_error_is_not_ok_and_is_raised() -> None:
@@ -56,9 +56,9 @@ def test_outcomes_match_by_their_parts() -> None:
 
 def test_an_outcome_travels() -> None:
     """Through a pickle with its times, counts and error."""
-    before = Outcome(task_id="t", error=LOST, elapsed=1.5, looks=2)
+    before = Outcome(task_id="t", error=LOST, elapsed=1.5, polls=2)
 
     after = pickle.loads(pickle.dumps(before))  # noqa: S301 - our own bytes
 
-    assert (after.task_id, after.elapsed, after.looks) == ("t", 1.5, 2)
+    assert (after.task_id, after.elapsed, after.polls) == ("t", 1.5, 2)
     assert str(after.error) == str(LOST)

@@ -14,7 +14,17 @@ import pytest
 
 import luma_async
 import luma_async.testing
-from luma_async import GenerationOptions, Limits, LumaClient, LumaError, Made, Outcome, PollPolicy, Role, State
+from luma_async import (
+    GenerateResult,
+    GenerationOptions,
+    Limits,
+    LumaClient,
+    LumaError,
+    Outcome,
+    PollPolicy,
+    Role,
+    State,
+)
 
 PUBLIC = [getattr(luma_async, name) for name in luma_async.__all__ if name != "Role"]
 TEST_KIT = [getattr(luma_async.testing, name) for name in luma_async.testing.__all__]
@@ -126,12 +136,12 @@ def test_options_are_frozen_values_with_these_defaults(kind: type, defaults: dic
 
 def test_an_outcome_has_these_fields() -> None:
     """An outcome tells the id, what became of it, and what that took."""
-    assert [field.name for field in attrs.fields(Outcome)] == ["task_id", "generation", "error", "elapsed", "looks"]
+    assert [field.name for field in attrs.fields(Outcome)] == ["task_id", "generation", "error", "elapsed", "polls"]
 
 
 def test_what_was_made_has_these_fields() -> None:
     """The generation, and where its video is."""
-    assert [field.name for field in attrs.fields(Made)] == ["generation", "path"]
+    assert [field.name for field in attrs.fields(GenerateResult)] == ["generation", "path"]
 
 
 def test_the_words_are_few() -> None:

@@ -11,11 +11,11 @@ from typing import Any, cast
 import pytest
 from attrs import define, field
 
-from luma_async._relay.tasks import Known, Sighting, sight
+from luma_async._relay.tasks import LastAnswer, Observation, read_poll
 from luma_async._streams import Outcomes, Snapshots
 from luma_async._waiting.batching import Batcher
 from luma_async._waiting.pacing import PollWait
-from luma_async._waiting.polls import Watching
+from luma_async._waiting.polls import PollLoops
 from luma_async.errors import (
     AuthenticationError,
     ClientClosedError,
@@ -37,22 +37,24 @@ from tests.virtual_time import run
 class Relay(Looker):
     """Stands where the Batcher stands: task ``N-word`` says *word* after N seconds, and ``pending`` before."""
 
-    looks: list[str] = field(factory=list)
+    polls: list[str] = field(factory=list)
 
-    async def look(self, task_id: str, *, known: Known | None, **__: object) -> Sighting:
+    async def look(self, task_id: str, *, last_answer: LastAnswer | None, **__: object) -> Observation:
         """Answer at once."""
-        self.looks.append(str(task_id))
+        self.polls.append(str(task_id))
         seconds, _, word = task_id.partition("-")
         if word == "gone":
             raise NotFoundError("gone", status=404)
         state = State(word.partition("-")[0]) if asyncio.get_running_loop().time() >= float(seconds) else State.PENDING
-        return sight(answer({"id": task_id, "state": state.value, "url": "https://cdn.example/v"}), task_id, known)
+        return read_poll(
+            answer({"id": task_id, "state": state.value, "url": "https://cdn.example/v"}), task_id, last_answer
+        )
 
 
-def room(relay: Relay | None = None) -> Watching:
+def room(relay: Relay | None = None) -> PollLoops:
     """Return a room that looks at *relay* every two seconds."""
-    policy = PollPolicy(maximum=2.0)
-    return Watching(cast("Batcher", relay or Relay()), policy, PollWait(policy))
+    policy = PollPolicy(max_interval=2.0)
+    return PollLoops(cast("Batcher", relay or Relay()), policy, PollWait(policy))
 
 
 def outcomes_of(
@@ -102,7 +104,7 @@ def test_odd_ids_come_back_as_they_were_passed() -> None:
     assert [outcome.task_id for outcome in outcomes] == ODD
     assert [type(outcome.task_id) for outcome in outcomes] == [type(odd) for odd in ODD]
     assert all(isinstance(outcome.error, ConfigurationError) for outcome in outcomes)
-    assert relay.looks == []
+    assert relay.polls == []
 
 
 def test_an_id_asked_for_twice_is_one_outcome() -> None:
@@ -142,7 +144,7 @@ def test_ids_of_a_stream_never_stand_in_memory_at_once() -> None:
 
     async def main() -> int:
         async with Outcomes.of(room(), ids(), None, 8) as outcomes:
-            return len([outcome.looks async for outcome in outcomes])
+            return len([outcome.polls async for outcome in outcomes])
 
     assert run(main()) == 150
     assert max(alive) < 20
@@ -157,7 +159,7 @@ def test_no_ids_are_no_outcomes() -> None:
 def test_a_single_string_is_refused(ids: Any) -> None:
     """Letters are no ids: a bare string is a mistake that is told at once."""
     with pytest.raises(ConfigurationError, match="list of task ids"):
-        Outcomes.of(cast("Watching", None), ids, None, None)
+        Outcomes.of(cast("PollLoops", None), ids, None, None)
 
 
 def test_timeout_counts_from_when_an_id_is_taken_up() -> None:
@@ -302,12 +304,12 @@ def test_our_own_cancelling_is_no_error_of_the_source() -> None:
         await asyncio.sleep(1000.0)
 
     async def main() -> list[BaseException | None]:
-        watching = room()
-        left = Outcomes.of(watching, ids(), None, None)
-        async with left, Outcomes.of(watching, ids(), None, None) as stays:
+        loops_of = room()
+        left = Outcomes.of(loops_of, ids(), None, None)
+        async with left, Outcomes.of(loops_of, ids(), None, None) as stays:
             await anext(left)
             await left.aclose()
-            await watching.aclose()
+            await loops_of.aclose()
             return [(await until_the_end(stream))[1] for stream in (left, stays)]
 
     left, stays = run(main())
@@ -390,12 +392,12 @@ def test_leaving_early_stops_the_waiting() -> None:
         async with Outcomes.of(room(relay), ["1-completed", "50-completed", "60-completed"], None, None) as outcomes:
             async for _ in outcomes:
                 break
-        relay.looks.clear()
+        relay.polls.clear()
         await asyncio.sleep(100.0)
 
     run(main())
 
-    assert relay.looks == []
+    assert relay.polls == []
 
 
 def test_leaving_early_leaves_the_source_behind() -> None:
@@ -472,22 +474,22 @@ class Words(Looker):
 
     words: list[str | LumaError]
 
-    async def look(self, task_id: str, *, known: Known | None, **__: object) -> Sighting:
+    async def look(self, task_id: str, *, last_answer: LastAnswer | None, **__: object) -> Observation:
         """Answer at once."""
         word = self.words.pop(0) if len(self.words) > 1 else self.words[0]
         if isinstance(word, LumaError):
             raise word
-        return sight(answer({"id": task_id, "state": word, "url": "https://cdn.example/v"}), task_id, known)
+        return read_poll(answer({"id": task_id, "state": word, "url": "https://cdn.example/v"}), task_id, last_answer)
 
 
 def watch(words: list[str | LumaError], timeout: float | None = None) -> list[str]:
     """Collect the words of all snapshots; an error at the end is the last entry's class."""
-    policy = PollPolicy(maximum=2.0)
-    watching = Watching(cast("Batcher", Words(words)), policy, PollWait(policy))
+    policy = PollPolicy(max_interval=2.0)
+    loops_of = PollLoops(cast("Batcher", Words(words)), policy, PollWait(policy))
 
     async def main() -> list[str]:
         seen = []
-        snapshots = Snapshots(lambda end, change: watching.join("a", timeout, end, change))
+        snapshots = Snapshots(lambda end, change: loops_of.join("a", timeout, end, change))
         try:
             async with snapshots:
                 async for snapshot in snapshots:
@@ -526,9 +528,9 @@ def test_the_deadline_is_raised_after_what_was_seen() -> None:
     seen = []
 
     async def main() -> None:
-        policy = PollPolicy(maximum=2.0)
-        watching = Watching(cast("Batcher", Words(words)), policy, PollWait(policy))
-        async for snapshot in Snapshots(lambda end, change: watching.join("a", 9.0, end, change)):
+        policy = PollPolicy(max_interval=2.0)
+        loops_of = PollLoops(cast("Batcher", Words(words)), policy, PollWait(policy))
+        async for snapshot in Snapshots(lambda end, change: loops_of.join("a", 9.0, end, change)):
             seen.append(snapshot.state_text)  # noqa: PERF401 - what came before the error counts
 
     with pytest.raises(WaitTimeoutError) as caught:
@@ -545,29 +547,29 @@ def test_final_trouble_is_raised() -> None:
 
 def test_leaving_a_watch_stops_the_looks() -> None:
     """One who has seen enough costs the relay nothing more, and run() finds no task left."""
-    policy = PollPolicy(maximum=2.0)
+    policy = PollPolicy(max_interval=2.0)
     relay = Relay()
-    watching = Watching(cast("Batcher", relay), policy, PollWait(policy))
+    loops_of = PollLoops(cast("Batcher", relay), policy, PollWait(policy))
 
     async def main() -> None:
-        async with Snapshots(lambda end, change: watching.join("99-completed", None, end, change)) as snapshots:
+        async with Snapshots(lambda end, change: loops_of.join("99-completed", None, end, change)) as snapshots:
             await anext(snapshots)
         await asyncio.sleep(50.0)
 
     run(main())
 
-    assert relay.looks == ["99-completed"]
+    assert relay.polls == ["99-completed"]
 
 
 def test_two_who_watch_the_same_task_both_see_everything() -> None:
     """He who joins later still gets the state as it is, as his first snapshot."""
-    policy = PollPolicy(maximum=2.0)
+    policy = PollPolicy(max_interval=2.0)
     words: list[str | LumaError] = ["pending", "pending", "processing", "processing", "processing", "completed"]
-    watching = Watching(cast("Batcher", Words(words)), policy, PollWait(policy))
+    loops_of = PollLoops(cast("Batcher", Words(words)), policy, PollWait(policy))
 
     async def follow(delay: float) -> list[str]:
         await asyncio.sleep(delay)
-        snapshots = Snapshots(lambda end, change: watching.join("a", None, end, change))
+        snapshots = Snapshots(lambda end, change: loops_of.join("a", None, end, change))
         return [snapshot.state_text async for snapshot in snapshots]
 
     async def main() -> tuple[list[str], list[str]]:

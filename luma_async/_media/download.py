@@ -17,7 +17,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exp
 from yarl import URL
 
 from luma_async._ids import check_task_id
-from luma_async._listeners import Herald
+from luma_async._listeners import Listeners
 from luma_async._media.addresses import PrivateAddressError, bare, checked_url, guarded_socket, is_global, refused
 from luma_async._media.files import Leftovers, Part, stored
 from luma_async._media.formats import KINDS, LARGEST, ending_of, ends_early, length_in, trouble_with, version_in
@@ -141,7 +141,7 @@ class Downloader:
     """Waits between tries, seconds."""
     largest: int = LARGEST
     """Bytes of a file whose length its server does not tell beforehand."""
-    herald: Herald = field(factory=Herald)
+    listeners: Listeners = field(factory=Listeners)
     _session: aiohttp.ClientSession | None = None
     _closed: bool = False
     _waits: set[asyncio.Timeout] = field(factory=set[asyncio.Timeout])
@@ -202,12 +202,12 @@ class Downloader:
             await session.close()
 
     def _tell_end(self, order: _Order, path: Path | None = None, error: DownloadError | None = None) -> None:
-        if self.herald.listeners:
-            self.herald.tell(DownloadEnded(task_id=order.task_id, role=order.role, path=path, error=error))
+        if self.listeners.active:
+            self.listeners.tell(DownloadEnded(task_id=order.task_id, role=order.role, path=path, error=error))
 
     def _tell_progress(self, order: _Order, stored: int, total: int) -> None:
-        if self.herald.listeners:
-            self.herald.tell(DownloadProgress(task_id=order.task_id, role=order.role, stored=stored, total=total))
+        if self.listeners.active:
+            self.listeners.tell(DownloadProgress(task_id=order.task_id, role=order.role, stored=stored, total=total))
 
     async def _fetch_through_trouble(self, order: _Order, link: str | None) -> Path:
         """Fetch *link*; renew it if there is none or it has expired; repeat what may pass.
@@ -259,13 +259,13 @@ class Downloader:
                 advice="only a completed generation has media; look at it again",
             )
         url = checked_url(link, allow_private=self.limits.allow_private_media)
-        async with await self._ask(order.part, url) as response:
+        async with await self._pending(order.part, url) as response:
             if not _goes_on(order.part, response):
                 await _begin(order.part, response)
             await self._copy(order, response)
             return await _on_disk(_finish, order, bare(response.url))
 
-    async def _ask(self, part: Part, url: URL) -> aiohttp.ClientResponse:
+    async def _pending(self, part: Part, url: URL) -> aiohttp.ClientResponse:
         """Ask for the rest of what there is, or for all where there is nothing, or no such rest."""
         wanted = part.version.request(part.kept) if part.version is not None and part.kept else {}
         response = await self._open(url, wanted)

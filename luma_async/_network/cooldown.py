@@ -9,6 +9,7 @@ from random import random
 
 from attrs import define, field
 
+from luma_async._network.backoff import Backoff
 from luma_async.settings import PollPolicy
 
 _RELEASED_PER_SECOND = 20
@@ -30,6 +31,7 @@ class Cooldown:
     policy: PollPolicy
     randomness: Callable[[], float] = random
     is_open: bool = False
+    _backoff: Backoff = field(init=False)
     _until: float = 0.0
     _complaints: int = 0
     _since: float = 0.0
@@ -39,6 +41,9 @@ class Cooldown:
     _probing: bool = False
     _waiting: int = 0
     _turned: asyncio.Event = field(factory=asyncio.Event)
+
+    def __attrs_post_init__(self) -> None:
+        self._backoff = Backoff(self.policy, self.randomness)
 
     async def passage(self) -> bool:
         """Wait until a request may go out; return whether it is the probe, which must call ``probe_ended``."""
@@ -61,9 +66,9 @@ class Cooldown:
             self._since = self._since if self._complaints else now
             self._complaints += 1
             self._until = 0.0
-        longest = (1 - _RELEASED_WITHIN) * self.policy.maximum
-        pause = hint or min(self.policy.backoff(self._complaints, self.randomness), longest)
-        pause = min(max(pause, self.policy.min_interval), self.policy.maximum)
+        longest = (1 - _RELEASED_WITHIN) * self.policy.max_interval
+        pause = hint or min(self._backoff.pause(self._complaints), longest)
+        pause = min(max(pause, self.policy.shortest_interval), self.policy.max_interval)
         self._until = max(self._until, now + pause)
         self.is_open = False
         self._complained = True
@@ -105,7 +110,7 @@ class Cooldown:
         try:
             await self._turned.wait()
             if self.is_open:
-                spread = min(_RELEASED_WITHIN * self.policy.maximum, self._waiting / _RELEASED_PER_SECOND)
+                spread = min(_RELEASED_WITHIN * self.policy.max_interval, self._waiting / _RELEASED_PER_SECOND)
                 await asyncio.sleep(spread * self.randomness())
         finally:
             self._waiting -= 1

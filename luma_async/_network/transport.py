@@ -16,7 +16,7 @@ from attrs import define, field
 from multidict import CIMultiDict
 from yarl import URL
 
-from luma_async._listeners import Herald
+from luma_async._listeners import Listeners
 from luma_async._network.cooldown import Cooldown
 from luma_async._network.deadlines import Deadline, Deadlines
 from luma_async._network.rate import Rate
@@ -30,7 +30,7 @@ from luma_async.errors import (
     ProtocolError,
     Verdict,
 )
-from luma_async.events import CooldownBegan, CooldownEnded
+from luma_async.events import CooldownEnded, CooldownStarted
 from luma_async.settings import Secret, Settings
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Transport:
     settings: Settings
     network: Network
     cooldown: Cooldown
-    herald: Herald = field(factory=Herald)
+    listeners: Listeners = field(factory=Listeners)
     health: Health = field(factory=Health)
     note: Callable[[Request, Answer], None] | None = None
     """Called with each answer; for a log."""
@@ -209,8 +209,8 @@ class Transport:
             return False
         hint = error.retry_after if isinstance(error, APIError) else None
         pause = self.cooldown.slow_down(hint, probing=probing)
-        if pause is not None and self.herald.listeners:
-            self.herald.tell(CooldownBegan(seconds=pause, error=error))
+        if pause is not None and self.listeners.active:
+            self.listeners.tell(CooldownStarted(seconds=pause, error=error))
         return True
 
     async def _mistrust(self, request: Request, error: LumaError) -> None:
@@ -222,8 +222,8 @@ class Transport:
 
     def _probe_ended(self, *, welcome: bool) -> None:
         lasted = self.cooldown.probe_ended(welcome=welcome)
-        if lasted is not None and self.herald.listeners:
-            self.herald.tell(CooldownEnded(seconds=lasted))
+        if lasted is not None and self.listeners.active:
+            self.listeners.tell(CooldownEnded(seconds=lasted))
 
     async def _retire(self) -> None:
         """Give up all pooled connections: new requests open new ones, those under way finish on the old."""

@@ -18,10 +18,10 @@ def task_path(task_id: str) -> str:
 
 
 TASKS_PATH = "/luma/tasks"
-ORDERS_PATH = "/luma/generations"
+SUBMIT_PATH = "/luma/generations"
 
 
-def extension_path(task_id: str) -> str:
+def extend_path(task_id: str) -> str:
     """Return where an extension of a checked *task_id* is asked for (contract section 3)."""
     return f"{task_path(task_id)}/extend"
 
@@ -31,7 +31,7 @@ def clean_url_path(task_id: str) -> str:
     return f"{task_path(task_id)}/download_video_url"
 
 
-def order_body(order: Mapping[str, Any]) -> bytes:
+def submit_body(order: Mapping[str, Any]) -> bytes:
     """Return the fields of an order as they are sent."""
     return encoded(order)
 
@@ -44,7 +44,7 @@ def tasks_body(task_ids: Iterable[str]) -> bytes:
 _OF_AN_EXTENSION = frozenset({"expand_prompt", "image_url", "image_end_url", "notify_hook"})
 
 
-def new_order(prompt: object, options: object) -> dict[str, Any]:
+def submit_fields(prompt: object, options: object) -> dict[str, Any]:
     """Return the fields that ask for a new generation.
 
     Raises:
@@ -53,13 +53,13 @@ def new_order(prompt: object, options: object) -> dict[str, Any]:
     return {"user_prompt": _checked_prompt(prompt), **_checked_options(options).given()}
 
 
-def extension_order(prompt: object, options: object) -> dict[str, Any]:
+def extension_fields(prompt: object, options: object) -> dict[str, Any]:
     """Return the fields that ask for a generation to be extended.
 
     Raises:
         ConfigurationError: As ``new_order``; or an option is given that an extension does not have.
     """
-    order = new_order(prompt, options)
+    order = submit_fields(prompt, options)
     for name in order.keys() - _OF_AN_EXTENSION - {"user_prompt"}:
         raise ConfigurationError(
             f"an extension has no {name}",

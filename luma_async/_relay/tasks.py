@@ -39,7 +39,7 @@ def state_of(word: str) -> State:
 
 # --- reading tasks ---
 @frozen(eq=False)
-class Known:
+class LastAnswer:
     """An answer about a task as it was seen last, or its row in one: to recognise it, and to recall it."""
 
     text: bytes
@@ -51,7 +51,7 @@ class Known:
 
 
 @define(eq=False)
-class News:
+class TaskAnswer:
     """What an answer says about a task. Its state is read at once; the rest is structured when somebody wants it."""
 
     task_id: str
@@ -66,7 +66,7 @@ class News:
     @classmethod
     def of(
         cls, task: Mapping[str, Any], word: str, task_id: str, raw: Mapping[str, Any], request_id: str | None = None
-    ) -> News:
+    ) -> TaskAnswer:
         """Read the state of *task*, a bare generation or a row around one, out of its *word*."""
         return cls(task_id, word, state_of(word), task, raw, request_id)
 
@@ -75,11 +75,11 @@ class News:
         return generation_of(self._task, self.task_id, self._raw)
 
 
-Sighting = tuple[Known, News | None]
+Observation = tuple[LastAnswer, TaskAnswer | None]
 """What a look shows: the answer, and what it says unless that is known already."""
 
 
-def sight(answer: Answer, task_id: str, known: Known | None) -> Sighting:
+def read_poll(answer: Answer, task_id: str, known: LastAnswer | None) -> Observation:
     """Return what *answer* shows of one task.
 
     Raises:
@@ -87,10 +87,10 @@ def sight(answer: Answer, task_id: str, known: Known | None) -> Sighting:
     """
     if known is not None and answer.body == known.text and answer.status == HTTP_OK:
         return known, None
-    return Known(answer.body), _read(answer, task_id)
+    return LastAnswer(answer.body), _read(answer, task_id)
 
 
-def sight_many(answer: Answer, known: Mapping[str, Known | None]) -> dict[str, Sighting]:
+def read_batch(answer: Answer, known: Mapping[str, LastAnswer | None]) -> dict[str, Observation]:
     """Return what *answer* shows of each of the tasks in *known*; who is missing in it is missing here.
 
     Raises:
@@ -99,7 +99,7 @@ def sight_many(answer: Answer, known: Mapping[str, Known | None]) -> dict[str, S
     """
     owners = {before.text: (task_id, before) for task_id, before in known.items() if before is not None}
     documents, rows = _rows(answer, owners)
-    sighted: dict[str, Sighting] = {}
+    sighted: dict[str, Observation] = {}
     strangers = False
     for text, row in rows:
         seen_before = owners.get(text)
@@ -114,7 +114,7 @@ def sight_many(answer: Answer, known: Mapping[str, Known | None]) -> dict[str, S
             if before is not None and body == before.text:
                 sighted[task_id] = before, None
             else:
-                sighted[task_id] = Known(body), News.of(task, word, task_id, task, answer.request_id)
+                sighted[task_id] = LastAnswer(body), TaskAnswer.of(task, word, task_id, task, answer.request_id)
     if strangers and not sighted:
         raise _another_task()
     if not sighted and not _is_no_match(documents):
@@ -159,14 +159,14 @@ def read_task(answer: Answer, task_id: str) -> Generation:
     return _read(answer, task_id).generation()
 
 
-def _read(answer: Answer, task_id: str) -> News:
+def _read(answer: Answer, task_id: str) -> TaskAnswer:
     documents = read_documents(answer)
     strangers = False
     for document in documents:
         for task, owner, word in _told(document):
             if owner == task_id:
                 raw = document if isinstance(document, Mapping) else task
-                return News.of(task, word, task_id, raw, answer.request_id)
+                return TaskAnswer.of(task, word, task_id, raw, answer.request_id)
             strangers = True
     if strangers:
         raise _another_task()

@@ -31,7 +31,7 @@ _BLUR = 30
 
 
 @define(eq=False, weakref_slot=False)
-class Stay:
+class TimeInState:
     """One task in one state, as far as it was seen; times are of one clock, in seconds."""
 
     state: State
@@ -57,7 +57,7 @@ class Hazard:
     """Rate per second at which the state is left, for whatever comes next."""
     watched: Sequence[float]
     """Seconds that tasks were watched, ever."""
-    looks: int
+    polls: int
     """Ever."""
     seen: int
     """Stays, ever."""
@@ -84,8 +84,8 @@ class Learner:
 
     shortest: float = 2.0
     """Seconds between two looks at least: what is much shorter needs no bins."""
-    looks: int = 0
-    failed_looks: int = 0
+    polls: int = 0
+    failed_polls: int = 0
     _ended: dict[State, int] = field(factory=lambda: {State.COMPLETED: 0, State.FAILED: 0}, init=False)
     _records: dict[State, _Record] = field(factory=dict, init=False)
     _edges: tuple[float, ...] = field(init=False)
@@ -96,7 +96,7 @@ class Learner:
             edges.append(edges[-1] * _RATIO)
         self._edges = (*edges, _LONGEST)
 
-    def saw(self, stay: Stay | None, state: State, now: float) -> Stay:
+    def saw(self, stay: TimeInState | None, state: State, now: float) -> TimeInState:
         """Take in that a task is in *state* at the time *now*; *stay* is what the look before returned.
 
         Returns:
@@ -105,15 +105,15 @@ class Learner:
         if stay is not None and stay.state is state:
             self.stayed(stay, now)
             return stay
-        self.looks += 1
+        self.polls += 1
         if stay is not None and not stay.state.is_terminal:
             self._records[stay.state].was_left(stay.age, now - stay.since, ended=state.is_terminal)
         self._enter(state, is_first=stay is None)
-        return Stay(state, now, now)
+        return TimeInState(state, now, now)
 
-    def stayed(self, stay: Stay, now: float) -> None:
+    def stayed(self, stay: TimeInState, now: float) -> None:
         """Take in that the task of *stay* is in the same state at the time *now*."""
-        self.looks += 1
+        self.polls += 1
         record = self._records.get(stay.state)
         if record is not None:
             record.stayed(stay.last - stay.since, now - stay.since)
@@ -121,7 +121,7 @@ class Learner:
 
     def missed(self) -> None:
         """Take in that a look failed."""
-        self.failed_looks += 1
+        self.failed_polls += 1
 
     def hazards(self) -> dict[State, Hazard]:
         """Estimate the rates of each state that was left often enough."""
@@ -133,8 +133,8 @@ class Learner:
             waiting=sum(running.values()),
             completed=self._ended[State.COMPLETED],
             failed=self._ended[State.FAILED],
-            looks=self.looks,
-            failed_looks=self.failed_looks,
+            polls=self.polls,
+            failed_polls=self.failed_polls,
             states=tuple(
                 self._records[state].statistics(state, running.get(state, 0))
                 for state in State
@@ -164,7 +164,7 @@ class _Record:
     seen_to_end: int = 0
     seen_to_move: int = 0
     began: float = 0.0
-    looks: int = 0
+    polls: int = 0
     ends: list[float] = field(init=False)
     moves: list[float] = field(init=False)
     watched: list[float] = field(init=False)
@@ -187,11 +187,11 @@ class _Record:
         self.seen += 1
         self.seen_first += is_first
         self.began += 1
-        self.looks += is_first
+        self.polls += is_first
 
     def stayed(self, age: float, until: float) -> None:
         """Count the time between two looks that both showed the state."""
-        self.looks += 1
+        self.polls += 1
         if age != self._age or until != self._until:
             self._settle()
             self._age, self._until = age, until
@@ -211,7 +211,7 @@ class _Record:
 
     def was_left(self, age: float, until: float, *, ended: bool) -> None:
         """Count an end, or a move to another state: it came at some time between the two ages, each as likely."""
-        self.looks += 1
+        self.polls += 1
         self.seen_to_end += ended
         self.seen_to_move += not ended
         events = self.ends if ended else self.moves
@@ -242,7 +242,7 @@ class _Record:
             ends=ends,
             leaves=[end + move for end, move in zip(ends, moves, strict=True)],
             watched=[kept + lost for kept, lost in zip(self.watched, self.faded, strict=True)],
-            looks=self.looks,
+            polls=self.polls,
             seen=self.seen,
             began=self.began,
             left=left,

@@ -7,23 +7,25 @@ schedule notices ends as early with as few looks (J. B. Keller, Optimum checking
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from inspect import isawaitable
 from itertools import pairwise
 from math import log, sqrt
 from operator import mul
 from random import random
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, cast
 
 from attrs import evolve, frozen
-from tenacity.wait import wait_base
+from tenacity import RetryCallState
+from tenacity.wait import wait_base, wait_exception
 
 from luma_async._callbacks import presentable
-from luma_async._waiting.learning import Hazard, Learner, Stay
+from luma_async._network.backoff import JITTER, Backoff, spread
+from luma_async._waiting.learning import Hazard, Learner
+from luma_async._waiting.progress import Progress
+from luma_async.errors import APIError
 from luma_async.models import State
-
-if TYPE_CHECKING:
-    from tenacity import RetryCallState
-from luma_async.settings import _JITTER, PollPolicy, _spread
+from luma_async.settings import PollPolicy
 
 _LITTLE_JITTER = 0.1
 """The same for learned pauses, which are chosen with more care."""
@@ -44,82 +46,89 @@ _RELEARN_AFTER, _RELEARN_SHARE, _RELEARN_MOST = 16, 8, 1024
 """Looks between two schedules: an eighth of all so far, within these; so a schedule costs a look next to nothing."""
 
 
-class Paced(Protocol):
-    """What a strategy needs to know of a look: tenacity's own attempt number counts good and failed ones alike."""
-
-    @property
-    def good(self) -> int:
-        """Good looks so far."""
-        ...
-
-    @property
-    def failures(self) -> int:
-        """Failed looks in a row, this one included; 0 after a good one."""
-        ...
-
-    @property
-    def hint(self) -> float | None:
-        """Seconds the relay asked to be left alone, when it failed."""
-        ...
-
-    @property
-    def stay(self) -> Stay | None:
-        """The task's stay in its state, or None where none was seen."""
-        ...
-
-
 class PollWait(wait_base):
-    """The pause after a look: learned, or the policy's backoff, or the user's strategy; never below the relay's hint.
+    """The pause after a poll: learned, or growing, or the user's own strategy; never below the relay's hint.
 
-    After a failed look it is longer than after a good one: an outage must not make the load grow.
+    It is a tenacity strategy like any other, so it fits any ``AsyncRetrying(wait=PollWait())``: there, pauses grow with
+    the number of attempts, and ``Retry-After`` of an error of ours is a lower bound. In a wait of ``LumaClient`` it
+    knows more: which polls failed, how long the task has been in its state, and how long such tasks take.
+
+    After a failed poll the pause is longer than after a good one: an outage must not make the load grow.
 
     Args:
         policy: The bounds.
         randomness: Draws the jitter, from 0 to 1.
         learner: What the client's tasks have shown; without one, or with ``adaptive`` off, pauses only grow.
-        looks_per_request: How many looks one request answers of late. Where that is many, a look costs next to
+        polls_per_request: How many polls one request answers of late. Where that is many, a poll costs next to
             nothing, and learned pauses are shorter: from 52 on in proportion, down to half.
     """
 
     def __init__(
         self,
-        policy: PollPolicy,
+        policy: PollPolicy = PollPolicy(),  # noqa: B008 - a frozen value
         randomness: Callable[[], float] = random,
         learner: Learner | None = None,
-        looks_per_request: Callable[[], float] = lambda: 1.0,
+        polls_per_request: Callable[[], float] = lambda: 1.0,
     ) -> None:
         self._policy = self._pace = self._densest = policy
-        self._looks_per_request = looks_per_request
+        self._backoff = self._pace_backoff = Backoff(policy, randomness)
+        self._polls_per_request = polls_per_request
         self._randomness = randomness
         self._learner = learner if policy.adaptive else None
         self._timetables: dict[State, Timetable] = {}
         self._asked: Timetable | None = None
-        """What was asked last, and the answer: ids that are seen together are often of one age."""
+        """What was asked last, and the answer: ids that are polled together are often of one age."""
         self._at = -1.0
         self._shortest_and_longest = 0.0, 0.0
         self._relearn_at = _RELEARN_AFTER
+        self._own_at_results = policy.wait is not None and _needs_exception(policy.wait)
 
     def __call__(self, retry_state: RetryCallState) -> float:
-        """Return seconds."""
-        look: Paced = retry_state.outcome.result()  # type: ignore[union-attr] # there is one by then
-        policy = self._policy
-        if policy.wait is not None:
-            pause = _asked(policy.wait, retry_state)
-        elif look.failures:
-            longer = self._good_pace(look) * policy.multiplier if look.good else 0.0
-            pause = max(min(longer, policy.maximum), policy.backoff(look.failures, self._randomness))
-        else:
-            return self._good_pace(look)  # within the bounds, and a good answer has no hint
-        return max(policy.min_interval, pause, look.hint or 0.0)
+        """Return seconds; where the policy has an async strategy, something to await for them."""
+        progress = retry_state.args[0] if retry_state.args else None
+        if not isinstance(progress, Progress):
+            return self._for_others(retry_state)
+        if self._policy.wait is not None and (progress.failures or not self._own_at_results):
+            return self._users(retry_state, progress.hint)
+        if not progress.failures:
+            return self._good_pace(progress)  # within the bounds, and a good answer has no hint
+        longer = self._good_pace(progress) * self._policy.multiplier if progress.good else 0.0
+        pause = max(min(longer, self._policy.max_interval), self._backoff.pause(progress.failures))
+        return self._bounded(pause, progress.hint)
 
-    def _good_pace(self, look: Paced) -> float:
+    def _bounded(self, pause: float, hint: float | None) -> float:
+        return max(self._policy.shortest_interval, pause, hint or 0.0)
+
+    async def _bounded_later(self, pause: Awaitable[float], hint: float | None) -> float:
+        try:
+            return self._bounded(await pause, hint)
+        except BaseException as raised:
+            _raise_presentable(raised)
+            raise
+
+    def _for_others(self, retry_state: RetryCallState) -> float:
+        """Return the pause in a loop that is not a wait."""
+        error = None if retry_state.outcome is None else retry_state.outcome.exception()
+        hint = error.retry_after if isinstance(error, APIError) else None
+        if self._policy.wait is not None and (error is not None or not self._own_at_results):
+            return self._users(retry_state, hint)
+        return self._bounded(self._backoff.pause(retry_state.attempt_number), hint)
+
+    def _users(self, retry_state: RetryCallState, hint: float | None) -> float:
+        """Return what the user's own strategy says."""
+        pause = _asked(cast("Callable[[RetryCallState], Any]", self._policy.wait), retry_state)
+        if isawaitable(pause):
+            return cast("float", self._bounded_later(pause, hint))
+        return self._bounded(pause, hint)
+
+    def _good_pace(self, progress: Progress) -> float:
         if self._learner is None:
-            return self._policy.backoff(max(look.good, 1), self._randomness)
-        if self._learner.looks >= self._relearn_at:
+            return self._backoff.pause(max(progress.good, 1))
+        if self._learner.polls >= self._relearn_at:
             self._relearn(self._learner)
-        stay = look.stay
-        timetable = None if stay is None else self._timetables.get(stay.state)
-        at = look.good if stay is None or timetable is None else stay.last - stay.since
+        time_in_state = progress.time_in_state
+        timetable = None if time_in_state is None else self._timetables.get(time_in_state.state)
+        at = progress.good if time_in_state is None or timetable is None else time_in_state.age
         if timetable is not self._asked or at != self._at:
             self._asked, self._at = timetable, at
             self._shortest_and_longest = self._range(timetable, at)
@@ -127,35 +136,48 @@ class PollWait(wait_base):
         return shortest + (longest - shortest) * self._randomness()
 
     def _range(self, timetable: Timetable | None, at: float) -> tuple[float, float]:
-        """Return the shortest and the longest pause at an age in seconds; without a *timetable* at a look's number."""
+        """Return the shortest and the longest pause at an age in seconds; without a *timetable* at a poll's number."""
         pace = self._pace
         if timetable is None:
-            return _spread(pace, min(pace.grown(max(int(at), 1)), _UNSURE * pace.maximum), _JITTER)
-        return _spread(pace, timetable.pause(at), _LITTLE_JITTER)
+            grown = self._pace_backoff.grown(max(int(at), 1))
+            return spread(pace, min(grown, _UNSURE * pace.max_interval), JITTER)
+        return spread(pace, timetable.pause(at), _LITTLE_JITTER)
 
     def _relearn(self, learner: Learner) -> None:
         """Plan anew by what is known by now."""
-        self._pace = self._at_price(self._looks_per_request())
-        self._densest = min(self._densest, self._pace, key=lambda pace: pace.maximum)
+        self._pace = self._at_price(self._polls_per_request())
+        self._pace_backoff = Backoff(self._pace, self._randomness)
+        self._densest = min(self._densest, self._pace, key=lambda pace: pace.max_interval)
         self._timetables = timetables(learner.hazards(), self._pace, self._densest)
         self._at = -1.0
-        pause = max(_RELEARN_AFTER, min(learner.looks // _RELEARN_SHARE, _RELEARN_MOST))
-        self._relearn_at = learner.looks + pause
+        pause = max(_RELEARN_AFTER, min(learner.polls // _RELEARN_SHARE, _RELEARN_MOST))
+        self._relearn_at = learner.polls + pause
 
-    def _at_price(self, looks_per_request: float) -> PollPolicy:
-        """Return the policy with a lower maximum where many looks share a request."""
-        cheapness = min(max(looks_per_request / _FULL_PRICE, 1.0), _CHEAPEST)
-        return evolve(self._policy, maximum=max(self._policy.initial, self._policy.maximum / cheapness))
+    def _at_price(self, polls_per_request: float) -> PollPolicy:
+        """Return the policy with a lower maximum where many polls share a request."""
+        cheapness = min(max(polls_per_request / _FULL_PRICE, 1.0), _CHEAPEST)
+        longest = max(self._policy.initial_interval, self._policy.max_interval / cheapness)
+        return evolve(self._policy, max_interval=longest)
 
 
-def _asked(strategy: Callable[[RetryCallState], float], retry_state: RetryCallState) -> float:
-    """Ask the user's *strategy*, whose failure must not look like a cancellation of whoever waits."""
+def _asked(strategy: Callable[[RetryCallState], Any], retry_state: RetryCallState) -> Any:
+    """Ask the user's *strategy*, whose failure must not look like a cancellation of the waiters."""
     try:
         return strategy(retry_state)
     except BaseException as raised:
-        if (error := presentable(raised, "PollPolicy(wait=...)")) is raised:
-            raise
+        _raise_presentable(raised)
+        raise
+
+
+def _raise_presentable(raised: BaseException) -> None:
+    if (error := presentable(raised, "PollPolicy(wait=...)")) is not raised:
         raise error from raised
+
+
+def _needs_exception(strategy: object) -> bool:
+    """Whether *strategy* is tenacity's ``wait_exception``, or combines one with others."""
+    parts = [*getattr(strategy, "wait_funcs", ()), *getattr(strategy, "strategies", ())]
+    return isinstance(strategy, wait_exception) or any(map(_needs_exception, parts))
 
 
 @frozen(eq=False)
@@ -194,14 +216,14 @@ def timetables(
         factor = _Prospect.of(hazards.values(), policy, densest or policy).factor()
     tables: dict[State, Timetable] = {}
     for state, hazard in hazards.items():
-        if factor * sqrt(max(hazard.ends)) <= 1 / policy.maximum:
-            tables[state] = Timetable([0.0], [0.0], policy.maximum)
+        if factor * sqrt(max(hazard.ends)) <= 1 / policy.max_interval:
+            tables[state] = Timetable([0.0], [0.0], policy.max_interval)
             continue
         due = [0.0]
         for rate, (low, high) in zip(hazard.ends, pairwise(hazard.edges), strict=True):
-            density = min(max(factor * sqrt(rate), 1 / policy.maximum), 1 / policy.min_interval)
+            density = min(max(factor * sqrt(rate), 1 / policy.max_interval), 1 / policy.shortest_interval)
             due.append(due[-1] + density * (high - low))
-        tables[state] = Timetable(hazard.edges, due, policy.maximum)
+        tables[state] = Timetable(hazard.edges, due, policy.max_interval)
     return tables
 
 
@@ -222,12 +244,12 @@ class _Prospect:
     def of(cls, hazards: Collection[Hazard], policy: PollPolicy, densest: PollPolicy) -> _Prospect:
         """Expect of tasks what was seen of them."""
         cells: list[tuple[float, float]] = []
-        first_looks = looks = made = plain_so_far = 0.0
+        first_looks = polls = made = plain_so_far = 0.0
         for hazard in hazards:
             for rate, time, density in zip(hazard.ends, _times(hazard), _plain(hazard, policy), strict=False):
                 cells.append((time, sqrt(rate)))
-                looks += time * density
-            made += hazard.looks
+                polls += time * density
+            made += hazard.polls
             plain_so_far += sum(map(mul, hazard.watched, _plain(hazard, densest)))
             if hazard.is_first:
                 first_looks += _FIRST_LOOKS * _tasks(hazard)
@@ -235,9 +257,9 @@ class _Prospect:
         thrift = min(1.0, plain_so_far / made) ** _THRIFT
         return cls(
             cells=cells,
-            budget=(first_looks + looks) * thrift - first_looks,
-            slowest=1 / (policy.maximum * (1 - _LITTLE_JITTER / 2)),
-            fastest=1 / (policy.min_interval * (1 + _LITTLE_JITTER / 2)),
+            budget=(first_looks + polls) * thrift - first_looks,
+            slowest=1 / (policy.max_interval * (1 - _LITTLE_JITTER / 2)),
+            fastest=1 / (policy.shortest_interval * (1 + _LITTLE_JITTER / 2)),
         )
 
     def factor(self) -> float:
@@ -246,8 +268,8 @@ class _Prospect:
         low, high = self.slowest / steepest / 2, self.fastest / steepest * _HIGHEST
         for _ in range(_STEPS):
             middle = sqrt(low * high)
-            looks = sum(time * min(max(middle * root, self.slowest), self.fastest) for time, root in self.cells)
-            if looks > self.budget:
+            polls = sum(time * min(max(middle * root, self.slowest), self.fastest) for time, root in self.cells)
+            if polls > self.budget:
                 high = middle
             else:
                 low = middle
@@ -269,14 +291,14 @@ def _tasks(hazard: Hazard) -> float:
 
 def _plain(hazard: Hazard, policy: PollPolicy) -> Sequence[float]:
     """Return the looks per second that plain backoff makes in each bin; it grows from a task's first look on."""
-    most = max(_UNSURE * policy.maximum, policy.min_interval)
+    most = max(_UNSURE * policy.max_interval, policy.shortest_interval)
     if not hazard.is_first:
         return [1 / most] * len(hazard.ends)
     growth = policy.multiplier - 1
     looks_per_pause = growth / log(policy.multiplier) if growth else 1.0
     middles = [(low + high) / 2 for low, high in pairwise(hazard.edges)]
-    pauses = [(policy.initial + growth * age) / looks_per_pause for age in middles]
-    return [1 / min(max(pause, policy.min_interval), most) for pause in pauses]
+    pauses = [(policy.initial_interval + growth * age) / looks_per_pause for age in middles]
+    return [1 / min(max(pause, policy.shortest_interval), most) for pause in pauses]
 
 
 def _interpolated(x: float, xs: Sequence[float], ys: Sequence[float]) -> float:

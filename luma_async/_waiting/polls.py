@@ -1,4 +1,4 @@
-"""One poll loop per task id, shared by all who wait for it (architecture, rules of waiting).
+"""One poll loop per task id, shared by all its waiters (architecture, the rules of waiting).
 
 These classes refer to each other, and asyncio's debug mode prints what it runs: a repr that follows them costs minutes.
 """
@@ -9,22 +9,24 @@ import asyncio
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from functools import partial
+from inspect import isawaitable
 from typing import Any, cast
 
 from attrs import define, field
 
-from luma_async._listeners import Herald, log
+from luma_async._listeners import Listeners, log
 from luma_async._relay.health import Health
-from luma_async._relay.tasks import Known, News
+from luma_async._relay.tasks import LastAnswer, TaskAnswer
 from luma_async._text import shown
-from luma_async._waiting.batching import Ask, Asker, Batcher
-from luma_async._waiting.controller import Look, Wheel
-from luma_async._waiting.learning import Learner, Stay
+from luma_async._waiting.batching import Batcher, PendingPoll, Poller
+from luma_async._waiting.controller import Controller
+from luma_async._waiting.learning import Learner
 from luma_async._waiting.pacing import PollWait
 from luma_async._waiting.progress import Progress
-from luma_async._waiting.scheduler import Agenda, Rest
+from luma_async._waiting.rest import NextPoll
+from luma_async._waiting.scheduler import Scheduler, Wakeup
 from luma_async.errors import (
     ClientClosedError,
     GenerationFailedError,
@@ -32,7 +34,7 @@ from luma_async.errors import (
     RequestTimeoutError,
     WaitTimeoutError,
 )
-from luma_async.events import LookFailed, StateChanged, WaitBegan, WaitEnded
+from luma_async.events import PollFailed, StateChanged, WaitEnded, WaitStarted
 from luma_async.models import Generation, State
 from luma_async.outcomes import Outcome
 from luma_async.settings import PollPolicy
@@ -40,52 +42,115 @@ from luma_async.statistics import Statistics
 
 _GRACE = 0.25
 """Seconds for a poll that is under way at the deadline: its request ends then, or its answer lies in the socket."""
-_SHORTEST_LEAD, _LONGEST_LEAD = 0.1, 1.0
-"""Seconds before a deadline at which the last look starts: twice what the look before took, within these."""
-_SHARE_OF_PAUSE, _LONGEST_PATIENCE = 0.1, 0.5
-"""How long an id that is due may wait for others, so that they can share a request: of its pause, and in seconds.
-
-In trouble the share alone counts: pauses are longer then, and those who are due have to gather into fewer requests.
-"""
-_EAGERNESS = 2.5
-"""How many times as long before its time it may go along with others."""
 
 
 @define(eq=False, repr=False)
 class Waiter:
-    """One who waits for one id. A deadline belongs to him alone; times are the event loop's, in seconds."""
+    """One wait for one id. Its deadline is its own; times are the event loop's, in seconds."""
 
     joined: float
     deadline: float
-    """Infinite for one who waits for ever."""
+    """Infinite where there is none."""
     on_end: Callable[[Outcome | Exception], None]
-    """Called once, with his own outcome; an Exception that is not ours is a defect, such as a strategy that raised."""
+    """Called once, with this waiter's outcome; an Exception that is not ours is a defect, such as a strategy's."""
     on_change: Callable[[Generation], None] | None = None
     """Called with each snapshot whose state differs from the one before, the terminal one included."""
-    looks_before: int = 0
-    """Looks that were made before he joined."""
-    word: str | None = None
-    had_last_look: bool = False
+    polls_before: int = 0
+    """Polls that were made before it joined."""
+    shown: str | None = None
+    """The relay's word that ``on_change`` was called with last."""
+    had_last_poll: bool = False
     timer: asyncio.TimerHandle | None = None
-    poll: _Poll | None = None
+    loop: PollLoop | None = None
+    place: int = 0
+    """Where it stands among the waiters of its id."""
 
     def leave(self, end: Outcome | Exception | None = None) -> None:
-        """Stop waiting, at once; the last one to go ends the loop. Leaving twice is leaving."""
+        """Stop waiting, at once; the loop ends with its last waiter. Leaving twice does nothing more."""
         if self.timer is not None:
             self.timer.cancel()
-        poll, self.poll = self.poll, None
-        if poll is not None:
-            poll.dismiss(self, end)
+        loop, self.loop = self.loop, None
+        if loop is not None:
+            loop.dismiss(self, end)
 
-    def see(self, generation: Generation) -> None:
+    def finish(self, end: Outcome | Exception) -> None:
+        """Leave with *end*."""
+        self.leave(end)
+        self.on_end(end)
+
+    def show(self, generation: Generation) -> None:
         """Pass a change of state on."""
-        if self.on_change is not None and generation.state_text != self.word:
-            self.word = generation.state_text
+        if self.on_change is not None and generation.state_text != self.shown:
+            self.shown = generation.state_text
             self.on_change(generation)
 
 
 @define(eq=False, repr=False)
-class Watching:
+class _Waiters:
+    """The waiters of one id. Joining and leaving take the same time however many there are."""
+
+    _all: list[Waiter] = field(factory=list)
+    _soonest: float = math.inf
+    _latest: float = 0.0
+    _is_stale: bool = False
+    """Whether somebody has left whose deadline was the soonest or the latest."""
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __iter__(self) -> Iterator[Waiter]:
+        return iter(self._all.copy())
+
+    def add(self, waiter: Waiter) -> None:
+        waiter.place = len(self._all)
+        self._all.append(waiter)
+        self._soonest = min(self._soonest, waiter.deadline)
+        self._latest = max(self._latest, waiter.deadline)
+
+    def remove(self, waiter: Waiter) -> None:
+        """Let the last one take the place of *waiter*."""
+        last = self._all.pop()
+        if last is not waiter:
+            self._all[waiter.place] = last
+            last.place = waiter.place
+        self._is_stale = self._is_stale or waiter.deadline in (self._soonest, self._latest)
+
+    @property
+    def soonest(self) -> float:
+        """The first of their deadlines; infinite where nobody has one."""
+        self._refresh()
+        return self._soonest
+
+    @property
+    def latest(self) -> float:
+        """The last of their deadlines."""
+        self._refresh()
+        return self._latest
+
+    def _refresh(self) -> None:
+        if self._is_stale:
+            self._soonest = min((waiter.deadline for waiter in self._all), default=math.inf)
+            self._latest = max((waiter.deadline for waiter in self._all), default=0.0)
+            self._is_stale = False
+
+    def start_last_polls(self, now: float, lead: float) -> None:
+        """Take note that a poll starts *now*: for those whose deadline is no more than *lead* away it is the last."""
+        if self.soonest < math.inf:
+            for waiter in self._all:
+                waiter.had_last_poll = now >= waiter.deadline - lead
+
+    def last_poll_at(self, next_poll: NextPoll) -> float:
+        """Return when the first of them wants its last poll to start; infinite where nobody wants one."""
+        if self.soonest == math.inf:
+            return math.inf
+        return min(
+            (next_poll.last_poll_before(waiter.deadline) for waiter in self._all if not waiter.had_last_poll),
+            default=math.inf,
+        )
+
+
+@define(eq=False, repr=False)
+class PollLoops:
     """All poll loops of a client."""
 
     batcher: Batcher
@@ -94,19 +159,19 @@ class Watching:
     health: Health = field(factory=Health)
     """What all requests have found of late."""
     learner: Learner = field(factory=Learner)
-    """Told of each look; the strategy may know it too."""
-    herald: Herald = field(factory=Herald)
-    agenda: Agenda = field(init=False)
-    _polls: dict[str, _Poll] = field(factory=dict)
+    """Notes each poll; the strategy may use it too."""
+    listeners: Listeners = field(factory=Listeners)
+    scheduler: Scheduler = field(init=False)
     at_close: set[Callable[[], None]] = field(factory=set)
     """Called when the client is closed, before the waits end."""
+    _loops: dict[str, PollLoop] = field(factory=dict)
     _tasks: set[asyncio.Task[None]] = field(factory=set)
-    """Those that bring ids."""
+    """Those that bring ids, or ask an async strategy."""
     _unknown_words: set[str] = field(factory=set)
     _closed: bool = False
 
     def __attrs_post_init__(self) -> None:
-        self.agenda = Agenda(self.batcher.most)
+        self.scheduler = Scheduler(self.batcher.most)
 
     def join(
         self,
@@ -115,26 +180,26 @@ class Watching:
         on_end: Callable[[Outcome | Exception], None],
         on_change: Callable[[Generation], None] | None = None,
     ) -> Waiter:
-        """Wait for the checked *task_id* with whoever waits for it already; he who joins gets a look at once."""
-        loop = asyncio.get_running_loop()
-        now = loop.time()
+        """Wait for the checked *task_id*, with the other waiters of that id. A new waiter is polled for immediately."""
+        running = asyncio.get_running_loop()
+        now = running.time()
         waiter = Waiter(now, math.inf if timeout is None else now + timeout, on_end, on_change)
-        poll = self._polls.get(task_id)
-        if poll is None:
-            poll = self._polls[task_id] = _Poll(task_id, room=self)
-            poll.admit(waiter)
+        loop = self._loops.get(task_id)
+        if loop is None:
+            loop = self._loops[task_id] = PollLoop(task_id, loops=self)
+            loop.admit(waiter)
             if self._closed:
-                loop.call_soon(poll.abandon)
+                running.call_soon(loop.abandon)
             else:
-                poll.look(now)
+                loop.poll(now)
         else:
-            poll.admit(waiter)
-        if self.herald.listeners:
-            self.herald.tell(WaitBegan(task_id=task_id, waiting=poll.waiting))
+            loop.admit(waiter)
+        if self.listeners.active:
+            self.listeners.tell(WaitStarted(task_id=task_id, waiting=loop.waiting))
         return waiter
 
     async def wait(self, task_id: str, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - see join
-        """Wait until *task_id* ends or *timeout* seconds are over. Cancelling leaves others who wait for it alone."""
+        """Wait until *task_id* ends or *timeout* seconds are over. Cancelling leaves the other waiters alone."""
         ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         waiter = self.join(task_id, timeout, lambda end: _settle(ended, end))
         try:
@@ -143,43 +208,43 @@ class Watching:
             waiter.leave()
 
     def statistics(self) -> Statistics:
-        """Return what the looks have shown so far, and how many ids are in which state now."""
-        return self.learner.statistics(Counter(poll.state for poll in self._polls.values()))
+        """Return what the polls have shown so far, and how many ids are in which state now."""
+        return self.learner.statistics(Counter(loop.state for loop in self._loops.values()))
 
     @property
     def gathers(self) -> bool:
-        """Whether ids wait for each other; one that is alone waits for nobody."""
-        return len(self._polls) > 1 and self.batcher.gathers
+        """Whether ids wait for each other; one that is alone does not."""
+        return len(self._loops) > 1 and self.batcher.gathers
 
     async def aclose(self) -> None:
         """End all waits with ClientClosedError, and all loops."""
         self._closed = True
         for leave in tuple(self.at_close):
             leave()
-        for poll in list(self._polls.values()):
-            poll.abandon()
-        self.agenda.close()
+        for loop in list(self._loops.values()):
+            loop.abandon()
+        self.scheduler.close()
         await self.batcher.aclose()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def warn_once(self, task_id: str, word: str) -> None:
-        """Say that a relay uses a word for a state that nobody knows (architecture, rule 5)."""
+        """Report that a relay uses an unknown word for a state (architecture, rule 5)."""
         if word not in self._unknown_words:
             self._unknown_words.add(word)
             log(logging.WARNING, "task %s: unknown state %r: polling goes on", task_id, shown(word, 60))
 
-    def begin(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+    def start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Start a task that the client's end waits for."""
         task = asyncio.create_task(work, name=f"luma_async {name}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def forget(self, poll: _Poll) -> None:
-        """Let the next one who asks for this id start afresh."""
-        if self._polls.get(poll.task_id) is poll:
-            del self._polls[poll.task_id]
-            self.batcher.forget(poll.task_id)
+    def forget(self, loop: PollLoop) -> None:
+        """Let the next wait for this id start afresh."""
+        if self._loops.get(loop.task_id) is loop:
+            del self._loops[loop.task_id]
+            self.batcher.forget(loop.task_id)
 
 
 def _settle(future: asyncio.Future[Outcome], end: Outcome | Exception) -> None:
@@ -191,108 +256,103 @@ def _settle(future: asyncio.Future[Outcome], end: Outcome | Exception) -> None:
 
 
 @define(eq=False, repr=False)
-class _Poll(Asker):
-    """The loop of one id: look, rest, look again. What it knows lives here; tenacity only says how long to rest.
+class PollLoop(Poller):
+    """The loop of one id: poll, pause, poll again.
 
-    It has no task of its own: the batcher tells what a look showed, the agenda when a rest is over, and between the
-    two a waiting id costs nothing.
+    It has no task of its own: the batcher calls it with each answer, the scheduler when a pause is over, and between
+    the two a waiting id costs nothing. What the polls came to is in ``Progress``, when the next one is in ``NextPoll``,
+    and tenacity's ``Controller`` asks the strategy for each pause.
     """
 
-    room: Watching = field(kw_only=True)
-    deadline: float = 0.0
-    """The latest of the deadlines of those who wait; who joins before the request goes out still counts."""
-    _soonest: float = math.inf
-    """The first of them; where nobody has one, nobody needs to be asked."""
-    _wheel: Wheel = field(init=False)
+    loops: PollLoops = field(kw_only=True)
+    _waiters: _Waiters = field(factory=_Waiters, init=False)
     _progress: Progress = field(init=False)
-    _waiters: list[Waiter] = field(factory=list)
-    state: State | None = None
-    """As it was seen last."""
-    _word: str = ""
-    _unshown: bool = False
-    """Whether somebody who follows the states may not have seen this one."""
-    _stay: Stay | None = None
-    _finished: Generation | None = None
-    """A terminal answer that may still get its link."""
-    _not_before: float = 0.0
-    _due: float = 0.0
-    _latest: float = 0.0
-    """Until when the look may wait for others that are due."""
-    _ask: Ask | None = None
-    """The look that is under way."""
-    _began: float = 0.0
-    """When it was."""
-    _took: float = 0.0
-    """Seconds that the look before took."""
-    _resting: Rest | None = None
-    _looks: int = 0
+    _next: NextPoll = field(init=False)
+    _controller: Controller = field(init=False)
+    _polls: int = field(default=0, init=False)
+    _started: float = field(default=0.0, init=False)
+    """When the last poll did."""
+    _pending: PendingPoll | None = field(default=None, init=False)
+    """The poll that is under way."""
+    _wakeup: Wakeup | None = field(default=None, init=False)
+    """The end of the pause, between two polls."""
+    _strategy: asyncio.Task[None] | None = field(default=None, init=False)
+    """An async strategy that is being asked, between two polls."""
+    _is_shown: bool = field(default=True, init=False)
+    """Whether every waiter that follows the states has been shown this one."""
 
     def __attrs_post_init__(self) -> None:
-        self._wheel = Wheel(wait=self.room.strategy)
-        self._progress = Progress(self.room.policy, self.room.health)
+        self._progress = Progress(self.loops.policy, self.loops.health)
+        self._next = NextPoll(self.loops.policy.shortest_interval)
+        self._controller = Controller(self.loops.strategy, self._progress)
 
-    # --- those who wait ---
+    # --- waiters ---
 
     def admit(self, waiter: Waiter) -> None:
-        """Take *waiter* in, and hurry for him."""
-        waiter.poll = self
-        waiter.looks_before = self._looks
-        self._waiters.append(waiter)
-        self.deadline = max(self.deadline, waiter.deadline)
-        self._soonest = min(self._soonest, waiter.deadline)
-        self._unshown = True
+        """Take *waiter* in, and poll for it immediately, or as soon as the interval allows."""
+        running = asyncio.get_running_loop()
+        waiter.loop = self
+        waiter.polls_before = self._polls
+        self._waiters.add(waiter)
+        self._is_shown = False
         if waiter.deadline < math.inf:
-            waiter.timer = _loop().call_at(waiter.deadline, self._deadline, waiter)
-        now = _loop().time()
-        self._due = self._latest = now
-        if self._resting is not None and self._next_look() < self._resting.latest:
-            self._resting.leave()
-            self._rest_on(now)
+            waiter.timer = running.call_at(waiter.deadline, self._reach_deadline, waiter)
+        now = running.time()
+        self._next.hurry(now)
+        if self._wakeup is not None and self._at_the_earliest() < self._wakeup.latest:
+            self._wakeup.leave()
+            self._rest(now)
 
     @property
     def waiting(self) -> int:
         """How many wait for this id."""
         return len(self._waiters)
 
+    @property
+    def state(self) -> State | None:
+        """As it was seen last."""
+        return self._progress.state
+
+    @property
+    def deadline(self) -> float:
+        """The latest of the waiters' deadlines: a waiter that joins before the request goes out still counts."""
+        return self._waiters.latest
+
     def dismiss(self, waiter: Waiter, end: Outcome | Exception | None) -> None:
-        """Let *waiter* go with his *end*, if it came to one; the last one takes the loop with him."""
-        if waiter in self._waiters:
-            self._waiters.remove(waiter)
+        """Let *waiter* go with its *end*, if it came to one; the loop stops when no waiter is left."""
+        self._waiters.remove(waiter)
         if not self._waiters:
-            self.room.forget(self)
+            self.loops.forget(self)
             self._stop()
-        elif self._soonest < math.inf:
-            self._soonest = min(waiter.deadline for waiter in self._waiters)
-            self.deadline = max(waiter.deadline for waiter in self._waiters)
-        if self.room.herald.listeners:
+        if self.loops.listeners.active:
             outcome = end if isinstance(end, Outcome) else None
-            self.room.herald.tell(WaitEnded(task_id=self.task_id, outcome=outcome, waiting=self.waiting))
+            self.loops.listeners.tell(WaitEnded(task_id=self.task_id, outcome=outcome, waiting=self.waiting))
 
     def _stop(self) -> None:
-        """Look no more, and rest no more."""
-        if self._ask is not None:
-            self.room.batcher.leave(self._ask)
-        if self._resting is not None:
-            self._resting.leave()
-        self._ask = self._resting = None
+        """Poll no more."""
+        if self._pending is not None:
+            self.loops.batcher.leave(self._pending)
+        if self._wakeup is not None:
+            self._wakeup.leave()
+        if self._strategy is not None:
+            self._strategy.cancel()
+        self._pending = self._wakeup = self._strategy = None
 
     def end_with(self, end_of: Callable[[Waiter], Outcome | Exception]) -> None:
-        """Give each waiter his own end."""
-        self.room.forget(self)
-        for waiter in list(self._waiters):
-            end = end_of(waiter)
-            waiter.leave(end)
-            waiter.on_end(end)
+        """Give each waiter its own end."""
+        self.loops.forget(self)
+        for waiter in self._waiters:
+            waiter.finish(end_of(waiter))
 
     def abandon(self) -> None:
-        """End all waits for this id because its client was closed."""
+        """End all waits for this id because the client was closed."""
         error = ClientClosedError("the client was closed while waiting", advice="the generation goes on: wait again")
-        self.end_with(lambda waiter: self.outcome(waiter, error=error))
+        self.end_with(lambda waiter: self._outcome(waiter, error=error))
 
-    def outcome(
+    def _outcome(
         self, waiter: Waiter, *, generation: Generation | None = None, error: LumaError | None = None
     ) -> Outcome:
-        """Return what became of the id for *waiter*; a failed generation is an error, and each has his own object."""
+        """Return what became of the id for *waiter*; a failed generation is an error, and each has its own object."""
         failed = generation is not None and generation.state is State.FAILED
         if generation is not None and failed:
             error = GenerationFailedError(generation)
@@ -300,99 +360,89 @@ class _Poll(Asker):
             task_id=self.task_id,
             generation=None if failed else generation,
             error=None if error is None else error.for_task(self.task_id),
-            elapsed=_loop().time() - waiter.joined,
-            looks=self._looks - waiter.looks_before,
+            elapsed=asyncio.get_running_loop().time() - waiter.joined,
+            polls=self._polls - waiter.polls_before,
         )
 
-    def _deadline(self, waiter: Waiter, *, had_grace: bool = False) -> None:
+    def _reach_deadline(self, waiter: Waiter, *, had_grace: bool = False) -> None:
         """End *waiter*'s wait; a poll that is under way gets a moment to end, also where the event loop stood still."""
-        now = _loop().time()
-        if self._ask is not None and not had_grace:
-            waiter.timer = _loop().call_at(now + _GRACE, partial(self._deadline, waiter, had_grace=True))
-            return
-        end = self._end_at_deadline(waiter, now)
-        waiter.leave(end)
-        waiter.on_end(end)
+        running = asyncio.get_running_loop()
+        now = running.time()
+        if self._pending is not None and not had_grace:
+            waiter.timer = running.call_at(now + _GRACE, partial(self._reach_deadline, waiter, had_grace=True))
+        else:
+            waiter.finish(self._end_at_deadline(waiter, now))
 
     def _end_at_deadline(self, waiter: Waiter, now: float) -> Outcome:
         """Return a completed generation even if its link has not come yet; else the time-out."""
-        if self._finished is not None:
-            waiter.see(self._finished)
-            return self.outcome(waiter, generation=self._finished)
-        last = None if self.known is None else self.known.recall(self.task_id)
-        error = WaitTimeoutError(self.task_id, waited=now - waiter.joined, last=last, last_error=self._progress.error)
-        return self.outcome(waiter, error=error)
+        finished = self._progress.finished
+        if finished is not None:
+            waiter.show(finished)
+            return self._outcome(waiter, generation=finished)
+        last = None if self.last_answer is None else self.last_answer.recall(self.task_id)
+        waited = now - waiter.joined
+        error = WaitTimeoutError(self.task_id, waited=waited, last=last, last_error=self._progress.error)
+        return self._outcome(waiter, error=error)
 
-    # --- a look ---
+    # --- a poll ---
 
-    def look(self, now: float) -> None:
+    def poll(self, now: float) -> None:
         """Ask for the id, *now*."""
-        self._resting = None
-        self._began = now
-        if self._soonest < math.inf:
-            lead = self._lead
-            for waiter in self._waiters:
-                waiter.had_last_look = now >= waiter.deadline - lead
-        ask = self.room.batcher.ask(self)
-        self._ask = None if ask.is_over else ask
+        self._wakeup = None
+        self._started = now
+        self._waiters.start_last_polls(now, self._next.lead)
+        pending = self.loops.batcher.ask(self)
+        self._pending = None if pending.is_over else pending
 
-    def saw(self, known: Known, news: News | None, now: float, /) -> None:
-        """Take a good answer in, *news* None where it is the one before once more; it ends all trouble."""
-        progress = self._progress
-        progress.succeeded()
-        self.known = known
-        if news is not None:
-            self._take_in(news)
-            self._stay = self.room.learner.saw(self._stay, news.state, now)
-        elif self._stay is not None:
-            self.room.learner.stayed(self._stay, now)
-        if self._finished is None:
-            if self._unshown:
-                self._show(news)
-            self._go_on(Look(good=progress.good, stay=self._stay), now)
-        else:
-            is_last = progress.is_end(self._finished)
-            self._go_on(Look(generation=self._finished, good=progress.good, is_last=is_last, stay=self._stay), now)
+    def on_answer(self, last_answer: LastAnswer, answer: TaskAnswer | None, now: float, /) -> None:
+        """Take a good answer in, *answer* None where it is the one before once more."""
+        progress, word = self._progress, self._progress.word
+        self.last_answer = last_answer
+        is_end = progress.succeeded(answer)
+        if answer is not None:
+            self._report(answer, word)
+            progress.time_in_state = self.loops.learner.saw(progress.time_in_state, answer.state, now)
+        elif progress.time_in_state is not None:
+            self.loops.learner.stayed(progress.time_in_state, now)
+        if progress.finished is None and not self._is_shown:
+            self._show(answer)
+        self._go_on(now, is_end=is_end)
 
-    def _take_in(self, news: News) -> None:
-        if news.word != self._word and self.room.herald.listeners:
-            self.room.herald.tell(self._change(news))
-        self._word, self.state, self._unshown = news.word, news.state, True
-        self._finished = news.generation() if news.state.is_terminal else None
-        if news.state is State.UNKNOWN:
-            self.room.warn_once(self.task_id, news.word)
+    def _report(self, answer: TaskAnswer, before: str) -> None:
+        """Report a change of state, and a word that nobody knows."""
+        self._is_shown = False
+        if answer.word != before and self.loops.listeners.active:
+            change = StateChanged(
+                task_id=self.task_id,
+                before=before or None,
+                state_text=answer.word,
+                state=answer.state,
+                request_id=answer.request_id,
+            )
+            self.loops.listeners.tell(change)
+        if answer.state is State.UNKNOWN:
+            self.loops.warn_once(self.task_id, answer.word)
 
-    def _change(self, news: News) -> StateChanged:
-        return StateChanged(
-            task_id=self.task_id,
-            before=self._word or None,
-            state_text=news.word,
-            state=news.state,
-            request_id=news.request_id,
-        )
+    def _show(self, answer: TaskAnswer | None) -> None:
+        """Show the state to each waiter that follows it and has not seen it: all when it is new, else newcomers."""
+        self._is_shown = True
+        for waiter in self._waiters:
+            if waiter.on_change is not None and waiter.shown != self._progress.word:
+                last_answer = cast("LastAnswer", self.last_answer)
+                waiter.show(last_answer.recall(self.task_id) if answer is None else answer.generation())
 
-    def _show(self, news: News | None) -> None:
-        """Show the state to those who want to see it and have not: all of them when it is new, else newcomers."""
-        self._unshown = False
-        for waiter in self._waiters.copy():
-            if waiter.on_change is not None and waiter.word != self._word:
-                known = cast("Known", self.known)
-                waiter.see(known.recall(self.task_id) if news is None else news.generation())
-
-    def missed(self, error: LumaError) -> None:
-        """Take a failed look in; it is the end only by rule 3 (architecture)."""
-        now = _loop().time()
-        progress = self._progress
+    def on_error(self, error: LumaError) -> None:
+        """Take a failed poll in."""
+        now = asyncio.get_running_loop().time()
         is_cut = isinstance(error, RequestTimeoutError) and now >= self.deadline
-        is_last = progress.failed(error, now, is_cut=is_cut)
-        self.room.learner.missed()
-        if self.room.herald.listeners:
-            told = error.for_task(self.task_id)
-            self.room.herald.tell(LookFailed(task_id=self.task_id, error=told, failures=progress.failures))
-        look = Look(error=error, good=progress.good, failures=progress.failures, is_last=is_last, stay=self._stay)
-        self._go_on(look, now)
+        is_end = self._progress.failed(error, now, is_cut=is_cut)
+        self.loops.learner.missed()
+        if self.loops.listeners.active:
+            reported, failures = error.for_task(self.task_id), self._progress.failures
+            self.loops.listeners.tell(PollFailed(task_id=self.task_id, error=reported, failures=failures))
+        self._go_on(now, is_end=is_end)
 
-    def broke(self, defect: BaseException) -> None:
+    def on_defect(self, defect: BaseException) -> None:
         """End all waits with what should not have happened: a user's strategy that raised, or an error of ours."""
         self._stop()
         if isinstance(defect, Exception):
@@ -401,75 +451,58 @@ class _Poll(Asker):
 
     # --- what comes after it ---
 
-    def _go_on(self, look: Look, now: float) -> None:
-        """Tell all who wait, where *look* is the end for them; rest for the others."""
-        self._ask = None
-        self._looks += 1
-        self._took = now - self._began
-        interval = self.room.policy.min_interval
-        self._not_before = now + (max(interval, look.hint or 0.0) if look.failures else interval)
-        pause = self._wheel.pause_after(look)
-        if pause is None:
-            self.end_with(lambda waiter: self._end(waiter, look))
+    def _go_on(self, now: float, *, is_end: bool) -> None:
+        """End all waits, or pause until the next poll."""
+        progress = self._progress
+        self._pending = None
+        self._polls += 1
+        self._next.ended(self._started, now, progress.hint if progress.failures else None)
+        if is_end:
+            self.end_with(self._end)
             return
-        if now >= self._soonest:
-            for waiter in [waiter for waiter in self._waiters if now >= waiter.deadline]:
-                self._deadline(waiter)
-        if self._waiters:
-            self._rest(pause, now)
-
-    def _end(self, waiter: Waiter, look: Look) -> Outcome:
-        if look.generation is not None:
-            waiter.see(look.generation)
-        return self.outcome(waiter, generation=look.generation, error=look.error)
-
-    def _rest(self, seconds: float, now: float) -> None:
-        """Rest for *seconds*, less if a newcomer or a deadline wants a look before, never below the interval.
-
-        Ids that are due at about the same time wake together: each may wait for others a tenth of its pause, at most
-        half a second. Where the pause is our own choice it may go along with others a quarter before its time, at most
-        five quarters of a second; in trouble that is all, so that few requests go out and all are back in time.
-        """
-        self._due = self._latest = now + seconds
-        room = self.room
-        if room.gathers:
-            patience = _SHARE_OF_PAUSE * seconds
-            if patience > _LONGEST_PATIENCE and not self._progress.failures:
-                patience = _LONGEST_PATIENCE
-            if room.policy.wait is None:
-                self._due -= _EAGERNESS * patience
-            if room.policy.wait is not None or not self._progress.failures:
-                self._latest += patience
-        self._rest_on(now)
-
-    def _rest_on(self, now: float) -> None:
-        at, latest = self._due, self._latest
-        if not self._not_before <= at <= latest:
-            at = max(at, self._not_before)
-            latest = max(at, latest)
-        if self._soonest < math.inf and (wanted := self._wanted()) <= latest:
-            at = latest = max(self._not_before, min(self._due, wanted))
-        if at <= now:
-            self.look(now)
+        if now >= self._waiters.soonest:
+            for waiter in self._waiters:
+                if now >= waiter.deadline:
+                    self._reach_deadline(waiter)
+        if not self._waiters:
+            return
+        pause = self._controller.pause(self.task_id, progress)
+        if isawaitable(pause):
+            self._strategy = self.loops.start(self._pause_later(pause), f"strategy for {self.task_id}")
         else:
-            self._resting = self.room.agenda.rest(at, latest, self.look)
+            self._pause(pause, now)
 
-    @property
-    def _lead(self) -> float:
-        """Seconds before a deadline at which the last look starts."""
-        return min(max(2 * self._took, _SHORTEST_LEAD), _LONGEST_LEAD)
+    def _end(self, waiter: Waiter) -> Outcome:
+        error = self._progress.error
+        if error is not None:
+            return self._outcome(waiter, error=error)
+        finished = cast("Generation", self._progress.finished)
+        waiter.show(finished)
+        return self._outcome(waiter, generation=finished)
 
-    def _next_look(self) -> float:
-        return max(self._not_before, min(self._due, self._wanted()))
+    async def _pause_later(self, pause: Awaitable[float]) -> None:
+        try:
+            seconds = await pause
+            self._strategy = None
+            self._pause(seconds, asyncio.get_running_loop().time())
+        except Exception as defect:  # noqa: BLE001 - it goes to the waiters
+            self.on_defect(defect)
 
-    def _wanted(self) -> float:
-        """Return when somebody wants his last look."""
-        wanted, lead = math.inf, self._lead
-        for waiter in self._waiters:
-            if not waiter.had_last_look:
-                wanted = min(wanted, waiter.deadline - lead)
-        return wanted
+    def _pause(self, seconds: float, now: float) -> None:
+        self._controller.paused(seconds)
+        if self.loops.gathers:
+            is_failing = bool(self._progress.failures)
+            self._next.rest(seconds, now, is_ours=self.loops.policy.wait is None, is_failing=is_failing)
+        else:
+            self._next.rest_alone(seconds, now)
+        self._rest(now)
 
+    def _rest(self, now: float) -> None:
+        at, latest = self._next.window(self._waiters.last_poll_at(self._next))
+        if at <= now:
+            self.poll(now)
+        else:
+            self._wakeup = self.loops.scheduler.rest(at, latest, self.poll)
 
-def _loop() -> asyncio.AbstractEventLoop:
-    return asyncio.get_running_loop()
+    def _at_the_earliest(self) -> float:
+        return self._next.at_the_earliest(self._waiters.last_poll_at(self._next))

@@ -8,6 +8,8 @@ from __future__ import annotations
 from attrs import define
 
 from luma_async._relay.health import Health
+from luma_async._relay.tasks import TaskAnswer
+from luma_async._waiting.learning import TimeInState
 from luma_async.errors import APIError, LumaError, NotFoundError, Verdict
 from luma_async.models import Generation, State
 from luma_async.settings import PollPolicy
@@ -34,6 +36,14 @@ class Progress:
     """Failed polls in a row."""
     error: LumaError | None = None
     """What the last poll failed with; None where it was a good one."""
+    state: State | None = None
+    """As the last good poll saw it."""
+    word: str = ""
+    """The relay's own word for it."""
+    finished: Generation | None = None
+    """A terminal answer; a completed one may still get its link."""
+    time_in_state: TimeInState | None = None
+    """How long the task has been seen in its state."""
     _counted: int = 0
     """Failures in a row without those that say *slow down*."""
     _trouble_since: float = 0.0
@@ -44,14 +54,25 @@ class Progress:
     _refused_since: float = 0.0
     _without_link: int = 0
 
-    def succeeded(self) -> None:
-        """Take note of a good answer, which ends all trouble."""
+    @property
+    def hint(self) -> float | None:
+        """Seconds that the relay asked to be left alone by its last refusal, or None."""
+        return self.error.retry_after if isinstance(self.error, APIError) else None
+
+    def succeeded(self, answer: TaskAnswer | None) -> bool:
+        """Take note of a good answer, None for the one before once more; it ends all trouble. Return whether it ends.
+
+        ``completed`` can come a moment before its link (rule 5).
+        """
         self.error = None
         self.good += 1
         self.failures = self._counted = self._unconfirmed = self._refusals = 0
+        if answer is not None:
+            self.state, self.word = answer.state, answer.word
+            self.finished = answer.generation() if answer.state.is_terminal else None
+        return self.finished is not None and self._is_end(self.finished)
 
-    def is_end(self, generation: Generation) -> bool:
-        """Whether a terminal *generation* is the end: ``completed`` can come a moment before its link (rule 5)."""
+    def _is_end(self, generation: Generation) -> bool:
         if generation.state is State.COMPLETED and generation.video_url is None:
             self._without_link += 1
             return self._without_link > _POLLS_FOR_A_LINK

@@ -16,7 +16,7 @@ _Queue = list[tuple[float, _Window]]
 
 
 @define(eq=False, repr=False)
-class Rest:
+class Wakeup:
     """One who rests, until some time within a window; times are the event loop's, in seconds."""
 
     earliest: float
@@ -36,7 +36,7 @@ def _nobody(_: float) -> None:
 
 
 @define(eq=False, repr=False)
-class Agenda:
+class Scheduler:
     """All who rest, those with the same window in one place: ids of one answer often have the same.
 
     When somebody can wait no longer, all whose time may have come wake with him, so that they can share a request. A
@@ -44,16 +44,16 @@ class Agenda:
     """
 
     most: int
-    _resting: dict[_Window, list[Rest]] = field(factory=dict)
+    _resting: dict[_Window, list[Wakeup]] = field(factory=dict)
     _by_earliest: _Queue = field(factory=list)
     _by_latest: _Queue = field(factory=list)
     _timer: asyncio.TimerHandle | None = None
     _armed_for: float = math.inf
     """When the timer rings: only asyncio's own loop has handles that tell it."""
 
-    def rest(self, earliest: float, latest: float, on_turn: Callable[[float], object]) -> Rest:
+    def rest(self, earliest: float, latest: float, on_turn: Callable[[float], object]) -> Wakeup:
         """Begin a rest, and return it, to leave it by."""
-        resting = Rest(earliest, latest, on_turn)
+        resting = Wakeup(earliest, latest, on_turn)
         if self._place(resting):
             heappush(self._by_latest, (latest, (earliest, latest)))
             if latest < self._armed_for:
@@ -67,7 +67,7 @@ class Agenda:
         self._by_earliest.clear()
         self._by_latest.clear()
 
-    def _place(self, resting: Rest) -> bool:
+    def _place(self, resting: Wakeup) -> bool:
         """Put *resting* among those with the same window; return whether there were none."""
         window = resting.earliest, resting.latest
         together = self._resting.get(window)
@@ -100,7 +100,7 @@ class Agenda:
         for resting in woken:
             resting.on_turn(now)
 
-    def _companions(self, must: int, now: float) -> list[Rest]:
+    def _companions(self, must: int, now: float) -> list[Wakeup]:
         """Take those whose time may have come, along with the *must* whose time it is.
 
         Those with most patience are spared if they would go in a request that is not full.
@@ -114,9 +114,9 @@ class Agenda:
             self._place(resting)
         return may[: full - must]
 
-    def _taken(self, queue: _Queue, now: float) -> list[Rest]:
+    def _taken(self, queue: _Queue, now: float) -> list[Wakeup]:
         """Take those who rest out of *queue* whose time in it has come; some have gone by the other one already."""
-        taken: list[Rest] = []
+        taken: list[Wakeup] = []
         while queue and queue[0][0] <= now:
             taken += self._resting.pop(heappop(queue)[1], ())
         return [resting for resting in taken if not resting.is_over]

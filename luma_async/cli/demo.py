@@ -25,7 +25,7 @@ _SCRIPTS = {
 }
 """Relay seconds, which are real ones here."""
 _PASSES_A_502 = "demo-3"
-_PACE = Waiting(timeout=60.0, initial=0.3, maximum=0.6, min_interval=0.2)
+_PACE = Waiting(timeout=60.0, initial_interval=0.3, max_interval=0.6, min_interval=0.2)
 """Far denser than any real relay would profit from."""
 
 _EVERY_FIFTH = 5

@@ -177,18 +177,22 @@ class Waiting:
         int,
         Parameter(group=_WAITING, metavar="NUMBER", help="Ids to wait for at once; more are read as these end."),
     ] = 1000
-    initial: Annotated[
+    initial_interval: Annotated[
         float,
-        Parameter(group=_WAITING, metavar="SECONDS", help="Pause before an id's second look; pauses grow from there."),
-    ] = _POLLING.initial
-    maximum: Annotated[
+        Parameter(group=_WAITING, metavar="SECONDS", help="Pause before an id's second poll; pauses grow from there."),
+    ] = _POLLING.initial_interval
+    max_interval: Annotated[
         float,
-        Parameter(group=_WAITING, metavar="SECONDS", help="Longest pause between two looks at an id."),
-    ] = _POLLING.maximum
+        Parameter(group=_WAITING, metavar="SECONDS", help="Longest pause between two polls of an id."),
+    ] = _POLLING.max_interval
     min_interval: Annotated[
-        float,
-        Parameter(group=_WAITING, metavar="SECONDS", help="Shortest pause between two looks at an id."),
-    ] = _POLLING.min_interval
+        float | None,
+        Parameter(
+            group=_WAITING,
+            metavar="SECONDS",
+            help="Shortest pause between two polls of an id. [default: 2, or --initial-interval where that is shorter]",
+        ),
+    ] = None
     journal: Annotated[
         Path | None,
         Parameter(
@@ -206,7 +210,9 @@ class Waiting:
         Raises:
             ConfigurationError: A pause is out of range or out of order.
         """
-        return PollPolicy(initial=self.initial, maximum=self.maximum, min_interval=self.min_interval)
+        return PollPolicy(
+            initial_interval=self.initial_interval, max_interval=self.max_interval, min_interval=self.min_interval
+        )
 
 
 PrivateMedia = Annotated[

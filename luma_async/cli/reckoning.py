@@ -64,5 +64,5 @@ class Reckoning:
 
     def _goes_on(self) -> str:
         """Say that the generations go on, if the relay has told of any: else it may know none of them."""
-        heard = self.board.heard or self.luma.statistics.looks > 0
+        heard = self.board.heard or self.luma.statistics.polls > 0
         return "; their generations go on at the relay" if heard and self.again is not None else ""

@@ -13,10 +13,10 @@ from attrs import define, field
 from luma_async.cli.exit import Status
 from luma_async.cli.output import say
 from luma_async.cli.show import Board
-from luma_async.events import CooldownBegan, CooldownEnded, Event, LookFailed, StateChanged, WaitEnded
+from luma_async.events import CooldownEnded, CooldownStarted, Event, PollFailed, StateChanged, WaitEnded
 from luma_async.models import State
 
-_TOLD = (StateChanged, LookFailed, CooldownBegan, CooldownEnded)
+_TOLD = (StateChanged, PollFailed, CooldownStarted, CooldownEnded)
 """What ``--verbose`` tells as it happens; the end of an id is told by its own line."""
 _MOST_REASONS = 5
 """Of each kind; the others are counted."""

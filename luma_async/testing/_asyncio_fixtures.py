@@ -46,7 +46,7 @@ async def luma_client(request: pytest.FixtureRequest, luma_relay: SimulatedRelay
     options: dict[str, Any] = {"limits": Limits(allow_private_media=True)}
     if not is_fast(request):
         options = {
-            "polling": PollPolicy(initial=0.02, min_interval=0.02, maximum=0.2, max_outage=5.0),
+            "polling": PollPolicy(initial_interval=0.02, min_interval=0.02, max_interval=0.2, max_outage=5.0),
             "limits": Limits(request_timeout=5.0, allow_private_media=True),
         }
     async with LumaClient(luma_relay.base_url, luma_relay.api_key, **options) as client:

@@ -69,28 +69,28 @@ class Stopwatch:
         return time.process_time() - self._cpu, time.perf_counter() - self._clock
 
 
-async def looks(relay: Relay, client: Client, *, concurrency: int, looks_each: int) -> Found:
+async def polls(relay: Relay, client: Client, *, concurrency: int, looks_each: int) -> Found:
     """CPU and time per look when *concurrency* ids are looked at without a pause."""
     ids = ids_of(concurrency)
-    relay.register(count=concurrency, looks=10)
+    relay.register(count=concurrency, polls=10)
     await client.drain(ids)
-    relay.register(count=concurrency, looks=looks_each)
+    relay.register(count=concurrency, polls=looks_each)
     watch = Stopwatch()
     await client.drain(ids)
     cpu, seconds = watch.read()
     counted = relay.count()
     return {
-        "cpu_us": cpu / counted["looks"] * 1e6,
-        "per_second": counted["looks"] / seconds,
-        "relay_cpu_us": counted["cpu"] / counted["looks"] * 1e6,
-        "looks": counted["looks"],
+        "cpu_us": cpu / counted["polls"] * 1e6,
+        "per_second": counted["polls"] / seconds,
+        "relay_cpu_us": counted["cpu"] / counted["polls"] * 1e6,
+        "polls": counted["polls"],
     }
 
 
 async def waiting(relay: Relay, client: Client, *, count: int) -> Found:
     """Memory for each of *count* tasks that wait for their second look, and how long it took to see all once."""
     ids = ids_of(count)
-    relay.register(count=200, looks=1)
+    relay.register(count=200, polls=1)
     await client.drain(ids[:200])
     relay.register(count=count)
     await asyncio.to_thread(relay.count)
@@ -129,7 +129,7 @@ async def run(  # noqa: PLR0913 - a measurement's facts
     noticed = [(ended[i] - at) * speed for i, at in told["completed_at"].items() if i in ended]
     return {
         "requests_each": counted["requests"] / count,
-        "looks_each": counted["looks"] / count,
+        "looks_each": counted["polls"] / count,
         "late_mean_s": mean(noticed),
         **_percentiles("late", noticed),
         **_percentiles("told", [late * speed for late in told["late"]]),
@@ -156,7 +156,7 @@ async def load(relay: Relay, client: Client, *, count: int, window: float) -> Fo
     await asyncio.wait([waits])
     return {
         "percent": cpu / seconds * 100,
-        "looks_per_s": (after["looks"] - before["looks"]) / seconds,
+        "looks_per_s": (after["polls"] - before["polls"]) / seconds,
         "requests_per_s": (after["requests"] - before["requests"]) / seconds,
     }
 
@@ -182,7 +182,7 @@ def _percentiles(name: str, values: list[float]) -> Found:
 
 
 MEASUREMENTS: dict[str, Callable[..., Awaitable[Found]]] = {
-    "looks": looks,
+    "polls": polls,
     "waiting": waiting,
     "run": run,
     "load": load,

@@ -162,9 +162,9 @@ class Ours(Loops):
         """Open a client with the pauses of the options."""
         options = self.options
         polling = PollPolicy(
-            initial=options.first,
+            initial_interval=options.first,
             min_interval=options.first,
-            maximum=options.most,
+            max_interval=options.most,
             multiplier=options.factor,
             adaptive=options.adaptive,
         )

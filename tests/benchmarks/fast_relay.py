@@ -85,7 +85,7 @@ class Order:
     """The tasks that a run wants."""
 
     count: int
-    looks: int | None = None
+    polls: int | None = None
     """Looks until each completes; None for completion by time."""
     medians: tuple[float, float] | None = None
     """Seconds pending and processing, lognormal; None for ever."""
@@ -100,7 +100,7 @@ class Order:
         began = clock()
         submitted = [began + self.over * n / self.count for n in range(self.count)]
         return [
-            Task(at + pending, at + pending + processing, self.looks)
+            Task(at + pending, at + pending + processing, self.polls)
             for at, (pending, processing) in zip(submitted, lives, strict=True)
         ]
 
@@ -124,13 +124,13 @@ class Book:
     clock: Callable[[], float] = time.monotonic
     tasks: dict[bytes, Task] = field(factory=dict)
     requests: int = 0
-    looks: int = 0
+    polls: int = 0
     worked: float = 0.0
 
     def register(self, wanted: dict[str, Any]) -> dict[str, Any]:
         """Begin a new run with the tasks of an ``Order``; say when it began."""
         order = Order(**wanted)
-        self.requests = self.looks = 0
+        self.requests = self.polls = 0
         made = order.tasks(self.clock)
         self.tasks = {i.encode(): task for i, task in zip(ids_of(order.count), made, strict=True)}
         self.worked = time.process_time()
@@ -140,7 +140,7 @@ class Book:
         """Return what has been asked since then, and how many tasks have been asked for at all."""
         return {
             "requests": self.requests,
-            "looks": self.looks,
+            "polls": self.polls,
             "asked": sum(task.asked for task in self.tasks.values()),
             "cpu": time.process_time() - self.worked,
         }
@@ -160,7 +160,7 @@ class Book:
         if task is None:
             return _NOT_FOUND
         self.requests += 1
-        self.looks += 1
+        self.polls += 1
         return task.page(self.clock()).answer(task_id)
 
     def many(self, body: bytes) -> bytes:
@@ -168,7 +168,7 @@ class Book:
         ids = [task_id.encode() for task_id in json.loads(body)["ids"]]
         now = self.clock()
         self.requests += 1
-        self.looks += len(ids)
+        self.polls += len(ids)
         rows = b",".join([self.tasks[i].page(now).about(i) for i in ids if i in self.tasks])
         return _HEAD % (len(rows) + 2) + b"[" + rows + b"]"
 

@@ -6,13 +6,13 @@ from typing import Self
 
 import aiohttp
 from attrs import define, field
+from tenacity import AsyncRetrying, retry_if_result
 from yarl import URL
 
 from luma_async._network.session import Network, new_session
 from luma_async._network.transport import Request
 from luma_async._relay.requests import task_path
-from luma_async._relay.tasks import Known, sight
-from luma_async._waiting.controller import Look, Wheel
+from luma_async._relay.tasks import LastAnswer, read_poll
 from tests.benchmarks.clients import HEADERS, Bare, OurLooks
 
 
@@ -78,13 +78,13 @@ class Exchanged(OurLooks):
 class Checked(Exchanged):
     """The look: JSON, whose answer it is, and whether it is the last one again."""
 
-    _known: dict[str, Known] = field(factory=dict)
+    _known: dict[str, LastAnswer] = field(factory=dict)
 
     async def look(self, task_id: str) -> bool:
         """Exchange and read."""
         before = self._known.get(task_id)
         known, news = await self.luma._transport.exchange(
-            self._request(task_id), lambda answer: sight(answer, task_id, before)
+            self._request(task_id), lambda answer: read_poll(answer, task_id, before)
         )
         self._known[task_id] = known
         return news is not None and news.state.is_terminal
@@ -95,10 +95,10 @@ class Turned(Checked):
     """The same, in a loop that tenacity turns."""
 
     async def _look_on(self, task_id: str) -> None:
-        async def look() -> Look:
-            return Look(is_last=await self.look(task_id))
-
-        await Wheel(wait=self.luma._watching.strategy, sleep=_no_rest).turn(look)
+        retrying = AsyncRetrying(
+            retry=retry_if_result(lambda has_ended: not has_ended), wait=self.luma._loops.strategy, sleep=_no_rest
+        )
+        await retrying(self.look, task_id)
 
 
 async def _no_rest(_: float) -> None:

@@ -130,7 +130,7 @@ def ours(speed: float, *, batch: Batch = "auto", adaptive: bool = True) -> Optio
     return Options(first=2 / speed, factor=1.5, most=15 / speed, batch=batch, adaptive=adaptive)
 
 
-def looks(sizes: Sizes) -> Suite:
+def polls(sizes: Sizes) -> Suite:
     """Single looks."""
     few = max(2, sizes.looks_each // 10)
     rows = [
@@ -143,7 +143,7 @@ def looks(sizes: Sizes) -> Suite:
         (SDK, "sdk", few),
     ]
     return Suite(
-        name="looks",
+        name="polls",
         title="One look",
         note="Fifty ids, each looked at again and again without a pause, alone (no batch query).",
         subjects=[_look(*row) for row in rows],
@@ -181,7 +181,7 @@ def steps(sizes: Sizes) -> Suite:
 
 def _look(label: str, client: str, looks_each: int) -> Subject:
     facts = {"concurrency": 50, "looks_each": looks_each}
-    return Subject(label=label, client=client, measure="looks", facts=facts)
+    return Subject(label=label, client=client, measure="polls", facts=facts)
 
 
 def waiting(sizes: Sizes) -> Suite:
@@ -352,7 +352,7 @@ def imports(sizes: Sizes) -> Suite:
 
 
 SUITES: dict[str, Callable[[Sizes], Suite]] = {
-    "looks": looks,
+    "polls": polls,
     "steps": steps,
     "waiting": waiting,
     "small": small_run,

@@ -138,7 +138,7 @@ def test_what_is_unknown_is_said_to_be(visit: Visit) -> None:
     strange = visit.say(LOOK.replace(b"bench", b"other"), _posted("/luma/elsewhere", {}))
 
     assert strange == [None, None]
-    assert visit.post("/control/count", {})["looks"] == 0
+    assert visit.post("/control/count", {})["polls"] == 0
 
 
 def test_a_batch_leaves_unknown_ids_out(visit: Visit) -> None:
@@ -157,7 +157,7 @@ def test_a_batch_is_one_request_and_many_looks(visit: Visit) -> None:
 
     counted = visit.post("/control/count", {})
 
-    assert (counted["requests"], counted["looks"], counted["asked"]) == (2, 3, 2)
+    assert (counted["requests"], counted["polls"], counted["asked"]) == (2, 3, 2)
 
 
 def test_lateness_is_from_the_end_to_the_first_look_that_tells_of_it(visit: Visit) -> None:

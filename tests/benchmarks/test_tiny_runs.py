@@ -20,7 +20,7 @@ from tests.benchmarks.suites import QUICK, SUITES, Imported, Suite
 
 TINY = evolve(QUICK, rounds=1, long_rounds=1, looks_each=2)
 FACTS: dict[str, dict[str, Any]] = {
-    "looks": {"concurrency": 3, "looks_each": 4},
+    "polls": {"concurrency": 3, "looks_each": 4},
     "waiting": {"count": 200},
     "run": {"count": 4, "medians": [0.05, 0.05], "speed": 1.0, "over": 0.0},
     "load": {"count": 5, "window": 0.1},
@@ -43,7 +43,7 @@ def order(measure: str, client: str, port: int, **facts: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("client", ["aiohttp", "luma_async"])
-@pytest.mark.parametrize("measure", ["looks", "run", "load"])
+@pytest.mark.parametrize("measure", ["polls", "run", "load"])
 async def test_each_measurement_finds_what_its_tables_show(measure: str, client: str, port: int) -> None:
     """Each column of each suite that takes this measurement has its figure."""
     made = [make(TINY) for make in SUITES.values()]
@@ -75,9 +75,9 @@ async def test_waiting_tasks_are_seen_and_weighed(client: str, port: int) -> Non
 @pytest.mark.parametrize("client", [name for name in CLIENTS if not name.startswith("sdk")])
 async def test_each_client_looks_exactly_as_often_as_it_should(client: str, port: int) -> None:
     """Three ids with four looks each are twelve requests; one more or less would make figures incomparable."""
-    found = await measured(order("looks", client, port))
+    found = await measured(order("polls", client, port))
 
-    assert found["looks"] == 12
+    assert found["polls"] == 12
 
 
 @pytest.mark.parametrize("client", [name for name in CLIENTS if name.startswith("sdk")])
@@ -85,9 +85,9 @@ async def test_the_official_sdk_looks_exactly_as_often_as_it_should(client: str,
     """With both back ends."""
     pytest.importorskip("lumaai", reason="the official SDK belongs to the extra bench")
 
-    found = await measured(order("looks", client, port))
+    found = await measured(order("polls", client, port))
 
-    assert found["looks"] == 12
+    assert found["polls"] == 12
 
 
 @pytest.mark.parametrize("client", ["aiohttp", "luma_async"])
@@ -109,7 +109,7 @@ async def test_nothing_is_noticed_before_it_is_told(client: str, port: int) -> N
 
 def test_a_child_tells_its_figures(port: int) -> None:
     """A measurement in a process of its own comes back as numbers."""
-    subject = Subject(label="it", client="aiohttp", measure="looks", facts=FACTS["looks"])
+    subject = Subject(label="it", client="aiohttp", measure="polls", facts=FACTS["polls"])
 
     found = subject.take(port)
 

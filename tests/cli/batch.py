@@ -28,7 +28,7 @@ class Told:
     processing: int | None = 41
     """Seconds; None while it lasts."""
     waited: float = 55.2
-    looks: int = 9
+    polls: int = 9
     reason: str = ""
     size: tuple[int, int] = (1360, 752)
     links: dict[str, Any] | None = None
@@ -86,5 +86,5 @@ class Told:
 
 
 def _line(told: Told, **came: Any) -> bytes:
-    outcome = Outcome(task_id=told.task_id, elapsed=told.waited, looks=told.looks, **came)
+    outcome = Outcome(task_id=told.task_id, elapsed=told.waited, polls=told.polls, **came)
     return f"{outcome_line(outcome)}\n".encode("ascii")

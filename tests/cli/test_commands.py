@@ -14,7 +14,7 @@ from luma_async.testing import Fault, Script, SimulatedRelay
 from tests.cli.command import ENDLESS, FAST, add, environment, finish, next_ids, running
 from tests.cli.conftest import Command
 
-SCHEMA = ["task_id", "state", "video_url", "error", "elapsed", "looks", "generation"]
+SCHEMA = ["task_id", "state", "video_url", "error", "elapsed", "polls", "generation"]
 
 
 def test_wait_gives_one_line_for_each_id(command: Command, luma_relay: SimulatedRelay) -> None:

@@ -32,7 +32,7 @@ def test_a_completed_generation() -> None:
     it = exhibit(Told(task_id="a", prompt="a fox"))
 
     assert (it.task_id, it.section, it.prompt, it.trouble) == ("a", Section.COMPLETED, "a fox", None)
-    assert (it.size, it.duration, it.waited, it.looks) == ((1360, 752), 5.041667, 55.2, 9)
+    assert (it.size, it.duration, it.waited, it.polls) == ((1360, 752), 5.041667, 55.2, 9)
     assert it.created_at == datetime(2024, 7, 1, 7, 35, 13, 498000, UTC)
     assert (it.video, it.poster) == ("https://cdn.example/media/a.mp4", "https://cdn.example/media/a.jpg")
 

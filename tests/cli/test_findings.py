@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from luma_async._relay.answer import Answer
-from luma_async._relay.tasks import sight, sight_many
+from luma_async._relay.tasks import read_batch, read_poll
 from luma_async.cli.check.findings import Finding, Reply, Result, findings
 from luma_async.cli.check.report import show
 from luma_async.errors import LumaError, ProtocolError, RequestTimeoutError, TransportError, Verdict
@@ -26,7 +26,7 @@ NO_TASKS = answer({"code": "success", "message": "", "data": None})
 def look(said: Answer) -> Reply:
     """Return the reply to a look that was answered so."""
     try:
-        sight(said, TASK_ID, None)
+        read_poll(said, TASK_ID, None)
     except LumaError as error:
         return Reply(said, error, 0.01)
     return Reply(said, None, 0.01)
@@ -35,7 +35,7 @@ def look(said: Answer) -> Reply:
 def batch(said: Answer) -> Reply:
     """Return the reply to a batch query that was answered so."""
     try:
-        sight_many(said, {TASK_ID: None})
+        read_batch(said, {TASK_ID: None})
     except LumaError as error:
         return Reply(said, error, 0.01)
     return Reply(said, None, 0.01)

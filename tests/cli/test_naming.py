@@ -22,7 +22,10 @@ IDS = [f"t-{number}" for number in range(12)]
         ([Relay(), Waiting(), Storing(), Output()], ""),
         ([Relay(base_url="https://a.b", key_file=Path("k"))], "--base-url https://a.b --key-file k"),
         ([Relay(insecure_http=True, requests_per_second=1.5)], "--insecure-http --requests-per-second 1.5"),
-        ([Waiting(timeout=None, initial=3.0, journal=Path("j"))], "--timeout none --initial 3.0 --journal j"),
+        (
+            [Waiting(timeout=None, initial_interval=3.0, journal=Path("j"))],
+            "--timeout none --initial-interval 3.0 --journal j",
+        ),
         ([Storing(download=Path("v"), private_media=True)], "--download v --private-media"),
         ([Files(directory=Path("v"), role="thumbnail", overwrite=True)], "--directory v --role thumbnail --overwrite"),
         ([Output(as_json=True, verbose=True)], "--json --verbose"),

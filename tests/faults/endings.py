@@ -14,13 +14,13 @@ from contextlib import suppress
 from typing import Any
 
 from luma_async import ClientClosedError, LumaClient, PollPolicy
-from luma_async._waiting.batching import Batch
+from luma_async._waiting.batch_support import Batch
 from tests.faults.load_server import LoadServer, completed, pending
 from tests.kit import KEY
 
 MOMENTS = 200
 IDS = [f"task-{number}" for number in range(5)]
-FAST = PollPolicy(min_interval=0.02, initial=0.02, maximum=0.05)
+FAST = PollPolicy(min_interval=0.02, initial_interval=0.02, max_interval=0.05)
 wrong: list[str] = []
 
 
@@ -57,7 +57,7 @@ async def completes(server: LoadServer) -> None:
     await others
 
 
-async def looks(server: LoadServer) -> None:
+async def polls(server: LoadServer) -> None:
     """Look at many."""
     async with client(server, "never") as luma:
         await luma.get_generations(IDS)
@@ -84,7 +84,7 @@ async def endless() -> AsyncIterator[str]:
     await asyncio.get_running_loop().create_future()
 
 
-RUNS = {waits: 2, completes: 1, waits_alone: 8, looks: 8, follows: 8, streams: 8}
+RUNS = {waits: 2, completes: 1, waits_alone: 8, polls: 8, follows: 8, streams: 8}
 """Which are cancelled, and at each how many-th of the moments."""
 
 

@@ -11,7 +11,7 @@ import pytest
 from luma_async import ConfigurationError, LumaClient, Outcome, PollPolicy
 from luma_async.testing import Script, SimulatedRelay
 
-FAST = PollPolicy(min_interval=0.02, initial=0.02, maximum=0.1)
+FAST = PollPolicy(min_interval=0.02, initial_interval=0.02, max_interval=0.1)
 HEALTHY = [f"healthy-{number}" for number in range(20)]
 
 
@@ -179,7 +179,7 @@ async def test_a33_the_same_id_twice_is_polled_once(luma: LumaClient, relay: Sim
 
     assert [outcome.task_id for outcome in waited] == twice
     assert waited[0] is waited[2]
-    assert polls == waited[0].looks
+    assert polls == waited[0].polls
     assert sorted(outcome.task_id for outcome in came) == sorted([task_id, "a/b"])
 
 

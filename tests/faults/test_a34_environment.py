@@ -15,7 +15,9 @@ from luma_async.testing import Script, SimulatedRelay
 from tests.kit import KEY, TASK_ID
 from tests.raw_server import RawServer, http, task
 
-FAST = PollPolicy(min_interval=0.02, initial=0.02, maximum=0.1, max_consecutive_failures=1, max_outage=0.01)
+FAST = PollPolicy(
+    min_interval=0.02, initial_interval=0.02, max_interval=0.1, max_consecutive_failures=1, max_outage=0.01
+)
 LIMITS = Limits(request_timeout=2.0, allow_private_media=True, allow_insecure_http=True)
 DONE = task(TASK_ID, "completed", video={"url": "https://cdn.example/v.mp4"})
 NETRC = "machine 127.0.0.1 login someone password s3cret\nmachine localhost login someone password s3cret\n"

@@ -22,7 +22,9 @@ from luma_async.settings import Settings
 from tests.kit import KEY, TASK_ID
 from tests.raw_server import RawServer, Reply, closing, hang_up, http, reset, stay_silent
 
-FAST = PollPolicy(min_interval=0.01, initial=0.01, maximum=0.02, max_consecutive_failures=2, max_outage=0.02)
+FAST = PollPolicy(
+    min_interval=0.01, initial_interval=0.01, max_interval=0.02, max_consecutive_failures=2, max_outage=0.02
+)
 LIMITS = Limits(request_timeout=0.15, max_answer_bytes=4096)
 ODD_KEY = r"""sk-\/"&<+>='odd"""
 """A key whose characters are written differently in JSON and on web pages."""
@@ -271,7 +273,7 @@ import asyncio, gc, logging, sys, warnings
 from luma_async import LumaClient, LumaError, PollPolicy
 
 logging.basicConfig(level=0, stream=sys.stdout)
-policy = PollPolicy(min_interval=0.01, initial=0.01, maximum=0.01, max_consecutive_failures=2, max_outage=0.02)
+policy = PollPolicy(initial_interval=0.01, max_interval=0.01, max_consecutive_failures=2, max_outage=0.02)
 
 async def main():
     asyncio.get_running_loop().slow_callback_duration = 0.0  # every step is told

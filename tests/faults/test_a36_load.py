@@ -10,12 +10,12 @@ from random import Random
 import pytest
 
 from luma_async import Limits, LumaClient, PollPolicy
-from luma_async._waiting.batching import Batch
+from luma_async._waiting.batch_support import Batch
 from tests.faults.load_server import RESET, LoadServer, completed, link, pending
 from tests.kit import KEY
 from tests.raw_server import http
 
-FAST = PollPolicy(min_interval=0.05, initial=0.05, maximum=0.1)
+FAST = PollPolicy(min_interval=0.05, initial_interval=0.05, max_interval=0.1)
 IDS = [f"task-{number}" for number in range(1000)]
 FAULTS = [
     http(500, {"error": {"message": "panic"}}),
@@ -37,10 +37,10 @@ def every_fifth(_: Sequence[str], chance: Random = Random(36)) -> bytes | None: 
 async def test_a36_a_thousand_ids_have_a_thousand_right_results(batch: Batch) -> None:
     """Each under its own id, with its own link, and never more connections open than the limit allows."""
     chance = Random(1)  # noqa: S311 - a repeatable choice
-    looks = {task_id: chance.randint(1, 5) for task_id in IDS}
+    polls = {task_id: chance.randint(1, 5) for task_id in IDS}
 
     def tell(task_id: str) -> object:
-        return completed(task_id) if server.asked[task_id] >= looks[task_id] else pending(task_id)
+        return completed(task_id) if server.asked[task_id] >= polls[task_id] else pending(task_id)
 
     server = LoadServer(tell, every_fifth)
     limits = Limits(max_concurrency=32, batch_size=20)
@@ -64,14 +64,14 @@ async def test_a36_polls_leave_nothing_in_memory(batch: Batch) -> None:
     held: dict[int, int] = {}
 
     def tell(task_id: str) -> object:
-        looks = server.asked[task_id]
-        if task_id == "task-0" and looks % 5 == 0:
+        polls = server.asked[task_id]
+        if task_id == "task-0" and polls % 5 == 0:
             gc.collect()
-            held[looks], _ = tracemalloc.get_traced_memory()
+            held[polls], _ = tracemalloc.get_traced_memory()
         last = min(server.asked[task_id] for task_id in IDS[:50])  # outcomes are kept: none comes before the end
         return completed(task_id) if last > 90 else pending(task_id)
 
-    policy = PollPolicy(min_interval=0.01, initial=0.01, maximum=0.01)
+    policy = PollPolicy(min_interval=0.01, initial_interval=0.01, max_interval=0.01)
     async with LoadServer(tell, every_fifth) as server:
         tracemalloc.start()
         try:
@@ -81,6 +81,6 @@ async def test_a36_polls_leave_nothing_in_memory(batch: Batch) -> None:
         finally:
             tracemalloc.stop()
 
-    early, late = (min(held[looks] for looks in range(begin, begin + 21, 5)) for begin in (20, 70))
+    early, late = (min(held[polls] for polls in range(begin, begin + 21, 5)) for begin in (20, 70))
     assert all(outcome.ok for outcome in outcomes)
     assert late - early < 64 * 1024, held

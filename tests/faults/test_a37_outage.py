@@ -16,7 +16,7 @@ from aioresponses import CallbackResult, aioresponses
 from attrs import define, field
 
 from luma_async import Limits, LumaClient, Outcome, PollPolicy
-from luma_async._waiting.batching import Batch
+from luma_async._waiting.batch_support import Batch
 from tests.faults.load_server import LoadServer, completed, pending
 from tests.kit import KEY
 from tests.virtual_time import run
@@ -131,14 +131,14 @@ def test_a37_after_an_outage_everything_is_normal_within_one_longest_pause(
     relay, outcomes = live_through(many, batch, trouble)
 
     late = [outcome.elapsed - relay.well for outcome in outcomes if DOWN < relay.ends[outcome.task_id] < relay.well]
-    assert max(late) <= PollPolicy().maximum + _BATCHES
+    assert max(late) <= PollPolicy().max_interval + _BATCHES
     assert relay.busiest(relay.well, 240.0) <= 2 * relay.busiest(30.0, DOWN)
 
 
 async def test_a37_a_relay_that_is_gone_for_a_while_loses_no_task() -> None:
     """Two hundred ids complete after nobody listened at the relay's port for many of their pauses (a second here)."""
     ids = [f"task-{number}" for number in range(200)]
-    policy = PollPolicy(min_interval=0.05, initial=0.05, maximum=0.2)
+    policy = PollPolicy(min_interval=0.05, initial_interval=0.05, max_interval=0.2)
     relay = LoadServer(pending)
 
     async with relay:

@@ -18,7 +18,7 @@ from tests.virtual_time import run
 
 RELAY = "https://relay.example"
 IDS = [f"task-{number}" for number in range(50)]
-FAST = PollPolicy(min_interval=0.1, initial=0.1, maximum=0.5)
+FAST = PollPolicy(min_interval=0.1, initial_interval=0.1, max_interval=0.5)
 
 
 async def slow(url: Any, **_: Any) -> CallbackResult:
@@ -42,7 +42,7 @@ def test_a38_a_queue_for_slots_times_nobody_out(call: str) -> None:
         outcomes = run(main())
 
     assert [outcome.unwrap().id for outcome in outcomes] == IDS
-    assert {outcome.looks for outcome in outcomes} == {1}
+    assert {outcome.polls for outcome in outcomes} == {1}
     assert max(outcome.elapsed for outcome in outcomes) == pytest.approx(5.5)
 
 
@@ -56,5 +56,5 @@ async def test_a38_the_queue_of_a_shared_connector_counts_as_little(bound: dict[
             outcomes = await luma.get_generations(IDS)
 
     assert [outcome.unwrap().id for outcome in outcomes] == IDS
-    assert {outcome.looks for outcome in outcomes} == {1}
+    assert {outcome.polls for outcome in outcomes} == {1}
     assert server.open_most == 5

@@ -20,7 +20,7 @@ from luma_async import Limits, LumaClient, LumaError, PollPolicy
 
 base_url, key, concurrency, is_crowded = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4] == "crowded"
 patience = dict(max_consecutive_failures=5, max_outage=0.5 if is_crowded else 20.0)
-policy = PollPolicy(min_interval=0.02, initial=0.02, maximum=0.2, **patience)
+policy = PollPolicy(min_interval=0.02, initial_interval=0.02, max_interval=0.2, **patience)
 limits = Limits(max_concurrency=concurrency)
 ids = [f"task-{number}" for number in range(200)]
 

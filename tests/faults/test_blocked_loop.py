@@ -73,7 +73,7 @@ async def test_a_submit_reads_the_answer_that_is_there(server: _Server) -> None:
 @pytest.mark.parametrize("server", [task("t-1", "completed")], indirect=True)
 async def test_a_wait_reads_the_answer_that_is_there(server: _Server) -> None:
     """A poll that was answered while the loop was blocked over the wait's deadline is its end."""
-    polling = PollPolicy(min_interval=0.1, initial=0.1, maximum=0.2)
+    polling = PollPolicy(min_interval=0.1, initial_interval=0.1, max_interval=0.2)
     async with LumaClient(server.url, KEY, limits=_LIMITS, polling=polling, batch="never") as luma:
         wait = asyncio.create_task(luma.wait_until_done("t-1", timeout=0.3))
         await asyncio.sleep(0.02)

@@ -131,7 +131,7 @@ async def test_a22_objects_that_are_not_there_yet(empty: object, healthy: int) -
     ended = await run_case([task(BAD, "pending"), pending, done()], healthy=healthy)
 
     assert ended.kind is Generation
-    assert ended.outcome.looks == 3
+    assert ended.outcome.polls == 3
     assert ended.outcome.unwrap().problems == ()
 
 
@@ -292,7 +292,7 @@ def peak():
     return int(re.search(r"VmHWM:\\s+(\\d+) kB", pathlib.Path("/proc/self/status").read_text())[1]) * 1024
 
 async def main(address, names):
-    often = PollPolicy(min_interval=0.01, initial=0.01, maximum=0.02, max_consecutive_failures=3, max_outage=0.01)
+    often = PollPolicy(initial_interval=0.01, max_interval=0.02, max_consecutive_failures=3, max_outage=0.01)
     async with LumaClient(address, "sk-probe-0123456789", polling=often) as luma:
         await luma.wait_until_done("warm-up")
         before = peak()

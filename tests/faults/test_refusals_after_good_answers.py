@@ -12,7 +12,9 @@ from luma_async import AuthenticationError, LumaClient, PollPolicy, State
 from tests.kit import KEY
 from tests.raw_server import RawServer, Reply, http, task
 
-OFTEN = PollPolicy(min_interval=0.01, initial=0.01, maximum=0.02, max_consecutive_failures=4, max_outage=5.0)
+OFTEN = PollPolicy(
+    min_interval=0.01, initial_interval=0.01, max_interval=0.02, max_consecutive_failures=4, max_outage=5.0
+)
 GOOD, DONE = task("t-1", "processing"), task("t-1", "completed", video={"url": "https://cdn.example/v.mp4"})
 PAGE = b"<html><head><title>Just a moment...</title></head><body></body></html>"
 BLIPS: dict[str, bytes] = {
@@ -41,7 +43,7 @@ async def test_a_blip_after_a_good_answer_ends_nothing(blip: bytes, times: int) 
 
 async def test_a_refusal_that_lasts_is_final() -> None:
     """Past the outage budget, where that is shorter than half a minute."""
-    polling = PollPolicy(min_interval=0.01, initial=0.01, maximum=0.02, max_outage=0.1)
+    polling = PollPolicy(min_interval=0.01, initial_interval=0.01, max_interval=0.02, max_outage=0.1)
     script: list[Reply] = [GOOD, BLIPS["401"]]
     async with RawServer(script) as server, LumaClient(server.base_url, KEY, polling=polling, batch="never") as luma:
         with pytest.raises(AuthenticationError):
@@ -72,7 +74,9 @@ class _LimitedServer(RawServer):
 @pytest.mark.parametrize("status", [429, 503])
 async def test_a_limit_is_no_outage_whatever_its_status(status: int) -> None:
     """Sixty ids behind a limit of requests all complete, though the trouble outlasts their outage budget."""
-    polling = PollPolicy(min_interval=0.05, initial=0.05, maximum=0.5, max_consecutive_failures=4, max_outage=0.3)
+    polling = PollPolicy(
+        min_interval=0.05, initial_interval=0.05, max_interval=0.5, max_consecutive_failures=4, max_outage=0.3
+    )
     async with (
         _LimitedServer(status=status) as server,
         LumaClient(server.base_url, KEY, polling=polling, batch="never") as luma,

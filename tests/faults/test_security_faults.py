@@ -89,7 +89,7 @@ async def test_a29_redirect_within_the_origin(status: int, healthy: int) -> None
     ended = await run_case(steps, healthy=healthy, server=server)
 
     assert ended.kind is Generation
-    assert ended.outcome.looks == 1
+    assert ended.outcome.polls == 1
     assert all(f"Authorization: Bearer {KEY}".encode() in head for head in server.heads)
 
 
@@ -333,7 +333,7 @@ async def test_a30_a_server_that_speaks_first_inside_tls() -> None:
         [outcome] = await outcomes_at(at(server), ssl_context=authorities().trusting())
 
     assert isinstance(outcome.error, ProtocolError | TransportError)
-    assert server.connections == outcome.looks
+    assert server.connections == outcome.polls
 
 
 @pytest.mark.parametrize("kind", [ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError])

@@ -381,7 +381,7 @@ async def test_a13_a_hint_is_kept(status: int, healthy: int) -> None:
         return (*[task(name, "pending", tick=tick) for tick in range(20)], done(name))
 
     scripts = {name: slowly(name) for name in (f"healthy-{number}" for number in range(healthy))}
-    polling = PollPolicy(min_interval=0.01, initial=0.01, maximum=2.0, multiplier=1)
+    polling = PollPolicy(min_interval=0.01, initial_interval=0.01, max_interval=2.0, multiplier=1)
     ended = await run_case(
         [answer], healthy=healthy, patience=4.0, server=FaultServer(scripts=scripts), polling=polling
     )
@@ -401,8 +401,8 @@ async def test_a14_a_hint_of_nothing(healthy: int) -> None:
     times = [at for at, name in zip(ended.server.times, ended.server.order, strict=True) if name == BAD]
     pauses = [later - earlier for earlier, later in pairwise(times)]
     assert ended.kind is Generation
-    assert min(pauses) >= OFTEN.min_interval * 0.9
-    assert sum(pauses) >= 20 * OFTEN.min_interval
+    assert min(pauses) >= OFTEN.shortest_interval * 0.9
+    assert sum(pauses) >= 20 * OFTEN.shortest_interval
 
 
 @ALONE_AND_AMONG
@@ -425,7 +425,7 @@ async def test_a15_idle_connections_that_end(end: Act, healthy: int) -> None:
     ended = await run_case([idle_then(PENDING, end)] * 3 + [done()], healthy=healthy)
 
     assert ended.kind is Generation
-    assert ended.outcome.looks == 4 or healthy
+    assert ended.outcome.polls == 4 or healthy
 
 
 STRANGER = task("somebody-elses", "completed", video={"url": "https://cdn.example/other.mp4"})
@@ -510,7 +510,7 @@ async def test_a16_answers_that_come_on_idle_connections(extra: bytes, healthy: 
             await pushes.acquire()
         outcomes = await luma.get_generations(names)
 
-    assert [(outcome.error, outcome.looks) for outcome in outcomes] == [(None, 1)] * len(names)
+    assert [(outcome.error, outcome.polls) for outcome in outcomes] == [(None, 1)] * len(names)
     assert all(outcome.unwrap().state is State.COMPLETED for outcome in outcomes)
 
 

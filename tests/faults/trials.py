@@ -16,7 +16,9 @@ from tests.faults.server import BAD, FaultServer, done
 from tests.kit import KEY
 from tests.raw_server import Reply
 
-OFTEN = PollPolicy(min_interval=0.01, initial=0.01, maximum=0.012, max_consecutive_failures=6, max_outage=0.05)
+OFTEN = PollPolicy(
+    min_interval=0.01, initial_interval=0.01, max_interval=0.012, max_consecutive_failures=6, max_outage=0.05
+)
 LIMITS = Limits(request_timeout=2.0, max_concurrency=8)
 """Few connections, so that the bad task's are the others' too."""
 IMPATIENT = evolve(LIMITS, request_timeout=0.15)

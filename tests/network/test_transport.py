@@ -38,7 +38,9 @@ from tests.kit import KEY
 from tests.raw_server import Act, RawServer, Reply, free_port, hang_up, http, reset, stay_silent, task
 
 ID = "9d4b7516-77e5-481a-b015-48313946f33b"
-FAST = PollPolicy(min_interval=0.01, initial=0.01, maximum=0.05, max_consecutive_failures=3, max_outage=0.1)
+FAST = PollPolicy(
+    min_interval=0.01, initial_interval=0.01, max_interval=0.05, max_consecutive_failures=3, max_outage=0.1
+)
 LIMITS = Limits(request_timeout=0.4)
 DONE = task(ID, "completed", video={"url": "https://cdn.example/v.mp4"})
 WRONG_KEY = http(401, {"error": {"message": f"invalid key {KEY}"}})

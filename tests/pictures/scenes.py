@@ -13,12 +13,12 @@ _MADE = [
         sky((38, 44, 92), (233, 138, 96), (255, 224, 178), at=(0.72, 0.62), ground=(24, 26, 46)),
     ),
     (
-        Told(task_id="luma_gen_81c0", prompt="sunrise, timelapse", queue=21, processing=52, waited=75.8, looks=11),
+        Told(task_id="luma_gen_81c0", prompt="sunrise, timelapse", queue=21, processing=52, waited=75.8, polls=11),
         sky((250, 190, 140), (255, 236, 205), (255, 250, 236), at=(0.3, 0.64), ground=(70, 108, 130)),
     ),
     (
         Told(
-            task_id="luma_gen_9b2e", prompt="moonrise over fresh snow", queue=35, processing=97, waited=133.6, looks=16
+            task_id="luma_gen_9b2e", prompt="moonrise over fresh snow", queue=35, processing=97, waited=133.6, polls=16
         ),
         sky((12, 20, 40), (52, 84, 120), (236, 240, 246), at=(0.5, 0.34), ground=(208, 220, 232)),
     ),
@@ -31,7 +31,7 @@ _FAILED = Told(
     queue=52,
     processing=4,
     waited=58.0,
-    looks=8,
+    polls=8,
 )
 
 

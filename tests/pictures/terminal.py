@@ -45,7 +45,7 @@ async def terminal(speed: float = 1.0) -> str:
     )
     table = Table(Board(), console)
     pace = 0.25 / speed
-    waiting = Waiting(timeout=60.0, initial=pace, maximum=2 * pace, min_interval=pace)
+    waiting = Waiting(timeout=60.0, initial_interval=pace, max_interval=2 * pace, min_interval=pace)
     async with SimulatedRelay(speed=speed) as relay:
         for task_id, script in _SCRIPTS.items():
             relay.add(task_id, script=script)

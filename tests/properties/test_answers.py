@@ -13,7 +13,7 @@ from luma_async import Generation, LumaError, Outcome, State
 from luma_async._records import outcome_line, read_line
 from luma_async._relay.answer import Answer
 from luma_async._relay.documents import NotJSONError
-from luma_async._relay.tasks import Known, Sighting, identity, read_task, sight_many, state_of, tasks_in
+from luma_async._relay.tasks import LastAnswer, Observation, identity, read_batch, read_task, state_of, tasks_in
 from luma_async.models import Role
 from tests.kit import TASK_ID
 from tests.properties.documents import OTHERS, answers, json_values, tasks
@@ -29,10 +29,10 @@ def read(answer: Answer) -> Generation | LumaError:
         return error
 
 
-def read_many(answer: Answer, known: dict[str, Known | None]) -> dict[str, Sighting]:
+def read_many(answer: Answer, known: dict[str, LastAnswer | None]) -> dict[str, Observation]:
     """Return what a batch makes of *answer*; nothing where that is one of our errors."""
     try:
-        return sight_many(answer, known)
+        return read_batch(answer, known)
     except LumaError as error:
         check_error(error)
         return {}
@@ -119,7 +119,7 @@ def _written(draw: st.DrawFn, rows: list[dict[str, object]]) -> Answer:
 def test_what_is_known_hides_no_change(lists: tuple[Answer, Answer]) -> None:
     """Whoever knows an earlier answer learns the same from a later one as who reads it for the first time."""
     earlier, later = lists
-    known: dict[str, Known | None] = dict.fromkeys(ASKED)
+    known: dict[str, LastAnswer | None] = dict.fromkeys(ASKED)
     known |= {task_id: seen for task_id, (seen, _) in read_many(earlier, known).items()}
 
     fresh, again = read_many(later, dict.fromkeys(ASKED)), read_many(later, known)

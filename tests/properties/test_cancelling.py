@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luma_async import Generation, LumaClient
-from luma_async._waiting.batching import Batch
+from luma_async._waiting.batch_support import Batch
 from luma_async.testing import Fault, Script
 from tests.kit import KEY
 from tests.properties import costly
@@ -55,8 +55,8 @@ async def cancel_at_once(wait: asyncio.Task[object]) -> None:
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert asyncio.get_running_loop().time() == now
-    looks = [task for task in asyncio.all_tasks() if task.get_name().startswith("luma_async look")]
-    assert not looks
+    polls = [task for task in asyncio.all_tasks() if task.get_name().startswith("luma_async look")]
+    assert not polls
 
 
 @costly()

@@ -16,7 +16,7 @@ from tests.properties import costly
 from tests.properties.documents import answers
 from tests.raw_server import Act, RawServer
 
-HASTY = PollPolicy(min_interval=0.001, initial=0.001, maximum=0.002)
+HASTY = PollPolicy(min_interval=0.001, initial_interval=0.001, max_interval=0.002)
 GOOD = sample("get__completed__artifact").content
 
 _HEADERS = [

@@ -30,7 +30,7 @@ from luma_async import (
     WaitTimeoutError,
 )
 from luma_async._relay.tasks import state_of
-from luma_async._waiting.batching import Batch
+from luma_async._waiting.batch_support import Batch
 from luma_async.testing import Fault, Script
 from luma_async.testing._gateway import Desk
 from luma_async.testing.exchange import Kind
@@ -46,7 +46,7 @@ _TICK = 1e-6
 """What a clock in floats may be off."""
 _LATE = 1.0
 """Seconds after his deadline at which one who waits is gone, at the latest."""
-_NOTICED = POLICY.min_interval + 1.5
+_NOTICED = POLICY.shortest_interval + 1.5
 """Seconds before a deadline at which an end is noticed for certain, where there is no trouble."""
 _LONG = 400.0
 """Seconds after which everything has ended that ever ends."""
@@ -189,9 +189,9 @@ class Waiting(RuleBasedStateMachine):
     @rule(asked=st.lists(ids, min_size=1, max_size=4))
     def look(self, asked: list[str]) -> None:
         """Somebody looks once, at some ids."""
-        looks = self.do(self.luma.get_generations(asked))
-        assert [look.task_id for look in looks] == asked
-        assert all(look.generation is None or look.generation.id == look.task_id for look in looks)
+        polls = self.do(self.luma.get_generations(asked))
+        assert [look.task_id for look in polls] == asked
+        assert all(look.generation is None or look.generation.id == look.task_id for look in polls)
 
     @rule(which=st.integers(0, 20))
     def leave(self, which: int) -> None:
@@ -250,8 +250,8 @@ class Waiting(RuleBasedStateMachine):
     def _only_what_is_wanted_goes_on(self) -> None:
         """Nobody asks for an id for which nobody waits."""
         waiting = {task_id for wait in self.waits if not wait.task.done() for task_id in wait.ids}
-        watching = {watch.task_id for watch in self.watches if not watch.task.done()}
-        assert self.luma._watching._polls.keys() <= waiting | watching
+        loops_of = {watch.task_id for watch in self.watches if not watch.task.done()}
+        assert self.luma._loops._loops.keys() <= waiting | loops_of
 
     def _judge(self, wait: Wait, closed_at: float) -> None:
         """Each id once, unless he who waited had enough or was cancelled."""
@@ -282,7 +282,7 @@ class Waiting(RuleBasedStateMachine):
                 assert not (self.was_calm and task.ended_by(wait.joined + wait.timeout - _NOTICED))
             case Outcome(error=ClientClosedError()):
                 assert is_closed
-                assert not (self.was_calm and task.ended_by(at - POLICY.maximum - _NOTICED))
+                assert not (self.was_calm and task.ended_by(at - POLICY.max_interval - _NOTICED))
             case Outcome(error=APIError() as refused):
                 assert refused.task_id == outcome.task_id
                 assert refused.status == task.doom or (task.script is None and isinstance(refused, NotFoundError))
@@ -304,13 +304,13 @@ class Waiting(RuleBasedStateMachine):
 
     def _nothing_is_left(self) -> None:
         """No task, no place in a queue, no slot, and nothing that nobody fetched."""
-        watching, batcher, transport = self.luma._watching, self.luma._batcher, self.luma._transport
+        loops, batcher, transport = self.luma._loops, self.luma._batcher, self.luma._transport
         left = {
             "tasks": asyncio.all_tasks(self.loop),
-            "polls": watching._polls,
+            "polls": loops._loops,
             "due": batcher._due,
-            "asking": batcher._asking | batcher._asking_alone,
-            "alone": batcher._alone,
+            "asking": batcher._batches | batcher._singles,
+            "alone": batcher.support._alone,
             "under way": transport._deadlines.under_way,
         }
         remains = {where: what for where, what in left.items() if what}

@@ -19,7 +19,7 @@ from luma_async._media.formats import trouble_with
 from luma_async._network.session import translated
 from luma_async._relay.refusals import _BY_STATUS, _BY_WORD
 from luma_async.errors import DownloadError, DownloadReason, LumaError, Verdict
-from luma_async.events import CooldownBegan, LookFailed
+from luma_async.events import CooldownStarted, PollFailed
 from luma_async.testing import FastTime, Fault, Script, SimulatedRelay
 
 PAGE = (Path(__file__).parents[2] / "docs" / "answers.md").read_text(encoding="utf-8")
@@ -83,10 +83,10 @@ def client_of(relay: SimulatedRelay, events: list[Event]) -> LumaClient:
 def end_of(outcome: Outcome, events: list[Event]) -> str:
     """Say in the page's words how a wait came to its end under lasting trouble."""
     if isinstance(outcome.error, WaitTimeoutError):
-        return "slows down" if any(isinstance(event, CooldownBegan) for event in events) else "never ends"
-    if outcome.elapsed >= 120 and outcome.looks >= 10:
+        return "slows down" if any(isinstance(event, CooldownStarted) for event in events) else "never ends"
+    if outcome.elapsed >= 120 and outcome.polls >= 10:
         return "passes"
-    return {1: "ends", 3: "third in a row"}.get(outcome.looks, f"ends after {outcome.looks}")
+    return {1: "ends", 3: "third in a row"}.get(outcome.polls, f"ends after {outcome.polls}")
 
 
 @each_row
@@ -102,11 +102,11 @@ async def test_a_look_and_a_wait_end_as_the_page_says(
         events.clear()
         [wait] = await luma.wait_all(["task-1"], timeout=600)
 
-    failed = next(event.error for event in events if isinstance(event, LookFailed))
+    failed = next(event.error for event in events if isinstance(event, PollFailed))
     assert luma_time.elapsed < 700
     assert type(look.error) is type(failed)
     assert row.error in [kind.__name__ for kind in type(failed).__mro__]
-    assert (f"after {look.looks}", end_of(wait, events)) == (row.look, row.wait)
+    assert (f"after {look.polls}", end_of(wait, events)) == (row.look, row.wait)
     assert look.error is not None
     assert look.error.retryable is (row.wait in ("passes", "slows down"))
 
@@ -119,7 +119,7 @@ def meaning_of(outcomes: list[Outcome], luma: LumaClient, events: list[Event], *
         return "never again"
     if at_once:
         return "each alone"
-    return "slows down" if any(isinstance(event, CooldownBegan) for event in events) else "passes"
+    return "slows down" if any(isinstance(event, CooldownStarted) for event in events) else "passes"
 
 
 @each_row

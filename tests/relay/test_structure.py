@@ -425,7 +425,7 @@ def test_json_inside_a_string_is_opened(value: Any, meaning: Any) -> None:
 def test_a_done_outcome_has_the_documented_keys() -> None:
     """The schema of the command line and the journal, with the relay's answer in full."""
     body = {"id": TASK_ID, "state": "completed", "video": {"url": LINK}, "prompt": "猫\u2028"}
-    outcome = Outcome(task_id=TASK_ID, generation=read_task(answer(body), TASK_ID), elapsed=12.34567, looks=3)
+    outcome = Outcome(task_id=TASK_ID, generation=read_task(answer(body), TASK_ID), elapsed=12.34567, polls=3)
 
     line = outcome_line(outcome)
 
@@ -437,7 +437,7 @@ def test_a_done_outcome_has_the_documented_keys() -> None:
         "video_url": LINK,
         "error": None,
         "elapsed": 12.346,
-        "looks": 3,
+        "polls": 3,
         "generation": body,
     }
 

@@ -9,7 +9,7 @@ import pytest
 
 from luma_async import APIError, LumaError, ProtocolError, QuotaExceededError, RateLimitError, UncertainSubmitError
 from luma_async._relay.answer import Answer
-from luma_async._relay.requests import ORDERS_PATH, clean_url_path, extension_path, order_body
+from luma_async._relay.requests import SUBMIT_PATH, clean_url_path, extend_path, submit_body
 from luma_async._relay.submissions import read_clean_url, read_submitted
 from tests.kit import TASK_ID, answer, sample, sample_names
 
@@ -19,8 +19,8 @@ ORDERED = [name for name in sample_names() if name.startswith(("submit__", "exte
 
 def test_the_paths_are_the_contracts() -> None:
     """Without a trailing slash."""
-    assert ORDERS_PATH == "/luma/generations"
-    assert extension_path("a-1") == "/luma/generations/a-1/extend"
+    assert SUBMIT_PATH == "/luma/generations"
+    assert extend_path("a-1") == "/luma/generations/a-1/extend"
     assert clean_url_path("a-1") == "/luma/generations/a-1/download_video_url"
 
 
@@ -28,7 +28,7 @@ def test_an_order_is_sent_as_json() -> None:
     """With every character of the prompt."""
     order = {"user_prompt": '海 "quoted"\n', "loop": False}
 
-    assert json.loads(order_body(order)) == order
+    assert json.loads(submit_body(order)) == order
 
 
 # --- the id, wherever it is ---

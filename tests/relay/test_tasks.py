@@ -18,7 +18,16 @@ from luma_async import ConfigurationError, Generation, LumaError, ProtocolError,
 from luma_async._ids import check_task_id
 from luma_async._relay.answer import Answer
 from luma_async._relay.requests import task_path
-from luma_async._relay.tasks import Known, identity, read_documents, read_task, sight, sight_many, state_of, tasks_in
+from luma_async._relay.tasks import (
+    LastAnswer,
+    identity,
+    read_batch,
+    read_documents,
+    read_poll,
+    read_task,
+    state_of,
+    tasks_in,
+)
 from tests.kit import TASK_ID, answer, sample, sample_names
 
 CLEAN = "https://cdn.example/clean.mp4"
@@ -507,7 +516,7 @@ def test_a_row_goes_by_its_task_id_whatever_its_key_is() -> None:
 def test_a_batch_that_is_about_strangers_alone_cannot_be_trusted() -> None:
     """Its connection is given up, as that of a single answer about another task."""
     with pytest.raises(ProtocolError) as caught:
-        sight_many(answer([{"id": "another", "state": "pending"}]), {TASK_ID: None, "luma_gen_b": None})
+        read_batch(answer([{"id": "another", "state": "pending"}]), {TASK_ID: None, "luma_gen_b": None})
 
     assert caught.value.foreign
     assert caught.value.retryable
@@ -515,14 +524,14 @@ def test_a_batch_that_is_about_strangers_alone_cannot_be_trusted() -> None:
 
 def test_only_the_very_same_answer_is_known_already() -> None:
     """Anything else is read anew: other bytes, or the same ones with a status that says something else."""
-    known, _ = sight(answer({"id": TASK_ID, "state": "pending"}), TASK_ID, None)
+    known, _ = read_poll(answer({"id": TASK_ID, "state": "pending"}), TASK_ID, None)
 
-    assert sight(answer({"id": TASK_ID, "state": "pending"}), TASK_ID, known) == (known, None)
-    _, changed = sight(answer({"id": TASK_ID, "state": "failed"}), TASK_ID, known)
+    assert read_poll(answer({"id": TASK_ID, "state": "pending"}), TASK_ID, known) == (known, None)
+    _, changed = read_poll(answer({"id": TASK_ID, "state": "failed"}), TASK_ID, known)
     assert changed is not None
     assert changed.state is State.FAILED
     with pytest.raises(LumaError):
-        sight(answer({"id": TASK_ID, "state": "pending"}, 500), TASK_ID, known)
+        read_poll(answer({"id": TASK_ID, "state": "pending"}, 500), TASK_ID, known)
 
 
 def test_one_task_is_picked_out_of_several() -> None:
@@ -621,7 +630,7 @@ def test_numbers_beyond_all_bounds_are_no_answer(number: str) -> None:
     assert type(error) is ProtocolError
     assert len(str(error)) < 300
     with pytest.raises(ProtocolError, match="the relay's answer is JSON with "):
-        sight_many(answer(f"[{body}]"), {TASK_ID: None})
+        read_batch(answer(f"[{body}]"), {TASK_ID: None})
 
 
 @pytest.mark.parametrize("depth", [65, 2_000, 200_000])
@@ -680,9 +689,9 @@ def test_no_other_status_is_an_answer(status: int) -> None:
 # --- a list of rows, read row by row ---
 
 
-def told(body: bytes, ids: Sequence[str], known: Mapping[str, Known] | None = None) -> dict[str, str | None]:
+def told(body: bytes, ids: Sequence[str], known: Mapping[str, LastAnswer] | None = None) -> dict[str, str | None]:
     """Return the word that *body* newly has for each of *ids*, None where it is known."""
-    sighted = sight_many(Answer(200, body), {task_id: (known or {}).get(task_id) for task_id in ids})
+    sighted = read_batch(Answer(200, body), {task_id: (known or {}).get(task_id) for task_id in ids})
     return {task_id: None if news is None else news.word for task_id, (_, news) in sighted.items()}
 
 
@@ -708,7 +717,7 @@ ROW_B = b'{"task_id": "b", "id": 7, "status": "IN_PROGRESS"}'
 def test_rows_are_recognised_in_any_list_and_order(body: bytes, rows: tuple[bytes, bytes]) -> None:
     """The first time each row is read, the second time all are known, and one that changed is the only news."""
     ids = ["a", "b"]
-    first = sight_many(Answer(200, body % rows), dict.fromkeys(ids))
+    first = read_batch(Answer(200, body % rows), dict.fromkeys(ids))
     known = {task_id: kept for task_id, (kept, _) in first.items()}
     changed = (body % rows).replace(b"IN_PROGRESS", b"SUCCESS")
 
@@ -735,11 +744,11 @@ def test_rows_are_recognised_in_any_list_and_order(body: bytes, rows: tuple[byte
 )
 def test_a_broken_list_is_no_answer_though_its_rows_are_known(body: bytes) -> None:
     """Whatever is recognised in it: half an answer is never taken for one."""
-    known = {"a": Known(ROW_A), "b": Known(ROW_B)}
+    known = {"a": LastAnswer(ROW_A), "b": LastAnswer(ROW_B)}
     whole = body.replace(b"%s", ROW_A, 1).replace(b"%s", ROW_B)
 
     with pytest.raises(ProtocolError):
-        sight_many(Answer(200, whole), known)
+        read_batch(Answer(200, whole), known)
 
 
 def test_the_lists_inside_a_single_task_are_not_rows() -> None:
@@ -755,7 +764,7 @@ def test_a_single_task_with_a_list_can_be_recalled_whole(listed: list[object]) -
     """The list is the task's own, not an envelope's rows around nothing."""
     task = {"id": "a", "state": "pending", "data": listed}
 
-    kept, _ = sight_many(answer(task), {"a": None})["a"]
+    kept, _ = read_batch(answer(task), {"a": None})["a"]
 
     assert kept.recall("a").raw == task
 
@@ -763,21 +772,21 @@ def test_a_single_task_with_a_list_can_be_recalled_whole(listed: list[object]) -
 @pytest.mark.parametrize("envelope", [b"[%s,%s]", b'{"message": "\xe5\xa5\xbd", "data": [%s,%s]}'])
 def test_a_row_is_utf_8_or_none(envelope: bytes) -> None:
     """Where it begins and ends is sought byte by byte; what it says is text."""
-    sighted = sight_many(Answer(200, envelope % (ROW_A, ROW_B)), dict.fromkeys("ab"))
+    sighted = read_batch(Answer(200, envelope % (ROW_A, ROW_B)), dict.fromkeys("ab"))
 
     news = sighted["a"][1]
     assert news is not None
     assert news.generation().prompt == "\u732b"
     with pytest.raises(ProtocolError, match="not UTF-8"):
-        sight_many(Answer(200, envelope % (ROW_B, ROW_A.replace(b"\xe7\x8c\xab", b"\xe9"))), dict.fromkeys("ab"))
+        read_batch(Answer(200, envelope % (ROW_B, ROW_A.replace(b"\xe7\x8c\xab", b"\xe9"))), dict.fromkeys("ab"))
     with pytest.raises(ProtocolError, match="not UTF-8"):
-        sight_many(Answer(200, b'{"message": "\xff", "data": [%s]}' % ROW_A), dict.fromkeys("ab"))
+        read_batch(Answer(200, b'{"message": "\xff", "data": [%s]}' % ROW_A), dict.fromkeys("ab"))
 
 
 def test_a_text_that_begins_like_a_known_one_is_read() -> None:
     """The beginning finds the candidate; the whole text decides."""
     long = b'{"x": "%s", "id": "a", "state": "pending"}' % (b"x" * 100)
-    known = {"a": Known(long)}
+    known = {"a": LastAnswer(long)}
 
     assert told(b"[%s]" % long.replace(b"pending", b"running"), ["a"], known)["a"] == "running"
     assert told(b"[%s]" % long, ["a"], known)["a"] is None
@@ -786,7 +795,7 @@ def test_a_text_that_begins_like_a_known_one_is_read() -> None:
 def test_rows_about_others_are_another_tasks_answer() -> None:
     """All rows strangers: the answer is foreign; one of ours among them: it counts."""
     with pytest.raises(ProtocolError) as caught:
-        sight_many(Answer(200, b"[%s]" % ROW_B), {"a": None})
+        read_batch(Answer(200, b"[%s]" % ROW_B), {"a": None})
 
     assert caught.value.foreign
-    assert set(sight_many(Answer(200, b"[%s,%s]" % (ROW_B, ROW_A)), {"a": None})) == {"a"}
+    assert set(read_batch(Answer(200, b"[%s,%s]" % (ROW_B, ROW_A)), {"a": None})) == {"a"}

@@ -23,7 +23,7 @@ from luma_async.testing._media import VIDEO, Medium
 from tests.kit import KEY
 from tests.soak.relay import number_of
 
-POLLING = PollPolicy(min_interval=0.1, initial=0.2, maximum=1.0, max_consecutive_failures=1000)
+POLLING = PollPolicy(min_interval=0.1, initial_interval=0.2, max_interval=1.0, max_consecutive_failures=1000)
 LIMITS = Limits(max_concurrency=16, request_timeout=10.0, allow_private_media=True)
 _PASSERS_BY = 20
 """Waits and watchers in each round that leave before their end."""

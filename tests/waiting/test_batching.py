@@ -32,13 +32,14 @@ from luma_async import (
     State,
     WaitTimeoutError,
 )
-from luma_async._listeners import Herald
+from luma_async._listeners import Listeners
 from luma_async._network.cooldown import Cooldown
 from luma_async._network.transport import Request, Transport
 from luma_async._relay.answer import Answer
-from luma_async._waiting.batching import Batch, Batcher
+from luma_async._waiting.batch_support import Batch
+from luma_async._waiting.batching import Batcher
 from luma_async._waiting.pacing import PollWait
-from luma_async._waiting.polls import Watching
+from luma_async._waiting.polls import PollLoops
 from luma_async.errors import Verdict
 from luma_async.events import Event, StateChanged
 from luma_async.settings import Settings
@@ -48,7 +49,7 @@ from tests.raw_server import RawServer, http, task
 from tests.virtual_time import run
 
 RELAY = "https://relay.example"
-FAST = PollPolicy(min_interval=0.05, initial=0.1, maximum=0.2, max_consecutive_failures=3, max_outage=0.5)
+FAST = PollPolicy(min_interval=0.05, initial_interval=0.1, max_interval=0.2, max_consecutive_failures=3, max_outage=0.5)
 SPEED = 20.0
 IDS = [f"task-{number}" for number in range(20)]
 
@@ -80,9 +81,9 @@ async def test_ids_that_are_due_together_share_a_request(relay: SimulatedRelay) 
     async with client(relay) as luma:
         outcomes = await luma.wait_all(ids, timeout=20.0)
 
-    looks = sum(outcome.looks for outcome in outcomes)
+    polls = sum(outcome.polls for outcome in outcomes)
     assert [outcome.unwrap().id for outcome in outcomes] == ids
-    assert len(relay.requests) < looks / 10
+    assert len(relay.requests) < polls / 10
     assert methods(relay)["POST"] > 0
 
 
@@ -92,11 +93,11 @@ async def test_it_is_known_how_many_looks_share_a_request(relay: SimulatedRelay)
 
     async with client(relay) as luma:
         await luma.wait_all(ids)
-        shared = luma._batcher.looks_per_request
+        shared = luma._batcher.polls_per_request
         await luma.get_generation(ids[0])
 
     assert shared > 1.5
-    assert luma._batcher.looks_per_request < shared
+    assert luma._batcher.polls_per_request < shared
 
 
 async def test_a_single_id_is_asked_alone(relay: SimulatedRelay) -> None:
@@ -128,15 +129,15 @@ async def test_of_an_id_that_nobody_wants_any_more_nothing_is_remembered(relay: 
 
     async with client(relay) as luma:
         *_, unknown = await luma.get_generations([*ids, "unknown"])
-        after_a_look = set(luma._batcher._alone)
+        after_a_look = set(luma._batcher.support._alone)
         relay.trouble(Fault.slow(0.1), on="batch")
         wait = asyncio.create_task(luma.wait_all([*ids, "unknown"]))
         await asyncio.sleep(0.05)
         wait.cancel()
-        await asyncio.gather(*luma._batcher._asking)
+        await asyncio.gather(*luma._batcher._batches)
 
         assert isinstance(unknown.error, NotFoundError)
-        assert after_a_look == luma._batcher._alone == set()
+        assert after_a_look == luma._batcher.support._alone == set()
 
 
 async def test_no_match_at_all_is_an_answer(relay: SimulatedRelay) -> None:
@@ -310,7 +311,7 @@ LATER_BAD = {
 @pytest.mark.parametrize("answer", [pytest.param(answer, id=name) for name, answer in LATER_BAD.items()])
 async def test_batches_that_begin_to_fail_are_no_ids_fate(answer: bytes) -> None:
     """Where only batches fail, as from one sick task among them, the ids end up being asked for alone."""
-    policy = PollPolicy(min_interval=0.05, initial=0.05, maximum=0.1, max_outage=2.0)
+    policy = PollPolicy(min_interval=0.05, initial_interval=0.05, max_interval=0.1, max_outage=2.0)
 
     async with (
         server_of(rows("pending"), answer, http(429), answer) as server,
@@ -323,7 +324,7 @@ async def test_batches_that_begin_to_fail_are_no_ids_fate(answer: bytes) -> None
 
 async def test_an_outage_that_ends_between_a_batch_and_a_look_is_not_held_against_batches() -> None:
     """One id went alone meanwhile and found all well; the others go on together."""
-    together = PollPolicy(min_interval=0.05, initial=0.05, maximum=0.1, wait=wait_fixed(0.1))
+    together = PollPolicy(min_interval=0.05, initial_interval=0.05, max_interval=0.1, wait=wait_fixed(0.1))
 
     server = server_of(rows("pending"), http(500), http(500), rows("pending"), rows("completed"))
     async with server, patient(server, policy=together) as luma:
@@ -420,19 +421,19 @@ def waits(
 
 def test_ids_taken_up_a_little_apart_find_together() -> None:
     """Ten ids that start within four tenths of a second share requests after the first round."""
-    policy = PollPolicy(min_interval=5.0, initial=5.0, maximum=5.0)
+    policy = PollPolicy(min_interval=5.0, initial_interval=5.0, max_interval=5.0)
     ids = {f"task-{number}": number * 0.04 for number in range(10)}
 
     outcomes, sizes = waits(ids, lambda at: "completed" if at > 30.0 else "pending", policy)
 
     assert all(outcome.ok for outcome in outcomes)
     assert max(sizes) >= 5
-    assert len(sizes) < sum(outcome.looks for outcome in outcomes) / 2
+    assert len(sizes) < sum(outcome.polls for outcome in outcomes) / 2
 
 
 def test_those_who_are_answered_together_stay_together() -> None:
     """They draw one jitter for all, and another one each time: a request stays full, and never comes like clockwork."""
-    policy = PollPolicy(initial=10.0, maximum=10.0)
+    policy = PollPolicy(initial_interval=10.0, max_interval=10.0)
     asked: list[float] = []
 
     def answered(at: float) -> str:
@@ -448,7 +449,7 @@ def test_those_who_are_answered_together_stay_together() -> None:
 
 def test_waiting_for_others_never_passes_a_deadline() -> None:
     """An id with little time left goes at once, alone if need be."""
-    policy = PollPolicy(min_interval=5.0, initial=5.0, maximum=5.0)
+    policy = PollPolicy(min_interval=5.0, initial_interval=5.0, max_interval=5.0)
 
     outcomes, _ = waits({"a": 0.0, "b": 0.3}, lambda _: "pending", policy)
 
@@ -483,7 +484,7 @@ def test_a_batch_is_given_up_at_the_latest_deadline_of_its_ids() -> None:
 
     async def main() -> None:
         batcher = Batcher(cast("Transport", wire), "always")
-        await asyncio.gather(batcher.look("a", deadline=50.0), batcher.look("b", deadline=5.0))
+        await asyncio.gather(batcher.poll("a", deadline=50.0), batcher.poll("b", deadline=5.0))
 
     run(main())
 
@@ -496,12 +497,12 @@ def test_who_has_left_before_his_batch_goes_is_not_asked_for() -> None:
 
     async def main() -> None:
         batcher = Batcher(cast("Transport", wire), "auto")
-        looks = [asyncio.create_task(batcher.look(task_id)) for task_id in "ab"]
+        polls = [asyncio.create_task(batcher.poll(task_id)) for task_id in "ab"]
         await asyncio.sleep(1.5)
-        later = [asyncio.create_task(batcher.look(task_id)) for task_id in "cde"]
+        later = [asyncio.create_task(batcher.poll(task_id)) for task_id in "cde"]
         await asyncio.sleep(0.1)
         later[0].cancel()
-        await asyncio.wait([*looks, *later])
+        await asyncio.wait([*polls, *later])
 
     run(main())
 
@@ -515,7 +516,7 @@ def test_a_look_that_somebody_cancels_ends_the_waits_for_it(batch: Batch) -> Non
 
     async def main() -> list[Outcome]:
         batcher = Batcher(cast("Transport", wire), batch)
-        room = Watching(batcher, PollPolicy(), PollWait(PollPolicy()))
+        room = PollLoops(batcher, PollPolicy(), PollWait(PollPolicy()))
         waits = [asyncio.create_task(room.wait(task_id, None)) for task_id in "ab"]
         await asyncio.sleep(1.0)
         for look in asyncio.all_tasks() - {asyncio.current_task(), *waits}:
@@ -529,7 +530,7 @@ def test_a_look_that_somebody_cancels_ends_the_waits_for_it(batch: Batch) -> Non
 
     assert {type(outcome.error) for outcome in cancelled} == {ClientClosedError}
     assert isinstance(later.error, WaitTimeoutError)
-    assert later.looks > 1
+    assert later.polls > 1
 
 
 @pytest.mark.parametrize("defect", [ZeroDivisionError(), ServerError("mine", status=500, verdict=Verdict.PASSING)])
@@ -549,7 +550,7 @@ def test_a_defect_of_one_is_told_to_him_alone(batch: Batch, *, fails: bool, defe
     policy = PollPolicy(wait=strategy)
 
     async def main() -> list[Outcome | BaseException]:
-        room = Watching(Batcher(cast("Transport", Wire(fails=fails)), batch), policy, PollWait(policy))
+        room = PollLoops(Batcher(cast("Transport", Wire(fails=fails)), batch), policy, PollWait(policy))
         waits = await asyncio.gather(*(room.wait(task_id, 20.0) for task_id in "abc"), return_exceptions=True)
         await room.aclose()
         return waits
@@ -578,7 +579,7 @@ def test_what_one_strategy_raises_is_no_cancellation(batch: Batch, *, fails: boo
     policy = PollPolicy(wait=strategy)
 
     async def main() -> list[Outcome | BaseException]:
-        room = Watching(Batcher(cast("Transport", Wire(fails=fails)), batch), policy, PollWait(policy))
+        room = PollLoops(Batcher(cast("Transport", Wire(fails=fails)), batch), policy, PollWait(policy))
         waits = await asyncio.gather(*(room.wait(task_id, 20.0) for task_id in "abc"), return_exceptions=True)
         await room.aclose()
         return waits
@@ -600,8 +601,8 @@ def test_what_a_listener_raises_at_one_id_harms_no_wait(batch: Batch) -> None:
             raise asyncio.CancelledError
 
     async def main() -> list[Outcome]:
-        batcher, herald = Batcher(cast("Transport", Wire()), batch), Herald([listen])
-        room = Watching(batcher, PollPolicy(), PollWait(PollPolicy()), herald=herald)
+        batcher, listeners = Batcher(cast("Transport", Wire()), batch), Listeners([listen])
+        room = PollLoops(batcher, PollPolicy(), PollWait(PollPolicy()), listeners=listeners)
         waits = await asyncio.gather(*(room.wait(task_id, 20.0) for task_id in "abc"))
         await room.aclose()
         return waits
@@ -618,8 +619,8 @@ def test_a_listener_that_ends_the_program_ends_the_event_loop(batch: Batch) -> N
             raise BaseExceptionGroup("several", [KeyError(), KeyboardInterrupt()])
 
     async def main() -> None:
-        batcher, herald = Batcher(cast("Transport", Wire()), batch), Herald([listen])
-        room = Watching(batcher, PollPolicy(), PollWait(PollPolicy()), herald=herald)
+        batcher, listeners = Batcher(cast("Transport", Wire()), batch), Listeners([listen])
+        room = PollLoops(batcher, PollPolicy(), PollWait(PollPolicy()), listeners=listeners)
         await asyncio.gather(*(room.wait(task_id, 20.0) for task_id in "abc"))
 
     with pytest.raises(KeyboardInterrupt):
@@ -636,7 +637,7 @@ def test_a_defect_of_the_request_reaches_all_who_wait_for_it(batch: Batch, monke
     async def main() -> list[Outcome | BaseException]:
         wire = Wire()
         monkeypatch.setattr(wire, "exchange", exchange)
-        room = Watching(Batcher(cast("Transport", wire), batch), PollPolicy(), PollWait(PollPolicy()))
+        room = PollLoops(Batcher(cast("Transport", wire), batch), PollPolicy(), PollWait(PollPolicy()))
         waits = await asyncio.gather(*(room.wait(task_id, None) for task_id in "ab"), return_exceptions=True)
         await room.aclose()
         return waits
@@ -652,7 +653,7 @@ def test_batch_sizes_are_checked() -> None:
 
 def test_states_of_rows_are_read_like_all_states() -> None:
     """Unknown words in a batch keep the waits going."""
-    policy = PollPolicy(min_interval=5.0, initial=5.0, maximum=5.0)
+    policy = PollPolicy(min_interval=5.0, initial_interval=5.0, max_interval=5.0)
 
     outcomes, _ = waits({"a": 0.0, "b": 0.0}, lambda at: "completed" if at > 20.0 else "dozing", policy)
 

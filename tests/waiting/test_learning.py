@@ -11,17 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luma_async import GenerationFailedError, LumaClient, PollPolicy, State
-from luma_async._waiting.learning import Hazard, Learner, Stay
+from luma_async._waiting.learning import Hazard, Learner, TimeInState
 from luma_async.statistics import StateStatistics
 from luma_async.testing import Fault, Script, SimulatedRelay
 
 PENDING, PROCESSING, COMPLETED, FAILED = State.PENDING, State.PROCESSING, State.COMPLETED, State.FAILED
 
 
-def follow(learner: Learner, *looks: tuple[float, State]) -> Stay:
+def follow(learner: Learner, *polls: tuple[float, State]) -> TimeInState:
     """Let *learner* see one task at these times in these states."""
-    stay: Stay | None = None
-    for time, state in looks:
+    stay: TimeInState | None = None
+    for time, state in polls:
         stay = learner.saw(stay, state, time)
     assert stay is not None
     return stay
@@ -70,7 +70,7 @@ def test_a_stay_begins_when_a_state_is_first_seen() -> None:
 
 def test_a_stay_holds_three_things() -> None:
     """There may be a hundred thousand of them."""
-    assert Stay.__slots__ == ("state", "since", "last")
+    assert TimeInState.__slots__ == ("state", "since", "last")
 
 
 # --- what is counted ---
@@ -88,7 +88,7 @@ def test_ends_and_moves_are_counted_apart() -> None:
     assert (pending.seen, pending.moved, pending.ended, pending.running) == (2, 1, 1, 2)
     assert (processing.seen, processing.moved, processing.ended, processing.running) == (1, 0, 1, 1)
     assert (statistics.waiting, statistics.completed, statistics.failed) == (7, 1, 1)
-    assert (statistics.looks, statistics.failed_looks) == (5, 0)
+    assert (statistics.polls, statistics.failed_polls) == (5, 0)
 
 
 def test_failed_looks_are_counted_apart() -> None:
@@ -98,7 +98,7 @@ def test_failed_looks_are_counted_apart() -> None:
 
     statistics = learner.statistics({})
 
-    assert (statistics.looks, statistics.failed_looks, statistics.states) == (0, 1, ())
+    assert (statistics.polls, statistics.failed_polls, statistics.states) == (0, 1, ())
 
 
 def test_a_task_that_is_done_at_the_first_look_teaches_no_duration() -> None:
@@ -260,11 +260,11 @@ def histories(draw: st.DrawFn) -> list[tuple[float, State]]:
 def test_nothing_seen_is_lost_or_counted_twice(tasks: list[list[tuple[float, State]]]) -> None:
     """Whatever order of states and times: looks, stays, ends and moves add up, and no rate is negative."""
     learner = Learner()
-    last = [follow(learner, *looks) for looks in tasks]
+    last = [follow(learner, *polls) for polls in tasks]
 
     statistics = learner.statistics({})
 
-    assert statistics.looks == sum(map(len, tasks))
+    assert statistics.polls == sum(map(len, tasks))
     assert sum(s.seen - s.moved - s.ended for s in statistics.states) == sum(not s.state.is_terminal for s in last)
     assert statistics.completed + statistics.failed == sum(s.state.is_terminal for s in last)
     for hazard in learner.hazards().values():
@@ -310,7 +310,7 @@ def test_statistics_can_be_shown() -> None:
 
 # --- in a client ---
 
-_FAST = PollPolicy(min_interval=0.02, initial=0.02, maximum=0.1)
+_FAST = PollPolicy(min_interval=0.02, initial_interval=0.02, max_interval=0.1)
 
 
 async def test_a_client_learns_from_all_its_waits() -> None:
@@ -344,7 +344,7 @@ async def test_a_client_counts_failed_generations_and_failed_looks() -> None:
         with pytest.raises(GenerationFailedError):
             await luma.wait_until_done(task_id)
 
-        assert (luma.statistics.failed, luma.statistics.failed_looks) == (1, 2)
+        assert (luma.statistics.failed, luma.statistics.failed_polls) == (1, 2)
 
 
 async def test_a_single_look_teaches_nothing() -> None:
@@ -352,4 +352,4 @@ async def test_a_single_look_teaches_nothing() -> None:
     async with SimulatedRelay() as relay, LumaClient(relay.base_url, relay.api_key) as luma:
         await luma.get_generation(relay.add(script=Script.of("processing")))
 
-        assert luma.statistics.looks == 0
+        assert luma.statistics.polls == 0

@@ -15,9 +15,12 @@ from hypothesis import strategies as st
 from tenacity import AsyncRetrying, Future, RetryCallState
 from tenacity.wait import wait_exponential, wait_fixed
 
-from luma_async import ConfigurationError, PollPolicy, State
-from luma_async._waiting.learning import Learner, Stay
+from luma_async import ConfigurationError, PollPolicy, RateLimitError, State
+from luma_async._network.backoff import Backoff
+from luma_async._relay.health import Health
+from luma_async._waiting.learning import Learner, TimeInState
 from luma_async._waiting.pacing import PollWait, timetables
+from luma_async._waiting.progress import Progress
 from tests.simulated_pacing import (
     KINDS,
     Exponential,
@@ -51,20 +54,25 @@ def highest() -> float:
 
 
 @frozen
-class Look:
-    """What a strategy needs to know of a look."""
+class Polled:
+    """What a strategy needs to know of the polls of an id."""
 
     good: int = 0
     failures: int = 0
     hint: float | None = None
-    stay: Stay | None = None
+    time_in_state: TimeInState | None = None
 
 
-def after(look: Look, attempt: int = 1) -> RetryCallState:
-    """Return tenacity's state after *look*."""
-    state = RetryCallState(AsyncRetrying(), None, (), {})
+def after(polled: Polled, attempt: int = 1) -> RetryCallState:
+    """Return tenacity's state after the last of these polls."""
+    progress = Progress(POLICY, Health(), polled.good, polled.failures, time_in_state=polled.time_in_state)
+    state = RetryCallState(AsyncRetrying(), None, (progress,), {})
     state.attempt_number = attempt
-    state.outcome = Future.construct(attempt, look, has_exception=False)
+    if polled.failures:
+        progress.error = RateLimitError("no", status=429, retry_after=polled.hint)
+        state.outcome = Future.construct(attempt, progress.error, has_exception=True)
+    else:
+        state.outcome = Future.construct(attempt, "still running", has_exception=False)
     return state
 
 
@@ -73,12 +81,17 @@ def after(look: Look, attempt: int = 1) -> RetryCallState:
 
 def test_the_policy_has_these_defaults() -> None:
     """From the contract's facts."""
-    assert (POLICY.initial, POLICY.maximum, POLICY.multiplier, POLICY.min_interval) == (2.0, 15.0, 1.5, 2.0)
+    assert (POLICY.initial_interval, POLICY.max_interval, POLICY.multiplier, POLICY.shortest_interval) == (
+        2.0,
+        15.0,
+        1.5,
+        2.0,
+    )
     assert (POLICY.max_consecutive_failures, POLICY.max_outage) == (10, 120.0)
     assert (POLICY.adaptive, POLICY.wait) == (True, None)
 
 
-_NUMBERS = ["initial", "maximum", "multiplier", "min_interval", "max_consecutive_failures", "max_outage"]
+_NUMBERS = ["initial_interval", "max_interval", "multiplier", "max_consecutive_failures", "max_outage"]
 
 
 @pytest.mark.parametrize("name", _NUMBERS)
@@ -95,14 +108,14 @@ def test_a_field_that_is_no_positive_number_is_refused(name: str, value: Any) ->
     "fields",
     [
         {"min_interval": 3.0},
-        {"initial": 1.0},
-        {"initial": 16.0},
-        {"maximum": 1.0},
-        {"min_interval": 5.0, "initial": 4.0, "maximum": 6.0},
+        {"initial_interval": 1.0, "min_interval": 2.0},
+        {"initial_interval": 16.0},
+        {"max_interval": 1.0},
+        {"min_interval": 5.0, "initial_interval": 4.0, "max_interval": 6.0},
     ],
 )
 def test_intervals_out_of_order_are_refused(fields: dict[str, float]) -> None:
-    """``min_interval <= initial <= maximum``, or nothing is made."""
+    """``min_interval <= initial_interval <= max_interval``, or nothing is made."""
     with pytest.raises(ConfigurationError, match="out of order"):
         evolve(POLICY, **fields)  # type: ignore[arg-type]
 
@@ -116,9 +129,26 @@ def test_a_multiplier_out_of_range_is_refused(multiplier: float) -> None:
 
 def test_the_bounds_themselves_are_fine() -> None:
     """All equal, a constant pause, and the steepest growth."""
-    assert PollPolicy(min_interval=0.1, initial=0.1, maximum=0.1).backoff(9, highest) == pytest.approx(0.1)
-    assert PollPolicy(multiplier=1).backoff(9, middle) == PollPolicy(multiplier=1).backoff(1, middle)
-    assert PollPolicy(multiplier=100).backoff(10**9, highest) == 15.0
+    narrow = PollPolicy(min_interval=0.1, initial_interval=0.1, max_interval=0.1)
+
+    assert Backoff(narrow, highest).pause(9) == pytest.approx(0.1)
+    assert Backoff(PollPolicy(multiplier=1), middle).pause(9) == Backoff(PollPolicy(multiplier=1), middle).pause(1)
+    assert Backoff(PollPolicy(multiplier=100), highest).pause(10**9) == 15.0
+
+
+@pytest.mark.parametrize(
+    ("fields", "shortest"), [({}, 2.0), ({"initial_interval": 0.5}, 0.5), ({"min_interval": 1}, 1)]
+)
+def test_the_least_interval_is_two_seconds_or_the_first_pause(fields: dict[str, float], shortest: float) -> None:
+    """Who asks for shorter pauses need not say so twice."""
+    assert PollPolicy(**fields).shortest_interval == shortest  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [0, -1, float("nan"), "5", True, [1]])
+def test_a_least_interval_that_is_not_a_positive_number_is_refused(value: Any) -> None:
+    """None is the only other choice."""
+    with pytest.raises(ConfigurationError, match="min_interval"):
+        PollPolicy(min_interval=value)
 
 
 def test_failures_are_counted_in_whole_numbers() -> None:
@@ -151,7 +181,7 @@ def test_a_policys_fields_are_named() -> None:
 def test_a_policy_cannot_be_changed_afterwards() -> None:
     """So that what was checked stays so."""
     with pytest.raises(FrozenInstanceError):
-        POLICY.initial = 0.0  # type: ignore[misc]
+        POLICY.initial_interval = 0.0  # type: ignore[misc]
 
 
 # --- backoff ---
@@ -159,7 +189,7 @@ def test_a_policy_cannot_be_changed_afterwards() -> None:
 
 def test_the_pauses_grow_to_the_maximum() -> None:
     """Without jitter: 2, 3, 4.5, 6.75, 10.125, and then close to 15."""
-    pauses = [POLICY.backoff(step, middle) for step in range(1, 9)]
+    pauses = [Backoff(POLICY, middle).pause(step) for step in range(1, 9)]
 
     assert pauses[1:5] == pytest.approx([3.0, 4.5, 6.75, 10.125])
     assert pauses[0] == pytest.approx(2.2)
@@ -168,16 +198,16 @@ def test_the_pauses_grow_to_the_maximum() -> None:
 
 def test_jitter_spreads_by_a_fifth_to_either_side() -> None:
     """Within the bounds: at the least interval upwards only, at the maximum downwards only."""
-    assert (POLICY.jittered(5, lowest), POLICY.jittered(5, highest)) == pytest.approx((4, 6))
-    assert (POLICY.jittered(2, lowest), POLICY.jittered(2, highest)) == pytest.approx((2, 2.4))
-    assert (POLICY.jittered(15, lowest), POLICY.jittered(15, highest)) == pytest.approx((12, 15))
-    assert (POLICY.jittered(0.1, lowest), POLICY.jittered(0.1, highest)) == pytest.approx((2, 2))
-    assert (POLICY.jittered(99, lowest), POLICY.jittered(99, highest)) == pytest.approx((15, 15))
+    assert (Backoff(POLICY, lowest).jittered(5), Backoff(POLICY, highest).jittered(5)) == pytest.approx((4, 6))
+    assert (Backoff(POLICY, lowest).jittered(2), Backoff(POLICY, highest).jittered(2)) == pytest.approx((2, 2.4))
+    assert (Backoff(POLICY, lowest).jittered(15), Backoff(POLICY, highest).jittered(15)) == pytest.approx((12, 15))
+    assert (Backoff(POLICY, lowest).jittered(0.1), Backoff(POLICY, highest).jittered(0.1)) == pytest.approx((2, 2))
+    assert (Backoff(POLICY, lowest).jittered(99), Backoff(POLICY, highest).jittered(99)) == pytest.approx((15, 15))
 
 
 def test_ids_that_start_together_drift_apart() -> None:
     """By default the pauses are random."""
-    assert len({POLICY.backoff(5) for _ in range(50)}) > 40
+    assert len({Backoff(POLICY).pause(5) for _ in range(50)}) > 40
 
 
 @st.composite
@@ -186,8 +216,8 @@ def policies(draw: st.DrawFn) -> PollPolicy:
     intervals = sorted(draw(st.tuples(*[st.floats(0.001, 1e6)] * 3)))
     return PollPolicy(
         min_interval=intervals[0],
-        initial=intervals[1],
-        maximum=intervals[2],
+        initial_interval=intervals[1],
+        max_interval=intervals[2],
         multiplier=draw(st.floats(1, 100)),
     )
 
@@ -196,10 +226,10 @@ def policies(draw: st.DrawFn) -> PollPolicy:
 def test_a_pause_keeps_to_the_bounds(policy: PollPolicy, step: int, drawn: float) -> None:
     """Never below ``min_interval``, never above ``maximum``, and never shorter than the one before."""
     slack = 1 + 1e-9
-    pause, following = (policy.backoff(n, lambda: drawn) for n in (step, step + 1))
+    pause, following = (Backoff(policy, lambda: drawn).pause(n) for n in (step, step + 1))
 
-    assert policy.min_interval <= pause * slack
-    assert pause <= policy.maximum * slack
+    assert policy.shortest_interval <= pause * slack
+    assert pause <= policy.max_interval * slack
     assert pause <= following * slack
 
 
@@ -207,35 +237,35 @@ def test_a_pause_keeps_to_the_bounds(policy: PollPolicy, step: int, drawn: float
 
 
 @pytest.mark.parametrize(
-    ("look", "pause"),
+    ("polled", "pause"),
     [
-        (Look(good=1), 2.2),
-        (Look(good=2), 3.0),
-        (Look(good=4), 6.75),
-        (Look(good=400), 13.5),
-        (Look(failures=1), 2.2),
-        (Look(failures=3), 4.5),
-        (Look(good=1, failures=1), 3.3),
-        (Look(good=1, failures=3), 4.5),
-        (Look(good=4, failures=1), 10.125),
-        (Look(good=9, failures=1), 15.0),
-        (Look(), 2.2),
-        (Look(good=2, hint=0.0), 3.0),
-        (Look(good=2, hint=1.0), 3.0),
-        (Look(failures=2, hint=7.5), 7.5),
-        (Look(failures=2, hint=3600.0), 3600.0),
+        (Polled(good=1), 2.2),
+        (Polled(good=2), 3.0),
+        (Polled(good=4), 6.75),
+        (Polled(good=400), 13.5),
+        (Polled(failures=1), 2.2),
+        (Polled(failures=3), 4.5),
+        (Polled(good=1, failures=1), 3.3),
+        (Polled(good=1, failures=3), 4.5),
+        (Polled(good=4, failures=1), 10.125),
+        (Polled(good=9, failures=1), 15.0),
+        (Polled(), 2.2),
+        (Polled(failures=2, hint=0.0), 3.0),
+        (Polled(failures=2, hint=1.0), 3.0),
+        (Polled(failures=2, hint=7.5), 7.5),
+        (Polled(failures=2, hint=3600.0), 3600.0),
     ],
 )
-def test_the_pause_follows_from_the_look(look: Look, pause: float) -> None:
+def test_the_pause_follows_from_the_look(polled: Polled, pause: float) -> None:
     """Failures count on their own and make looks less dense; a hint is a lower bound without an upper one."""
-    assert PollWait(POLICY, middle)(after(look, attempt=50)) == pytest.approx(pause)
+    assert PollWait(POLICY, middle)(after(polled, attempt=50)) == pytest.approx(pause)
 
 
 def test_a_fast_policy_is_not_slowed_by_a_missing_hint() -> None:
     """Against a relay of one's own, a tenth of a second is fine."""
-    fast = PollPolicy(min_interval=0.1, initial=0.1)
+    fast = PollPolicy(min_interval=0.1, initial_interval=0.1)
 
-    assert PollWait(fast, lowest)(after(Look(good=1))) == pytest.approx(0.1)
+    assert PollWait(fast, lowest)(after(Polled(good=1))) == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize(
@@ -254,15 +284,15 @@ def test_a_users_strategy_takes_the_place_of_ours(strategy: Any, attempt: int, p
     """It sees tenacity's own state; ``min_interval`` still holds, and so do hints."""
     wait = PollWait(evolve(POLICY, wait=strategy), middle)
 
-    assert wait(after(Look(good=9), attempt)) == pause
-    assert wait(after(Look(failures=1, hint=900.0), attempt)) == 900.0
+    assert wait(after(Polled(good=9), attempt)) == pause
+    assert wait(after(Polled(failures=1, hint=900.0), attempt)) == 900.0
 
 
 def test_a_strategy_is_one_for_tenacity() -> None:
     """It adds up with others like any."""
     both = PollWait(POLICY, middle) + wait_fixed(1)
 
-    assert both(after(Look(good=2))) == 4.0
+    assert both(after(Polled(good=2))) == 4.0
 
 
 # --- what was learned ---
@@ -272,7 +302,7 @@ PROCESSING, PENDING = State.PROCESSING, State.PENDING
 
 def at(age: float, state: State = PROCESSING, good: int = 1) -> RetryCallState:
     """Return tenacity's state after a good look at a task that has been in *state* for *age* seconds."""
-    return after(Look(good=good, stay=Stay(state, 1000.0, 1000.0 + age)))
+    return after(Polled(good=good, time_in_state=TimeInState(state, 1000.0, 1000.0 + age)))
 
 
 @cache
@@ -327,45 +357,45 @@ def test_a_state_nobody_has_seen_before_is_backed_off_from() -> None:
     wait = strategy(experienced())
 
     assert wait(at(5, State.UNKNOWN, good=3)) == pytest.approx(4.5)
-    assert wait(after(Look(good=3))) == pytest.approx(4.5)
+    assert wait(after(Polled(good=3))) == pytest.approx(4.5)
 
 
 def test_failures_hints_and_bounds_hold_for_what_was_learned() -> None:
     """Failed looks are further apart than good ones, and back off as ever; a hint is a lower bound."""
     wait = strategy(experienced())
-    stay = Stay(PROCESSING, 0.0, 25.0)
+    stay = TimeInState(PROCESSING, 0.0, 25.0)
 
-    assert wait(after(Look(good=9, failures=1, stay=stay))) == pytest.approx(1.5 * wait(at(25)))
-    assert wait(after(Look(failures=3, stay=stay))) == pytest.approx(4.5)
-    assert wait(after(Look(failures=99, stay=stay))) == pytest.approx(13.5)
-    assert wait(after(Look(good=9, failures=1, stay=stay, hint=60.0))) == 60.0
+    assert wait(after(Polled(good=9, failures=1, time_in_state=stay))) == pytest.approx(1.5 * wait(at(25)))
+    assert wait(after(Polled(failures=3, time_in_state=stay))) == pytest.approx(4.5)
+    assert wait(after(Polled(failures=99, time_in_state=stay))) == pytest.approx(13.5)
+    assert wait(after(Polled(good=9, failures=1, time_in_state=stay, hint=60.0))) == 60.0
 
 
-@pytest.mark.parametrize(("looks", "shorter"), [(1.0, 1.0), (52.0, 1.0), (78.0, 1.5), (104.0, 2.0), (1000.0, 2.0)])
-def test_pauses_are_shorter_where_many_looks_share_a_request(looks: float, shorter: float) -> None:
+@pytest.mark.parametrize(("polls", "shorter"), [(1.0, 1.0), (52.0, 1.0), (78.0, 1.5), (104.0, 2.0), (1000.0, 2.0)])
+def test_pauses_are_shorter_where_many_looks_share_a_request(polls: float, shorter: float) -> None:
     """In quiet times, and for tasks of which nothing is known; never below the interval."""
-    wait = PollWait(POLICY, middle, experienced(), looks_per_request=lambda: looks)
+    wait = PollWait(POLICY, middle, experienced(), polls_per_request=lambda: polls)
 
     assert wait(at(0, PENDING)) == pytest.approx(0.95 * 15.0 / shorter)
     assert wait(at(5, State.UNKNOWN, good=99)) == pytest.approx(0.69 * 15.0 / shorter)
-    assert wait(at(35)) >= POLICY.min_interval
+    assert wait(at(35)) >= POLICY.shortest_interval
 
 
 def test_a_new_plan_holds_at_once() -> None:
     """Also for a look like the one before it."""
-    looks, learner = 1.0, Learner()
-    wait = PollWait(POLICY, middle, learner, looks_per_request=lambda: looks)
-    before = wait(after(Look(good=99)))
+    polls, learner = 1.0, Learner()
+    wait = PollWait(POLICY, middle, learner, polls_per_request=lambda: polls)
+    before = wait(after(Polled(good=99)))
 
-    looks, learner.looks = 1000.0, 100
+    polls, learner.polls = 1000.0, 100
 
-    assert (before, wait(after(Look(good=99)))) == pytest.approx((10.35, 0.69 * 7.5))
+    assert (before, wait(after(Polled(good=99)))) == pytest.approx((10.35, 0.69 * 7.5))
 
 
 def test_cheap_looks_never_go_below_the_users_first_pause() -> None:
     """A policy whose pauses do not grow keeps them, whatever a look costs."""
-    policy = PollPolicy(initial=10.0, maximum=12.0)
-    wait = PollWait(policy, middle, experienced(), looks_per_request=lambda: 100.0)
+    policy = PollPolicy(initial_interval=10.0, max_interval=12.0)
+    wait = PollWait(policy, middle, experienced(), polls_per_request=lambda: 100.0)
 
     assert wait(at(0, PENDING)) == pytest.approx(9.5)
 
@@ -414,7 +444,7 @@ def test_a_learned_pause_keeps_to_the_bounds(policy: PollPolicy, age: float, dra
 
     pause = wait(at(age))
 
-    assert policy.min_interval * (1 - 1e-9) <= pause <= policy.maximum * (1 + 1e-9)
+    assert policy.shortest_interval * (1 - 1e-9) <= pause <= policy.max_interval * (1 + 1e-9)
 
 
 def test_where_no_ends_are_known_nothing_is_planned_for_them() -> None:
@@ -507,12 +537,12 @@ def test_the_last_of_many_that_start_at_once_are_noticed_like_the_others() -> No
 
 def test_looks_that_were_cheap_are_not_paid_for_later() -> None:
     """When a crowd has dwindled, and a request answers few looks again, those left are looked at as ever."""
-    looks_per_request = 120.0
-    ours = Ours(looks_per_request=lambda: looks_per_request)
+    polls_per_request = 120.0
+    ours = Ours(polls_per_request=lambda: polls_per_request)
     kind = KINDS["60 s, sigma 0.2"]
     crowd = simulate(ours, drawn(kind, 500, within=2000))
 
-    looks_per_request = 1.0
+    polls_per_request = 1.0
     few = drawn(kind, 200, within=2000, seed=1)
     result, reference = simulate(ours, few), simulate(Exponential(), few)
 
@@ -571,9 +601,9 @@ def test_the_simulation_counts_right() -> None:
     tasks = drawn(one_stage(lambda _: 25.0), 3, within=0)
     result = simulate(Fixed(10), tasks)
 
-    assert (list(result.looks), list(result.delays)) == ([4, 4, 4], [5.0, 5.0, 5.0])
+    assert (list(result.polls), list(result.delays)) == ([4, 4, 4], [5.0, 5.0, 5.0])
     assert (result.requests, result.delay, result.p95) == (4.0, 5.0, 5.0)
-    assert list(simulate(Exponential(), tasks).looks) == [6, 6, 6]
+    assert list(simulate(Exponential(), tasks).polls) == [6, 6, 6]
 
 
 def test_the_table_has_a_row_for_each_policy_and_kind() -> None:

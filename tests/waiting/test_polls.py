@@ -14,11 +14,11 @@ from attrs import define, field, frozen
 from tenacity import RetryCallState, wait_fixed
 
 from luma_async._relay.answer import Answer
-from luma_async._relay.tasks import Known, Sighting, sight
+from luma_async._relay.tasks import LastAnswer, Observation, read_poll
 from luma_async._waiting.batching import Batcher
 from luma_async._waiting.pacing import PollWait
-from luma_async._waiting.polls import Watching
-from luma_async._waiting.scheduler import Agenda, Rest
+from luma_async._waiting.polls import PollLoops
+from luma_async._waiting.scheduler import Scheduler, Wakeup
 from luma_async.errors import (
     AuthenticationError,
     ClientClosedError,
@@ -84,7 +84,7 @@ class Script(Looker):
     gathers: bool = False
     cut_at: list[float] = field(factory=list)
 
-    async def look(self, task_id: str, *, known: Known | None, deadline: float) -> Sighting:
+    async def look(self, task_id: str, *, last_answer: LastAnswer | None, deadline: float) -> Observation:
         """Give the next answer, or raise it; a deadline cuts the look."""
         loop = asyncio.get_running_loop()
         self.at.append(round(loop.time(), 3))
@@ -97,17 +97,17 @@ class Script(Looker):
             raise RequestTimeoutError("too slow", verdict=Verdict.PASSING) from None
         if isinstance(told, LumaError):
             raise told
-        return sight(told.about(task_id), task_id, known)
+        return read_poll(told.about(task_id), task_id, last_answer)
 
 
-def watching(script: Script, policy: PollPolicy = POLICY, strategy: PollWait | None = None) -> Watching:
+def loops_of(script: Script, policy: PollPolicy = POLICY, strategy: PollWait | None = None) -> PollLoops:
     """Return a room whose looks come from *script*."""
-    return Watching(cast("Batcher", script), policy, strategy or PollWait(policy, lambda: NO_JITTER))
+    return PollLoops(cast("Batcher", script), policy, strategy or PollWait(policy, lambda: NO_JITTER))
 
 
 def wait_for(script: Script, timeout: float | None = None, policy: PollPolicy = POLICY) -> Outcome:
     """Wait for one id in virtual time."""
-    return run(watching(script, policy).wait(ID, timeout))
+    return run(loops_of(script, policy).wait(ID, timeout))
 
 
 def error_of(outcome: Outcome) -> LumaError:
@@ -129,7 +129,7 @@ def test_looks_at_once_then_at_growing_pauses() -> None:
     assert script.at[0] == 0.0
     assert pauses == [2.2, 3.0, 4.5, 6.75, 10.12, 13.5, 13.5]
     assert outcome.ok
-    assert outcome.looks == 8
+    assert outcome.polls == 8
     assert outcome.elapsed == pytest.approx(script.at[-1])
 
 
@@ -187,11 +187,11 @@ def test_nothing_is_asked_after_the_deadline() -> None:
     """A look that is cut at the deadline is the last, even where pauses are tiny."""
     script = Script([PENDING], takes=1e9)
 
-    outcome = wait_for(script, 5.0, PollPolicy(min_interval=0.001, initial=0.001, maximum=0.001))
+    outcome = wait_for(script, 5.0, PollPolicy(min_interval=0.001, initial_interval=0.001, max_interval=0.001))
 
     assert isinstance(error_of(outcome), WaitTimeoutError)
     assert script.at == [0.0]
-    assert outcome.looks == 1
+    assert outcome.polls == 1
 
 
 def test_http_timeout_is_cut_at_the_latest_of_the_deadlines() -> None:
@@ -199,7 +199,7 @@ def test_http_timeout_is_cut_at_the_latest_of_the_deadlines() -> None:
     script = Script([PENDING])
 
     async def main() -> None:
-        room = watching(script)
+        room = loops_of(script)
         await asyncio.gather(room.wait(ID, 5.0), room.wait(ID, 20.0))
 
     run(main())
@@ -212,7 +212,7 @@ def test_no_look_is_cut_while_somebody_waits_for_ever() -> None:
     script = Script([PENDING, COMPLETED])
 
     async def main() -> None:
-        room = watching(script)
+        room = loops_of(script)
         await asyncio.gather(room.wait(ID, 5.0), room.wait(ID, None))
 
     run(main())
@@ -225,7 +225,7 @@ def test_loop_lives_on_for_those_with_later_deadlines() -> None:
     script = Script([PENDING] * 6 + [COMPLETED])
 
     async def main() -> tuple[Outcome, Outcome]:
-        room = watching(script)
+        room = loops_of(script)
         return await asyncio.gather(room.wait(ID, 3.0), room.wait(ID, None))
 
     hasty, patient = run(main())
@@ -240,7 +240,7 @@ def test_newcomer_gets_a_look_at_once() -> None:
     script = Script([PENDING] * 6 + [COMPLETED])
 
     async def main() -> tuple[Outcome, Outcome]:
-        room = watching(script)
+        room = loops_of(script)
         first = asyncio.create_task(room.wait(ID, None))
         await asyncio.sleep(25.0)
         return await asyncio.gather(first, room.wait(ID, None))
@@ -249,7 +249,7 @@ def test_newcomer_gets_a_look_at_once() -> None:
 
     assert 25.0 in script.at
     assert newcomer.elapsed == pytest.approx(first.elapsed - 25.0)
-    assert newcomer.looks < first.looks
+    assert newcomer.polls < first.polls
 
 
 def test_newcomers_cannot_make_looks_denser_than_the_interval() -> None:
@@ -257,7 +257,7 @@ def test_newcomers_cannot_make_looks_denser_than_the_interval() -> None:
     script = Script([PENDING] * 3 + [COMPLETED])
 
     async def main() -> None:
-        room = watching(script)
+        room = loops_of(script)
         waits = []
         for _ in range(10):
             waits.append(asyncio.create_task(room.wait(ID, None)))
@@ -266,14 +266,14 @@ def test_newcomers_cannot_make_looks_denser_than_the_interval() -> None:
 
     run(main())
 
-    assert all(b - a >= POLICY.min_interval - TICK for a, b in zip(script.at, script.at[1:], strict=False))
+    assert all(b - a >= POLICY.shortest_interval - TICK for a, b in zip(script.at, script.at[1:], strict=False))
 
 
 def test_there_is_one_last_look_not_many() -> None:
     """Even a tiny interval does not turn the moment before the deadline into a burst."""
     script = Script([PENDING])
 
-    wait_for(script, 10.0, PollPolicy(min_interval=0.001, initial=4.0, maximum=4.0))
+    wait_for(script, 10.0, PollPolicy(min_interval=0.001, initial_interval=4.0, max_interval=4.0))
 
     assert len([at for at in script.at if at > 9.5]) == 1
 
@@ -293,12 +293,12 @@ def test_deadline_shorter_than_the_interval_keeps_the_interval() -> None:
 def joined(times: Sequence[float], script: Script, policy: PollPolicy = POLICY) -> list[float]:
     """Return when the looks come of ids that are joined at *times*, each waited for until it ends."""
 
-    async def wait(room: Watching, number: int, at: float) -> None:
+    async def wait(room: PollLoops, number: int, at: float) -> None:
         await asyncio.sleep(at)
         await room.wait(f"task-{number}", None)
 
     async def main() -> None:
-        room = watching(script, policy)
+        room = loops_of(script, policy)
         await asyncio.gather(*(wait(room, number, at) for number, at in enumerate(times)))
 
     run(main())
@@ -327,14 +327,14 @@ def test_nobody_waits_for_others_longer_than_a_tenth_of_his_pause_or_half_a_seco
 def test_who_goes_along_with_others_comes_at_most_a_quarter_early(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of his pause, and five quarters of a second; in trouble a whole quarter, and he waits for nobody."""
     windows: list[tuple[float, float]] = []
-    rest = Agenda.rest
+    rest = Scheduler.rest
 
-    def noted(agenda: Agenda, earliest: float, latest: float, on_turn: Callable[[float], object]) -> Rest:
+    def noted(scheduler: Scheduler, earliest: float, latest: float, on_turn: Callable[[float], object]) -> Wakeup:
         now = asyncio.get_running_loop().time()
         windows.append((round(earliest - now, 2), round(latest - now, 2)))
-        return rest(agenda, earliest, latest, on_turn)
+        return rest(scheduler, earliest, latest, on_turn)
 
-    monkeypatch.setattr(Agenda, "rest", noted)
+    monkeypatch.setattr(Scheduler, "rest", noted)
     joined([0.0, 0.0], Script([*[PENDING] * 12, outage(), outage(), COMPLETED], gathers=True))
 
     pauses = [2.2, 3.0, 4.5, 6.75, 10.125, 13.5]
@@ -352,9 +352,9 @@ def test_one_who_is_alone_waits_for_nobody() -> None:
 
 def test_a_pause_that_the_user_set_is_never_shortened_for_others() -> None:
     """With a strategy of his own, nobody wakes before his time."""
-    looks = joined([0.0, 0.0], Script([PENDING] * 6 + [COMPLETED], gathers=True), PollPolicy(wait=wait_fixed(4.0)))
+    polls = joined([0.0, 0.0], Script([PENDING] * 6 + [COMPLETED], gathers=True), PollPolicy(wait=wait_fixed(4.0)))
 
-    assert [round(b - a, 1) for a, b in pairwise(looks[::2])] == [4.4, 4.4, 4.4]
+    assert [round(b - a, 1) for a, b in pairwise(polls[::2])] == [4.4, 4.4, 4.4]
 
 
 def test_one_who_joins_again_and_again_leaves_nothing_behind() -> None:
@@ -362,14 +362,14 @@ def test_one_who_joins_again_and_again_leaves_nothing_behind() -> None:
     script = Script([RateLimitError("slow", status=429, retry_after=50.0), COMPLETED], gathers=True)
 
     async def main() -> int:
-        room = watching(script)
+        room = loops_of(script)
         first = asyncio.create_task(room.wait(ID, None))
         await asyncio.sleep(1.0)
         others = []
         for _ in range(100):
             others.append(asyncio.create_task(room.wait(ID, None)))
             await asyncio.sleep(0.01)
-        rests = len(room.agenda._by_latest)
+        rests = len(room.scheduler._by_latest)
         await asyncio.gather(first, *others)
         return rests
 
@@ -386,7 +386,7 @@ def test_one_failed_look_is_not_done_yet() -> None:
     outcome = wait_for(script)
 
     assert outcome.ok
-    assert outcome.looks == 4
+    assert outcome.polls == 4
 
 
 def test_pauses_after_failures_grow_by_their_own_count() -> None:
@@ -416,13 +416,15 @@ def test_outage_ends_the_wait_only_when_long_and_dense_enough() -> None:
     outcome = wait_for(script)
 
     assert isinstance(error_of(outcome), ServerError)
-    assert outcome.looks >= POLICY.max_consecutive_failures
-    assert POLICY.max_outage <= outcome.elapsed < POLICY.max_outage + 2 * POLICY.maximum
+    assert outcome.polls >= POLICY.max_consecutive_failures
+    assert POLICY.max_outage <= outcome.elapsed < POLICY.max_outage + 2 * POLICY.max_interval
 
 
 def test_many_failures_in_a_short_outage_do_not_end_the_wait() -> None:
     """The count alone is not enough."""
-    policy = PollPolicy(min_interval=0.1, initial=0.1, maximum=0.2, max_consecutive_failures=3, max_outage=50.0)
+    policy = PollPolicy(
+        min_interval=0.1, initial_interval=0.1, max_interval=0.2, max_consecutive_failures=3, max_outage=50.0
+    )
     script = Script([*[outage()] * 40, COMPLETED])
 
     outcome = wait_for(script, policy=policy)
@@ -478,7 +480,7 @@ def test_final_errors_end_the_wait_after_one_look() -> None:
 
     assert isinstance(error_of(outcome), AuthenticationError)
     assert error_of(outcome).task_id == ID
-    assert outcome.looks == 1
+    assert outcome.polls == 1
 
 
 @pytest.mark.parametrize(("times", "ok"), [(1, True), (2, True), (3, False)])
@@ -520,7 +522,7 @@ def test_hint_of_zero_does_not_hurry() -> None:
 
     wait_for(script)
 
-    assert min(b - a for a, b in zip(script.at, script.at[1:], strict=False)) >= POLICY.min_interval
+    assert min(b - a for a, b in zip(script.at, script.at[1:], strict=False)) >= POLICY.shortest_interval
 
 
 def test_hint_beyond_the_deadline_ends_the_wait_at_the_deadline() -> None:
@@ -539,7 +541,7 @@ def test_newcomer_keeps_the_relays_hint() -> None:
     script = Script([bad(RateLimitError, Verdict.SLOW_DOWN, retry_after=50.0), COMPLETED])
 
     async def main() -> None:
-        room = watching(script)
+        room = loops_of(script)
         first = asyncio.create_task(room.wait(ID, None))
         await asyncio.sleep(10.0)
         await asyncio.gather(first, room.wait(ID, None))
@@ -578,7 +580,7 @@ def test_unknown_states_keep_polling_and_are_warned_of_once(caplog: pytest.LogCa
         outcome = wait_for(script)
 
     assert outcome.ok
-    assert outcome.looks == 6
+    assert outcome.polls == 6
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
     assert "'dozing'" in caplog.text
     assert "\x1b" not in caplog.text
@@ -611,7 +613,7 @@ def test_completed_that_never_has_a_link_is_returned_after_three_more_looks() ->
     outcome = wait_for(script)
 
     assert outcome.unwrap().video_url is None
-    assert outcome.looks == 4
+    assert outcome.polls == 4
 
 
 def test_completed_without_a_link_at_the_deadline_is_completed() -> None:
@@ -629,7 +631,7 @@ def test_all_who_wait_for_one_id_share_one_loop() -> None:
     script = Script([PENDING, PROCESSING, COMPLETED])
 
     async def main() -> list[Outcome]:
-        room = watching(script)
+        room = loops_of(script)
         return await asyncio.gather(*(room.wait(ID, None) for _ in range(50)))
 
     outcomes = run(main())
@@ -645,7 +647,7 @@ def test_each_waiter_gets_his_own_exception(told: Told | LumaError) -> None:
     """Two who raise the same object would write into each other's tracebacks."""
 
     async def main() -> tuple[Outcome, Outcome]:
-        room = watching(Script([told]))
+        room = loops_of(Script([told]))
         return await asyncio.gather(room.wait(ID, 30.0), room.wait(ID, 30.0))
 
     one, two = run(main())
@@ -667,7 +669,7 @@ def test_one_cancelled_leaves_the_others_alone() -> None:
     script = Script([PENDING] * 4 + [COMPLETED])
 
     async def main() -> Outcome:
-        room = watching(script)
+        room = loops_of(script)
         quitter, stayer = (asyncio.create_task(room.wait(ID, None)) for _ in range(2))
         await asyncio.sleep(3.0)
         quitter.cancel()
@@ -684,7 +686,7 @@ def test_the_last_to_go_ends_the_loop(takes: float) -> None:
     script = Script([PENDING], takes=takes)
 
     async def main() -> None:
-        waits = [asyncio.create_task(watching(script).wait(ID, None)) for _ in range(2)]
+        waits = [asyncio.create_task(loops_of(script).wait(ID, None)) for _ in range(2)]
         await asyncio.sleep(3.0)
         for wait in waits:
             wait.cancel()
@@ -701,7 +703,7 @@ def test_an_id_can_be_waited_for_again_after_its_end() -> None:
     script = Script([PENDING, COMPLETED])
 
     async def main() -> tuple[Outcome, Outcome]:
-        room = watching(script)
+        room = loops_of(script)
         return await room.wait(ID, None), await room.wait(ID, None)
 
     first, second = run(main())
@@ -716,7 +718,7 @@ def test_time_out_can_be_continued_with_the_same_id() -> None:
     script = Script([PENDING] * 3 + [COMPLETED])
 
     async def main() -> tuple[Outcome, Outcome]:
-        room = watching(script)
+        room = loops_of(script)
         return await room.wait(ID, 3.0), await room.wait(ID, None)
 
     first, second = run(main())
@@ -732,7 +734,7 @@ def test_closing_ends_every_wait_with_an_error() -> None:
     """Nobody hangs on a client that is gone."""
 
     async def main() -> list[Outcome]:
-        room = watching(Script([PENDING], takes=1.0))
+        room = loops_of(Script([PENDING], takes=1.0))
         waits = [asyncio.create_task(room.wait(task_id, None)) for task_id in ("a", "b", "b")]
         await asyncio.sleep(4.5)
         await room.aclose()
@@ -749,7 +751,7 @@ def test_a_wait_at_rest_has_no_task_that_somebody_could_cancel() -> None:
     script = Script([PENDING, COMPLETED])
 
     async def main() -> Outcome:
-        wait = asyncio.create_task(watching(script).wait(ID, None))
+        wait = asyncio.create_task(loops_of(script).wait(ID, None))
         await asyncio.sleep(1.0)
         assert asyncio.all_tasks() == {asyncio.current_task(), wait}
         return await wait
@@ -763,7 +765,7 @@ def test_cancelling_at_any_moment_leaves_nothing(step: int) -> None:
 
     async def main() -> bool:
         loop = asyncio.get_running_loop()
-        wait = asyncio.create_task(watching(Script([PENDING, outage(), PENDING], takes=0.3)).wait(ID, 8.0))
+        wait = asyncio.create_task(loops_of(Script([PENDING, outage(), PENDING], takes=0.3)).wait(ID, 8.0))
         await asyncio.sleep(step * 0.21)
         before = loop.time()
         wait.cancel()
@@ -823,7 +825,7 @@ def test_strategies_of_two_ids_do_not_mix(count: Callable[[RetryCallState], int]
         return 3.0
 
     async def main() -> None:
-        room = watching(Script([PENDING] * 4 + [COMPLETED]), own(counting), PollWait(own(counting)))
+        room = loops_of(Script([PENDING] * 4 + [COMPLETED]), own(counting), PollWait(own(counting)))
         await asyncio.gather(room.wait("a", None), room.wait("b", None))
 
     run(main())
@@ -838,7 +840,7 @@ def test_a_strategy_that_raises_reaches_everyone_who_waits() -> None:
         raise ZeroDivisionError
 
     async def main() -> tuple[object, object]:
-        room = watching(Script([PENDING]), own(broken), PollWait(own(broken)))
+        room = loops_of(Script([PENDING]), own(broken), PollWait(own(broken)))
         return await asyncio.gather(room.wait(ID, None), room.wait(ID, None), return_exceptions=True)
 
     assert [type(result) for result in run(main())] == [ZeroDivisionError, ZeroDivisionError]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from luma_async._relay.health import Health
+from luma_async._relay.tasks import TaskAnswer
 from luma_async._waiting.progress import Progress
 from luma_async.errors import (
     APIError,
@@ -19,9 +20,9 @@ from luma_async.errors import (
     TransportError,
     Verdict,
 )
-from luma_async.models import Generation, State
 from luma_async.settings import PollPolicy
 
+PENDING = TaskAnswer.of({"id": "a"}, "pending", "a", {})
 POLICY = PollPolicy(max_consecutive_failures=4, max_outage=100.0)
 
 
@@ -55,7 +56,7 @@ def begun(policy: PollPolicy = POLICY, *, good: int = 1) -> Progress:
     """Return the progress of an id with so many good polls."""
     progress = Progress(policy, Health())
     for _ in range(good):
-        progress.succeeded()
+        progress.succeeded(PENDING)
         progress.health.answered("/me", 0.0)
     return progress
 
@@ -104,7 +105,7 @@ def test_a_good_poll_starts_the_count_anew() -> None:
 
     for start in (0.0, 100.0, 200.0):
         assert ends_at(progress, 401, [start + 1, start + 25]) is None
-        progress.succeeded()
+        progress.succeeded(PENDING)
 
 
 def test_other_trouble_between_refusals_is_not_a_good_poll() -> None:
@@ -202,10 +203,10 @@ def test_a_poll_that_was_cut_does_not_hide_what_was_wrong_before() -> None:
 def test_a_completed_generation_without_a_link_is_polled_three_more_times() -> None:
     """The link can come a moment later (rule 5); a failed one has none."""
     progress = begun()
-    bare = Generation(id="a", state=State.COMPLETED, state_text="completed")
+    bare, failed = (TaskAnswer.of({"id": "a", "state": word}, word, "a", {}) for word in ("completed", "failed"))
 
-    assert [progress.is_end(bare) for _ in range(4)] == [False, False, False, True]
-    assert begun().is_end(Generation(id="a", state=State.FAILED, state_text="failed"))
+    assert [progress.succeeded(bare) for _ in range(4)] == [False, False, False, True]
+    assert begun().succeeded(failed)
 
 
 def test_server_errors_are_counted_with_all_other_failures() -> None:
@@ -215,6 +216,6 @@ def test_server_errors_are_counted_with_all_other_failures() -> None:
         progress.failed(error, float(now))
 
     assert progress.failures == 3
-    progress.succeeded()
+    progress.succeeded(PENDING)
     assert progress.failures == 0
     assert progress.error is None

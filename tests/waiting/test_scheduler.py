@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from luma_async._waiting.scheduler import Agenda
+from luma_async._waiting.scheduler import Scheduler
 from tests.virtual_time import run
 
 Window = tuple[float, float]
@@ -18,7 +18,7 @@ def woken(windows: Sequence[Window], most: int = 100) -> list[float]:
     """Return when each of those who rest within *windows* wakes."""
 
     async def main() -> list[float]:
-        agenda, time = Agenda(most), asyncio.get_running_loop().time
+        scheduler, time = Scheduler(most), asyncio.get_running_loop().time
         at = [0.0] * len(windows)
 
         def wake(number: int, now: float) -> None:
@@ -26,7 +26,7 @@ def woken(windows: Sequence[Window], most: int = 100) -> list[float]:
             at[number] = now
 
         for number, window in enumerate(windows):
-            agenda.rest(*window, partial(wake, number))
+            scheduler.rest(*window, partial(wake, number))
         await asyncio.sleep(100.0)
         return at
 
@@ -47,7 +47,7 @@ def test_those_who_went_along_need_no_timer() -> None:
     """Each turn of the event loop costs as much as many looks: there is none in which nobody wakes."""
 
     async def main() -> list[float]:
-        loop, agenda = asyncio.get_running_loop(), Agenda(100)
+        loop, scheduler = asyncio.get_running_loop(), Scheduler(100)
         set_for: list[float] = []
         call_at = loop.call_at
 
@@ -57,7 +57,7 @@ def test_those_who_went_along_need_no_timer() -> None:
 
         loop.call_at = noted  # type: ignore[method-assign,assignment]
         for window in [(1.0, 3.0), (1.5, 2.0), (2.5, 9.0)]:
-            agenda.rest(*window, lambda _: None)
+            scheduler.rest(*window, lambda _: None)
         await asyncio.wait([asyncio.create_task(asyncio.sleep(20.0))])
         return set_for
 
@@ -72,13 +72,13 @@ def test_a_timer_is_only_ever_cancelled() -> None:
             self.cancel = handle.cancel
 
     async def main() -> list[float]:
-        loop, agenda = asyncio.get_running_loop(), Agenda(100)
+        loop, scheduler = asyncio.get_running_loop(), Scheduler(100)
         call_at, over = loop.call_at, loop.create_future()
         call_at(20.0, over.set_result, None)
         loop.call_at = lambda *args: Handle(call_at(*args))  # type: ignore[method-assign,assignment]
         woken: list[float] = []
         for at in (3.0, 1.0, 2.0):
-            agenda.rest(at, at, woken.append)
+            scheduler.rest(at, at, woken.append)
         await over
         return woken
 
@@ -89,15 +89,15 @@ def test_those_with_the_same_window_need_one_timer_and_each_his_own_turn() -> No
     """Two of three with one window leave: the third wakes at its end, or as a companion of another."""
 
     async def main(*, alone: bool) -> list[tuple[str, float]]:
-        agenda = Agenda(100)
+        scheduler = Scheduler(100)
         woken: list[tuple[str, float]] = []
-        same = [agenda.rest(1.0, 3.0, partial(woke, woken, name)) for name in ("first", "second", "third")]
+        same = [scheduler.rest(1.0, 3.0, partial(woke, woken, name)) for name in ("first", "second", "third")]
         if not alone:
-            agenda.rest(0.5, 2.0, partial(woke, woken, "other"))
+            scheduler.rest(0.5, 2.0, partial(woke, woken, "other"))
         same[0].leave()
         same[2].leave()
         await asyncio.sleep(1.5)
-        agenda.rest(1.0, 3.0, partial(woke, woken, "late"))
+        scheduler.rest(1.0, 3.0, partial(woke, woken, "late"))
         await asyncio.sleep(10.0)
         return woken
 
@@ -112,14 +112,14 @@ def test_a_window_can_be_had_again_when_those_in_it_have_gone() -> None:
     """Who went along before its end, or has left, leaves a place that holds nobody; the next one gets his own."""
 
     async def main() -> list[float]:
-        agenda = Agenda(100)
+        scheduler = Scheduler(100)
         woken: list[float] = []
-        agenda.rest(1.0, 9.0, woken.append)
-        agenda.rest(2.0, 2.0, woken.append)
-        agenda.rest(3.0, 8.0, woken.append).leave()
+        scheduler.rest(1.0, 9.0, woken.append)
+        scheduler.rest(2.0, 2.0, woken.append)
+        scheduler.rest(3.0, 8.0, woken.append).leave()
         await asyncio.sleep(2.5)
-        agenda.rest(1.0, 9.0, woken.append)
-        agenda.rest(3.0, 8.0, woken.append)
+        scheduler.rest(1.0, 9.0, woken.append)
+        scheduler.rest(3.0, 8.0, woken.append)
         await asyncio.sleep(20.0)
         return woken
 
@@ -142,11 +142,11 @@ def test_one_who_has_left_wakes_nobody() -> None:
     """He neither hears anything, nor disturbs the others, nor takes their place in a request."""
 
     async def main() -> tuple[list[float], list[float]]:
-        agenda = Agenda(1)
+        scheduler = Scheduler(1)
         left: list[float] = []
         stayed: list[float] = []
-        agenda.rest(1.0, 2.0, left.append).leave()
-        agenda.rest(1.0, 3.0, stayed.append)
+        scheduler.rest(1.0, 2.0, left.append).leave()
+        scheduler.rest(1.0, 3.0, stayed.append)
         await asyncio.sleep(10.0)
         return left, stayed
 
@@ -164,7 +164,7 @@ def test_one_who_has_left_is_not_kept() -> None:
     async def main() -> bool:
         sleeper = Sleeper()
         left = weakref.ref(sleeper)
-        Agenda(1).rest(3600.0, 3600.0, sleeper.wake).leave()
+        Scheduler(1).rest(3600.0, 3600.0, sleeper.wake).leave()
         del sleeper
         return left() is None
 
@@ -175,17 +175,17 @@ def test_one_can_rest_again_when_he_wakes() -> None:
     """What he does then may be to rest at once, or to leave for another who wakes with him."""
 
     async def main() -> list[float]:
-        agenda = Agenda(100)
+        scheduler = Scheduler(100)
         woken: list[float] = []
 
         def again(now: float) -> None:
             woken.append(now)
             other.leave()
             if len(woken) < 3:
-                agenda.rest(now + 1.0, now + 1.0, again)
+                scheduler.rest(now + 1.0, now + 1.0, again)
 
-        agenda.rest(1.0, 1.0, again)
-        other = agenda.rest(1.0, 1.0, woken.append)
+        scheduler.rest(1.0, 1.0, again)
+        other = scheduler.rest(1.0, 1.0, woken.append)
         await asyncio.sleep(10.0)
         return woken
 
@@ -196,10 +196,10 @@ def test_closing_wakes_nobody_any_more() -> None:
     """A closed agenda holds nothing and has no timer left."""
 
     async def main() -> list[float]:
-        agenda = Agenda(100)
+        scheduler = Scheduler(100)
         woken: list[float] = []
-        agenda.rest(1.0, 1.0, woken.append)
-        agenda.close()
+        scheduler.rest(1.0, 1.0, woken.append)
+        scheduler.close()
         await asyncio.sleep(2.0)
         return woken
 

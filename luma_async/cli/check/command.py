@@ -15,7 +15,7 @@ from luma_async._network.session import Network
 from luma_async._network.transport import Request, Transport
 from luma_async._relay.answer import Answer
 from luma_async._relay.requests import TASKS_PATH, task_path, tasks_body
-from luma_async._relay.tasks import sight, sight_many
+from luma_async._relay.tasks import read_batch, read_poll
 from luma_async.cli.check.findings import Finding, Reply, findings
 from luma_async.cli.exit import Status
 from luma_async.cli.output import write
@@ -46,21 +46,21 @@ async def check(settings: Settings, *, as_json: bool) -> Status:
 
 async def examined(transport: Transport) -> list[Finding]:
     """Make a few looks and a batch query, and return what they show."""
-    looks = await _looks(transport)
-    answered = [look for look in looks if look.answer is not None]
-    best = next((look for look in looks if look.proves), looks[-1])
+    polls = await _looks(transport)
+    answered = [look for look in polls if look.answer is not None]
+    best = next((look for look in polls if look.proves), polls[-1])
     batch = await _asked(transport, *_batch_query()) if answered else None
     return findings(best, batch, [look.seconds for look in answered])
 
 
 async def _looks(transport: Transport) -> list[Reply]:
     """Look one after the other, until it is clear that more would show no more."""
-    looks: list[Reply] = []
-    while len(looks) < _LOOKS and sum(not look.proves for look in looks) < _TROUBLES:
-        looks.append(await _asked(transport, *_look()))
-        if looks[-1].is_final:
+    polls: list[Reply] = []
+    while len(polls) < _LOOKS and sum(not look.proves for look in polls) < _TROUBLES:
+        polls.append(await _asked(transport, *_look()))
+        if polls[-1].is_final:
             break
-    return looks
+    return polls
 
 
 Question = tuple[Request, Callable[[Answer], object]]
@@ -69,12 +69,12 @@ Question = tuple[Request, Callable[[Answer], object]]
 
 def _look() -> Question:
     task_id = str(uuid4())
-    return Request("GET", task_path(task_id)), lambda answer: sight(answer, task_id, None)
+    return Request("GET", task_path(task_id)), lambda answer: read_poll(answer, task_id, None)
 
 
 def _batch_query() -> Question:
     task_ids = [str(uuid4()), str(uuid4())]
-    return Request("POST", TASKS_PATH, tasks_body(task_ids)), lambda answer: sight_many(answer, dict.fromkeys(task_ids))
+    return Request("POST", TASKS_PATH, tasks_body(task_ids)), lambda answer: read_batch(answer, dict.fromkeys(task_ids))
 
 
 async def _asked(transport: Transport, request: Request, read: Callable[[Answer], object]) -> Reply:

@@ -59,7 +59,7 @@ class Exhibit:
     """Why it failed, or why it is not done, or not stored; from outside, unescaped."""
     waited: float
     """Seconds."""
-    looks: int
+    polls: int
     video: str | None
     """A link: to the stored file, else to where the relay says it is."""
     poster: str | None
@@ -80,7 +80,7 @@ class Exhibit:
             generation=generation,
             trouble=reason or (error and text_of_error(task_id, error["message"])),
             waited=max(0.0, float(record["elapsed"])),
-            looks=record["looks"],
+            polls=record["polls"],
             video=link("video"),
             poster=link("thumbnail") or link("last_frame"),
         )

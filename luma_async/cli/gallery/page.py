@@ -176,7 +176,7 @@ def _facts(exhibit: Exhibit) -> Iterator[tuple[str, str | None]]:
     for stage, seconds in exhibit.stages:
         if stage.is_of_the_relay:
             yield stage.capitalize(), span(seconds)
-    yield "Waited", f"{span(exhibit.waited)}, {_number(exhibit.looks, 'look')}"
+    yield "Waited", f"{span(exhibit.waited)}, {_number(exhibit.polls, 'look')}"
     yield "Task", element("code", exhibit.task_id)
 
 

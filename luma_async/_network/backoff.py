@@ -1,0 +1,68 @@
+"""Growing pauses with jitter, by tenacity's ``wait_exponential``, within a policy's bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import random
+from typing import Any, cast
+
+from attrs import define, field
+from tenacity import RetryCallState
+from tenacity.wait import wait_exponential
+
+from luma_async.settings import PollPolicy
+
+JITTER = 0.2
+"""Share of a pause by which it varies to either side, so that ids that started together drift apart."""
+
+
+@define(eq=False, repr=False)
+class Backoff:
+    """The pauses of one policy, in seconds. A step is the number of polls in a row, from 1."""
+
+    policy: PollPolicy
+    randomness: Callable[[], float] = random
+    """Draws the jitter, from 0 to 1."""
+    _growth: wait_exponential = field(init=False)
+    _attempt: RetryCallState = field(init=False)
+    _grown: dict[int, float] = field(factory=dict, init=False)
+    """What was asked before: pauses stop growing after a few steps."""
+
+    def __attrs_post_init__(self) -> None:
+        policy = self.policy
+        self._growth = wait_exponential(
+            multiplier=policy.initial_interval, exp_base=float(policy.multiplier), max=policy.max_interval
+        )
+        self._attempt = RetryCallState(retry_object=cast("Any", None), fn=None, args=(), kwargs={})
+
+    def pause(self, step: int) -> float:
+        """Return the seconds to pause after the *step*-th time in a row, jitter included."""
+        return self.jittered(self.grown(step))
+
+    def grown(self, step: int) -> float:
+        """Return the seconds to pause after the *step*-th time in a row, without jitter."""
+        step = min(step, _ENOUGH_STEPS)
+        grown = self._grown.get(step)
+        if grown is None:
+            self._attempt.attempt_number = step
+            grown = self._grown[step] = self._growth(self._attempt)
+        return grown
+
+    def jittered(self, pause: float) -> float:
+        """Spread *pause* by a fifth to both sides, within the policy's bounds."""
+        low, high = spread(self.policy, pause, JITTER)
+        return low + (high - low) * self.randomness()
+
+
+_ENOUGH_STEPS = 1000
+"""Pauses of any policy have stopped growing by then, so that later steps need not be remembered."""
+
+
+def spread(policy: PollPolicy, pause: float, share: float) -> tuple[float, float]:
+    """Return the shortest and the longest pause within *share* of *pause*, as far as *policy* allows them."""
+    low, high = pause * (1 - share), pause * (1 + share)
+    shortest, longest = policy.shortest_interval, policy.max_interval
+    if low < shortest or high > longest:
+        low = min(max(low, shortest), longest)
+        high = min(max(high, shortest), longest)
+    return low, high
