@@ -6,6 +6,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from luma_async._streams import EventStream, Outcomes, Snapshots
+    from luma_async._waiting.batch_support import Batch
+    from luma_async._waiting.pacing import PollWait
     from luma_async.client import LumaClient
     from luma_async.errors import (
         APIError,
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
         ClientClosedError,
         ConfigurationError,
         DownloadError,
+        DownloadReason,
         GenerationFailedError,
         JournalError,
         LumaError,
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
         ServerError,
         TransportError,
         UncertainSubmitError,
+        Verdict,
         WaitTimeoutError,
     )
     from luma_async.events import (
@@ -45,6 +50,7 @@ if TYPE_CHECKING:
         Generation,
         GenerationRequest,
         Image,
+        Link,
         Palette,
         RawVideo,
         Role,
@@ -56,11 +62,14 @@ if TYPE_CHECKING:
     from luma_async.settings import Limits, PollPolicy
     from luma_async.statistics import StateStatistics, Statistics
 
+    __version__: str
+
 __all__ = [
     "APIError",
     "Artifact",
     "Assets",
     "AuthenticationError",
+    "Batch",
     "ClientClosedError",
     "ConfigurationError",
     "CooldownEnded",
@@ -68,7 +77,9 @@ __all__ = [
     "DownloadEnded",
     "DownloadError",
     "DownloadProgress",
+    "DownloadReason",
     "Event",
+    "EventStream",
     "GenerateResult",
     "Generation",
     "GenerationFailedError",
@@ -78,14 +89,17 @@ __all__ = [
     "Journal",
     "JournalError",
     "Limits",
+    "Link",
     "LumaClient",
     "LumaError",
     "NotFoundError",
     "Outcome",
+    "Outcomes",
     "Palette",
     "PermissionDeniedError",
     "PollFailed",
     "PollPolicy",
+    "PollWait",
     "ProtocolError",
     "QuotaExceededError",
     "RateLimitError",
@@ -93,23 +107,40 @@ __all__ = [
     "RequestTimeoutError",
     "Role",
     "ServerError",
+    "Snapshots",
     "State",
     "StateChanged",
     "StateStatistics",
     "Statistics",
     "TransportError",
     "UncertainSubmitError",
+    "Verdict",
     "Video",
     "WaitEnded",
     "WaitStarted",
     "WaitTimeoutError",
 ]
-_ROOMS = ("errors", "models", "outcomes", "events", "settings", "options", "statistics", "journal", "client")
+_ROOMS = (
+    "errors",
+    "models",
+    "outcomes",
+    "events",
+    "settings",
+    "options",
+    "statistics",
+    "_waiting.batch_support",
+    "_waiting.pacing",
+    "journal",
+    "_streams",
+    "client",
+)
 """Where the public names live, the cheapest import first; aiohttp comes with the last."""
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first asked for: our pytest plug-in costs nothing where it is not used."""
+    if name == "__version__":
+        return import_module("luma_async.settings").VERSION
     if name in __all__:
         for room in _ROOMS:
             value = getattr(import_module(f"luma_async.{room}"), name, None)

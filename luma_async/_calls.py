@@ -11,7 +11,8 @@ from typing import Any, TypeVar, cast
 from attrs import define
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
-from luma_async._network.transport import Request, Transport
+from luma_async._network.request import Request
+from luma_async._network.transport import Transport
 from luma_async._relay.requests import clean_url_path, submit_body, task_path
 from luma_async._relay.submissions import read_clean_url, read_submitted, uncertain
 from luma_async._relay.tasks import Observation

@@ -251,7 +251,7 @@ class Snapshots(_Stream[Generation]):
 
 
 @define(eq=False, repr=False)
-class Events(_Stream[Event]):
+class EventStream(_Stream[Event]):
     """What a client tells from when the block is entered, until it is left or the client is closed."""
 
     _listeners: Listeners

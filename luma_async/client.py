@@ -22,11 +22,12 @@ from luma_async._ids import check_task_id, identity_of
 from luma_async._listeners import Listeners, log, log_is_curious
 from luma_async._media.download import Downloader
 from luma_async._network.cooldown import Cooldown
+from luma_async._network.request import Request
 from luma_async._network.session import Network
-from luma_async._network.transport import Request, Transport
+from luma_async._network.transport import Transport
 from luma_async._relay.answer import Answer
 from luma_async._relay.requests import SUBMIT_PATH, extend_path, extension_fields, submit_fields
-from luma_async._streams import Events, Outcomes, Snapshots, listed
+from luma_async._streams import EventStream, Outcomes, Snapshots, listed
 from luma_async._text import shown, spelled
 from luma_async._waiting.batch_support import Batch
 from luma_async._waiting.batching import Batcher
@@ -95,7 +96,7 @@ class LumaClient:
         listeners = Listeners.to(on_event)
         self._settings = settings
         self._listeners = listeners
-        self._event_streams: WeakSet[Events] = WeakSet()
+        self._event_streams: WeakSet[EventStream] = WeakSet()
         self._transport = Transport(
             settings, network, Cooldown(polling), listeners, note=_log_answer if log_is_curious() else None
         )
@@ -262,7 +263,7 @@ class LumaClient:
         self._enter_loop()
         return Snapshots(partial(self._loops.join, check_task_id(task_id), _checked_timeout(timeout)))
 
-    def events(self) -> Events:
+    def events(self) -> EventStream:
         """Listen to what happens in this client: waits, changes of state, failed looks, cool-downs, downloads.
 
         Use it as ``async with luma.events() as events: async for event in events``: it listens from when the block is
@@ -273,7 +274,7 @@ class LumaClient:
             Events in the order in which they happen.
         """
         self._enter_loop()
-        stream = Events(self._listeners)
+        stream = EventStream(self._listeners)
         self._event_streams.add(stream)
         return stream
 

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     import ssl
 
 
+VERSION = "0.1.0"
+"""The library's own, which the ``User-Agent`` carries; a test compares it with the project file."""
+USER_AGENT = f"luma-async/{VERSION}"
+
+
 @frozen(kw_only=True)
 class Limits:
     """What one client may take and use. Checked when made: ConfigurationError names the field."""

@@ -34,7 +34,7 @@ from luma_async import (
     UncertainSubmitError,
     WaitTimeoutError,
 )
-from luma_async._network.transport import Request, _Body
+from luma_async._network.request import Body, Request
 from luma_async.testing import Fault, Script, SimulatedRelay
 from tests.kit import KEY, TASK_ID
 from tests.raw_server import Act, RawServer, Reply, closing, hang_up, http, reset, stay_silent
@@ -125,7 +125,7 @@ def test_a_body_can_be_read_as_text() -> None:
     """For whoever logs what aiohttp sends."""
     request = Request("POST", "/luma/generations", "海".encode())
 
-    assert _Body(request, request.body or b"").decode() == "海"
+    assert Body(request, request.body or b"").decode() == "海"
     assert not request.sent
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+import tomllib
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, get_args
 
 import attrs
@@ -26,7 +28,7 @@ from luma_async import (
     State,
 )
 
-PUBLIC = [getattr(luma_async, name) for name in luma_async.__all__ if name != "Role"]
+PUBLIC = [getattr(luma_async, name) for name in luma_async.__all__ if isinstance(getattr(luma_async, name), type)]
 TEST_KIT = [getattr(luma_async.testing, name) for name in luma_async.testing.__all__]
 
 CALLS = {
@@ -53,10 +55,10 @@ COROUTINES = {
 }
 
 POLLING = {
-    "initial": 2.0,
-    "maximum": 15.0,
+    "initial_interval": 2.0,
+    "max_interval": 15.0,
     "multiplier": 1.5,
-    "min_interval": 2.0,
+    "min_interval": None,
     "max_consecutive_failures": 10,
     "max_outage": 120.0,
     "adaptive": True,
@@ -161,6 +163,13 @@ def test_no_error_is_missing_from_the_tree() -> None:
     public = {kind.__name__ for kind in PUBLIC if issubclass(kind, Exception)}
 
     assert public == {"LumaError", *ERRORS}
+
+
+def test_the_version_is_the_project_files() -> None:
+    """It can be asked for, and goes out with each request."""
+    project = tomllib.loads((Path(luma_async.__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+
+    assert luma_async.__version__ == project["project"]["version"]
 
 
 @pytest.mark.parametrize("module", [luma_async, luma_async.testing], ids=lambda module: module.__name__)

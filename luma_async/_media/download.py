@@ -33,7 +33,7 @@ from luma_async.errors import (
 )
 from luma_async.events import DownloadEnded, DownloadProgress
 from luma_async.models import Generation, Role
-from luma_async.settings import Limits
+from luma_async.settings import USER_AGENT, Limits
 
 Progress = Callable[[int, int], object]
 Renew = Callable[[str], Awaitable[Generation]]
@@ -50,7 +50,7 @@ _MAX_REDIRECTS = 5
 _CHUNK = 2**18
 """Bytes that go to the disk at once."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_HEADERS = {"Accept-Encoding": "identity", "User-Agent": "luma-async"}
+_HEADERS = {"Accept-Encoding": "identity", "User-Agent": USER_AGENT}
 
 
 @frozen(kw_only=True)

@@ -42,7 +42,7 @@ class Network:
 
 
 @define(eq=False, repr=False)
-class _Pool:
+class Pool:
     """One set of connections; retired as a whole, and closed when its last request has ended."""
 
     session: aiohttp.ClientSession

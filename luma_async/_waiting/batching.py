@@ -13,7 +13,8 @@ from typing import Any
 
 from attrs import define, field
 
-from luma_async._network.transport import Request, Transport
+from luma_async._network.request import Request
+from luma_async._network.transport import Transport
 from luma_async._relay.requests import TASKS_PATH, task_path, tasks_body
 from luma_async._relay.tasks import LastAnswer, Observation, TaskAnswer, read_batch, read_poll
 from luma_async._waiting.batch_support import Batch, BatchSupport

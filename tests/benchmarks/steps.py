@@ -9,8 +9,8 @@ from attrs import define, field
 from tenacity import AsyncRetrying, retry_if_result
 from yarl import URL
 
+from luma_async._network.request import Request
 from luma_async._network.session import Network, new_session
-from luma_async._network.transport import Request
 from luma_async._relay.requests import task_path
 from luma_async._relay.tasks import LastAnswer, read_poll
 from tests.benchmarks.clients import HEADERS, Bare, OurLooks

@@ -18,6 +18,7 @@ from attrs import define
 from multidict import CIMultiDict
 from yarl import URL
 
+import luma_async
 from luma_async import (
     AuthenticationError,
     ClientClosedError,
@@ -241,7 +242,7 @@ async def test_request_tells_nothing_but_what_http_needs(tmp_path: Path) -> None
         "Accept-Encoding: identity",
         "Accept: */*",
         host,
-        "User-Agent: luma-async",
+        f"User-Agent: luma-async/{luma_async.__version__}",
     ]
 
 

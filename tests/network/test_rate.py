@@ -24,8 +24,9 @@ from luma_async import (
 )
 from luma_async._network.cooldown import Cooldown
 from luma_async._network.rate import Rate
+from luma_async._network.request import Request
 from luma_async._network.session import Network
-from luma_async._network.transport import Request, Transport
+from luma_async._network.transport import Transport
 from luma_async.settings import Settings
 from tests.kit import KEY
 from tests.virtual_time import VirtualLoop, run

@@ -34,7 +34,8 @@ from luma_async import (
 )
 from luma_async._listeners import Listeners
 from luma_async._network.cooldown import Cooldown
-from luma_async._network.transport import Request, Transport
+from luma_async._network.request import Request
+from luma_async._network.transport import Transport
 from luma_async._relay.answer import Answer
 from luma_async._waiting.batch_support import Batch
 from luma_async._waiting.batching import Batcher

@@ -11,8 +11,9 @@ from contextlib import aclosing
 from uuid import uuid4
 
 from luma_async._network.cooldown import Cooldown
+from luma_async._network.request import Request
 from luma_async._network.session import Network
-from luma_async._network.transport import Request, Transport
+from luma_async._network.transport import Transport
 from luma_async._relay.answer import Answer
 from luma_async._relay.requests import TASKS_PATH, task_path, tasks_body
 from luma_async._relay.tasks import read_batch, read_poll

@@ -1,0 +1,178 @@
+"""One request over the wire: the key goes out with it, redirects are followed, aiohttp's errors become ours."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import aiohttp
+from attrs import define, field
+from multidict import CIMultiDict
+from yarl import URL
+
+from luma_async._network.credentials import request_headers
+from luma_async._network.redaction import Redaction
+from luma_async._network.request import Body, Request
+from luma_async._network.session import Network, Pool, new_session, translated
+from luma_async._relay.answer import Answer
+from luma_async._text import shown
+from luma_async.errors import ClientClosedError, LumaError, ProtocolError, Verdict
+from luma_async.settings import Settings
+
+_MAX_REDIRECTS = 5
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+Turn = Callable[[], Awaitable[None]]
+
+
+@define(eq=False, repr=False)
+class Wire:
+    """The connections to one relay. Belongs to one event loop."""
+
+    settings: Settings
+    network: Network
+    redaction: Redaction = field(init=False)
+    requests: int = 0
+    """Made so far; each redirect that is followed is one more."""
+    _pool: Pool | None = None
+    _headers: CIMultiDict[str] = field(init=False)
+    is_closed: bool = False
+    """Requests under way end with ClientClosedError from then on."""
+
+    def __attrs_post_init__(self) -> None:
+        self.redaction = Redaction(self.settings.api_key)
+        self._headers = request_headers(self.settings.api_key)
+
+    def check_open(self) -> None:
+        """Refuse a request on a closed wire.
+
+        Raises:
+            ClientClosedError: It is closed.
+        """
+        if self.is_closed:
+            raise _closed()
+
+    async def send(self, request: Request, turn: Turn) -> Answer:
+        """Return the whole answer, with every foreign error translated; *turn* is awaited before each redirect.
+
+        The translation is raised outside the handler, so that no aiohttp object, which would hold the key, hangs on it.
+
+        Raises:
+            LumaError: No answer came.
+        """
+        pool = self._pool = self._pool or self._new_pool()
+        pool.under_way += 1
+        try:
+            return await self._follow(pool.session, request, turn)
+        except (aiohttp.ClientError, OSError) as error:
+            trouble = self.translated(error)
+        finally:
+            pool.under_way -= 1
+            if pool.retired:
+                await pool.close_if_idle()
+        raise trouble
+
+    def translated(self, error: Exception) -> LumaError:
+        """Return our error for aiohttp's or the system's; while the client closes, the closing is the reason."""
+        url = URL(self.settings.base_url)
+        return _closed() if self.is_closed else translated(error, f"{url.host_subcomponent}:{url.port}")
+
+    async def mistrust(self, request: Request) -> None:
+        """Give up the connection that brought an answer about another task, and open new ones."""
+        if request.answered_on is not None:
+            request.answered_on.close()
+        await self._retire()
+
+    async def aclose(self) -> None:
+        """Close every connection of our own."""
+        self.is_closed = True
+        await self._retire()
+
+    async def _retire(self) -> None:
+        """Give up all pooled connections: new requests open new ones, those under way finish on the old."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.retire()
+            if self.is_closed:
+                await pool.session.close()
+            await pool.close_if_idle()
+
+    def _new_pool(self) -> Pool:
+        return Pool(new_session(self.network, self.network.connector, self.settings.limits.max_concurrency))
+
+    async def _follow(self, session: aiohttp.ClientSession, request: Request, turn: Turn) -> Answer:
+        """Send *request*, following redirects within the same origin only: the key must not go anywhere else.
+
+        Each of them is one more request, and waits for its *turn*.
+        """
+        start = url = request.url = request.url or URL(self.settings.base_url + request.path, encoded=True)
+        for hop in range(_MAX_REDIRECTS + 1):
+            if hop:
+                await turn()
+            body = None if request.body is None else Body(request, request.body)
+            self.requests += 1
+            response = await session.request(
+                request.method, url, data=body, headers=self._headers, allow_redirects=False
+            )
+            if self.network.connector is not None:
+                request.answered_on = response._protocol  # noqa: SLF001 - a whole answer has given its connection back
+            try:
+                location = response.headers.get("Location") if response.status in _REDIRECTS else None
+                if location is None:
+                    return await self._read(request, response)
+            finally:
+                response.release()
+            url = _redirected(url, location)
+            if not _same_origin(url, start) or (request.method == "POST" and response.status < 307):  # noqa: PLR2004
+                raise _refused_redirect(f"to {self.redaction.header(url.raw_host) or 'another scheme'}")
+        raise _refused_redirect("too often")
+
+    async def _read(self, request: Request, response: aiohttp.ClientResponse) -> Answer:
+        content, limit = response.content, self.settings.limits.max_answer_bytes
+        body, whole = b"", False
+        try:
+            body = content.read_nowait() if content.is_eof() else await content.readany()
+            while not content.at_eof() and len(body) <= limit:
+                body += await content.readany()
+            whole = len(body) <= limit
+        finally:
+            if not whole and request.method == "POST":
+                body += content._read_nowait(-1)  # noqa: SLF001 - no other way leads to it once the connection broke
+                request.heard = self.redaction.cut_body(body[:limit], response.status)
+        if not whole:
+            raise ProtocolError(f"the relay's answer is larger than {limit} bytes", verdict=Verdict.PASSING)
+        return Answer(
+            status=response.status,
+            body=self.redaction.body(body, response.status),
+            content_type=response.headers.get("Content-Type", ""),
+            retry_after=response.headers.get("Retry-After"),
+            date=response.headers.get("Date"),
+            is_challenge="cf-mitigated" in response.headers,
+            request_id=self.redaction.header(response.headers.get("X-Oneapi-Request-Id")),
+        )
+
+
+def _redirected(url: URL, location: str) -> URL:
+    target = None
+    with suppress(ValueError):
+        target = url.join(URL(location))
+    if target is None:
+        raise _refused_redirect("to no URL at all")
+    return target
+
+
+def _same_origin(url: URL, start: URL) -> bool:
+    """Whether the key may go there too; a user name in *url* would be another key."""
+    is_same = (url.scheme, url.raw_host, url.port) == (start.scheme, start.raw_host, start.port)
+    return is_same and "@" not in url.raw_authority
+
+
+def _refused_redirect(where: str) -> ProtocolError:
+    return ProtocolError(
+        f"the relay redirects {shown(where, 100)}: refused, the key stays with its origin",
+        advice="check base_url: this address may be no relay with Luma",
+    )
+
+
+def _closed() -> ClientClosedError:
+    return ClientClosedError("the client is closed", advice="make a new LumaClient")
