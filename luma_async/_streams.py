@@ -17,7 +17,8 @@ from luma_async._callbacks import presentable
 from luma_async._ids import Ids, check_task_id, checked_ids, identity_of
 from luma_async._listeners import Listeners
 from luma_async._text import exactly
-from luma_async._waiting.polls import PollLoops, Waiter
+from luma_async._waiting.polls import PollLoops
+from luma_async._waiting.waiters import Waiter
 from luma_async.errors import ClientClosedError, ConfigurationError, GenerationFailedError
 from luma_async.events import Event
 from luma_async.models import Generation

@@ -97,6 +97,7 @@ INSIDE = {
     "_media": ("download", "files", "formats", "addresses", "__init__"),
     "_waiting": (
         "polls",
+        "waiters",
         "scheduler",
         "controller",
         "pacing",

@@ -259,13 +259,13 @@ class Downloader:
                 advice="only a completed generation has media; look at it again",
             )
         url = checked_url(link, allow_private=self.limits.allow_private_media)
-        async with await self._pending(order.part, url) as response:
+        async with await self._ask(order.part, url) as response:
             if not _goes_on(order.part, response):
                 await _begin(order.part, response)
             await self._copy(order, response)
             return await _on_disk(_finish, order, bare(response.url))
 
-    async def _pending(self, part: Part, url: URL) -> aiohttp.ClientResponse:
+    async def _ask(self, part: Part, url: URL) -> aiohttp.ClientResponse:
         """Ask for the rest of what there is, or for all where there is nothing, or no such rest."""
         wanted = part.version.request(part.kept) if part.version is not None and part.kept else {}
         response = await self._open(url, wanted)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from functools import partial
 from itertools import islice
 from random import random
@@ -117,6 +117,59 @@ class _Caller(Poller):
 
 
 @define(eq=False, repr=False)
+class _Queue:
+    """Polls that are due, in the order in which they came, until a request takes them."""
+
+    on_turn: Callable[[], None]
+    """Called when all that became due in this turn of the event loop have come."""
+    _due: dict[PendingPoll, None] = field(factory=dict)
+    _turn: asyncio.Handle | None = None
+    _patience: asyncio.TimerHandle | None = None
+    """Lets those that wait for the first batch go alone."""
+
+    def __len__(self) -> int:
+        return len(self._due)
+
+    def add(self, pending: PendingPoll) -> None:
+        self._due[pending] = None
+        self.wake()
+
+    def discard(self, pending: PendingPoll) -> None:
+        self._due.pop(pending, None)
+
+    def take(self, most: int | None = None) -> list[PendingPoll]:
+        """Take the first *most* of them, or all."""
+        taken = list(islice(self._due, most))
+        for pending in taken:
+            del self._due[pending]
+        return taken
+
+    def wake(self) -> None:
+        """Call ``on_turn`` soon."""
+        if self._due and self._turn is None:
+            self._turn = asyncio.get_running_loop().call_soon(self._run)
+
+    def _run(self) -> None:
+        self._turn = None
+        self.on_turn()
+
+    def start_patience(self, on_end: Callable[[], None]) -> None:
+        """Call *on_end* when those that are due have waited long enough for the first batch."""
+        if self._due and self._patience is None:
+            self._patience = asyncio.get_running_loop().call_later(_TRIAL_PATIENCE, self._lose_patience, on_end)
+
+    def _lose_patience(self, on_end: Callable[[], None]) -> None:
+        self._patience = None
+        on_end()
+
+    def stop_patience(self) -> None:
+        """Call it no more."""
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+
+@define(eq=False, repr=False)
 class Batcher:
     """Polls tasks, one by one or many at once. Times are the event loop's, in seconds."""
 
@@ -127,12 +180,7 @@ class Batcher:
     """How many ids one request has asked for of late."""
     chance: float = field(factory=random)
     """For the pauses after the answer that came last: the ids in it pause alike, and so meet again."""
-    _due: dict[PendingPoll, None] = field(factory=dict)
-    """In the order in which they came."""
-    _soon: asyncio.Handle | None = None
-    """Goes when all that became due in this turn of the event loop have come."""
-    _patience: asyncio.TimerHandle | None = None
-    """Lets those that wait for the first batch go alone."""
+    _queue: _Queue = field(init=False)
     _batches: set[asyncio.Task[None]] = field(factory=set)
     """Under way."""
     _singles: set[asyncio.Task[None]] = field(factory=set)
@@ -142,14 +190,13 @@ class Batcher:
 
     def __attrs_post_init__(self) -> None:
         self.support = BatchSupport(self.mode)
+        self._queue = _Queue(self._go)
 
     def ask(self, poller: Poller) -> PendingPoll:
         """Poll once; *poller* gets the result later, never at once. Return what to leave it by."""
         pending = PendingPoll(poller)
         if self.support.takes(poller.task_id):
-            self._due[pending] = None
-            if self._soon is None:
-                self._go_soon()
+            self._queue.add(pending)
         else:
             self._go_alone(pending)
         return pending
@@ -158,7 +205,7 @@ class Batcher:
         """Want the poll no more; leaving one that is over does nothing."""
         if not pending.is_over:
             pending.is_over = True
-            self._due.pop(pending, None)
+            self._queue.discard(pending)
             if pending.alone is not None:
                 pending.alone.cancel()
 
@@ -196,44 +243,25 @@ class Batcher:
 
     async def aclose(self) -> None:
         """Stop polling; polls that are due get ClientClosedError."""
-        self._refuse_all(self._take(len(self._due)), ClientClosedError("the client is closed"))
-        self._stop_patience()
+        _refuse_all(self._queue.take(), ClientClosedError("the client is closed"))
+        self._queue.stop_patience()
         under_way = self._batches | self._singles
         for request in under_way:
             request.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
 
-    # --- the queue ---
-
-    def _go_soon(self) -> None:
-        self._soon = asyncio.get_running_loop().call_soon(self._go)
+    # --- together or alone ---
 
     def _go(self) -> None:
         """Ask for all that are due; while one batch is out on trial, the others gather behind it."""
-        self._soon = None
-        while self._due and not self._is_trying():
-            self._go_together(self._take(self.most))
-        if self._due and self.support.works is None and self._patience is None:
-            self._patience = asyncio.get_running_loop().call_later(_TRIAL_PATIENCE, self._lose_patience)
+        while self._queue and not self._is_trying():
+            self._go_together(self._queue.take(self.most))
+        if self.support.works is None:
+            self._queue.start_patience(lambda: self._send_each_alone(self._queue.take()))
 
     def _is_trying(self) -> bool:
         """Whether a batch is under way on trial, or waits for the end of a cool-down."""
         return bool(self._batches) and (self.support.works is None or not self.transport.cooldown.is_open)
-
-    def _stop_patience(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
-
-    def _lose_patience(self) -> None:
-        self._patience = None
-        self._send_each_alone(self._take(len(self._due)))
-
-    def _take(self, most: int) -> list[PendingPoll]:
-        taken = list(islice(self._due, most))
-        for pending in taken:
-            del self._due[pending]
-        return taken
 
     def _go_together(self, polls: list[PendingPoll]) -> None:
         if not self.support.is_possible or (len(polls) == 1 and self._may_go_alone()):
@@ -266,14 +294,13 @@ class Batcher:
         """Let the next ones go; no poll waits for a request that was cancelled, or that a defect ended."""
         under_way.discard(request)
         if request.cancelled():
-            self._refuse_all(polls, ClientClosedError("the client is closed"))
+            _refuse_all(polls, ClientClosedError("the client is closed"))
         elif (defect := request.exception()) is not None:
             for pending in polls:
                 pending.fail(defect)
         if under_way is self._batches:
-            self._stop_patience()
-            if self._due and self._soon is None:
-                self._go_soon()
+            self._queue.stop_patience()
+            self._queue.wake()
 
     # --- one request ---
 
@@ -326,7 +353,7 @@ class Batcher:
         if failure.error is None:
             self._send_each_alone(polls)
         else:
-            self._refuse_all(polls, failure.error, request)
+            _refuse_all(polls, failure.error, request)
 
     def _send_scout(self, polls: list[PendingPoll]) -> None:
         """Let the first of *polls* that is still wanted go alone at once."""
@@ -342,12 +369,13 @@ class Batcher:
         self.chance = random()  # noqa: S311 - jitter
         self.polls_per_request += _FORGETTING * (polls - self.polls_per_request)
 
-    def _refuse_all(self, polls: list[PendingPoll], error: LumaError, request: Request | None = None) -> None:
-        """Refuse *polls* with *error*, which *request* came to: each gets its own error object."""
-        for pending in polls:
-            if request is not None and pending.poller.request is not None:
-                pending.poller.request.admitted_at = request.admitted_at
-            pending.refuse(error.for_task(pending.poller.task_id))
+
+def _refuse_all(polls: list[PendingPoll], error: LumaError, request: Request | None = None) -> None:
+    """Refuse *polls* with *error*, which *request* came to: each gets its own error object."""
+    for pending in polls:
+        if request is not None and pending.poller.request is not None:
+            pending.poller.request.admitted_at = request.admitted_at
+        pending.refuse(error.for_task(pending.poller.task_id))
 
 
 def _open_ids(polls: list[PendingPoll]) -> list[str]:

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import math
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from inspect import isawaitable
 from typing import Any, cast
@@ -27,9 +27,9 @@ from luma_async._waiting.pacing import PollWait
 from luma_async._waiting.progress import Progress
 from luma_async._waiting.rest import NextPoll
 from luma_async._waiting.scheduler import Scheduler, Wakeup
+from luma_async._waiting.waiters import Waiter, Waiters
 from luma_async.errors import (
     ClientClosedError,
-    GenerationFailedError,
     LumaError,
     RequestTimeoutError,
     WaitTimeoutError,
@@ -42,111 +42,6 @@ from luma_async.statistics import Statistics
 
 _GRACE = 0.25
 """Seconds for a poll that is under way at the deadline: its request ends then, or its answer lies in the socket."""
-
-
-@define(eq=False, repr=False)
-class Waiter:
-    """One wait for one id. Its deadline is its own; times are the event loop's, in seconds."""
-
-    joined: float
-    deadline: float
-    """Infinite where there is none."""
-    on_end: Callable[[Outcome | Exception], None]
-    """Called once, with this waiter's outcome; an Exception that is not ours is a defect, such as a strategy's."""
-    on_change: Callable[[Generation], None] | None = None
-    """Called with each snapshot whose state differs from the one before, the terminal one included."""
-    polls_before: int = 0
-    """Polls that were made before it joined."""
-    shown: str | None = None
-    """The relay's word that ``on_change`` was called with last."""
-    had_last_poll: bool = False
-    timer: asyncio.TimerHandle | None = None
-    loop: PollLoop | None = None
-    place: int = 0
-    """Where it stands among the waiters of its id."""
-
-    def leave(self, end: Outcome | Exception | None = None) -> None:
-        """Stop waiting, at once; the loop ends with its last waiter. Leaving twice does nothing more."""
-        if self.timer is not None:
-            self.timer.cancel()
-        loop, self.loop = self.loop, None
-        if loop is not None:
-            loop.dismiss(self, end)
-
-    def finish(self, end: Outcome | Exception) -> None:
-        """Leave with *end*."""
-        self.leave(end)
-        self.on_end(end)
-
-    def show(self, generation: Generation) -> None:
-        """Pass a change of state on."""
-        if self.on_change is not None and generation.state_text != self.shown:
-            self.shown = generation.state_text
-            self.on_change(generation)
-
-
-@define(eq=False, repr=False)
-class _Waiters:
-    """The waiters of one id. Joining and leaving take the same time however many there are."""
-
-    _all: list[Waiter] = field(factory=list)
-    _soonest: float = math.inf
-    _latest: float = 0.0
-    _is_stale: bool = False
-    """Whether somebody has left whose deadline was the soonest or the latest."""
-
-    def __len__(self) -> int:
-        return len(self._all)
-
-    def __iter__(self) -> Iterator[Waiter]:
-        return iter(self._all.copy())
-
-    def add(self, waiter: Waiter) -> None:
-        waiter.place = len(self._all)
-        self._all.append(waiter)
-        self._soonest = min(self._soonest, waiter.deadline)
-        self._latest = max(self._latest, waiter.deadline)
-
-    def remove(self, waiter: Waiter) -> None:
-        """Let the last one take the place of *waiter*."""
-        last = self._all.pop()
-        if last is not waiter:
-            self._all[waiter.place] = last
-            last.place = waiter.place
-        self._is_stale = self._is_stale or waiter.deadline in (self._soonest, self._latest)
-
-    @property
-    def soonest(self) -> float:
-        """The first of their deadlines; infinite where nobody has one."""
-        self._refresh()
-        return self._soonest
-
-    @property
-    def latest(self) -> float:
-        """The last of their deadlines."""
-        self._refresh()
-        return self._latest
-
-    def _refresh(self) -> None:
-        if self._is_stale:
-            self._soonest = min((waiter.deadline for waiter in self._all), default=math.inf)
-            self._latest = max((waiter.deadline for waiter in self._all), default=0.0)
-            self._is_stale = False
-
-    def start_last_polls(self, now: float, lead: float) -> None:
-        """Take note that a poll starts *now*: for those whose deadline is no more than *lead* away it is the last."""
-        if self.soonest < math.inf:
-            for waiter in self._all:
-                waiter.had_last_poll = now >= waiter.deadline - lead
-
-    def last_poll_at(self, next_poll: NextPoll) -> float:
-        """Return when the first of them wants its last poll to start; infinite where nobody wants one."""
-        if self.soonest == math.inf:
-            return math.inf
-        return min(
-            (next_poll.last_poll_before(waiter.deadline) for waiter in self._all if not waiter.had_last_poll),
-            default=math.inf,
-        )
 
 
 @define(eq=False, repr=False)
@@ -195,7 +90,7 @@ class PollLoops:
         else:
             loop.admit(waiter)
         if self.listeners.active:
-            self.listeners.tell(WaitStarted(task_id=task_id, waiting=loop.waiting))
+            self.listeners.tell(WaitStarted(task_id=task_id, waiting=len(loop.waiters)))
         return waiter
 
     async def wait(self, task_id: str, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - see join
@@ -227,11 +122,20 @@ class PollLoops:
         await self.batcher.aclose()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def warn_once(self, task_id: str, word: str) -> None:
-        """Report that a relay uses an unknown word for a state (architecture, rule 5)."""
-        if word not in self._unknown_words:
-            self._unknown_words.add(word)
-            log(logging.WARNING, "task %s: unknown state %r: polling goes on", task_id, shown(word, 60))
+    def report(self, task_id: str, answer: TaskAnswer, before: str) -> None:
+        """Report a change from the word *before*, and a word that nobody knows (architecture, rule 5)."""
+        if answer.word != before and self.listeners.active:
+            change = StateChanged(
+                task_id=task_id,
+                before=before or None,
+                state_text=answer.word,
+                state=answer.state,
+                request_id=answer.request_id,
+            )
+            self.listeners.tell(change)
+        if answer.state is State.UNKNOWN and answer.word not in self._unknown_words:
+            self._unknown_words.add(answer.word)
+            log(logging.WARNING, "task %s: unknown state %r: polling goes on", task_id, shown(answer.word, 60))
 
     def start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Start a task that the client's end waits for."""
@@ -259,13 +163,12 @@ def _settle(future: asyncio.Future[Outcome], end: Outcome | Exception) -> None:
 class PollLoop(Poller):
     """The loop of one id: poll, pause, poll again.
 
-    It has no task of its own: the batcher calls it with each answer, the scheduler when a pause is over, and between
-    the two a waiting id costs nothing. What the polls came to is in ``Progress``, when the next one is in ``NextPoll``,
-    and tenacity's ``Controller`` asks the strategy for each pause.
+    It has no task of its own: the batcher calls it with each answer, the scheduler when a pause is over. ``Progress``
+    knows what the polls came to, ``NextPoll`` when the next one goes, ``Controller`` asks tenacity's strategy between.
     """
 
     loops: PollLoops = field(kw_only=True)
-    _waiters: _Waiters = field(factory=_Waiters, init=False)
+    waiters: Waiters = field(factory=Waiters, init=False)
     _progress: Progress = field(init=False)
     _next: NextPoll = field(init=False)
     _controller: Controller = field(init=False)
@@ -293,20 +196,16 @@ class PollLoop(Poller):
         running = asyncio.get_running_loop()
         waiter.loop = self
         waiter.polls_before = self._polls
-        self._waiters.add(waiter)
+        self.waiters.add(waiter)
         self._is_shown = False
         if waiter.deadline < math.inf:
             waiter.timer = running.call_at(waiter.deadline, self._reach_deadline, waiter)
         now = running.time()
         self._next.hurry(now)
-        if self._wakeup is not None and self._at_the_earliest() < self._wakeup.latest:
+        earliest = self._next.at_the_earliest(self.waiters.last_poll_at(self._next))
+        if self._wakeup is not None and earliest < self._wakeup.latest:
             self._wakeup.leave()
             self._rest(now)
-
-    @property
-    def waiting(self) -> int:
-        """How many wait for this id."""
-        return len(self._waiters)
 
     @property
     def state(self) -> State | None:
@@ -316,17 +215,17 @@ class PollLoop(Poller):
     @property
     def deadline(self) -> float:
         """The latest of the waiters' deadlines: a waiter that joins before the request goes out still counts."""
-        return self._waiters.latest
+        return self.waiters.latest
 
     def dismiss(self, waiter: Waiter, end: Outcome | Exception | None) -> None:
         """Let *waiter* go with its *end*, if it came to one; the loop stops when no waiter is left."""
-        self._waiters.remove(waiter)
-        if not self._waiters:
+        self.waiters.remove(waiter)
+        if not self.waiters:
             self.loops.forget(self)
             self._stop()
         if self.loops.listeners.active:
             outcome = end if isinstance(end, Outcome) else None
-            self.loops.listeners.tell(WaitEnded(task_id=self.task_id, outcome=outcome, waiting=self.waiting))
+            self.loops.listeners.tell(WaitEnded(task_id=self.task_id, outcome=outcome, waiting=len(self.waiters)))
 
     def _stop(self) -> None:
         """Poll no more."""
@@ -341,28 +240,13 @@ class PollLoop(Poller):
     def end_with(self, end_of: Callable[[Waiter], Outcome | Exception]) -> None:
         """Give each waiter its own end."""
         self.loops.forget(self)
-        for waiter in self._waiters:
+        for waiter in self.waiters:
             waiter.finish(end_of(waiter))
 
     def abandon(self) -> None:
         """End all waits for this id because the client was closed."""
         error = ClientClosedError("the client was closed while waiting", advice="the generation goes on: wait again")
-        self.end_with(lambda waiter: self._outcome(waiter, error=error))
-
-    def _outcome(
-        self, waiter: Waiter, *, generation: Generation | None = None, error: LumaError | None = None
-    ) -> Outcome:
-        """Return what became of the id for *waiter*; a failed generation is an error, and each has its own object."""
-        failed = generation is not None and generation.state is State.FAILED
-        if generation is not None and failed:
-            error = GenerationFailedError(generation)
-        return Outcome(
-            task_id=self.task_id,
-            generation=None if failed else generation,
-            error=None if error is None else error.for_task(self.task_id),
-            elapsed=asyncio.get_running_loop().time() - waiter.joined,
-            polls=self._polls - waiter.polls_before,
-        )
+        self.end_with(lambda waiter: waiter.outcome(self.task_id, self._polls, error=error))
 
     def _reach_deadline(self, waiter: Waiter, *, had_grace: bool = False) -> None:
         """End *waiter*'s wait; a poll that is under way gets a moment to end, also where the event loop stood still."""
@@ -378,11 +262,11 @@ class PollLoop(Poller):
         finished = self._progress.finished
         if finished is not None:
             waiter.show(finished)
-            return self._outcome(waiter, generation=finished)
+            return waiter.outcome(self.task_id, self._polls, generation=finished)
         last = None if self.last_answer is None else self.last_answer.recall(self.task_id)
         waited = now - waiter.joined
         error = WaitTimeoutError(self.task_id, waited=waited, last=last, last_error=self._progress.error)
-        return self._outcome(waiter, error=error)
+        return waiter.outcome(self.task_id, self._polls, error=error)
 
     # --- a poll ---
 
@@ -390,7 +274,7 @@ class PollLoop(Poller):
         """Ask for the id, *now*."""
         self._wakeup = None
         self._started = now
-        self._waiters.start_last_polls(now, self._next.lead)
+        self.waiters.start_last_polls(now, self._next.lead)
         pending = self.loops.batcher.ask(self)
         self._pending = None if pending.is_over else pending
 
@@ -400,36 +284,16 @@ class PollLoop(Poller):
         self.last_answer = last_answer
         is_end = progress.succeeded(answer)
         if answer is not None:
-            self._report(answer, word)
+            self._is_shown = False
+            self.loops.report(self.task_id, answer, word)
             progress.time_in_state = self.loops.learner.saw(progress.time_in_state, answer.state, now)
         elif progress.time_in_state is not None:
             self.loops.learner.stayed(progress.time_in_state, now)
         if progress.finished is None and not self._is_shown:
-            self._show(answer)
+            self._is_shown = True
+            structured = answer.generation if answer is not None else partial(last_answer.recall, self.task_id)
+            self.waiters.show(progress.word, structured)
         self._go_on(now, is_end=is_end)
-
-    def _report(self, answer: TaskAnswer, before: str) -> None:
-        """Report a change of state, and a word that nobody knows."""
-        self._is_shown = False
-        if answer.word != before and self.loops.listeners.active:
-            change = StateChanged(
-                task_id=self.task_id,
-                before=before or None,
-                state_text=answer.word,
-                state=answer.state,
-                request_id=answer.request_id,
-            )
-            self.loops.listeners.tell(change)
-        if answer.state is State.UNKNOWN:
-            self.loops.warn_once(self.task_id, answer.word)
-
-    def _show(self, answer: TaskAnswer | None) -> None:
-        """Show the state to each waiter that follows it and has not seen it: all when it is new, else newcomers."""
-        self._is_shown = True
-        for waiter in self._waiters:
-            if waiter.on_change is not None and waiter.shown != self._progress.word:
-                last_answer = cast("LastAnswer", self.last_answer)
-                waiter.show(last_answer.recall(self.task_id) if answer is None else answer.generation())
 
     def on_error(self, error: LumaError) -> None:
         """Take a failed poll in."""
@@ -445,9 +309,7 @@ class PollLoop(Poller):
     def on_defect(self, defect: BaseException) -> None:
         """End all waits with what should not have happened: a user's strategy that raised, or an error of ours."""
         self._stop()
-        if isinstance(defect, Exception):
-            self.end_with(lambda _: defect)
-        self.abandon()
+        self.end_with(lambda _: defect) if isinstance(defect, Exception) else self.abandon()
 
     # --- what comes after it ---
 
@@ -460,35 +322,30 @@ class PollLoop(Poller):
         if is_end:
             self.end_with(self._end)
             return
-        if now >= self._waiters.soonest:
-            for waiter in self._waiters:
+        if now >= self.waiters.soonest:
+            for waiter in self.waiters:
                 if now >= waiter.deadline:
                     self._reach_deadline(waiter)
-        if not self._waiters:
+        if not self.waiters:
             return
         pause = self._controller.pause(self.task_id, progress)
         if isawaitable(pause):
-            self._strategy = self.loops.start(self._pause_later(pause), f"strategy for {self.task_id}")
+            self._strategy = self.loops.start(_pause_later(self, pause), f"strategy for {self.task_id}")
         else:
-            self._pause(pause, now)
+            self.pause(pause)
 
     def _end(self, waiter: Waiter) -> Outcome:
         error = self._progress.error
         if error is not None:
-            return self._outcome(waiter, error=error)
+            return waiter.outcome(self.task_id, self._polls, error=error)
         finished = cast("Generation", self._progress.finished)
         waiter.show(finished)
-        return self._outcome(waiter, generation=finished)
+        return waiter.outcome(self.task_id, self._polls, generation=finished)
 
-    async def _pause_later(self, pause: Awaitable[float]) -> None:
-        try:
-            seconds = await pause
-            self._strategy = None
-            self._pause(seconds, asyncio.get_running_loop().time())
-        except Exception as defect:  # noqa: BLE001 - it goes to the waiters
-            self.on_defect(defect)
-
-    def _pause(self, seconds: float, now: float) -> None:
+    def pause(self, seconds: float) -> None:
+        """Pause for so many *seconds*, and poll again."""
+        now = asyncio.get_running_loop().time()
+        self._strategy = None
         self._controller.paused(seconds)
         if self.loops.gathers:
             is_failing = bool(self._progress.failures)
@@ -498,11 +355,16 @@ class PollLoop(Poller):
         self._rest(now)
 
     def _rest(self, now: float) -> None:
-        at, latest = self._next.window(self._waiters.last_poll_at(self._next))
+        at, latest = self._next.window(self.waiters.last_poll_at(self._next))
         if at <= now:
             self.poll(now)
         else:
             self._wakeup = self.loops.scheduler.rest(at, latest, self.poll)
 
-    def _at_the_earliest(self) -> float:
-        return self._next.at_the_earliest(self._waiters.last_poll_at(self._next))
+
+async def _pause_later(loop: PollLoop, pause: Awaitable[float]) -> None:
+    """Let *loop* pause for as long as an async strategy says."""
+    try:
+        loop.pause(await pause)
+    except Exception as defect:  # noqa: BLE001 - it goes to the waiters
+        loop.on_defect(defect)

@@ -308,7 +308,7 @@ class Waiting(RuleBasedStateMachine):
         left = {
             "tasks": asyncio.all_tasks(self.loop),
             "polls": loops._loops,
-            "due": batcher._due,
+            "due": batcher._queue._due,
             "asking": batcher._batches | batcher._singles,
             "alone": batcher.support._alone,
             "under way": transport._deadlines.under_way,

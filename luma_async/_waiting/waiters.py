@@ -1,0 +1,151 @@
+"""The waiters of one id: their deadlines, and what each of them gets at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from attrs import define, field
+
+from luma_async._waiting.rest import NextPoll
+from luma_async.errors import GenerationFailedError, LumaError
+from luma_async.models import Generation, State
+from luma_async.outcomes import Outcome
+
+
+class Dismisses(Protocol):
+    """The poll loop that a waiter belongs to."""
+
+    def dismiss(self, waiter: Waiter, end: Outcome | Exception | None) -> None:
+        """Let *waiter* go."""
+
+
+@define(eq=False, repr=False)
+class Waiter:
+    """One wait for one id. Its deadline is its own; times are the event loop's, in seconds."""
+
+    joined: float
+    deadline: float
+    """Infinite where there is none."""
+    on_end: Callable[[Outcome | Exception], None]
+    """Called once, with this waiter's outcome; an Exception that is not ours is a defect, such as a strategy's."""
+    on_change: Callable[[Generation], None] | None = None
+    """Called with each snapshot whose state differs from the one before, the terminal one included."""
+    polls_before: int = 0
+    """Polls that were made before it joined."""
+    shown: str | None = None
+    """The relay's word that ``on_change`` was called with last."""
+    had_last_poll: bool = False
+    timer: asyncio.TimerHandle | None = None
+    loop: Dismisses | None = None
+    place: int = 0
+    """Where it stands among the waiters of its id."""
+
+    def leave(self, end: Outcome | Exception | None = None) -> None:
+        """Stop waiting, at once; the loop ends with its last waiter. Leaving twice does nothing more."""
+        if self.timer is not None:
+            self.timer.cancel()
+        loop, self.loop = self.loop, None
+        if loop is not None:
+            loop.dismiss(self, end)
+
+    def outcome(
+        self, task_id: str, polls: int, *, generation: Generation | None = None, error: LumaError | None = None
+    ) -> Outcome:
+        """Return what became of *task_id* after so many *polls*; a failed generation is an error.
+
+        Each waiter gets an error object of its own.
+        """
+        failed = generation is not None and generation.state is State.FAILED
+        if generation is not None and failed:
+            error = GenerationFailedError(generation)
+        return Outcome(
+            task_id=task_id,
+            generation=None if failed else generation,
+            error=None if error is None else error.for_task(task_id),
+            elapsed=asyncio.get_running_loop().time() - self.joined,
+            polls=polls - self.polls_before,
+        )
+
+    def finish(self, end: Outcome | Exception) -> None:
+        """Leave with *end*."""
+        self.leave(end)
+        self.on_end(end)
+
+    def show(self, generation: Generation) -> None:
+        """Pass a change of state on."""
+        if self.on_change is not None and generation.state_text != self.shown:
+            self.shown = generation.state_text
+            self.on_change(generation)
+
+
+@define(eq=False, repr=False)
+class Waiters:
+    """The waiters of one id. Joining and leaving take the same time however many there are."""
+
+    _all: list[Waiter] = field(factory=list)
+    _soonest: float = math.inf
+    _latest: float = 0.0
+    _is_stale: bool = False
+    """Whether somebody has left whose deadline was the soonest or the latest."""
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __iter__(self) -> Iterator[Waiter]:
+        return iter(self._all.copy())
+
+    def add(self, waiter: Waiter) -> None:
+        waiter.place = len(self._all)
+        self._all.append(waiter)
+        self._soonest = min(self._soonest, waiter.deadline)
+        self._latest = max(self._latest, waiter.deadline)
+
+    def remove(self, waiter: Waiter) -> None:
+        """Let the last one take the place of *waiter*."""
+        last = self._all.pop()
+        if last is not waiter:
+            self._all[waiter.place] = last
+            last.place = waiter.place
+        self._is_stale = self._is_stale or waiter.deadline in (self._soonest, self._latest)
+
+    @property
+    def soonest(self) -> float:
+        """The first of their deadlines; infinite where nobody has one."""
+        self._refresh()
+        return self._soonest
+
+    @property
+    def latest(self) -> float:
+        """The last of their deadlines."""
+        self._refresh()
+        return self._latest
+
+    def _refresh(self) -> None:
+        if self._is_stale:
+            self._soonest = min((waiter.deadline for waiter in self._all), default=math.inf)
+            self._latest = max((waiter.deadline for waiter in self._all), default=0.0)
+            self._is_stale = False
+
+    def show(self, word: str, structured: Callable[[], Generation]) -> None:
+        """Show the state *word* to each that follows the states and has not seen it; structure it only for them."""
+        for waiter in self:
+            if waiter.on_change is not None and waiter.shown != word:
+                waiter.show(structured())
+
+    def start_last_polls(self, now: float, lead: float) -> None:
+        """Take note that a poll starts *now*: for those whose deadline is no more than *lead* away it is the last."""
+        if self.soonest < math.inf:
+            for waiter in self._all:
+                waiter.had_last_poll = now >= waiter.deadline - lead
+
+    def last_poll_at(self, next_poll: NextPoll) -> float:
+        """Return when the first of them wants its last poll to start; infinite where nobody wants one."""
+        if self.soonest == math.inf:
+            return math.inf
+        return min(
+            (next_poll.last_poll_before(waiter.deadline) for waiter in self._all if not waiter.had_last_poll),
+            default=math.inf,
+        )
