@@ -108,7 +108,8 @@ def run_pytest(source: str, directory: Path) -> None:
     """Run *source* as a test file of somebody who has installed luma_async."""
     file = directory / "test_pipeline.py"
     file.write_text(source, encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(directory), str(file)]
+    plugins = ["-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
+    command = [sys.executable, "-m", "pytest", "-q", *plugins, "--rootdir", str(directory), str(file)]
     done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)  # noqa: S603 - ours
 
     assert done.returncode == 0, done.stdout + done.stderr
