@@ -155,6 +155,16 @@ def test_ci_takes_its_commands_out_of_the_readme(what: str) -> None:
     assert "pip install '.[" not in script
 
 
+def test_contributors_are_told_of_each_session() -> None:
+    """The table of the page about contributing has the sessions of the task runner, in their order."""
+    sessions = (ROOT / ".ci" / "noxfile.py").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "contributing.md").read_text(encoding="utf-8")
+
+    told = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
+
+    assert told == re.findall(r"^@nox\.session.*\ndef (\w+)\(", sessions, re.MULTILINE)
+
+
 def test_links_within_the_readme_lead_somewhere() -> None:
     """Each relative link of the README is a file of the checkout."""
     targets = re.findall(r"\]\(([^)#:]+)\)", README)

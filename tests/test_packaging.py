@@ -19,7 +19,7 @@ import yaml
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "luma_async"
 MEDIA = {"luma_async/testing/clip.mp4", "luma_async/testing/thumbnail.jpg", "luma_async/testing/last_frame.jpg"}
-STYLE = "luma_async/cli/gallery.css"
+STYLE = "luma_async/cli/gallery/gallery.css"
 
 
 @pytest.fixture(scope="module")
