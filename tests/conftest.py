@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -33,6 +34,8 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("ci")
 
+_MOST_WORKERS = 8
+"""Each one imports and collects everything, which takes five seconds of processor time."""
 _OURS = ("LUMA_BASE_URL", "LUMA_API_KEY", "LUMA_API_KEY_FILE")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
@@ -53,6 +56,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if loops.is_foreign() and "luma_time" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.skip(loops.ONLY_ASYNCIO))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Give each core two workers, since tests wait half of the time. Named files run in this process."""
+    if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
+        return None
+    if all(".py" in argument for argument in config.args):
+        return 0  # starting the workers takes longer than most files
+    return min(2 * (os.cpu_count() or 1), _MOST_WORKERS)
 
 
 @pytest.fixture

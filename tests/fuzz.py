@@ -34,6 +34,7 @@ def counted(report: str) -> Counter[str]:
 def one_round(home: Path, where: str, select: str) -> tuple[int, str]:
     """Run every property once with new examples; return pytest's exit status, and its report."""
     command = [sys.executable, "-m", "pytest", "-q", "-m", "hypothesis", "-k", select, "-p", "no:cacheprovider"]
+    command += ["-o", "addopts="]  # one process, the slow ones too
     command += ["--hypothesis-profile=fuzz", "--hypothesis-show-statistics", where]
     done = subprocess.run(command, cwd=home, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603 - ours
     return done.returncode, _EVENT.sub("", done.stdout)

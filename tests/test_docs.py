@@ -108,7 +108,8 @@ def run_pytest(source: str, directory: Path) -> None:
     """Run *source* as a test file of somebody who has installed luma_async."""
     file = directory / "test_pipeline.py"
     file.write_text(source, encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(directory), str(file)]
+    plugins = ["-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
+    command = [sys.executable, "-m", "pytest", "-q", *plugins, "--rootdir", str(directory), str(file)]
     done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)  # noqa: S603 - ours
 
     assert done.returncode == 0, done.stdout + done.stderr
@@ -152,6 +153,16 @@ def test_ci_takes_its_commands_out_of_the_readme(what: str) -> None:
 
     assert f'command_of_readme "{what}"' in script
     assert "pip install '.[" not in script
+
+
+def test_contributors_are_told_of_each_session() -> None:
+    """The table of the page about contributing has the sessions of the task runner, in their order."""
+    sessions = (ROOT / ".ci" / "noxfile.py").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "contributing.md").read_text(encoding="utf-8")
+
+    told = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
+
+    assert told == re.findall(r"^@nox\.session.*\ndef (\w+)\(", sessions, re.MULTILINE)
 
 
 def test_links_within_the_readme_lead_somewhere() -> None:

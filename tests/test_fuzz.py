@@ -64,6 +64,7 @@ def test_what_fails_is_kept(project: Path, capsys: pytest.CaptureFixture[str]) -
     assert list((project / ".hypothesis" / "examples").iterdir())
 
 
+@pytest.mark.slow
 def test_the_project_s_own_properties_take_part(capsys: pytest.CaptureFixture[str]) -> None:
     """Those of files with other tests too."""
     status = main(["--minutes", "0", "tests/test_text.py"])

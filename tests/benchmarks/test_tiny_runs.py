@@ -153,6 +153,7 @@ def test_rounds_are_interleaved(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err.splitlines()[-1] == "notes, round 2 of 2: b"
 
 
+@pytest.mark.slow
 def test_what_a_run_finds_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Beside what the file has of other suites, and it is shown as tables."""
     file = tmp_path / "results.json"

@@ -23,6 +23,8 @@ from tests.browser import Tab, chromium, needed_program, new_tab
 from tests.cli.batch import Told
 from tests.cli.test_gallery_page import HOSTILE
 
+pytestmark = pytest.mark.slow
+
 MEDIA = Path(luma_async.testing.__file__).parent
 
 LOOKS = [(390, "light"), (390, "dark"), (1440, "light"), (1440, "dark")]

@@ -91,6 +91,7 @@ def test_what_may_go_better_next_time_is_waited_for_again(
     assert (late.status, sorted(late.by_id), recorded(journal)) == (1, sorted([done, slow, "a/b"]), [done])
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_each_id_stands_there_once(journal: Path) -> None:
     """``kill -9`` at any moment, until a run comes to its end; what was on standard output is in the journal."""
     shown: list[str] = []

@@ -221,7 +221,7 @@ def test_a_signal_in_the_middle_of_a_submit_loses_no_id(
     relay: SimulatedRelay, number: signal.Signals, status: int, prompts: tuple[str, ...]
 ) -> None:
     """The answer is waited for, its line is out, and the other prompts are not submitted."""
-    relay.trouble(Fault.slow(2.5), on="submit")
+    relay.trouble(Fault.slow(0.8), on="submit")
 
     with running("submit", *prompts, "--at-once", "1", relay=relay) as process:
         _until(relay, 1)

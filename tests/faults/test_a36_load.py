@@ -33,7 +33,7 @@ def every_fifth(_: Sequence[str], chance: Random = Random(36)) -> bytes | None: 
     return chance.choice(FAULTS) if chance.random() < 0.2 else None
 
 
-@pytest.mark.parametrize("batch", ["never", "auto"])
+@pytest.mark.parametrize("batch", [pytest.param("never", marks=pytest.mark.slow), "auto"])
 async def test_a36_a_thousand_ids_have_a_thousand_right_results(batch: Batch) -> None:
     """Each under its own id, with its own link, and never more connections open than the limit allows."""
     chance = Random(1)  # noqa: S311 - a repeatable choice
@@ -55,7 +55,7 @@ async def test_a36_a_thousand_ids_have_a_thousand_right_results(batch: Batch) ->
 
 
 @pytest.mark.usefixtures("small_heap")
-@pytest.mark.parametrize("batch", ["never", "always"])
+@pytest.mark.parametrize("batch", [pytest.param("never", marks=pytest.mark.slow), "always"])
 async def test_a36_polls_leave_nothing_in_memory(batch: Batch) -> None:
     """Fifty looks more at each of fifty tasks, trouble included, keep no more than those before.
 

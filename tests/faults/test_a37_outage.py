@@ -48,7 +48,9 @@ TROUBLES = {
 }
 """What the relay answers until when; before and after, all is well."""
 each_trouble = pytest.mark.parametrize("trouble", TROUBLES)
-each_way = pytest.mark.parametrize(("batch", "many"), [("auto", 1000), ("never", 150)])
+each_way = pytest.mark.parametrize(
+    ("batch", "many"), [("auto", 1000), pytest.param("never", 150, marks=pytest.mark.slow)]
+)
 
 
 @define(eq=False)

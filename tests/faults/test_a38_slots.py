@@ -50,8 +50,8 @@ def test_a38_a_queue_for_slots_times_nobody_out(call: str) -> None:
 async def test_a38_the_queue_of_a_shared_connector_counts_as_little(bound: dict[str, int]) -> None:
     """Where the connector has fewer connections than the client has slots, its bound is the slots'."""
     connector = aiohttp.TCPConnector(**bound)  # type: ignore[arg-type]
-    async with LoadServer(completed, delay=0.2) as server, connector:
-        limits = Limits(request_timeout=1.5)
+    async with LoadServer(completed, delay=0.1) as server, connector:
+        limits = Limits(request_timeout=0.75)
         async with LumaClient(server.base_url, KEY, limits=limits, batch="never", connector=connector) as luma:
             outcomes = await luma.get_generations(IDS)
 

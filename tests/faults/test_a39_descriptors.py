@@ -63,7 +63,7 @@ async def run(server: LoadServer, *, concurrency: int, others: str) -> Any:
     return json.loads(out)
 
 
-@pytest.mark.parametrize("concurrency", [64, 200])
+@pytest.mark.parametrize("concurrency", [64, pytest.param(200, marks=pytest.mark.slow)])
 async def test_a39_too_many_connections_for_the_process_are_passing_trouble(concurrency: int) -> None:
     """All two hundred complete, though there are more slots than files: who finds no room comes again."""
 

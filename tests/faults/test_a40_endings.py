@@ -33,6 +33,7 @@ def child(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)  # noqa: S603
 
 
+@pytest.mark.slow
 def test_a40_nothing_is_left_whenever_and_however_it_ends() -> None:
     """Six kinds of runs cancelled at any of two hundred moments, loops left in every way: no task, socket or word."""
     ended = child()
@@ -88,7 +89,10 @@ async def last_of(luma: LumaClient) -> None:
         pass
 
 
-@pytest.mark.parametrize("moments", [range(1, 101), range(101, 201)], ids=["early", "late"])
+@pytest.mark.parametrize(
+    "moments",
+    [pytest.param(range(1, 101), id="early"), pytest.param(range(101, 201), id="late", marks=pytest.mark.slow)],
+)
 def test_a40_cancelling_is_heard_at_once_in_any_turn(moments: range) -> None:
     """Whether it rests, looks, gives up or closes: no (virtual) time passes until it is over, and no task is left."""
     late: list[tuple[int, float]] = []

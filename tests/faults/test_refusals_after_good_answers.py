@@ -52,7 +52,7 @@ async def test_a_refusal_that_lasts_is_final() -> None:
 
 @define(eq=False)
 class _LimitedServer(RawServer):
-    """Takes one request in 20 ms, and refuses the others with nginx's page; its tasks are done after a second."""
+    """Takes one request in 10 ms, and refuses the others with nginx's page; its tasks are done after half a second."""
 
     replies: Sequence[Reply] = ()
     status: int = 503
@@ -62,11 +62,11 @@ class _LimitedServer(RawServer):
 
     def _next_reply(self) -> bytes:
         now = asyncio.get_running_loop().time()
-        self._done_at = self._done_at or now + 1.0
+        self._done_at = self._done_at or now + 0.5
         if now < self._free_at:
             self.refused += 1
             return http(self.status, b"<html><head><title>Temporarily Unavailable</title></head></html>")
-        self._free_at = now + 0.02
+        self._free_at = now + 0.01
         task_id = self.heads[-1].split()[1].decode().rpartition("/")[2]
         return task(task_id, "completed" if now > self._done_at else "processing", video={"url": "https://x.example/v"})
 
@@ -75,7 +75,7 @@ class _LimitedServer(RawServer):
 async def test_a_limit_is_no_outage_whatever_its_status(status: int) -> None:
     """Sixty ids behind a limit of requests all complete, though the trouble outlasts their outage budget."""
     polling = PollPolicy(
-        min_interval=0.05, initial_interval=0.05, max_interval=0.5, max_consecutive_failures=4, max_outage=0.3
+        min_interval=0.025, initial_interval=0.025, max_interval=0.25, max_consecutive_failures=4, max_outage=0.15
     )
     async with (
         _LimitedServer(status=status) as server,

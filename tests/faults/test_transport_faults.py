@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
+from attrs import evolve
 
 from luma_async import (
     APIError,
@@ -141,7 +142,11 @@ async def test_a02_a_resolver_that_hangs_for_ever(healthy: int) -> None:
     """The request's time ends it, however long the resolver takes."""
     async with Resolver(hangs=1000).connector() as connector:
         outcomes = await outcomes_at(
-            "http://localhost:1", healthy=healthy, patience=0.4, connector=connector, limits=IMPATIENT
+            "http://localhost:1",
+            healthy=healthy,
+            patience=0.4,
+            connector=connector,
+            limits=evolve(IMPATIENT, request_timeout=0.05),
         )
 
     assert {type(cause_of(outcome.error or LumaError("none"))) for outcome in outcomes} == {RequestTimeoutError}
@@ -293,7 +298,7 @@ PASSING = {408: APIError, 425: APIError, 429: RateLimitError} | dict.fromkeys(
 )
 
 
-@each(*(fault(str(status), http(status), kind, patience=2.0) for status, kind in PASSING.items()))
+@each(*(fault(str(status), http(status), kind, patience=0.5) for status, kind in PASSING.items()))
 async def test_a11_statuses_that_pass(trial: Trial) -> None:
     """One such answer costs one retry and no more."""
     ended = await trial.run()
@@ -354,7 +359,7 @@ async def test_a12_an_unknown_task_that_becomes_known(trial: Trial) -> None:
 SATURATED = {"error": {"message": "upstream_load_saturated", "type": "new_api_error"}}
 
 
-@each(fault("403", http(403, SATURATED), RateLimitError, patience=2.0))
+@each(fault("403", http(403, SATURATED), RateLimitError, patience=0.5))
 async def test_a12_saturation_behind_403(trial: Trial) -> None:
     """It is passing trouble."""
     ended = await trial.run()
@@ -408,7 +413,7 @@ async def test_a14_a_hint_of_nothing(healthy: int) -> None:
 @ALONE_AND_AMONG
 async def test_a14_a_hint_beyond_the_deadline(healthy: int) -> None:
     """Told to come back in an hour, a wait ends at its deadline, and the others are not told."""
-    ended = await run_case([http(429, b"", "Retry-After: 3600")], healthy=healthy, patience=1.0)
+    ended = await run_case([http(429, b"", "Retry-After: 3600")], healthy=healthy, patience=0.4)
 
     assert isinstance(ended.error, WaitTimeoutError)
     assert ended.kind is RateLimitError

@@ -781,7 +781,7 @@ NO_IDS: list[Any] = ["", ".", "..", "../x", "a/b", "a\\b", "ü", "nul\0", "x" * 
         {"overwrite": "no"},
         {"overwrite": 1},
         {"on_progress": 5},
-        {"on_progress": asyncio.sleep},
+        pytest.param({"on_progress": asyncio.sleep}, id="an async on_progress"),
     ],
     ids=repr,
 )

@@ -51,6 +51,8 @@ class Copy:
             "-qx",
             "-p",
             "no:cacheprovider",
+            "-o",
+            "addopts=",  # one process, the slow tests too
             *(f"tests/{name}" for name in tests),
         ]
         # A stale .pyc would hide a change of the same length within the same second.

@@ -41,7 +41,7 @@ ID = "9d4b7516-77e5-481a-b015-48313946f33b"
 FAST = PollPolicy(
     min_interval=0.01, initial_interval=0.01, max_interval=0.05, max_consecutive_failures=3, max_outage=0.1
 )
-LIMITS = Limits(request_timeout=0.4)
+LIMITS = Limits(request_timeout=0.2)
 DONE = task(ID, "completed", video={"url": "https://cdn.example/v.mp4"})
 WRONG_KEY = http(401, {"error": {"message": f"invalid key {KEY}"}})
 

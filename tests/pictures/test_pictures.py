@@ -14,6 +14,7 @@ LARGEST = 150_000
 """Bytes of a picture: who clones the project gets them all."""
 
 
+@pytest.mark.slow
 def test_the_command_draws_them(tmp_path: Path) -> None:
     """All of them, small, and such that they ask nobody for anything."""
     needed_program()

@@ -107,6 +107,7 @@ async def test_a_file_that_cannot_be_had_is_counted(tmp_path: Path) -> None:
     assert (load.counts["given up"], load.counts["wrong"]) == (1, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read as Linux tells it")
 def test_a_soak_of_a_moment_is_flat(capsys: pytest.CaptureFixture[str]) -> None:
     """All its parts work together: the relay in its process, waits, files, those who pass by, and the table."""

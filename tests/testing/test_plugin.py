@@ -4,7 +4,7 @@ import pytest
 
 pytest_plugins = ["pytester"]
 
-OPTIONS = ("-W", "error", "--strict-markers", "-p", "no:cacheprovider")
+OPTIONS = ("-W", "error", "--strict-markers", "-p", "no:cacheprovider", "-p", "no:hypothesispytest")
 ASYNCIO = ("-o", "asyncio_default_fixture_loop_scope=function")
 NO_ASYNCIO = ("-p", "no:asyncio")
 

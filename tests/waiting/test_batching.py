@@ -50,8 +50,10 @@ from tests.raw_server import RawServer, http, task
 from tests.virtual_time import run
 
 RELAY = "https://relay.example"
-FAST = PollPolicy(min_interval=0.05, initial_interval=0.1, max_interval=0.2, max_consecutive_failures=3, max_outage=0.5)
-SPEED = 20.0
+FAST = PollPolicy(
+    min_interval=0.025, initial_interval=0.05, max_interval=0.1, max_consecutive_failures=3, max_outage=0.25
+)
+SPEED = 40.0
 IDS = [f"task-{number}" for number in range(20)]
 
 
