@@ -63,7 +63,7 @@ class Row:
 
 def relay_rows() -> Iterator[Row]:
     """Yield every status of every row of the three tables about a relay's answers."""
-    for heading in ("HTTP statuses", "Codes inside an answer", "Bodies that are no answer"):
+    for heading in ("HTTP statuses", "Codes inside an answer", "Bodies that are not an answer"):
         for statuses, header, body, error, look, wait, batch in rows_under(heading):
             headers = dict(told.split(": ", 1) for told in codes(header))
             for status in map(int, codes(statuses)):
@@ -162,9 +162,9 @@ LOST: dict[str, Exception] = {
     "the answer breaks off in the middle": aiohttp.ClientPayloadError("not all came"),
     "the relay does not answer within `Limits.request_timeout`": TimeoutError(),
     "the certificate is not trusted, expired, or another host's": ssl.SSLCertVerificationError(1, "unable to verify"),
-    "plain HTTP is spoken where TLS belongs": ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"),
+    "the server speaks plain HTTP instead of TLS": ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"),
     "the connection breaks inside TLS": ssl.SSLEOFError(8, "EOF occurred in violation of protocol"),
-    "what comes is no HTTP, or garbled": aiohttp.ClientResponseError(_REQUEST, (), status=400),
+    "the answer is not HTTP, or is damaged": aiohttp.ClientResponseError(_REQUEST, (), status=400),
 }
 ENDS = {Verdict.FINAL: "ends", Verdict.PASSING: "passes"}
 
