@@ -1,7 +1,7 @@
-"""A batch: the videos of all ids in a file, in a run that may be interrupted at any time and started again.
+"""A batch: downloads the videos of all ids in a file. You can stop it at any time and start it again.
 
 Run it as ``python batch.py ids.txt videos/``, with ``LUMA_BASE_URL`` and ``LUMA_API_KEY`` in the environment. The exit
-status is 0 if everything is there, else 1; running it again asks only for what is missing.
+status is 0 if all videos are there, else 1. The next run asks only for the missing ones.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TIMEOUT = 3600.0
 
 
 async def run(luma: LumaClient, task_ids: Iterable[str], directory: Path) -> list[str]:
-    """Download what is missing in *directory*, which exists; return a line for each id that is not there in the end."""
+    """Download the missing videos to *directory*, which exists; return a line for each id without a video."""
     troubles: list[str] = []
     async with (
         Journal(directory / "journal.jsonl") as journal,
@@ -42,7 +42,7 @@ async def _store(luma: LumaClient, outcome: Outcome, directory: Path) -> str | N
     try:
         await luma.download(outcome.generation, directory)
     except DownloadError as error:
-        if error.reason != "exists":  # the last run was ended before it could record this one
+        if error.reason != "exists":  # the last run was stopped before it recorded this one
             return str(error)
     return None
 

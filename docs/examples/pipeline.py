@@ -1,6 +1,6 @@
-"""A pipeline: task ids come in, videos are waited for, downloaded and published, all at the same time.
+"""A pipeline: takes task ids, waits for the videos, downloads and publishes them, all at the same time.
 
-Each stage is as fast as the next one lets it be: nothing piles up in memory.
+Each stage waits for the next one, so no queue grows without limit.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from luma_async import Generation, LumaClient, LumaError
 Publish = Callable[[str, Path], Awaitable[None]]
 
 IN_FLIGHT = 100
-"""Ids that are waited for at once."""
+"""Ids to wait for at once."""
 DOWNLOADS = 4
-"""Files that are downloaded and published at once."""
+"""Files to download and publish at once."""
 
 
 @define
 class Report:
-    """What became of everything that came in."""
+    """The result for each id."""
 
     published: list[str] = field(factory=list)
     troubles: dict[str, str] = field(factory=dict)
-    """Task id to what went wrong, in words."""
+    """Task id to the error, as text."""
 
 
 async def run(luma: LumaClient, incoming: asyncio.Queue[str | None], directory: Path, publish: Publish) -> Report:
-    """Publish the video of each id in *incoming*, until None comes; one bad id stops nobody else."""
+    """Publish the video of each id in *incoming*, until None comes; one bad id stops no other."""
     report = Report()
     done: asyncio.Queue[Generation | None] = asyncio.Queue(maxsize=DOWNLOADS)
     async with asyncio.TaskGroup() as group:

@@ -20,7 +20,7 @@ def videos_in(directory: Path) -> set[str]:
 async def test_a_second_run_asks_for_nothing(
     luma_time: FastTime, luma_relay: SimulatedRelay, luma_client: LumaClient, tmp_path: Path
 ) -> None:
-    """Five videos of ten minutes are there after the first one."""
+    """After the first run, five videos of ten minutes are there."""
     ids = [luma_relay.add(script=Script.completes(pending=300, processing=300)) for _ in range(5)]
 
     troubles = await batch.run(luma_client, ids, tmp_path)
@@ -38,7 +38,7 @@ async def test_a_second_run_asks_for_nothing(
 async def test_a_broken_download_is_repeated_by_the_next_run(
     luma_relay: SimulatedRelay, luma_client: LumaClient, tmp_path: Path
 ) -> None:
-    """Only that one: a file that is there already is left alone."""
+    """Only that one: an existing file is not touched."""
     broken, good = (luma_relay.add(script=Script.of("completed")) for _ in range(2))
     luma_relay.trouble(Fault.http(500), times=3, task_id=broken, on="media")
 
@@ -56,7 +56,7 @@ async def test_a_broken_download_is_repeated_by_the_next_run(
 async def test_a_run_that_was_killed_before_recording_goes_on(
     luma_relay: SimulatedRelay, luma_client: LumaClient, tmp_path: Path
 ) -> None:
-    """A file without its line in the journal is no trouble."""
+    """A file without its line in the journal is not an error."""
     task_id = luma_relay.add(script=Script.of("completed"))
     await batch.run(luma_client, [task_id], tmp_path)
     (tmp_path / "journal.jsonl").unlink()

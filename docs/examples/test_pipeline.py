@@ -1,4 +1,4 @@
-"""The pipeline, from its queue to what it publishes, with minutes of generating that take no time."""
+"""The pipeline, from its queue to its publications; minutes of generating take no time."""
 
 from __future__ import annotations
 

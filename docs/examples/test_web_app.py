@@ -1,4 +1,4 @@
-"""The web app, asked by a browser that lives in the same event loop; time jumps, so that nobody waits."""
+"""The web app, with a browser in the same event loop; time jumps, so no test waits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("luma_time")
 
 @pytest_asyncio.fixture
 async def browser(luma_relay: SimulatedRelay, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the app, which finds the simulated relay in its environment."""
+    """A browser for the app; the app finds the simulated relay in its environment."""
     monkeypatch.setenv("LUMA_BASE_URL", luma_relay.base_url)
     monkeypatch.setenv("LUMA_API_KEY", luma_relay.api_key)
     transport = httpx.ASGITransport(web_app.app)
@@ -29,7 +29,7 @@ async def browser(luma_relay: SimulatedRelay, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.asyncio
 async def test_a_browser_asks_until_its_video_is_done(browser: httpx.AsyncClient, luma_relay: SimulatedRelay) -> None:
-    """Every twenty seconds it hears how far its video is, and in the end where."""
+    """Every twenty seconds it gets the state of its video, and at the end the link."""
     task_id = luma_relay.add(script=Script.completes(pending=25, processing=25))
 
     answers = [await browser.get(f"/videos/{task_id}") for _ in range(3)]
@@ -51,7 +51,7 @@ async def test_a_refused_prompt_is_told_with_its_reason(browser: httpx.AsyncClie
 
 @pytest.mark.asyncio
 async def test_a_browser_follows_the_states(browser: httpx.AsyncClient, luma_relay: SimulatedRelay) -> None:
-    """Each one comes as an event of its own."""
+    """Each one is an event of its own."""
     task_id = luma_relay.add(script=Script.completes(pending=60, processing=60))
 
     answer = await browser.get(f"/videos/{task_id}/states")
@@ -73,7 +73,7 @@ async def test_a_browser_follows_the_states(browser: httpx.AsyncClient, luma_rel
 async def test_trouble_has_a_status_that_fits(
     browser: httpx.AsyncClient, luma_relay: SimulatedRelay, task_id: str, fault: Fault | None, status: int
 ) -> None:
-    """Unknown is 404, a relay in passing trouble 503, one that refuses our key 502."""
+    """An unknown task is 404, passing trouble of the relay 503, a refused key 502."""
     if fault is not None:
         luma_relay.trouble(fault, times=None)
 

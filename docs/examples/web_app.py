@@ -1,8 +1,8 @@
 """A web app that waits for videos.
 
-One client serves the whole app, so that all requests share its connections, its limits and its cool-down; those who
-ask for the same video share its polling. Run it with ``uvicorn web_app:app``, with ``LUMA_BASE_URL`` and
-``LUMA_API_KEY`` in the environment.
+One client serves the whole app, so all requests share its connections, limits and cool-down, and requests for the same
+video share its polls. Run it with ``uvicorn web_app:app``, with ``LUMA_BASE_URL`` and ``LUMA_API_KEY`` in the
+environment.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from luma_async import (
 from luma_async.models import Generation
 
 PATIENCE = 20.0
-"""Seconds that a browser is kept waiting before it is told to ask again."""
+"""Seconds that a browser waits before it has to ask again."""
 
 router = APIRouter()
 
@@ -41,7 +41,7 @@ Luma = Annotated[LumaClient, Depends(luma_of)]
 
 @router.get("/videos/{task_id}")
 async def video(task_id: str, luma: Luma) -> JSONResponse:
-    """Answer as soon as the video is done; after a while say how far it is."""
+    """Answer as soon as the video is done, or after a while with its state."""
     try:
         generation = await luma.wait_until_done(task_id, timeout=PATIENCE)
     except WaitTimeoutError as error:
@@ -53,12 +53,12 @@ async def video(task_id: str, luma: Luma) -> JSONResponse:
 
 @router.get("/videos/{task_id}/states")
 async def states(task_id: str, luma: Luma) -> StreamingResponse:
-    """Tell each change of state as it comes, for a browser's ``EventSource``."""
+    """Send each change of state as it happens, for a browser's ``EventSource``."""
     await luma.get_generation(task_id)  # an unknown task is an error, not an empty stream
-    return StreamingResponse(_told(luma, task_id), media_type="text/event-stream")
+    return StreamingResponse(_lines(luma, task_id), media_type="text/event-stream")
 
 
-async def _told(luma: LumaClient, task_id: str) -> AsyncIterator[str]:
+async def _lines(luma: LumaClient, task_id: str) -> AsyncIterator[str]:
     async with luma.watch(task_id) as snapshots:
         async for snapshot in snapshots:
             yield _line(snapshot)
@@ -69,7 +69,7 @@ def _line(snapshot: Generation) -> str:
 
 
 async def complain(_: Request, error: Exception) -> JSONResponse:
-    """Answer an error of luma_async's with what it means to a browser."""
+    """Turn an error of luma_async into an HTTP status."""
     if isinstance(error, ConfigurationError | NotFoundError):
         return JSONResponse({"error": "there is no such video"}, status_code=404)
     passing = isinstance(error, LumaError) and error.retryable
