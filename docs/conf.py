@@ -34,9 +34,9 @@ nitpicky = True
 nitpick_ignore_regex = [
     (
         r"py:.*",
-        r"(aiohttp|collections|datetime|os|pathlib|random|ssl|tenacity)\..*|datetime|Random|RetryCallState"
-        r"|Batch|luma_async\.(models\.Link|_waiting\.learning\.Learner)",
+        r"(aiohttp|collections|datetime|os|pathlib|random|ssl|tenacity)\..*|datetime|Random|RetryCallState|Batch",
     ),
+    (r"py:.*", r"luma_async\.(models\.Link|_waiting\.learning\.Learner)"),
 ]
 
 
