@@ -26,7 +26,7 @@ _TRIAL_PATIENCE = 1.0
 """Seconds that others wait for the first batch to show whether the relay can do it; then they go alone."""
 
 
-@define(eq=False, repr=False)
+@define(eq=False, repr=False, weakref_slot=False)
 class Poller(ABC):
     """What polls a task, once or again and again."""
 
@@ -235,7 +235,7 @@ class Batcher:
     @property
     def gathers(self) -> bool:
         """Whether it is of use to wait for others."""
-        return self.support.is_possible
+        return self.support.works is not False
 
     def forget(self, task_id: str) -> None:
         """Drop what was learned about an id that nobody waits for any more."""

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
-from functools import cached_property
 from time import monotonic
 from typing import Any
 
-from attrs import frozen
+from attrs import define
 from tenacity import AsyncRetrying, Future, RetryCallState
 
 from luma_async._waiting.pacing import PollWait
@@ -18,7 +16,7 @@ from luma_async.models import State
 _NO_KEYWORDS: dict[str, Any] = {}
 
 
-@frozen
+@define
 class StillRunning:
     """The result of a poll that is not done yet, as tenacity's strategies see it in ``retry_state.outcome``."""
 
@@ -37,17 +35,23 @@ class Controller(AsyncRetrying):
 
     def __init__(self, strategy: PollWait, progress: Progress) -> None:
         super().__init__(wait=strategy)
-        with suppress(AttributeError):
-            del self._local  # tenacity makes one at once
         self._state = RetryCallState(retry_object=self, fn=None, args=(progress,), kwargs=_NO_KEYWORDS)
 
-    @cached_property
-    def _local(self) -> threading.local:  # type: ignore[override] # a cached property can be set
+    @property
+    def _local(self) -> threading.local:
         """What tenacity keeps for each thread, such as statistics: five objects, made only when a strategy asks."""
-        return threading.local()
+        kept: threading.local = vars(self).setdefault("_kept_local", threading.local())
+        return kept
+
+    @_local.setter
+    def _local(self, _: threading.local) -> None:
+        """Leave out the one that tenacity makes at once."""
 
     def pause(self, task_id: str, progress: Progress) -> Any:
-        """Return the seconds to pause after the last poll; something to await for them where the strategy is async."""
+        """Return the seconds to pause after the last poll; something to await for them where the strategy is async.
+
+        ``paused`` has to follow, with the seconds.
+        """
         state = self._state
         outcome = Future(state.attempt_number)
         if progress.error is not None:

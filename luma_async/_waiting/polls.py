@@ -159,7 +159,7 @@ def _settle(future: asyncio.Future[Outcome], end: Outcome | Exception) -> None:
             future.set_exception(end)
 
 
-@define(eq=False, repr=False)
+@define(eq=False, repr=False, weakref_slot=False)
 class PollLoop(Poller):
     """The loop of one id: poll, pause, poll again.
 
@@ -322,17 +322,18 @@ class PollLoop(Poller):
         if is_end:
             self.end_with(self._end)
             return
-        if now >= self.waiters.soonest:
+        soonest = self.waiters.soonest
+        if now >= soonest:
             for waiter in self.waiters:
                 if now >= waiter.deadline:
                     self._reach_deadline(waiter)
         if not self.waiters:
             return
         pause = self._controller.pause(self.task_id, progress)
-        if isawaitable(pause):
+        if type(pause) is not float and isawaitable(pause):
             self._strategy = self.loops.start(_pause_later(self, pause), f"strategy for {self.task_id}")
         else:
-            self.pause(pause)
+            self.pause(pause, now)
 
     def _end(self, waiter: Waiter) -> Outcome:
         error = self._progress.error
@@ -342,10 +343,8 @@ class PollLoop(Poller):
         waiter.show(finished)
         return waiter.outcome(self.task_id, self._polls, generation=finished)
 
-    def pause(self, seconds: float) -> None:
-        """Pause for so many *seconds*, and poll again."""
-        now = asyncio.get_running_loop().time()
-        self._strategy = None
+    def pause(self, seconds: float, now: float) -> None:
+        """Pause for *seconds* from *now* on, and poll again."""
         self._controller.paused(seconds)
         if self.loops.gathers:
             is_failing = bool(self._progress.failures)
@@ -365,6 +364,7 @@ class PollLoop(Poller):
 async def _pause_later(loop: PollLoop, pause: Awaitable[float]) -> None:
     """Let *loop* pause for as long as an async strategy says."""
     try:
-        loop.pause(await pause)
+        seconds = await pause
+        loop.pause(seconds, asyncio.get_running_loop().time())
     except Exception as defect:  # noqa: BLE001 - it goes to the waiters
         loop.on_defect(defect)

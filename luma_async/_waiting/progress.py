@@ -24,7 +24,22 @@ _REFUSES_KEY = frozenset({401, 403})
 _REFUSES_TASK = frozenset({400, 409, 422})
 
 
-@define(eq=False, repr=False)
+@define(eq=False, repr=False, weakref_slot=False)
+class _Trouble:
+    """What went wrong since the last good poll."""
+
+    counted: int = 0
+    """Failures in a row without those that say *slow down*."""
+    since: float = 0.0
+    """When the first of them was."""
+    unconfirmed: int = 0
+    """Refusals in a row that are final at the third."""
+    refusals: int = 0
+    """Refusals that contradict a good answer."""
+    refused_since: float = 0.0
+
+
+@define(eq=False, repr=False, weakref_slot=False)
 class Progress:
     """The polls of one id."""
 
@@ -44,14 +59,7 @@ class Progress:
     """A terminal answer; a completed one may still get its link."""
     time_in_state: TimeInState | None = None
     """How long the task has been seen in its state."""
-    _counted: int = 0
-    """Failures in a row without those that say *slow down*."""
-    _trouble_since: float = 0.0
-    _unconfirmed: int = 0
-    """Refusals in a row that are final at the third."""
-    _refusals: int = 0
-    """Refusals since the last good poll that contradict a good answer."""
-    _refused_since: float = 0.0
+    _trouble: _Trouble | None = None
     _without_link: int = 0
 
     @property
@@ -64,9 +72,9 @@ class Progress:
 
         ``completed`` can come a moment before its link (rule 5).
         """
-        self.error = None
+        self.error = self._trouble = None
         self.good += 1
-        self.failures = self._counted = self._unconfirmed = self._refusals = 0
+        self.failures = 0
         if answer is not None:
             self.state, self.word = answer.state, answer.word
             self.finished = answer.generation() if answer.state.is_terminal else None
@@ -86,6 +94,7 @@ class Progress:
             now: When.
             is_cut: Whether the poll had no time: what was wrong before still matters more.
         """
+        trouble = self._trouble = self._trouble or _Trouble()
         contradicts = self._contradicts(error)
         if contradicts:
             error.verdict = Verdict.UNCONFIRMED
@@ -93,11 +102,11 @@ class Progress:
             self.error = error
         self.failures += 1
         if contradicts:
-            is_over = self._outweighs_good_answers(now)
+            is_over = self._outweighs_good_answers(trouble, now)
         else:
-            self._unconfirmed = self._unconfirmed + 1 if error.verdict is Verdict.UNCONFIRMED else 0
-            is_over = error.verdict is Verdict.FINAL or self._unconfirmed >= _CONFIRMED_AFTER
-        return is_over or (error.verdict is not Verdict.SLOW_DOWN and self._is_outage(now))
+            trouble.unconfirmed = trouble.unconfirmed + 1 if error.verdict is Verdict.UNCONFIRMED else 0
+            is_over = error.verdict is Verdict.FINAL or trouble.unconfirmed >= _CONFIRMED_AFTER
+        return is_over or (error.verdict is not Verdict.SLOW_DOWN and self._is_outage(trouble, now))
 
     def _contradicts(self, error: LumaError) -> bool:
         """Whether *error* refuses a key, or an id, that has had a good answer."""
@@ -108,19 +117,19 @@ class Progress:
         key_works = self.good > 0 or self.health.key_works
         return (error.status in _REFUSES_KEY and key_works) or (error.status in _REFUSES_TASK and self.good > 0)
 
-    def _outweighs_good_answers(self, now: float) -> bool:
+    def _outweighs_good_answers(self, trouble: _Trouble, now: float) -> bool:
         """Count one more refusal; whether there have been enough, for long enough."""
-        if not self._refusals:
-            self._refused_since = now
-        self._refusals += 1
-        others_are_answered = self.health.good_at > self._refused_since
+        if not trouble.refusals:
+            trouble.refused_since = now
+        trouble.refusals += 1
+        others_are_answered = self.health.good_at > trouble.refused_since
         patience = self.policy.max_outage if others_are_answered else min(_CONTRADICTED_FOR, self.policy.max_outage)
-        return self._refusals >= _CONFIRMED_AFTER and now - self._refused_since >= patience
+        return trouble.refusals >= _CONFIRMED_AFTER and now - trouble.refused_since >= patience
 
-    def _is_outage(self, now: float) -> bool:
+    def _is_outage(self, trouble: _Trouble, now: float) -> bool:
         """Count one more failure; whether there have been enough, for long enough."""
-        if not self._counted:
-            self._trouble_since = now
-        self._counted += 1
+        if not trouble.counted:
+            trouble.since = now
+        trouble.counted += 1
         policy = self.policy
-        return self._counted >= policy.max_consecutive_failures and now - self._trouble_since >= policy.max_outage
+        return trouble.counted >= policy.max_consecutive_failures and now - trouble.since >= policy.max_outage

@@ -17,7 +17,7 @@ _SHORTEST_LEAD, _LONGEST_LEAD = 0.1, 1.0
 """Seconds before a deadline at which the last poll starts: twice what the poll before took, within these."""
 
 
-@define(eq=False, repr=False)
+@define(eq=False, repr=False, weakref_slot=False)
 class NextPoll:
     """The next poll of one id. All times are the caller's, in seconds."""
 

@@ -22,7 +22,7 @@ class Dismisses(Protocol):
         """Let *waiter* go."""
 
 
-@define(eq=False, repr=False)
+@define(eq=False, repr=False, weakref_slot=False)
 class Waiter:
     """One wait for one id. Its deadline is its own; times are the event loop's, in seconds."""
 
@@ -81,7 +81,7 @@ class Waiter:
             self.on_change(generation)
 
 
-@define(eq=False, repr=False)
+@define(eq=False, repr=False, weakref_slot=False)
 class Waiters:
     """The waiters of one id. Joining and leaving take the same time however many there are."""
 
@@ -99,7 +99,7 @@ class Waiters:
 
     def add(self, waiter: Waiter) -> None:
         waiter.place = len(self._all)
-        self._all.append(waiter)
+        self._all += (waiter,)
         self._soonest = min(self._soonest, waiter.deadline)
         self._latest = max(self._latest, waiter.deadline)
 
@@ -114,20 +114,21 @@ class Waiters:
     @property
     def soonest(self) -> float:
         """The first of their deadlines; infinite where nobody has one."""
-        self._refresh()
+        if self._is_stale:
+            self._refresh()
         return self._soonest
 
     @property
     def latest(self) -> float:
         """The last of their deadlines."""
-        self._refresh()
+        if self._is_stale:
+            self._refresh()
         return self._latest
 
     def _refresh(self) -> None:
-        if self._is_stale:
-            self._soonest = min((waiter.deadline for waiter in self._all), default=math.inf)
-            self._latest = max((waiter.deadline for waiter in self._all), default=0.0)
-            self._is_stale = False
+        self._soonest = min((waiter.deadline for waiter in self._all), default=math.inf)
+        self._latest = max((waiter.deadline for waiter in self._all), default=0.0)
+        self._is_stale = False
 
     def show(self, word: str, structured: Callable[[], Generation]) -> None:
         """Show the state *word* to each that follows the states and has not seen it; structure it only for them."""
