@@ -66,7 +66,7 @@ The lines are ASCII whatever the locale is, and a slow reader holds up nothing b
 | `video_url` | the best link to the video, or null |
 | `error` | null, or an object of `type` (the name of an exception of `luma_async`), `message` and `retryable` |
 | `elapsed` | seconds, from when the id was taken up |
-| `looks` | how often the relay was asked in that time |
+| `polls` | how often the relay was asked in that time |
 | `generation` | the relay's last answer, whole, or null |
 
 On a terminal there is a live table of the ids under way instead, at most twenty of them, and a bar.

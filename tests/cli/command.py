@@ -18,7 +18,7 @@ from attrs import frozen
 
 from luma_async.testing import Script, SimulatedRelay
 
-FAST = ("--initial", "0.05", "--maximum", "0.2", "--min-interval", "0.05")
+FAST = ("--initial-interval", "0.05", "--max-interval", "0.2", "--min-interval", "0.05")
 """The pace for a relay that is fifty times faster than life."""
 ENDLESS = Script.of(("pending", 1.0), "processing")
 

@@ -187,7 +187,7 @@ def test_passing_trouble_is_invisible(command: Command, luma_relay: SimulatedRel
         (["wait", "--from", "missing.txt"], "missing.txt cannot be read: No such file"),
         (["wait", "a", "--timeout", "0"], "timeout"),
         (["wait", "a", "--timeout", "nan"], "timeout"),
-        (["wait", "a", "--initial", "1"], "min_interval"),
+        (["wait", "a", "--initial-interval", "20"], "min_interval"),
         (["wait", "a", "--max-in-flight", "0"], "max_in_flight"),
         (["get", "a", "--base-url", "http://relay.example"], "--insecure-http"),
         (["get", "a", "--key-file", "missing.key"], "missing.key cannot be read"),
