@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from luma_async._records import outcome_from_json, outcome_to_json
     from luma_async.client import LumaClient
     from luma_async.errors import (
         APIError,
@@ -103,8 +104,21 @@ __all__ = [
     "WaitEnded",
     "WaitStarted",
     "WaitTimeoutError",
+    "outcome_from_json",
+    "outcome_to_json",
 ]
-_ROOMS = ("errors", "models", "outcomes", "events", "settings", "options", "statistics", "journal", "client")
+_ROOMS = (
+    "errors",
+    "models",
+    "outcomes",
+    "events",
+    "settings",
+    "options",
+    "statistics",
+    "_records",
+    "journal",
+    "client",
+)
 """Where the public names live, the cheapest import first; aiohttp comes with the last."""
 
 
