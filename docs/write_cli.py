@@ -64,10 +64,21 @@ The lines are ASCII whatever the locale is, and a slow reader holds up nothing b
 | `task_id` | the id as it was given |
 | `state` | `pending`, `processing`, `completed`, `failed` or `unknown` at the last look; null if no look succeeded |
 | `video_url` | the best link to the video, or null |
-| `error` | null, or an object of `type` (the name of an exception of `luma_async`), `message` and `retryable` |
+| `path` | the file where the medium was stored, or null |
+| `error` | null, or an object as below |
 | `elapsed` | seconds, from when the id was taken up |
 | `polls` | how often the relay was asked in that time |
 | `generation` | the relay's last answer, whole, or null |
+
+| field of `error` | what it holds |
+|---|---|
+| `type` | the name of an exception of `luma_async` |
+| `message` | its text |
+| `status` | the HTTP status of a refusal, or null |
+| `code` | the relay's own code, or the reason of a `DownloadError`, or null |
+| `verdict` | `final`, `unconfirmed`, `passing` or `slow_down` |
+| `retryable` | whether the same call may do better later |
+| `names_task` | true where the relay says that it does not know the task; only a `NotFoundError` has it |
 
 On a terminal there is a live table of the ids under way instead, at most twenty of them, and a bar.
 Each id that has ended gets a line above the table, with its link, its file, or the reason.

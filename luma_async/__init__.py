@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from luma_async._records import outcome_from_json, outcome_to_json
     from luma_async._streams import EventStream, Outcomes, Snapshots
     from luma_async._waiting.batch_support import Batch
     from luma_async._waiting.pacing import PollWait
@@ -119,6 +120,8 @@ __all__ = [
     "WaitEnded",
     "WaitStarted",
     "WaitTimeoutError",
+    "outcome_from_json",
+    "outcome_to_json",
 ]
 _ROOMS = (
     "errors",
@@ -128,6 +131,7 @@ _ROOMS = (
     "settings",
     "options",
     "statistics",
+    "_records",
     "_waiting.batch_support",
     "_waiting.pacing",
     "journal",

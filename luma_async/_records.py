@@ -3,83 +3,289 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
 from math import inf
-from typing import Any
+from pathlib import Path
+from typing import Any, Self, cast
 
+from attrs import frozen
+from cattrs import Converter
+from cattrs.gen import make_dict_unstructure_fn, override
+
+from luma_async import errors
 from luma_async._checks import link_or_none
 from luma_async._relay.documents import NotJSONError, _check, _decoder
+from luma_async._relay.refusals import cause_of
+from luma_async._relay.tasks import generation_of, identity, tasks_in
 from luma_async._text import shown, spelled
-from luma_async.errors import LumaError, UncertainSubmitError
-from luma_async.models import Generation, State
+from luma_async.errors import (
+    APIError,
+    ConfigurationError,
+    DownloadError,
+    DownloadReason,
+    GenerationFailedError,
+    JournalError,
+    LumaError,
+    NotFoundError,
+    UncertainSubmitError,
+    Verdict,
+    WaitTimeoutError,
+)
+from luma_async.models import Generation, Link, State
 from luma_async.outcomes import Outcome
 
+Code = str | int | None
 
-def outcome_line(outcome: Outcome, made: Generation | None = None) -> str:
-    """Return *outcome* as one line of ASCII JSON: the schema of the command line and the journal.
 
-    Where its error left a generation unharmed, such as one that could not be stored, *made* is that generation.
+def outcome_to_json(outcome: Outcome, *, brief: bool = False) -> str:
+    """Return *outcome* as one line of ASCII JSON, the schema of the command line and of a journal.
+
+    Args:
+        outcome: Of a call that gives outcomes.
+        brief: Whether to leave the relay's answer out.
     """
-    done, error = outcome.generation or made, outcome.error
-    last: Generation | None = done or getattr(error, "generation", None) or getattr(error, "last", None)
-    record = {
-        "task_id": _as_text(outcome.task_id),
-        "state": last.state if last else None,
-        "video_url": last.video_url if last else None,
-        "error": _told(error),
-        "elapsed": round(outcome.elapsed, 3),
-        "polls": outcome.polls,
-        "generation": last.raw if last else None,
-    }
-    return json.dumps(record, allow_nan=False)
+    return OutcomeRecord.of(outcome).line(brief=brief)
+
+
+def outcome_from_json(line: str | bytes) -> Outcome:
+    """Return the outcome of which *line* tells: one of ``outcome_to_json``, of a journal or of the command line.
+
+    The generation is structured from the relay's answer; without the answer, it has the id, the state and the link.
+    An error has the class, the text and the facts that the line has.
+
+    Raises:
+        ConfigurationError: It is not such a line, or not a whole one.
+    """
+    try:
+        return OutcomeRecord.read(line.encode() if isinstance(line, str) else line).outcome()
+    except ValueError:
+        trouble = ConfigurationError("the line is not an outcome", advice="give a line as outcome_to_json returned it")
+    raise trouble
+
+
+@frozen(kw_only=True)
+class ErrorRecord:
+    """The error of an outcome, as its line has it."""
+
+    type: str
+    """The name of its class."""
+    message: str
+    status: int | None = None
+    """The HTTP status."""
+    code: Code = None
+    """The relay's own code; of a DownloadError, its reason."""
+    verdict: Verdict = Verdict.FINAL
+    retryable: bool = False
+    names_task: bool = False
+    """Of a NotFoundError: whether the relay says that it does not know the task."""
+    body: str | None = None
+    """Of an UncertainSubmitError: the relay's answer, escaped and shortened."""
+    candidates: tuple[str, ...] | None = None
+    """Of an UncertainSubmitError: what may be the task's id."""
+
+    @classmethod
+    def of(cls, error: LumaError) -> Self:
+        """Take what a line has of *error*."""
+        return cls(
+            type=type(error).__name__,
+            message=str(error),
+            status=getattr(error, "status", None),
+            code=error.reason if isinstance(error, DownloadError) else getattr(error, "code", None),
+            verdict=error.verdict,
+            retryable=error.retryable,
+            names_task=getattr(error, "names_task", False),
+            body=shown(error.body, 500) if isinstance(error, UncertainSubmitError) else None,
+            candidates=getattr(error, "candidates", None),
+        )
+
+    def error(self, summary: str, task_id: str | None, waited: float, generation: Generation | None) -> LumaError:
+        """Return the error again: of its own class, with its text and these facts."""
+        error = self._of_its_class(generation, waited)
+        error.summary, error.task_id, error.advice, error.verdict = summary, task_id, "", self.verdict
+        error.args = (summary,)
+        return error
+
+    def _of_its_class(self, generation: Generation | None, waited: float) -> LumaError:
+        kind: Any = getattr(errors, self.type, None)
+        if not (isinstance(kind, type) and issubclass(kind, LumaError)):
+            kind = LumaError
+        if issubclass(kind, APIError):
+            error: LumaError = kind(self.message, status=self.status or 0, code=self.code)
+            if isinstance(error, NotFoundError):
+                error.names_task = self.names_task
+        elif kind is WaitTimeoutError:
+            error = WaitTimeoutError("", waited=waited, last=generation, last_error=None)
+        elif kind is GenerationFailedError:
+            error = LumaError(self.message) if generation is None else GenerationFailedError(generation)
+        elif kind is DownloadError:
+            reason = cast("DownloadReason", self.code or "unknown")  # lines of earlier versions have none
+            error = DownloadError(self.message, reason=reason, generation=generation)
+        elif kind is UncertainSubmitError:
+            trouble, candidates = LumaError(self.message), self.candidates or ()
+            error = UncertainSubmitError(trouble, body=self.body or "", candidates=candidates)
+        else:
+            error = JournalError(self.message, path="") if kind is JournalError else kind(self.message)
+        return error
+
+
+@frozen(kw_only=True)
+class OutcomeRecord:
+    """What a line tells of one id."""
+
+    task_id: str
+    state: State | None
+    """The last that was seen."""
+    video_url: Link | None
+    path: str | None = None
+    """Where the medium was stored."""
+    error: ErrorRecord | None
+    elapsed: float
+    polls: int
+    generation: Mapping[str, Any] | None = None
+    """The relay's last answer; absent on a brief line."""
+
+    def __attrs_post_init__(self) -> None:
+        if self.state is None and self.error is None:
+            raise ValueError("neither a generation nor an error")
+
+    @classmethod
+    def of(cls, outcome: Outcome, stored: Path | None = None) -> Self:
+        """Take what a line has of *outcome*, and where its medium was *stored*."""
+        task_id: Any = outcome.task_id
+        error = outcome.error
+        last: Any = outcome.generation or getattr(error, "generation", None) or getattr(error, "last", None)
+        return cls(
+            task_id=task_id if isinstance(task_id, str) else spelled(task_id),
+            state=last.state if last else None,
+            video_url=last.video_url if last else None,
+            path=None if stored is None else str(stored),
+            error=None if error is None else ErrorRecord.of(error),
+            elapsed=round(outcome.elapsed, 3),
+            polls=outcome.polls,
+            generation=last.raw if last else None,
+        )
+
+    def line(self, *, brief: bool = False) -> str:
+        """Return it as one line of ASCII JSON, without the relay's answer if *brief*."""
+        fields = _converter.unstructure(self)
+        if brief:
+            del fields["generation"]
+        return json.dumps(fields, allow_nan=False)
+
+    @classmethod
+    def read(cls, line: bytes) -> Self:
+        """Return what *line* tells.
+
+        Raises:
+            NotJSONError: It is not such a line, or not a whole one.
+        """
+        try:
+            fields = _decoder.decode(line.decode())
+            _check(fields, deepest=inf)
+            return _converter.structure(_as_written_today(fields), cls)
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+            raise NotJSONError("not an outcome") from None
+
+    def outcome(self) -> Outcome:
+        """Return the outcome again."""
+        generation, error = self.last(), None
+        if self.error is not None:
+            task_id = None if self.trouble == self.error.message else self.task_id
+            error, generation = self.error.error(self.trouble or "", task_id, self.elapsed, generation), None
+        return Outcome(task_id=self.task_id, generation=generation, error=error, elapsed=self.elapsed, polls=self.polls)
+
+    def last(self) -> Generation | None:
+        """Structure the relay's last answer; where there is none about this task, there is what the line itself tells.
+
+        None where no poll succeeded.
+        """
+        if self.state is None:
+            return None
+        raw = self.generation or {}
+        for task in tasks_in(raw):
+            if identity(task) == self.task_id:
+                return generation_of(task, self.task_id, raw=raw)
+        return Generation(id=self.task_id, state=self.state, state_text=self.state, result_url=self.video_url, raw=raw)
+
+    @property
+    def trouble(self) -> str | None:
+        """The error's text without the task id."""
+        return None if self.error is None else self.error.message.removeprefix(f"task {shown(self.task_id, 128)}: ")
 
 
 def submission_line(prompt: str, task_id: str | None, error: LumaError | None) -> str:
     """Return what became of a submit as one line of ASCII JSON: the schema of ``luma-async submit``."""
-    return json.dumps({"prompt": prompt, "task_id": task_id, "error": _told(error)})
+    told = None if error is None else _converter.unstructure(ErrorRecord.of(error))
+    return json.dumps({"prompt": prompt, "task_id": task_id, "error": told})
 
 
-def _told(error: LumaError | None) -> dict[str, Any] | None:
-    if error is None:
-        return None
-    told = {"type": type(error).__name__, "message": str(error), "retryable": error.retryable}
-    if isinstance(error, UncertainSubmitError):
-        return {**told, "body": shown(error.body, 500), "candidates": list(error.candidates)}
-    return told
+# --- lines of earlier versions ---
+
+_STATUS_IN_TEXT = re.compile(r"HTTP ([1-9][0-9]{2})\b")
 
 
-def read_line(line: bytes) -> dict[str, Any]:
-    """Return the fields of a line that ``outcome_line`` made.
-
-    Raises:
-        NotJSONError: It is no such line, or not a whole one.
-    """
-    try:
-        record = _decoder.decode(line.decode())
-        _check(record, deepest=inf)
-    except (RecursionError, ValueError):
-        raise NotJSONError("no JSON") from None
-    if not isinstance(record, dict) or not all(key in record and fits(record[key]) for key, fits in _LINE.items()):
-        raise NotJSONError("no outcome")
-    return record
+def _as_written_today(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return *fields* by today's names; a line without a key for the status has the facts in its error's text only."""
+    if "polls" not in fields and "looks" in fields:
+        fields = {**fields, "polls": fields["looks"]}
+    error = fields["error"]
+    if isinstance(error, dict) and "status" not in error:
+        fields = {**fields, "error": {**error, **_facts_in_text(fields["task_id"], error["type"], error["message"])}}
+    return fields
 
 
-_LINE: dict[str, Callable[[Any], bool]] = {
-    "task_id": lambda value: isinstance(value, str),
-    "state": lambda value: value is None or value in list(State),
-    "video_url": lambda value: value is None or link_or_none(value) is not None,
-    "error": lambda value: value is None or (isinstance(value, dict) and _has_texts(value, "type", "message")),
-    "elapsed": lambda value: isinstance(value, int | float),
-    "polls": lambda value: isinstance(value, int),
-    "generation": lambda value: value is None or isinstance(value, dict),
-}
-"""What makes a line an outcome."""
+def _facts_in_text(task_id: str, kind: str, text: str) -> dict[str, Any]:
+    """Return the facts about a NotFoundError, which decide whether its id has ended."""
+    if kind != NotFoundError.__name__:
+        return {}
+    text = text.removeprefix(f"task {shown(task_id, 128)}: ")  # the id may be any word
+    status = _STATUS_IN_TEXT.search(text)
+    cause = cause_of(int(status[1]) if status else 0, [text])
+    return {
+        "status": int(status[1]) if status else HTTPStatus.NOT_FOUND.value,
+        "names_task": cause is not None and cause.names_task,
+    }
 
 
-def _has_texts(value: dict[str, Any], *keys: str) -> bool:
-    return all(isinstance(value.get(key), str) for key in keys)
+# --- types are checked, and what is missing or of another type is refused ---
 
 
-def _as_text(task_id: object) -> str:
-    """Return what the caller passed, however odd, as text."""
-    return task_id if isinstance(task_id, str) else spelled(task_id)
+def _exactly(*kinds: type) -> Any:
+    def structured(value: Any, _: Any) -> Any:
+        if type(value) not in kinds:
+            raise TypeError("another type")
+        return value
+
+    return structured
+
+
+def _link(value: Any, _: Any) -> Link:
+    link = link_or_none(value)
+    if link is None:
+        raise ValueError("not a link")
+    return link
+
+
+def _made() -> Converter:
+    converter = Converter(detailed_validation=False)
+    for kind in (str, int, bool):
+        converter.register_structure_hook(kind, _exactly(kind))
+    converter.register_structure_hook(float, _exactly(int, float))
+    converter.register_structure_hook_func(lambda kind: kind == Code, _exactly(str, int, type(None)))
+    converter.register_structure_hook_func(lambda kind: kind == Mapping[str, Any], _exactly(dict))
+    converter.register_structure_hook_func(lambda kind: kind is Link, _link)
+    converter.register_structure_hook(State, lambda word, _: State(word))
+    converter.register_structure_hook(Verdict, lambda name, _: Verdict[name.upper()])
+    converter.register_unstructure_hook(Verdict, lambda verdict: verdict.name.lower())
+    left_out: Any = {name: override(omit_if_default=True) for name in ("names_task", "body", "candidates")}
+    converter.register_unstructure_hook(ErrorRecord, make_dict_unstructure_fn(ErrorRecord, converter, **left_out))
+    whole = override(unstruct_hook=lambda raw: raw)
+    converter.register_unstructure_hook(
+        OutcomeRecord, make_dict_unstructure_fn(OutcomeRecord, converter, generation=whole)
+    )
+    return converter
+
+
+_converter = _made()

@@ -16,7 +16,7 @@ LumaError                          .retryable
 ├─ UncertainSubmitError          .trouble .body .candidates: a submit that the relay may have taken, and charged
 ├─ GenerationFailedError         .generation .reason
 ├─ WaitTimeoutError              .task_id .last .last_error .waited (also a TimeoutError)
-├─ DownloadError                 .url .reason
+├─ DownloadError                 .url .reason .generation
 └─ JournalError                  .path
 """
 
@@ -149,6 +149,9 @@ class QuotaExceededError(APIError):
 class NotFoundError(APIError):
     """404, 410 or ``task_not_exist``: no such task for this key, or no such path at this address."""
 
+    names_task: bool = False
+    """Whether the relay says that it does not know the task. A 404 that does not say so may mean a wrong address."""
+
 
 class RateLimitError(APIError):
     """429, or a saturated upstream: too many requests for now."""
@@ -234,13 +237,21 @@ class DownloadError(LumaError):
     """A finished medium could not be stored. The generation itself is unharmed."""
 
     def __init__(
-        self, summary: str, *, reason: DownloadReason, url: str | None = None, **common: Unpack[Common]
+        self,
+        summary: str,
+        *,
+        reason: DownloadReason,
+        url: str | None = None,
+        generation: Generation | None = None,
+        **common: Unpack[Common],
     ) -> None:
         super().__init__(summary, **common)
         self.reason: DownloadReason = reason
         """One word for programs."""
         self.url = url
         """The link without its query, which may be a signature; None where there was no link."""
+        self.generation = generation
+        """The generation whose medium it is; None where nothing was submitted yet."""
 
 
 class JournalError(LumaError):

@@ -7,22 +7,19 @@ import os
 import stat
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
 from contextlib import suppress
-from http import HTTPStatus
 from pathlib import Path
 from threading import Lock
-from typing import Any, Self
+from typing import Self
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from luma_async._disk import lock, sync_directory
 from luma_async._ids import Ids, checked_ids
-from luma_async._records import outcome_line, read_line
+from luma_async._records import OutcomeRecord
 from luma_async._relay.documents import NotJSONError
-from luma_async._relay.refusals import cause_of
-from luma_async._relay.tasks import generation_of, identity, tasks_in
 from luma_async._text import shown, spelled
-from luma_async.errors import ConfigurationError, GenerationFailedError, JournalError, LumaError, NotFoundError
-from luma_async.models import Generation, State
+from luma_async.errors import ConfigurationError, GenerationFailedError, JournalError, NotFoundError
+from luma_async.models import State
 from luma_async.outcomes import Outcome
 
 _MODE = 0o600
@@ -137,12 +134,13 @@ class Journal:
             ConfigurationError: The journal is not open.
         """
         file, task_id = self._opened(), outcome.task_id
-        if task_id in self or not _is_end(outcome):
+        record = OutcomeRecord.of(outcome)
+        if task_id in self or not _is_end(record):
             return False
         written = self._under_way.get(task_id)
         is_new = written is None
         if written is None:
-            self._lines[task_id] = _state_of(outcome), f"{outcome_line(outcome)}\n".encode("ascii")
+            self._lines[task_id] = record.state, f"{record.line()}\n".encode("ascii")
             written = self._under_way[task_id] = asyncio.get_running_loop().create_future()
             self._writer = self._writer or asyncio.create_task(self._write(file), name="luma_async journal")
         await asyncio.wait([written])
@@ -154,8 +152,7 @@ class Journal:
     async def outcomes(self) -> AsyncIterator[Outcome]:
         """Yield what has been recorded, in that order.
 
-        The generations are those that the relay answered. Of an id that it did not know, the error has the text, and
-        404 for a status.
+        The generations are those of the relay's answers. The error of an unknown id has its text, status and code.
 
         Raises:
             ConfigurationError: The journal is not open, or its file cannot be read any more.
@@ -163,7 +160,7 @@ class Journal:
         at = 0
         while lines := await _on_disk(self.path, self._opened().lines, at):
             at += sum(map(len, lines))
-            for record in filter(_is_end_on_disk, map(read_line, filter(bytes.strip, lines))):
+            for record in filter(_is_end, map(OutcomeRecord.read, filter(bytes.strip, lines))):
                 yield _outcome(record)
 
     def _opened(self) -> _File:
@@ -218,71 +215,22 @@ class _Missing(AsyncIterator[str]):
 # --- which outcomes are an end ---
 
 
-def _is_end(outcome: Outcome) -> bool:
-    error = outcome.error
-    return _state_of(outcome) is not None or (
-        error is not None and _is_unknown_task(type(error).__name__, text_of_error(outcome.task_id, str(error)))
-    )
+def _is_end(record: OutcomeRecord) -> bool:
+    """Whether the id has ended: what the command line writes to standard output has others too."""
+    if record.state is not None:
+        return record.state.is_terminal
+    error = record.error
+    return error is not None and error.type == NotFoundError.__name__ and error.names_task
 
 
-def _state_of(outcome: Outcome) -> State | None:
-    """Return the state in which the generation ended, or None if it did not."""
-    error = outcome.error
-    generation = error.generation if isinstance(error, GenerationFailedError) else outcome.generation
-    return generation.state if generation is not None and generation.is_terminal else None
-
-
-def _is_end_on_disk(record: dict[str, Any]) -> bool:
-    """Whether a line is an end: what the command line writes to standard output has others too."""
-    if record["state"] is not None:
-        return State(record["state"]).is_terminal
-    error = record["error"]
-    return error is not None and _is_unknown_task(error["type"], text_of_error(record["task_id"], error["message"]))
-
-
-def _is_unknown_task(kind: str, text: str) -> bool:
-    """Whether the relay spoke of the task: a bare 404 may come from a wrong address, which must end no id."""
-    named = cause_of(0, [text])
-    return kind == NotFoundError.__name__ and ((named is not None and named.error is NotFoundError) or _GONE in text)
-
-
-_GONE = f"HTTP {HTTPStatus.GONE.value}"
-
-
-def text_of_error(task_id: str, text: str) -> str:
-    """Return an error's text without the task id, which may be any word."""
-    return text.removeprefix(f"task {shown(task_id, 128)}: ")
-
-
-# --- from a line back to an outcome ---
-
-
-def _outcome(record: dict[str, Any]) -> Outcome:
-    """Return the outcome that an end on disk tells of."""
-    task_id, state = record["task_id"], record["state"]
-    error: LumaError | None = None
-    generation = None if state is None else generation_in(record)
+def _outcome(record: OutcomeRecord) -> Outcome:
+    """Return the outcome of an id that has ended, whether or not its medium could be stored."""
+    outcome, generation = record.outcome(), record.last()
     if generation is None:
-        summary = text_of_error(task_id, record["error"]["message"])
-        error = NotFoundError(summary, status=HTTPStatus.NOT_FOUND, task_id=task_id)
-    elif state == State.FAILED:
-        error, generation = GenerationFailedError(generation), None
-    return Outcome(
-        task_id=task_id, generation=generation, error=error, elapsed=record["elapsed"], polls=record["polls"]
-    )
-
-
-def generation_in(record: dict[str, Any]) -> Generation:
-    """Structure the answer on a line that has a state.
-
-    Where the answer is not one about this task, there is what the line itself tells.
-    """
-    task_id, raw = record["task_id"], record["generation"] or {}
-    for task in tasks_in(raw):
-        if identity(task) == task_id:
-            return generation_of(task, task_id, raw=raw)
-    state = State(record["state"])
-    return Generation(id=task_id, state=state, state_text=state, result_url=record["video_url"], raw=raw)
+        return outcome
+    if generation.state is State.FAILED:
+        return evolve(outcome, generation=None, error=GenerationFailedError(generation))
+    return evolve(outcome, generation=generation, error=None)
 
 
 # --- the file; all of this runs in threads ---
@@ -357,13 +305,13 @@ class _File:
         if not line.strip():
             return True
         try:
-            record = read_line(line)
+            record = OutcomeRecord.read(line)
         except NotJSONError:
             if line.endswith(b"\n") or line[: len(_BEGINNING)] != _BEGINNING[: len(line)]:
                 raise _no_outcome(self.path, number) from None
             return False
-        if _is_end_on_disk(record):
-            self.states[record["task_id"]] = State(record["state"]) if record["state"] is not None else None
+        if _is_end(record):
+            self.states[record.task_id] = record.state
         return True
 
     def append(self, lines: bytes) -> None:

@@ -335,6 +335,17 @@ def test_importing_the_package_does_not_import_aiohttp() -> None:
     assert (early, late) == (False, True)
 
 
+def test_a_journal_and_its_lines_need_no_aiohttp() -> None:
+    """Whoever reads outcomes asks no relay."""
+    loaded = _in_a_fresh_interpreter(
+        "import sys, json\n"
+        "from luma_async import Journal, outcome_from_json, outcome_to_json\n"
+        "print(json.dumps('aiohttp' in sys.modules))"
+    )
+
+    assert loaded is False
+
+
 def test_the_public_names_are_sorted_and_complete() -> None:
     """All that ``__init__`` brings in is public, and nothing else is."""
     source = (HOUSE / "__init__.py").read_text(encoding="utf-8")

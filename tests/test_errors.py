@@ -72,7 +72,7 @@ EXAMPLES: list[LumaError] = [
     GenerationFailedError(FAILED),
     WaitTimeoutError("t-1", waited=12.34, last=DREAMING, last_error=_api(ServerError, 502)),
     WaitTimeoutError("t-1", waited=0.0, last=None, last_error=None),
-    DownloadError("cut off", reason="truncated", url="https://cdn.example/a.mp4", task_id="t-1"),
+    DownloadError("cut off", reason="truncated", url="https://cdn.example/a.mp4", task_id="t-1", generation=DREAMING),
     JournalError("no room", path="batch.jsonl", task_id="t-1", advice="make some"),
 ]
 _CASES = pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)

@@ -35,8 +35,8 @@ from luma_async import (
     ServerError,
     State,
     WaitTimeoutError,
+    outcome_to_json,
 )
-from luma_async._records import outcome_line
 from luma_async._relay.tasks import identity, read_task, tasks_in
 from luma_async.journal import _File
 from tests import loops
@@ -65,7 +65,7 @@ def refused(body: Any, status: int) -> LumaError:
 
 def line(outcome: Outcome) -> bytes:
     """Return a journal's line."""
-    return f"{outcome_line(outcome)}\n".encode()
+    return f"{outcome_to_json(outcome)}\n".encode()
 
 
 A, B, C = (line(completed(task_id)) for task_id in "abc")
@@ -167,6 +167,49 @@ async def test_lines_of_standard_output_are_a_journal(path: Path, outcome: Outco
         assert [outcome.task_id async for outcome in journal.outcomes()] == ["b"]
 
 
+def earlier(outcome: Outcome) -> bytes:
+    """Return the line that the first version wrote: its error has no facts beside its text."""
+    record = json.loads(outcome_to_json(outcome))
+    record["error"] = record["error"] and {key: record["error"][key] for key in ("type", "message", "retryable")}
+    del record["path"]
+    return f"{json.dumps(record)}\n".encode()
+
+
+@pytest.mark.parametrize("outcome", [outcome for outcome, _ in ENDS])
+async def test_an_end_on_a_line_of_an_earlier_version_is_one(path: Path, outcome: Outcome) -> None:
+    """By what its text says."""
+    put(path, earlier(outcome))
+
+    assert await ended(path) == ["a"]
+
+
+@pytest.mark.parametrize("outcome", NO_ENDS)
+async def test_no_line_of_an_earlier_version_becomes_an_end(path: Path, outcome: Outcome) -> None:
+    """Nor does what was none."""
+    put(path, earlier(outcome))
+
+    assert await ended(path) == []
+
+
+async def test_the_text_of_an_error_ends_no_id(path: Path) -> None:
+    """Only its facts do."""
+    error = NotFoundError("the relay answered HTTP 404: task not found, HTTP 410, task_not_exist", status=404)
+    put(path, line(Outcome(task_id="a", error=error)))
+
+    assert await ended(path) == []
+
+
+async def test_a_file_that_could_not_be_stored_does_not_undo_the_end(path: Path) -> None:
+    """The generation has completed; what is recorded is the generation."""
+    error = DownloadError("no room", reason="disk", generation=generation("a"))
+
+    async with Journal(path) as journal:
+        assert await journal.record(Outcome(task_id="a", error=error))
+        (back,) = [outcome async for outcome in journal.outcomes()]
+
+    assert back.unwrap() == generation("a")
+
+
 async def test_an_id_is_recorded_once(path: Path) -> None:
     """However often, and however nearly at the same time."""
     async with Journal(path) as journal:
@@ -265,7 +308,7 @@ async def test_errors_come_back_as_what_they_were(path: Path) -> None:
     assert isinstance(first, GenerationFailedError)
     assert (first.reason, first.generation) == ("no cats", failed.generation)
     assert isinstance(second, NotFoundError)
-    assert (str(second), second.status) == (str(unknown), 404)
+    assert (str(second), second.status, second.code) == (str(unknown), 400, "task_not_exist")
 
 
 async def test_a_generation_without_its_answer_keeps_its_link(path: Path) -> None:
@@ -349,7 +392,7 @@ DAMAGED = [
     (A.replace(b'"elapsed": 12.5', b'"elapsed": 1e400'), 1),
     (A.replace(b'"elapsed": 12.5', b'"elapsed": ' + b"9" * 21), 1),
     (A.replace(b'"elapsed": 12.5', b'"elapsed": ' + b"9" * 5000), 1),
-    (A.replace(b'"generation": {', b'"generations": {'), 1),
+    (A.replace(b'"polls": ', b'"poll": '), 1),
     (A.replace(b'"error": null', b'"error": "no"'), 1),
     (A.replace(LINK.encode(), b"nowhere", 1), 1),
 ]

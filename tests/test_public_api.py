@@ -141,6 +141,12 @@ def test_an_outcome_has_these_fields() -> None:
     assert [field.name for field in attrs.fields(Outcome)] == ["task_id", "generation", "error", "elapsed", "polls"]
 
 
+def test_an_outcome_becomes_a_line_and_back_by_these_calls() -> None:
+    """Names, kinds and defaults of their arguments."""
+    assert _shape(luma_async.outcome_to_json) == "(outcome, *, brief=False)"
+    assert _shape(luma_async.outcome_from_json) == "(line)"
+
+
 def test_what_was_made_has_these_fields() -> None:
     """The generation, and where its video is."""
     assert [field.name for field in attrs.fields(GenerateResult)] == ["generation", "path"]
@@ -160,7 +166,7 @@ def test_the_error_tree_is_the_promised_one(name: str, bases: tuple[type, ...]) 
 
 def test_no_error_is_missing_from_the_tree() -> None:
     """Every public error is in the tree above."""
-    public = {kind.__name__ for kind in PUBLIC if issubclass(kind, Exception)}
+    public = {kind.__name__ for kind in PUBLIC if isinstance(kind, type) and issubclass(kind, Exception)}
 
     assert public == {"LumaError", *ERRORS}
 

@@ -183,7 +183,7 @@ class Downloader:
                 await _on_disk(_prepare, order, self._leftovers)
                 path = await self._fetch_through_trouble(order, found.link(order.role))
             except DownloadError as error:
-                error.task_id = order.task_id
+                error.task_id, error.generation = order.task_id, found
                 self._tell_end(order, error=error)
                 raise
             finally:

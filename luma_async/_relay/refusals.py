@@ -36,6 +36,8 @@ class Cause:
     error: type[APIError]
     verdict: Verdict
     advice: str = ""
+    names_task: bool = False
+    """Whether the relay speaks of the task, and not only of something that is not there."""
 
 
 _KEY_ADVICE = "check the key: LUMA_API_KEY, LUMA_API_KEY_FILE or api_key="
@@ -49,7 +51,7 @@ _BY_STATUS = {
     404: Cause(NotFoundError, Verdict.UNCONFIRMED, "check the task id, and that the key is the one that submitted it"),
     408: Cause(APIError, Verdict.PASSING),
     409: Cause(APIError, Verdict.UNCONFIRMED),
-    410: Cause(NotFoundError, Verdict.FINAL, "the relay has forgotten this task"),
+    410: Cause(NotFoundError, Verdict.FINAL, "the relay has forgotten this task", names_task=True),
     425: Cause(APIError, Verdict.PASSING),
     429: Cause(RateLimitError, Verdict.SLOW_DOWN, "ask less often: Limits(requests_per_second=...)"),
     501: Cause(ServerError, Verdict.FINAL, _ADDRESS_ADVICE),
@@ -61,11 +63,12 @@ _SATURATED = Cause(RateLimitError, Verdict.SLOW_DOWN, "the relay's upstream is s
 _COME_BACK_ADVICE = "the relay asked us to come back later"
 _MAY_BE_HINTED = frozenset({400, 401, 403, 409, 422, 503})
 """What is *slow down* where it comes with a usable ``Retry-After`` (architecture, rule 3)."""
+_NO_SUCH_TASK = evolve(_BY_STATUS[404], names_task=True)
 _WRONG_PATH = Cause(NotFoundError, Verdict.FINAL, _ADDRESS_ADVICE)
 _QUOTA = Cause(QuotaExceededError, Verdict.FINAL, _CREDIT_ADVICE)
 _BY_WORD = {
-    "task_not_exist": _BY_STATUS[404],
-    "task_not_found": _BY_STATUS[404],
+    "task_not_exist": _NO_SUCH_TASK,
+    "task_not_found": _NO_SUCH_TASK,
     "quota_not_enough": _QUOTA,
     "insufficient_user_quota": _QUOTA,
     "insufficient_quota": _QUOTA,
@@ -97,7 +100,9 @@ def cause_of(status: int, words: list[str], *, is_hinted: bool = False) -> Cause
     named = next(filter(None, map(_named, reversed(words))), None)
     if named is not None:
         return named
-    if status in _MAY_SAY_NOT_FOUND and any(map(_says_not_found, words)):
+    if status in _MAY_SAY_NOT_FOUND and any(map(_says_no_such_task, words)):
+        return _NO_SUCH_TASK
+    if status in _MAY_SAY_NOT_FOUND and any(map(_says_nothing_but_not_found, words)):
         return _BY_STATUS[404]
     if status == 404 and any("invalid_url" in _plainly(word) for word in words):  # noqa: PLR2004 - contract section 4
         return _WRONG_PATH
@@ -130,12 +135,20 @@ _ANOTHER_THING = re.compile(r"channel|model|user|token|\bkey\b|account|url|path|
 _NOTHING_ELSE = re.compile(r"not[ _]found|不存在|does not exist")
 
 
-def _says_not_found(word: str) -> bool:
+def _says_no_such_task(word: str) -> bool:
     """Whether a complaint's text says that there is no such task."""
-    plain = word[:_LONGEST_WORDING].casefold().strip(" .!。！")
-    spellings = (plain, re.sub("[_-]", "", plain))
-    found = filter(None, map(_NOT_FOUND.search, spellings))
-    return bool(_NOTHING_ELSE.fullmatch(plain)) or any(not _ANOTHER_THING.search(match[0]) for match in found)
+    plain = _wording(word)
+    found = filter(None, map(_NOT_FOUND.search, (plain, re.sub("[_-]", "", plain))))
+    return any(not _ANOTHER_THING.search(match[0]) for match in found)
+
+
+def _says_nothing_but_not_found(word: str) -> bool:
+    """Whether a complaint's text does not say what is not found."""
+    return _NOTHING_ELSE.fullmatch(_wording(word)) is not None
+
+
+def _wording(text: str) -> str:
+    return text[:_LONGEST_WORDING].casefold().strip(" .!。！")
 
 
 _LONGEST_WORDING = 500
@@ -292,7 +305,7 @@ class _Complaint:
         code = f", code {shown(self.code, 60)}" if self.code is not None else ""
         message = shown(self.message)
         request_id = answer.request_id or self._request_id()
-        return cause.error(
+        error = cause.error(
             f"the relay answered {what}{code}{f': {message}' if message else ''}",
             status=answer.status,
             code=self.code,
@@ -302,6 +315,9 @@ class _Complaint:
             advice=cause.advice,
             verdict=cause.verdict,
         )
+        if isinstance(error, NotFoundError):
+            error.names_task = cause.names_task
+        return error
 
     def _request_id(self) -> str | None:
         """Return the id that gateways append to their texts."""

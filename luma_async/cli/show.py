@@ -10,12 +10,11 @@ from pathlib import Path
 
 from attrs import define, field
 
-from luma_async._records import outcome_line, submission_line
+from luma_async._records import OutcomeRecord, submission_line
 from luma_async._text import shown
 from luma_async.cli.exit import Status, fate_of, worst
 from luma_async.cli.output import say, spoken, write
 from luma_async.errors import DownloadError, GenerationFailedError, LumaError
-from luma_async.models import Generation
 from luma_async.outcomes import Outcome
 
 _LONGEST_REASON = 100
@@ -124,14 +123,14 @@ class Show:
     def progress(self, task_id: str, done: int, total: int) -> None:
         """Show that of the file for *task_id* so many bytes are stored; *total* is 0 where nobody knows it."""
 
-    async def end(self, outcome: Outcome, stored: Path | None = None, made: Generation | None = None) -> None:
-        """Show *outcome*, where its medium was *stored*, and what was *made* even if that could not be stored.
+    async def end(self, outcome: Outcome, stored: Path | None = None) -> None:
+        """Show *outcome*, and where its medium was *stored*.
 
         Raises:
             OutputLostError: It cannot be written.
         """
         self.board.end(outcome)
-        await self._lines.put(outcome_line(outcome, made))
+        await self._lines.put(OutcomeRecord.of(outcome, stored).line())
         if stored is not None:
             say(f"stored {stored}")
 

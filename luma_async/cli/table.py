@@ -37,7 +37,6 @@ from luma_async.cli.exit import Status
 from luma_async.cli.output import OutputLostError, guarded, spoken
 from luma_async.cli.show import Board, Row, Show
 from luma_async.errors import LumaError
-from luma_async.models import Generation
 from luma_async.outcomes import Outcome
 
 _MOST_ROWS = 20
@@ -135,7 +134,7 @@ class Table(Show):
             self._bars[task_id] = self._files.add_task(shown(task_id), total=total or None)
         self._files.update(self._bars[task_id], completed=done, total=total or None)
 
-    async def end(self, outcome: Outcome, stored: Path | None = None, made: Generation | None = None) -> None:  # noqa: ARG002 - lines tell of it
+    async def end(self, outcome: Outcome, stored: Path | None = None) -> None:
         """Show *outcome*, and where its medium was *stored*, with the next refresh."""
         fate = self.board.end(outcome)
         if (bar := self._bars.pop(outcome.task_id, None)) is not None:

@@ -189,7 +189,7 @@ async def fetch(job: Job, waiting: Waiting, files: Files) -> None:
                 on_progress=partial(job.show.progress, outcome.task_id),
             )
         except LumaError as error:
-            await job.show.end(evolve(outcome, generation=None, error=error), made=outcome.generation)
+            await job.show.end(evolve(outcome, generation=None, error=error))
         else:
             await job.show.end(outcome, path)
 

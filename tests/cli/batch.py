@@ -6,8 +6,7 @@ from typing import Any
 
 from attrs import frozen
 
-from luma_async import GenerationFailedError, LumaError, Outcome, State, WaitTimeoutError
-from luma_async._records import outcome_line
+from luma_async import GenerationFailedError, LumaError, Outcome, State, WaitTimeoutError, outcome_to_json
 from luma_async._relay.tasks import read_task
 from luma_async.models import Generation
 from tests.kit import answer
@@ -87,4 +86,4 @@ class Told:
 
 def _line(told: Told, **came: Any) -> bytes:
     outcome = Outcome(task_id=told.task_id, elapsed=told.waited, polls=told.polls, **came)
-    return f"{outcome_line(outcome)}\n".encode("ascii")
+    return f"{outcome_to_json(outcome)}\n".encode("ascii")

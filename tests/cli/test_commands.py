@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from luma_async.testing import Fault, Script, SimulatedRelay
+from tests.cli.batch import Told
 from tests.cli.command import ENDLESS, FAST, add, environment, finish, next_ids, running
 from tests.cli.conftest import Command
 
-SCHEMA = ["task_id", "state", "video_url", "error", "elapsed", "polls", "generation"]
+SCHEMA = ["task_id", "state", "video_url", "path", "error", "elapsed", "polls", "generation"]
 
 
 def test_wait_gives_one_line_for_each_id(command: Command, luma_relay: SimulatedRelay) -> None:
@@ -156,6 +157,7 @@ def test_a_file_that_cannot_be_stored_keeps_the_generation_s_line(
     assert kept.by_id[first]["error"]["type"] == "DownloadError"
     assert kept.by_id[first]["generation"]["id"] == first
     assert kept.by_id[first]["video_url"]
+    assert (kept.by_id[first]["path"], kept.by_id[second]["path"]) == (None, str(tmp_path / f"{second}.thumbnail.jpg"))
     assert kept.by_id[second]["error"] is None
     assert (tmp_path / f"{first}.thumbnail.jpg").stat().st_size > 4
 
@@ -238,6 +240,22 @@ def test_without_the_extra_the_way_out_is_told() -> None:
 
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == "luma-async: the command line is not installed: pip install 'luma-async[cli]'\n"
+
+
+def test_a_gallery_imports_no_http(tmp_path: Path) -> None:
+    """It reads outcomes and asks no relay."""
+    (tmp_path / "outcomes.jsonl").write_bytes(Told().line)
+    script = (
+        "import sys; from luma_async.cli import main; main(['gallery', 'outcomes.jsonl']);"
+        "print('aiohttp' in sys.modules)"
+    )
+
+    ended = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment(None), cwd=tmp_path
+    )
+
+    assert ended.stdout == "False\n"
+    assert (tmp_path / "gallery.html").exists()
 
 
 def test_help_and_version_import_no_http() -> None:

@@ -821,8 +821,9 @@ async def test_an_error_tells_what_is_needed_and_no_secret(tmp_path: Path) -> No
     error = caught.value
     copied = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
     assert (error.task_id, error.url) == (ID, f"http://{where}")
-    assert "secret" not in f"{error!s} {error!r} {vars(error)}"
+    assert "secret" not in f"{error!s} {error!r} {vars(error) | {'generation': None}}"
     assert vars(copied) == vars(error)
+    assert copied.generation == error.for_task("other").generation == generation(link)
     assert (error.__cause__, error.__context__) == (None, None)
 
 

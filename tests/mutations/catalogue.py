@@ -361,8 +361,8 @@ MUTATIONS = [
         rules=[
             (
                 "an answer's depth can be written down",
-                "_check(record, deepest=inf)",
-                "_check(record)",
+                "_check(fields, deepest=inf)",
+                "_check(fields)",
             ),
         ],
     ),
@@ -1133,7 +1133,7 @@ MUTATIONS = [
             ),
             (
                 "only ends are recorded",
-                "if task_id in self or not _is_end(outcome):",
+                "if task_id in self or not _is_end(record):",
                 "if task_id in self:",
             ),
             (

@@ -9,8 +9,8 @@ from typing import get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luma_async import Generation, LumaError, Outcome, State
-from luma_async._records import outcome_line, read_line
+from luma_async import Generation, LumaError, Outcome, State, outcome_to_json
+from luma_async._records import OutcomeRecord
 from luma_async._relay.answer import Answer
 from luma_async._relay.documents import NotJSONError
 from luma_async._relay.tasks import LastAnswer, Observation, identity, read_batch, read_task, state_of, tasks_in
@@ -148,11 +148,11 @@ def test_whatever_was_read_goes_out_as_one_line_and_comes_back(answer: Answer, o
     is_good = isinstance(found, Generation) and found.state is not State.FAILED
     outcome = Outcome(task_id=odd_id, generation=found) if is_good else Outcome(task_id=odd_id, error=LumaError("no"))  # type: ignore[arg-type]
 
-    line = outcome_line(outcome)
+    line = outcome_to_json(outcome)
 
     assert line.isascii()
     assert line.isprintable()
-    assert read_line(line.encode())["task_id"] == odd_id
+    assert OutcomeRecord.read(line.encode()).task_id == odd_id
 
 
 def test_the_deepest_answer_comes_back_from_its_line() -> None:
@@ -160,15 +160,16 @@ def test_the_deepest_answer_comes_back_from_its_line() -> None:
     deepest = b'{"id": "%s", "state": "completed", "n": %s}' % (TASK_ID.encode(), b"[" * 63 + b"]" * 63)
     outcome = Outcome(task_id=TASK_ID, generation=read_task(Answer(200, deepest), TASK_ID))
 
-    assert read_line(outcome_line(outcome).encode())["generation"] == json.loads(deepest)
+    assert OutcomeRecord.read(outcome_to_json(outcome).encode()).generation == json.loads(deepest)
 
 
 @given(st.one_of(st.binary(max_size=60), json_values.map(lambda value: json.dumps(value).encode())))
 def test_a_line_of_any_bytes_is_an_outcome_or_none(line: bytes) -> None:
     """What a journal's file may hold is read, or refused as NotJSONError."""
     try:
-        record = read_line(line)
+        record = OutcomeRecord.read(line)
     except NotJSONError:
         return
 
-    assert isinstance(record["task_id"], str)
+    assert isinstance(record.task_id, str)
+    assert record.outcome().task_id == record.task_id

@@ -9,25 +9,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from luma_async import (
-    APIError,
-    Generation,
-    GenerationFailedError,
-    LumaError,
-    Outcome,
-    RateLimitError,
-    State,
-    WaitTimeoutError,
-)
+from luma_async import Generation, State
 from luma_async._checks import _judged, link_or_none
-from luma_async._records import outcome_line
 from luma_async._relay.documents import NotJSONError, decode, opened, rows_apart
 from luma_async._relay.structure import generation
 from luma_async._relay.tasks import read_task
-from luma_async.errors import Verdict
 from tests.kit import TASK_ID, answer
 
 LINK = "https://cdn.example/a.mp4"
@@ -417,88 +404,3 @@ def test_the_bounds_themselves_are_fine(body: str) -> None:
 def test_json_inside_a_string_is_opened(value: Any, meaning: Any) -> None:
     """Objects, lists and strings, over several levels; anything else stays as it is."""
     assert opened(value) == meaning
-
-
-# --- an outcome as one line ---
-
-
-def test_a_done_outcome_has_the_documented_keys() -> None:
-    """The schema of the command line and the journal, with the relay's answer in full."""
-    body = {"id": TASK_ID, "state": "completed", "video": {"url": LINK}, "prompt": "猫\u2028"}
-    outcome = Outcome(task_id=TASK_ID, generation=read_task(answer(body), TASK_ID), elapsed=12.34567, polls=3)
-
-    line = outcome_line(outcome)
-
-    assert line.isascii()
-    assert line.isprintable()
-    assert json.loads(line) == {
-        "task_id": TASK_ID,
-        "state": "completed",
-        "video_url": LINK,
-        "error": None,
-        "elapsed": 12.346,
-        "polls": 3,
-        "generation": body,
-    }
-
-
-def test_an_error_is_told_by_type_message_and_whether_to_try_again() -> None:
-    """Without a generation the state and the link are null."""
-    error = RateLimitError("busy", status=429, verdict=Verdict.SLOW_DOWN, task_id="a")
-
-    record = json.loads(outcome_line(Outcome(task_id="a", error=error)))
-
-    assert record["error"] == {"type": "RateLimitError", "message": "task a: busy", "retryable": True}
-    assert (record["state"], record["video_url"], record["generation"]) == (None, None, None)
-
-
-@pytest.mark.parametrize("kind", ["failed", "unfinished"])
-def test_an_error_that_carries_a_generation_tells_of_it(kind: str) -> None:
-    """A failed one, and the last that was seen before the deadline."""
-    body = {"id": TASK_ID, "state": "failed" if kind == "failed" else "dreaming"}
-    last = read_task(answer(body), TASK_ID)
-    error: LumaError = GenerationFailedError(last)
-    if kind == "unfinished":
-        error = WaitTimeoutError(TASK_ID, waited=5.0, last=last, last_error=None)
-
-    record = json.loads(outcome_line(Outcome(task_id=TASK_ID, error=error)))
-
-    assert record["state"] == last.state
-    assert record["generation"] == body
-
-
-@pytest.mark.parametrize(
-    ("task_id", "told"), [("a\ud800", "a\ud800"), ("", ""), (None, "None"), (b"x", "b'x'"), (5, "5")]
-)
-def test_an_odd_task_id_is_told_as_text(task_id: Any, told: str) -> None:
-    """Whatever the caller passed, the line is valid JSON."""
-    outcome = Outcome(task_id=task_id, error=LumaError("no task id"))
-
-    assert json.loads(outcome_line(outcome))["task_id"] == told
-
-
-_JSON = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text()),
-    lambda inside: st.one_of(st.lists(inside, max_size=3), st.dictionaries(st.text(max_size=5), inside, max_size=3)),
-    max_leaves=10,
-)
-
-
-def _no_number(word: str) -> Any:
-    raise AssertionError(word)
-
-
-@given(fields=st.dictionaries(st.text(max_size=8), _JSON, max_size=5), reason=st.text(max_size=20))
-def test_whatever_was_read_goes_out_as_valid_json(fields: dict[str, Any], reason: str) -> None:
-    """No NaN, no infinity, nothing but ASCII on one line."""
-    body = {**fields, "id": TASK_ID, "state": "completed"}
-    try:
-        outcome = Outcome(task_id=reason, generation=read_task(answer(body), TASK_ID))
-    except LumaError as error:
-        outcome = Outcome(task_id=reason, error=APIError(reason, status=500, code=reason, message=str(error)))
-
-    line = outcome_line(outcome)
-
-    assert line.isascii()
-    assert line.isprintable()
-    assert json.loads(line, parse_constant=_no_number)["task_id"] == reason

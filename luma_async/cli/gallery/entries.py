@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Self
+from typing import Self
 
 from attrs import define, field, frozen
 
-from luma_async._records import read_line
+from luma_async._records import OutcomeRecord
 from luma_async._relay.documents import NotJSONError
 from luma_async._relay.tasks import times_of
-from luma_async.journal import generation_in, text_of_error
 from luma_async.models import Artifact, Generation, RawVideo, Role, State, Video
 
 StoredLink = Callable[[str, Role], str | None]
@@ -66,11 +65,9 @@ class Exhibit:
     """The same for the thumbnail."""
 
     @classmethod
-    def of(cls, record: dict[str, Any], stored: StoredLink) -> Self:
-        """Take what the fields of a line tell."""
-        generation = None if record["state"] is None else generation_in(record)
-        task_id, error = record["task_id"], record["error"]
-        reason = generation and generation.failure_reason
+    def of(cls, record: OutcomeRecord, stored: StoredLink) -> Self:
+        """Take what a line tells."""
+        generation, task_id = record.last(), record.task_id
 
         def link(role: Role) -> str | None:
             return stored(task_id, role) or (None if generation is None else generation.link(role))
@@ -78,9 +75,9 @@ class Exhibit:
         return cls(
             task_id=task_id,
             generation=generation,
-            trouble=reason or (error and text_of_error(task_id, error["message"])),
-            waited=max(0.0, float(record["elapsed"])),
-            polls=record["polls"],
+            trouble=(generation and generation.failure_reason) or record.trouble,
+            waited=max(0.0, float(record.elapsed)),
+            polls=record.polls,
             video=link("video"),
             poster=link("thumbnail") or link("last_frame"),
         )
@@ -154,7 +151,7 @@ def _seconds(start: datetime | None, end: datetime | None) -> float | None:
 class Collection:
     """What all lines together tell: an exhibit for each id, in the order in which ids first appear."""
 
-    _records: dict[str, dict[str, Any]] = field(factory=dict, init=False)
+    _records: dict[str, OutcomeRecord] = field(factory=dict, init=False)
     replaced: int = field(default=0, init=False)
     """Lines whose id has a later or better line."""
     unreadable: dict[str, list[int]] = field(factory=dict, init=False)
@@ -170,20 +167,20 @@ class Collection:
             content = line.removeprefix(_BYTE_ORDER_MARK)
             try:
                 if content.strip():
-                    self._take(read_line(content))
+                    self._take(OutcomeRecord.read(content))
             except NotJSONError:
                 self.unreadable.setdefault(source, []).append(number)
 
-    def _take(self, record: dict[str, Any]) -> None:
-        before = self._records.get(record["task_id"])
+    def _take(self, record: OutcomeRecord) -> None:
+        before = self._records.get(record.task_id)
         self.replaced += before is not None
         if before is None or not _has_ended(before) or _has_ended(record):
-            self._records[record["task_id"]] = record
+            self._records[record.task_id] = record
 
     def exhibits(self, stored: StoredLink) -> list[Exhibit]:
         """Return the exhibits."""
         return [Exhibit.of(record, stored) for record in self._records.values()]
 
 
-def _has_ended(record: Mapping[str, Any]) -> bool:
-    return record["state"] is not None and State(record["state"]).is_terminal
+def _has_ended(record: OutcomeRecord) -> bool:
+    return record.state is not None and record.state.is_terminal
