@@ -94,7 +94,7 @@ INSIDE = {
         "exchange",
         "clock",
     ),
-    "_media": ("download", "files", "formats", "addresses", "__init__"),
+    "_media": ("download", "servers", "files", "formats", "addresses", "__init__"),
     "_waiting": (
         "polls",
         "waiters",

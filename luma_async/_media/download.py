@@ -5,52 +5,42 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
-import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import aiohttp
-from aiohttp.abc import ResolveResult
 from attrs import Factory, define, field, frozen
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential_jitter
 from yarl import URL
 
 from luma_async._ids import check_task_id
 from luma_async._listeners import Listeners
-from luma_async._media.addresses import PrivateAddressError, bare, checked_url, guarded_socket, is_global, refused
+from luma_async._media.addresses import bare, checked_url
 from luma_async._media.files import Leftovers, Part, stored
 from luma_async._media.formats import KINDS, LARGEST, ending_of, ends_early, length_in, trouble_with, version_in
-from luma_async._network.session import Network, new_session, translated
+from luma_async._media.servers import CONNECTIONS, MediaServers, Pace, cut
+from luma_async._network.session import Network
 from luma_async._text import shown, spelled
 from luma_async.errors import (
     ClientClosedError,
     ConfigurationError,
     DownloadError,
-    DownloadReason,
     LumaError,
     Verdict,
 )
 from luma_async.events import DownloadEnded, DownloadProgress
 from luma_async.models import Generation, Role
-from luma_async.settings import USER_AGENT, Limits
+from luma_async.settings import Limits
 
 Progress = Callable[[int, int], object]
 Renew = Callable[[str], Awaitable[Generation]]
 T = TypeVar("T")
 
-SLOWEST = 1024
-"""Bytes per second that a server has to send on average, over each ``request_timeout`` seconds of waiting for it."""
-_CONNECTIONS = 8
 _TRIES = 3
 _WORTH_IT = 2**20
 """Bytes for which a try was not in vain, however large the file."""
 _RENEWALS = 5
-_MAX_REDIRECTS = 5
-_CHUNK = 2**18
-"""Bytes that go to the disk at once."""
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_HEADERS = {"Accept-Encoding": "identity", "User-Agent": USER_AGENT}
 
 
 @frozen(kw_only=True)
@@ -95,43 +85,8 @@ class _Patience:
 
 
 @define(eq=False)
-class _Pace:
-    """What a server owes: so many bytes within so many seconds of waiting for them, again and again."""
-
-    seconds: float
-    left: float = field(init=False)
-    _owed: float = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self._renew()
-
-    def note(self, size: int, seconds: float) -> None:
-        """Take note of *size* bytes that were waited for *seconds*: the disk's time and the caller's do not count."""
-        self.left -= seconds
-        self._owed -= size
-        if self._owed <= 0:
-            self._renew()
-
-    def _renew(self) -> None:
-        self.left, self._owed = self.seconds, self.seconds * SLOWEST
-
-
-class _GuardedResolver(aiohttp.ThreadedResolver):
-    """Refuses a name if any of its addresses is private: whoever answers so means no good, whichever is taken."""
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        """Look *host* up."""
-        found = await super().resolve(host, port, family)
-        if all(is_global(each["host"]) for each in found):
-            return found
-        raise PrivateAddressError
-
-
-@define(eq=False)
 class Downloader:
-    """Stores media through a session of its own, which never knows the key."""
+    """Stores media: what breaks off is gone on with, what has expired is renewed."""
 
     network: Network
     limits: Limits
@@ -142,12 +97,16 @@ class Downloader:
     largest: int = LARGEST
     """Bytes of a file whose length its server does not tell beforehand."""
     listeners: Listeners = field(factory=Listeners)
-    _session: aiohttp.ClientSession | None = None
-    _closed: bool = False
-    _waits: set[asyncio.Timeout] = field(factory=set[asyncio.Timeout])
-    """What closing has to end: aiohttp leaves those alone who read a body while it closes."""
-    _places: asyncio.Semaphore = field(factory=lambda: asyncio.Semaphore(_CONNECTIONS))
+    _servers: MediaServers = field(init=False)
+    _places: asyncio.Semaphore = field(factory=lambda: asyncio.Semaphore(CONNECTIONS))
     _leftovers: Leftovers = field(factory=Leftovers)
+
+    def __attrs_post_init__(self) -> None:
+        self._servers = MediaServers(self.network, self.limits, self.sleep)
+
+    async def aclose(self) -> None:
+        """Close the session; downloads under way end with ClientClosedError."""
+        await self._servers.aclose()
 
     async def ready(self, directory: str | os.PathLike[str]) -> Path:
         """Make *directory*, before anything is paid for that could not be stored there.
@@ -191,16 +150,6 @@ class Downloader:
             self._tell_end(order, path)
             return path
 
-    async def aclose(self) -> None:
-        """Close the session; downloads under way end with ClientClosedError."""
-        self._closed = True
-        for wait in self._waits:
-            if not wait.expired():
-                wait.reschedule(asyncio.get_running_loop().time())
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
-
     def _tell_end(self, order: _Order, path: Path | None = None, error: DownloadError | None = None) -> None:
         if self.listeners.active:
             self.listeners.tell(DownloadEnded(task_id=order.task_id, role=order.role, path=path, error=error))
@@ -232,7 +181,7 @@ class Downloader:
             retry=retry_if_exception(lambda error: isinstance(error, DownloadError) and error.retryable),
             stop=_Patience(part),
             wait=wait_exponential_jitter(initial=1, max=10),
-            sleep=self._pause,
+            sleep=self._servers.pause,
             reraise=True,
         )
 
@@ -268,36 +217,12 @@ class Downloader:
     async def _ask(self, part: Part, url: URL) -> aiohttp.ClientResponse:
         """Ask for the rest of what there is, or for all where there is nothing, or no such rest."""
         wanted = part.version.request(part.kept) if part.version is not None and part.kept else {}
-        response = await self._open(url, wanted)
+        response = await self._servers.open(url, wanted)
         if wanted and response.status in _NO_REST and not _goes_on(part, response):
             response.close()
             part.drop()
-            response = await self._open(url, {})
+            response = await self._servers.open(url, {})
         return response
-
-    async def _open(self, url: URL, wanted: dict[str, str]) -> aiohttp.ClientResponse:
-        """Follow redirects by hand, each checked like the first address; return the answer at their end."""
-        for _ in range(_MAX_REDIRECTS + 1):
-            response = await self._from_network(self._get(url, wanted), url, "status")
-            location = response.headers.get("Location") if response.status in _REDIRECTS else None
-            if location is None:
-                return response
-            response.close()
-            url = checked_url(location, allow_private=self.limits.allow_private_media, base=url)
-        raise DownloadError("the link redirects too often", reason="refused", url=bare(url))
-
-    async def _get(self, url: URL, wanted: dict[str, str]) -> aiohttp.ClientResponse:
-        if self._closed:
-            raise _closed()
-        self._session = self._session or self._new_session()
-        headers = {**_HEADERS, **wanted}
-        return await self._session.get(url, allow_redirects=False, auto_decompress=False, headers=headers)
-
-    def _new_session(self) -> aiohttp.ClientSession:
-        """Return a session whose every connection is checked at its final address, unless a proxy makes them."""
-        guarded = self.network.proxy is None and not self.limits.allow_private_media
-        own: dict[str, Any] = {"socket_factory": guarded_socket, "resolver": _GuardedResolver()} if guarded else {}
-        return new_session(self.network, None, _CONNECTIONS, **own)
 
     async def _copy(self, order: _Order, response: aiohttp.ClientResponse) -> None:
         """Append what comes, up to its end.
@@ -314,8 +239,8 @@ class Downloader:
 
     async def _append(self, order: _Order, response: aiohttp.ClientResponse) -> None:
         part, total = order.part, _total(order.part, response)
-        pace = _Pace(self.limits.request_timeout)
-        while chunk := await self._chunk(response, pace):
+        pace = Pace(self.limits.request_timeout)
+        while chunk := await self._servers.chunk(response, pace):
             if part.size + len(chunk) > (total or self.largest):
                 raise _too_long(part, total, bare(response.url))
             await _on_disk(part.write, chunk)
@@ -323,47 +248,7 @@ class Downloader:
             if order.on_progress is not None:
                 order.on_progress(part.size, total)
         if total and part.size != total:
-            raise _cut(f"{part.size} of {total} bytes came", bare(response.url))
-
-    async def _chunk(self, response: aiohttp.ClientResponse, pace: _Pace) -> bytes:
-        clock = asyncio.get_running_loop()
-        begun = clock.time()
-        chunk = await self._from_network(response.content.read(_CHUNK), response.url, "truncated", pace.left)
-        pace.note(len(chunk), clock.time() - begun)
-        return chunk
-
-    async def _from_network(
-        self, coming: Awaitable[T], url: URL, reason: DownloadReason, seconds: float | None = None
-    ) -> T:
-        """Await what a server owes, for *seconds* at most, or ``request_timeout``.
-
-        Its errors become ours here alone, outside the handler: the user's callback may raise the same kinds, and no
-        aiohttp object is to hang on what we raise.
-        """
-        try:
-            return await self._until_closed(coming, self.limits.request_timeout if seconds is None else seconds)
-        except (aiohttp.ClientError, OSError) as error:
-            trouble = _translated(error, url, reason)
-        raise _closed() if self._closed else trouble
-
-    async def _pause(self, seconds: float) -> None:
-        try:
-            await self._until_closed(self.sleep(seconds), None)
-        except TimeoutError:
-            raise _closed() from None
-
-    async def _until_closed(self, coming: Awaitable[T], seconds: float | None) -> T:
-        """Await *coming*.
-
-        Raises:
-            TimeoutError: It took longer than *seconds*, or the downloader was closed.
-        """
-        async with asyncio.timeout(seconds) as wait:
-            self._waits.add(wait)
-            try:
-                return await coming
-            finally:
-                self._waits.discard(wait)
+            raise cut(f"{part.size} of {total} bytes came", bare(response.url))
 
 
 # --- what the user gave ---
@@ -442,42 +327,8 @@ def _last_of(content: aiohttp.StreamReader) -> bytes:
 def _too_long(part: Part, total: int, url: str) -> DownloadError:
     part.drop()
     if total:
-        return _cut(f"more than {total} bytes came", url)
+        return cut(f"more than {total} bytes came", url)
     return DownloadError("the file does not end", reason="too-large", url=url)
-
-
-def _cut(summary: str, url: str) -> DownloadError:
-    return DownloadError(summary, reason="truncated", url=url, verdict=Verdict.PASSING)
-
-
-def _translated(error: Exception, url: URL, reason: DownloadReason) -> DownloadError:
-    """Return our error for aiohttp's."""
-    if isinstance(getattr(error, "os_error", error), PrivateAddressError):
-        return refused(f"{url.raw_host} leads into a private network", url)
-    if isinstance(error, TimeoutError) and reason == "truncated":
-        return _cut(f"{url.raw_host}:{url.port} sends less than {SLOWEST} bytes per second", bare(url))
-    ours = translated(error, f"{url.raw_host}:{url.port}")
-    return DownloadError(ours.summary, reason=reason, url=bare(url), verdict=ours.verdict, advice=ours.advice)
-
-
-def _closed() -> ClientClosedError:
-    return ClientClosedError("the client is closed", advice="make a new LumaClient")
-
-
-# --- the disk ---
-
-
-async def _on_disk(step: Callable[..., T], *args: Any) -> T:
-    """Run *step* in a thread; the system's errors become ours, outside the handler."""
-    try:
-        return await asyncio.to_thread(step, *args)
-    except OSError as error:
-        trouble = DownloadError(
-            f"the file cannot be stored: {error.strerror or type(error).__name__}",
-            reason="disk",
-            advice="check the directory, its permissions and the space left",
-        )
-    raise trouble
 
 
 def _make(directory: Path) -> None:
@@ -506,7 +357,7 @@ def _finish(order: _Order, url: str) -> Path:
         raise DownloadError(f"what came is no {order.role}, by its first bytes", reason="not-media", url=url)
     if ends_early(content, part.size):
         part.drop()
-        raise _cut("the file ends in the middle", url)
+        raise cut("the file ends in the middle", url)
     target = order.directory / f"{order.stem}.{ending}"
     if not part.finish(target, overwrite=order.overwrite):
         raise _exists(target)
@@ -515,3 +366,16 @@ def _finish(order: _Order, url: str) -> Path:
 
 def _exists(path: Path) -> DownloadError:
     return DownloadError(f"{shown(path)} exists", reason="exists", advice="give overwrite=True, or another directory")
+
+
+async def _on_disk(step: Callable[..., T], *args: Any) -> T:
+    """Run *step* in a thread; the system's errors become ours, outside the handler."""
+    try:
+        return await asyncio.to_thread(step, *args)
+    except OSError as error:
+        trouble = DownloadError(
+            f"the file cannot be stored: {error.strerror or type(error).__name__}",
+            reason="disk",
+            advice="check the directory, its permissions and the space left",
+        )
+    raise trouble

@@ -15,7 +15,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from attrs import define, field
 
 from luma_async import DownloadError, Limits
-from luma_async._media.download import _GuardedResolver
+from luma_async._media.servers import _GuardedResolver
 from luma_async._network.session import Network
 from tests.downloads import (
     BODY,
@@ -206,7 +206,7 @@ async def test_what_is_no_http_url_is_refused(tmp_path: Path, link: str, limits:
         with pytest.raises(DownloadError, match="no absolute http") as caught:
             await downloader.download(with_link(link), tmp_path)
 
-        assert downloader._session is None
+        assert downloader._servers._session is None
     assert (caught.value.reason, caught.value.retryable, caught.value.url) == ("refused", False, None)
 
 
@@ -269,7 +269,7 @@ async def test_http_and_private_addresses_are_refused(tmp_path: Path, link: str,
         with pytest.raises(DownloadError, match="allow_private_media") as caught:
             await downloader.download(generation(link), tmp_path)
 
-        assert downloader._session is None
+        assert downloader._servers._session is None
     assert caught.value.reason == "refused"
     assert "secret" not in f"{caught.value!s} {caught.value!r} {caught.value.url}"
     assert names(tmp_path) == []
@@ -307,7 +307,7 @@ class Names(AbstractResolver):
 async def test_no_socket_is_opened_for_a_private_address(tmp_path: Path, addresses: list[str]) -> None:
     """Whatever the resolver has let pass, and however many they are; no connection is made, and none tried again."""
     async with RawServer([GOOD]) as server, downloading(limits=Limits(request_timeout=0.5)) as downloader:
-        session = downloader._session = downloader._new_session()
+        session = downloader._servers._session = downloader._servers._new_session()
         connector: Any = session.connector
         connector._resolver = Names(addresses)
         with pytest.raises(DownloadError) as caught:

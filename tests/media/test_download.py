@@ -795,7 +795,7 @@ async def test_an_argument_that_cannot_work_is_told_before_anything_happens(
         with pytest.raises(ConfigurationError):
             await downloader.download(**arguments)
 
-        assert downloader._session is None
+        assert downloader._servers._session is None
     assert names(tmp_path) == []
 
 
@@ -923,7 +923,7 @@ async def test_closing_in_the_middle_is_told_and_leaves_no_file(tmp_path: Path, 
             await soon(task)
 
         assert names(tmp_path) == []
-    assert downloader._session is None
+    assert downloader._servers._session is None
 
 
 async def test_closing_between_two_tries_ends_the_download(tmp_path: Path) -> None:
@@ -937,7 +937,7 @@ async def test_closing_between_two_tries_ends_the_download(tmp_path: Path) -> No
             await downloader.download(generation(server.base_url), tmp_path)
 
     assert len(server.heads) == 1
-    assert downloader._session is None
+    assert downloader._servers._session is None
 
 
 async def test_closing_during_the_pause_between_two_tries_ends_it(tmp_path: Path) -> None:
@@ -965,7 +965,7 @@ async def test_a_download_after_closing_opens_nothing(tmp_path: Path) -> None:
         with pytest.raises(ClientClosedError):
             await downloader.download(generation(server.base_url), tmp_path)
 
-    assert downloader._session is None
+    assert downloader._servers._session is None
     assert server.connections == 0
 
 
