@@ -111,7 +111,7 @@ async def test_a20_encodings(trial: Trial) -> None:
 )
 async def test_a21_states_that_are_no_end(word: str, state: State, healthy: int) -> None:
     """They keep the wait going; at the deadline the caller has the relay's own word."""
-    ended = await run_case([task(BAD, word)], healthy=healthy, patience=0.4)
+    ended = await run_case([task(BAD, word)], healthy=healthy, patience=1.0)
 
     assert isinstance(ended.error, WaitTimeoutError)
     assert ended.error.last is not None

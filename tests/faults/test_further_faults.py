@@ -409,9 +409,9 @@ async def test_errors_inside_200(trial: Trial) -> None:
 
 
 @each(
-    fault("unknown task", http(200, {"code": "task_not_exist", "data": None}), NotFoundError, patience=0.5),
-    fault("saturated", http(200, {"error": {"code": "upstream_load_saturated"}}), RateLimitError, patience=0.5),
-    fault("too many", http(200, {"code": 429, "message": "slow down"}), RateLimitError, patience=0.5),
+    fault("unknown task", http(200, {"code": "task_not_exist", "data": None}), NotFoundError, patience=1.0),
+    fault("saturated", http(200, {"error": {"code": "upstream_load_saturated"}}), RateLimitError, patience=1.0),
+    fault("too many", http(200, {"code": 429, "message": "slow down"}), RateLimitError, patience=1.0),
 )
 async def test_errors_with_a_name_inside_200(trial: Trial) -> None:
     """They are what their name says, in a 200 too."""

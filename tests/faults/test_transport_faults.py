@@ -144,7 +144,7 @@ async def test_a02_a_resolver_that_hangs_for_ever(healthy: int) -> None:
         outcomes = await outcomes_at(
             "http://localhost:1",
             healthy=healthy,
-            patience=0.4,
+            patience=0.8,
             connector=connector,
             limits=evolve(IMPATIENT, request_timeout=0.05),
         )
@@ -298,7 +298,7 @@ PASSING = {408: APIError, 425: APIError, 429: RateLimitError} | dict.fromkeys(
 )
 
 
-@each(*(fault(str(status), http(status), kind, patience=0.5) for status, kind in PASSING.items()))
+@each(*(fault(str(status), http(status), kind, patience=1.0) for status, kind in PASSING.items()))
 async def test_a11_statuses_that_pass(trial: Trial) -> None:
     """One such answer costs one retry and no more."""
     ended = await trial.run()
@@ -359,7 +359,7 @@ async def test_a12_an_unknown_task_that_becomes_known(trial: Trial) -> None:
 SATURATED = {"error": {"message": "upstream_load_saturated", "type": "new_api_error"}}
 
 
-@each(fault("403", http(403, SATURATED), RateLimitError, patience=0.5))
+@each(fault("403", http(403, SATURATED), RateLimitError, patience=1.0))
 async def test_a12_saturation_behind_403(trial: Trial) -> None:
     """It is passing trouble."""
     ended = await trial.run()
@@ -413,7 +413,7 @@ async def test_a14_a_hint_of_nothing(healthy: int) -> None:
 @ALONE_AND_AMONG
 async def test_a14_a_hint_beyond_the_deadline(healthy: int) -> None:
     """Told to come back in an hour, a wait ends at its deadline, and the others are not told."""
-    ended = await run_case([http(429, b"", "Retry-After: 3600")], healthy=healthy, patience=0.4)
+    ended = await run_case([http(429, b"", "Retry-After: 3600")], healthy=healthy, patience=0.8)
 
     assert isinstance(ended.error, WaitTimeoutError)
     assert ended.kind is RateLimitError

@@ -190,6 +190,6 @@ def each(*faults: Fault, lasting: tuple[bool, ...] = (False, True), among: bool 
     return pytest.mark.parametrize("trial", [pytest.param(trial, id=trial.name) for trial in trials])
 
 
-def impatient(row: Fault, patience: float = 0.4) -> Fault:
+def impatient(row: Fault, patience: float = 0.8) -> Fault:
     """Return *row* for a client whose requests run out of time, in a wait that does."""
     return evolve(row, patience=patience, options={**row.options, "limits": IMPATIENT})

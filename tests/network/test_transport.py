@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import pytest
 from aiohttp import TCPConnector
+from attrs import evolve
 
 from luma_async import (
     APIError,
@@ -41,7 +42,7 @@ ID = "9d4b7516-77e5-481a-b015-48313946f33b"
 FAST = PollPolicy(
     min_interval=0.01, initial_interval=0.01, max_interval=0.05, max_consecutive_failures=3, max_outage=0.1
 )
-LIMITS = Limits(request_timeout=0.2)
+LIMITS = Limits(request_timeout=0.4)
 DONE = task(ID, "completed", video={"url": "https://cdn.example/v.mp4"})
 WRONG_KEY = http(401, {"error": {"message": f"invalid key {KEY}"}})
 
@@ -468,7 +469,7 @@ async def test_server_that_comes_up_late_is_waited_for() -> None:
     """Connections refused in the beginning do not end a wait."""
     port = free_port()
 
-    async with LumaClient(f"http://127.0.0.1:{port}", KEY, polling=FAST) as luma:
+    async with LumaClient(f"http://127.0.0.1:{port}", KEY, polling=evolve(FAST, max_outage=5.0)) as luma:
         waiting = asyncio.create_task(luma.wait_until_done(ID, timeout=10.0))
         await asyncio.sleep(0.05)
         async with RawServer([DONE], listen_on=port):
