@@ -95,14 +95,14 @@ def wait(
 
     Example: luma-async wait --from ids.txt --timeout 600 > outcomes.jsonl
     """
-    from luma_async.cli.summary import Tally
+    from luma_async.cli.summary import Summary
     from luma_async.cli.work import Kept, done, fetch, open_job, wait
 
-    files, tally = storing.files, Tally(output.verbose)
-    client = relay.client(waiting.polling, private_media=storing.private_media, on_event=tally.hear)
+    files, summary = storing.files, Summary(verbose=output.verbose)
+    client = relay.client(waiting.polling, private_media=storing.private_media, on_event=summary.note)
     kept = Kept.of(waiting.journal, files)
     again = _again("wait", ids, from_, relay, waiting, storing, output)
-    job = open_job(ids, from_, client, as_json=output.as_json, kept=kept, tally=tally, again=again)
+    job = open_job(ids, from_, client, as_json=output.as_json, kept=kept, summary=summary, again=again)
     if files is None:
         return done(job, partial(wait, waiting=waiting))
     return done(job, partial(fetch, waiting=waiting, files=files))
@@ -123,14 +123,14 @@ def download(
 
     Example: luma-async download --directory videos 6c1f7a52-0d0b-4b0e-9a5f-0f4b4c5d6e7f
     """
-    from luma_async.cli.summary import Tally
+    from luma_async.cli.summary import Summary
     from luma_async.cli.work import Kept, done, fetch, open_job
 
-    tally = Tally(output.verbose)
-    client = relay.client(waiting.polling, private_media=files.private_media, on_event=tally.hear)
+    summary = Summary(verbose=output.verbose)
+    client = relay.client(waiting.polling, private_media=files.private_media, on_event=summary.note)
     kept = Kept.of(waiting.journal, files)
     again = _again("download", ids, from_, relay, waiting, files, output)
-    job = open_job(ids, from_, client, as_json=output.as_json, kept=kept, tally=tally, again=again)
+    job = open_job(ids, from_, client, as_json=output.as_json, kept=kept, summary=summary, again=again)
     return done(job, partial(fetch, waiting=waiting, files=files))
 
 
@@ -153,12 +153,12 @@ def submit(  # noqa: PLR0913 - its options, in groups
     Example: luma-async submit "a cat dancing" --aspect-ratio 16:9 --download videos
     """
     from luma_async.cli.submitting import Prompts, Submissions, submit
-    from luma_async.cli.summary import Tally
+    from luma_async.cli.summary import Summary
     from luma_async.cli.work import Kept
 
-    files, tally = afterwards.files, Tally(output.verbose)
+    files, summary = afterwards.files, Summary(verbose=output.verbose)
     kept = Kept.of(waiting.journal, files)
-    client = relay.client(waiting.polling, private_media=afterwards.private_media, on_event=tally.hear)
+    client = relay.client(waiting.polling, private_media=afterwards.private_media, on_event=summary.note)
     texts = Prompts.of(prompts, from_)
     submissions = Submissions(
         luma=client,
@@ -169,7 +169,7 @@ def submit(  # noqa: PLR0913 - its options, in groups
     )
     waits = afterwards.wait or files is not None or kept is not None
     return submit(
-        submissions, waiting=waiting, files=files, kept=kept, waits=waits, as_json=output.as_json, tally=tally
+        submissions, waiting=waiting, files=files, kept=kept, waits=waits, as_json=output.as_json, summary=summary
     )
 
 

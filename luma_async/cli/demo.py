@@ -9,7 +9,7 @@ from pathlib import Path
 from luma_async.cli.exit import Status
 from luma_async.cli.options import Files, Waiting
 from luma_async.cli.output import say, write
-from luma_async.cli.summary import Tally
+from luma_async.cli.summary import Summary
 from luma_async.cli.work import done, fetch, open_job
 from luma_async.client import LumaClient
 from luma_async.errors import ConfigurationError
@@ -39,11 +39,11 @@ async def play(directory: Path, *, as_json: bool) -> Status:
             relay.add(task_id, script=script)
         relay.trouble(Fault.bad_gateway(), task_id=_PASSES_A_502)
         limits = Limits(allow_private_media=True)
-        tally = Tally()
-        client = LumaClient(relay.base_url, relay.api_key, polling=_PACE.polling, limits=limits, on_event=tally.hear)
+        summary = Summary()
+        client = LumaClient(relay.base_url, relay.api_key, polling=_PACE.polling, limits=limits, on_event=summary.note)
         files = Files(directory=directory, overwrite=True)
         work = partial(fetch, waiting=_PACE, files=files)
-        status = await done(open_job(_SCRIPTS, None, client, as_json=as_json, tally=tally), work)
+        status = await done(open_job(_SCRIPTS, None, client, as_json=as_json, summary=summary), work)
     say(f"the videos are in {directory}")
     return status
 

@@ -15,6 +15,7 @@ from luma_async._text import shown
 from luma_async.cli.exit import Status, fate_of, worst
 from luma_async.cli.output import say, spoken, write
 from luma_async.errors import DownloadError, GenerationFailedError, LumaError
+from luma_async.events import DownloadProgress, Event, StateChanged
 from luma_async.outcomes import Outcome
 
 _LONGEST_REASON = 100
@@ -25,10 +26,14 @@ _LONGEST_REASON = 100
 class Row:
     """An id under way."""
 
-    began: float
+    started: float
     """Monotonic seconds."""
     state: str = "waiting"
     """The relay's own word, or ours; unescaped."""
+    stored: int | None = None
+    """Bytes of its file so far; None before the first."""
+    total: int = 0
+    """Bytes of the whole file; 0 where the server does not tell."""
 
 
 def reason_of(error: LumaError) -> str:
@@ -62,6 +67,14 @@ class Board:
     def begin(self, task_id: str) -> None:
         """Take *task_id* up."""
         self.rows[task_id] = Row(self.clock())
+
+    def note(self, event: Event) -> None:
+        """Note the state or the file of an id under way, whether or not its row is visible."""
+        if isinstance(event, StateChanged):
+            self.see(event.task_id, event.state_text)
+        elif isinstance(event, DownloadProgress) and event.task_id in self.rows:
+            row = self.rows[event.task_id]
+            row.stored, row.total = event.stored, event.total
 
     def see(self, task_id: str, state: str) -> None:
         """Note the latest state of *task_id*, if it is under way."""
@@ -112,16 +125,7 @@ class Show:
     """Shows outcomes as JSON lines; the base of the table."""
 
     board: Board
-    follow: Callable[[str], None] | None = field(default=None, init=False)
-    """Called with each id whose states a display wants to be told."""
     _lines: _Lines = field(factory=_Lines, init=False)
-
-    def begin(self, task_id: str) -> None:
-        """Show that *task_id* is taken up."""
-        self.board.begin(task_id)
-
-    def progress(self, task_id: str, done: int, total: int) -> None:
-        """Show that of the file for *task_id* so many bytes are stored; *total* is 0 where nobody knows it."""
 
     async def end(self, outcome: Outcome, stored: Path | None = None) -> None:
         """Show *outcome*, and where its medium was *stored*.

@@ -17,7 +17,7 @@ from luma_async.cli.options import Files, Waiting
 from luma_async.cli.output import OutputLostError, is_lost, say
 from luma_async.cli.running import is_stopping, patience
 from luma_async.cli.show import Show
-from luma_async.cli.summary import Tally
+from luma_async.cli.summary import Summary
 from luma_async.cli.work import Job, Kept, fetch, open_job, wait
 from luma_async.client import LumaClient
 from luma_async.errors import LumaError, UncertainSubmitError
@@ -186,7 +186,7 @@ async def submit(  # noqa: PLR0913 - what the command line gives
     kept: Kept | None,
     waits: bool,
     as_json: bool,
-    tally: Tally,
+    summary: Summary,
 ) -> Status:
     """Submit, and wait for what was submitted if that is wanted; return the exit status."""
     work = _work_of(waiting, files, waits=waits)
@@ -196,7 +196,7 @@ async def submit(  # noqa: PLR0913 - what the command line gives
         submissions.luma,
         as_json=as_json or not waits,
         kept=kept,
-        tally=tally if waits else None,
+        summary=summary if waits else None,
         again=submissions.again,
     )
     with submissions.accounted_for():

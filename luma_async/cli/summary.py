@@ -27,9 +27,10 @@ _ENDS = {Status.DONE: "completed", Status.FAILED: "failed", Status.ERROR: "error
 
 
 @define(eq=False)
-class Tally:
-    """Hears what happens in a client."""
+class Summary:
+    """Counts what happens in a client, and passes its events on to the board."""
 
+    board: Board = field(factory=Board)
     verbose: bool = False
     clock: Callable[[], float] = time.monotonic
     """Gives seconds."""
@@ -42,8 +43,9 @@ class Tally:
     def __attrs_post_init__(self) -> None:
         self._began = self.clock()
 
-    def hear(self, event: Event) -> None:
-        """Take note of *event*, and tell of it where that was asked for."""
+    def note(self, event: Event) -> None:
+        """Note *event*, and with ``--verbose`` write it to standard error."""
+        self.board.note(event)
         if isinstance(event, StateChanged):
             self._move(event)
         elif isinstance(event, WaitEnded) and not event.waiting:
@@ -57,13 +59,14 @@ class Tally:
             self._stays[_STAYS.get(before.state, _ELSEWHERE)].append(event.at - before.at)
         self._since[event.task_id] = event
 
-    def tell(self, board: Board, requests: int) -> None:
-        """Write the summary to standard error: on a terminal, and wherever more than the results was asked for."""
+    def write(self, requests: int) -> None:
+        """Write the summary to standard error if that is a terminal, and with ``--verbose``."""
         if self.verbose or (sys.stderr is not None and sys.stderr.isatty()):
-            say("\n  ".join(self.lines(board, requests)))
+            say("\n  ".join(self.lines(requests)))
 
-    def lines(self, board: Board, requests: int) -> Iterator[str]:
+    def lines(self, requests: int) -> Iterator[str]:
         """Yield the summary's lines: one for all, then those about reasons and times."""
+        board = self.board
         ends = [f"{board.ended[fate]} {word}" for fate, word in _ENDS.items() if board.ended[fate]]
         if board.left_out:
             ends.append(f"{board.left_out} of them before")

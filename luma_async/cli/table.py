@@ -76,7 +76,6 @@ class Table(Show):
 
     console: Console
     _ended: list[Text] = field(factory=list, init=False)
-    _followed: set[str] = field(factory=set, init=False)
     _words: Counter[str] = field(factory=Counter, init=False)
     _bars: dict[str, TaskID] = field(factory=dict, init=False)
     """One for each file of which something is stored."""
@@ -123,17 +122,6 @@ class Table(Show):
                 self.console.print(Text("\n").join(self._ended), soft_wrap=True)
                 self._ended.clear()
 
-    def begin(self, task_id: str) -> None:
-        """Take *task_id* up, and ask for its states if it is among those shown."""
-        super().begin(task_id)
-        self._follow_shown()
-
-    def progress(self, task_id: str, done: int, total: int) -> None:
-        """Let the bar of the file for *task_id* grow; when a file is begun again it shrinks."""
-        if task_id not in self._bars:
-            self._bars[task_id] = self._files.add_task(shown(task_id), total=total or None)
-        self._files.update(self._bars[task_id], completed=done, total=total or None)
-
     async def end(self, outcome: Outcome, stored: Path | None = None) -> None:
         """Show *outcome*, and where its medium was *stored*, with the next refresh."""
         fate = self.board.end(outcome)
@@ -147,7 +135,6 @@ class Table(Show):
         line = Text.assemble((f"{word:<10}", style), f" {times}  {shown(outcome.task_id)}  ", result)
         self._ended.append(line)
         self._words[word] += 1
-        self._follow_shown()
 
     async def submitted(self, prompt: str, task_id: str | None, error: LumaError | None) -> None:
         """Show that *prompt* was given *task_id*, or why not, with the next refresh."""
@@ -158,8 +145,16 @@ class Table(Show):
     def _shown(self) -> list[tuple[str, Row]]:
         """Return the ids that have been under way for longest: one that is shown stays so until it ends."""
         room = max(1, min(_MOST_ROWS, self._height - len(self._shown_bars())))
-        waiting = (item for item in self.board.rows.items() if item[0] not in self._bars)
+        waiting = (item for item in self.board.rows.items() if item[1].stored is None)
         return list(islice(waiting, room))
+
+    def _update_bars(self) -> None:
+        """Let the bar of each file grow; it shrinks where a file starts again."""
+        for task_id, row in self.board.rows.items():
+            if row.stored is not None:
+                if task_id not in self._bars:
+                    self._bars[task_id] = self._files.add_task(shown(task_id), total=None)
+                self._files.update(self._bars[task_id], completed=row.stored, total=row.total or None)
 
     def _shown_bars(self) -> list[Task]:
         return self._files.tasks[: max(1, self._height // 2)]
@@ -168,14 +163,9 @@ class Table(Show):
     def _height(self) -> int:
         return self.console.height - _OTHER_LINES
 
-    def _follow_shown(self) -> None:
-        for task_id, _ in self._shown():
-            if self.follow is not None and task_id not in self._followed:
-                self._followed.add(task_id)
-                self.follow(task_id)
-
     def picture(self) -> RenderableType:
         """Return the table of the ids under way, with the bar."""
+        self._update_bars()
         rows, bars = self._shown(), self._shown_bars()
         hidden = len(self.board.rows) - len(rows) - len(bars)
         parts: list[RenderableType] = [self._grid(rows)] if rows else []
@@ -194,7 +184,7 @@ class Table(Show):
         grid.add_column("elapsed", justify="right", no_wrap=True)
         now = self.board.clock()
         for task_id, row in rows:
-            grid.add_row(Text(shown(task_id)), Text(shown(row.state, 24)), Text(f"{now - row.began:.0f} s"))
+            grid.add_row(Text(shown(task_id)), Text(shown(row.state, 24)), Text(f"{now - row.started:.0f} s"))
         return grid
 
     def _bar(self) -> RenderableType:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Iterable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from functools import partial
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Self, TypeVar
 
 from attrs import evolve, frozen
 
 from luma_async._media.files import stored
+from luma_async._streams import Outcomes
 from luma_async._text import shown
 from luma_async.cli.display import showing
 from luma_async.cli.exit import Status, fate_in
@@ -21,7 +21,7 @@ from luma_async.cli.options import Files, Waiting
 from luma_async.cli.output import goes_to, say
 from luma_async.cli.reckoning import Reckoning
 from luma_async.cli.show import Board, Show
-from luma_async.cli.summary import Tally
+from luma_async.cli.summary import Summary
 from luma_async.client import LumaClient
 from luma_async.errors import ConfigurationError, LumaError
 from luma_async.journal import Journal
@@ -83,7 +83,7 @@ class Job:
             if self.kept is not None and self.kept.has(task_id):
                 self.show.board.leave_out(fate_in(self.kept.journal.state(task_id)))
             else:
-                self.show.begin(task_id)
+                self.show.board.begin(task_id)
                 yield task_id
 
     async def keep(self, outcome: Outcome) -> None:
@@ -100,7 +100,7 @@ async def open_job(  # noqa: PLR0913 - whom, about what, and who is told, each b
     *,
     as_json: bool,
     kept: Kept | None = None,
-    tally: Tally | None = None,
+    summary: Summary | None = None,
     again: LineToGoOn | None = None,
 ) -> AsyncGenerator[Job]:
     """Open everything a job needs, and say at its end which ids are not done.
@@ -111,14 +111,15 @@ async def open_job(  # noqa: PLR0913 - whom, about what, and who is told, each b
         client: Closed at the end.
         as_json: Whether to write JSON lines on a terminal too.
         kept: What earlier runs have done; its journal is open until the end.
-        tally: Who has heard what happened in the *client*, and tells of it at the end.
+        summary: Notes the events of the *client*, and is written at the end.
         again: Goes on with ids that are not done; None if the relay ends with the process.
 
     Raises:
         ConfigurationError: There is nothing to read ids from, or the journal cannot be opened.
         OutputLostError: Standard output takes nothing more.
     """
-    board, ids = Board(), given if isinstance(given, Ids) else Ids.of(given, path)
+    board = Board() if summary is None else summary.board
+    ids = given if isinstance(given, Ids) else Ids.of(given, path)
     async with AsyncExitStack() as stack:
         if kept is not None:
             journal = await stack.enter_async_context(kept.journal)
@@ -127,20 +128,20 @@ async def open_job(  # noqa: PLR0913 - whom, about what, and who is told, each b
         luma = await stack.enter_async_context(client)
         has_ended = kept.has if kept is not None else frozenset[str]().__contains__
         stack.enter_context(Reckoning(board, ids, luma, has_ended, again).told())
-        if tally is not None:
-            stack.enter_context(_summed_up(board, luma, tally))
+        if summary is not None:
+            stack.enter_context(_summed_up(luma, summary))
         show = await stack.enter_async_context(showing(board, as_json=as_json))
         yield Job(luma, ids, show, kept)
 
 
 @contextmanager
-def _summed_up(board: Board, luma: LumaClient, tally: Tally) -> Generator[None]:
+def _summed_up(luma: LumaClient, summary: Summary) -> Generator[None]:
     try:
         yield
     except asyncio.CancelledError:
-        tally.tell(board, luma.statistics.requests)
+        summary.write(luma.statistics.requests)
         raise
-    tally.tell(board, luma.statistics.requests)
+    summary.write(luma.statistics.requests)
 
 
 async def done(opening: AbstractAsyncContextManager[Job], work: Callable[[Job], Awaitable[None]]) -> Status:
@@ -186,7 +187,6 @@ async def fetch(job: Job, waiting: Waiting, files: Files) -> None:
                 files.directory,
                 role=files.role,
                 overwrite=files.overwrite,
-                on_progress=partial(job.show.progress, outcome.task_id),
             )
         except LumaError as error:
             await job.show.end(evolve(outcome, generation=None, error=error))
@@ -213,29 +213,5 @@ async def _for_each(items: AsyncIterable[T], work: Callable[[T], Awaitable[None]
             group.create_task(one(item))
 
 
-@asynccontextmanager
-async def _outcomes(job: Job, waiting: Waiting) -> AsyncGenerator[AsyncIterable[Outcome]]:
-    ends = job.luma.as_completed(job.begun(), timeout=waiting.timeout, max_in_flight=waiting.max_in_flight)
-    async with ends as outcomes, _following(job, waiting):
-        yield outcomes
-
-
-@asynccontextmanager
-async def _following(job: Job, waiting: Waiting) -> AsyncGenerator[None]:
-    """Tell the show the states of the ids it wants followed. Poll loops are shared: a relay hardly notices."""
-    followers: set[asyncio.Task[None]] = set()
-    job.show.follow = lambda task_id: followers.add(asyncio.create_task(_follow(job, task_id, waiting)))
-    try:
-        yield
-    finally:
-        job.show.follow = None
-        for follower in followers:
-            follower.cancel()
-        await asyncio.gather(*followers, return_exceptions=True)
-
-
-async def _follow(job: Job, task_id: str, waiting: Waiting) -> None:
-    with suppress(LumaError):  # the id's outcome tells of it
-        async with job.luma.watch(task_id, timeout=waiting.timeout) as snapshots:
-            async for generation in snapshots:
-                job.show.board.see(task_id, generation.state_text)
+def _outcomes(job: Job, waiting: Waiting) -> Outcomes:
+    return job.luma.as_completed(job.begun(), timeout=waiting.timeout, max_in_flight=waiting.max_in_flight)

@@ -8,8 +8,7 @@ import pytest
 
 from luma_async import Generation, GenerationFailedError, Outcome, State, WaitTimeoutError
 from luma_async.cli.exit import Status
-from luma_async.cli.show import Board
-from luma_async.cli.summary import Tally
+from luma_async.cli.summary import Summary
 from luma_async.errors import DownloadError, TransportError
 from luma_async.events import StateChanged, WaitEnded
 from luma_async.testing import Script, SimulatedRelay
@@ -31,8 +30,8 @@ def failed(reason: str | None) -> Outcome:
 
 def test_ends_are_counted_with_their_reasons() -> None:
     """Each fate has its count, and each reason; who was not done in time is counted alone."""
-    board, tally = Board(), Tally(clock=lambda: 7.0)
-    board.leave_out(Status.DONE)
+    summary = Summary(clock=lambda: 7.0)
+    summary.board.leave_out(Status.DONE)
     late = WaitTimeoutError("d", waited=1.0, last=None, last_error=None)
     for outcome in [
         failed("too violent"),
@@ -42,9 +41,9 @@ def test_ends_are_counted_with_their_reasons() -> None:
         Outcome(task_id="e", error=TransportError("no answer from a:1")),
         Outcome(task_id="g", error=DownloadError("g.mp4 is there", reason="exists")),
     ]:
-        board.end(outcome)
+        summary.board.end(outcome)
 
-    assert list(tally.lines(board, 12)) == [
+    assert list(summary.lines(12)) == [
         "7 ended in 0.0 s: 1 completed, 3 failed, 2 errors, 1 not done, 1 of them before; 12 requests",
         "failed: 2 x too violent",
         "failed: 1 x the relay gave no reason",
@@ -55,18 +54,18 @@ def test_ends_are_counted_with_their_reasons() -> None:
 
 def test_a_thousand_reasons_are_six_lines() -> None:
     """The commonest five are told, the others counted."""
-    board, tally = Board(), Tally(clock=lambda: 0.0)
+    summary = Summary(clock=lambda: 0.0)
     for number in range(1000):
-        board.end(failed(f"reason {max(number, 10)}"))
+        summary.board.end(failed(f"reason {max(number, 10)}"))
 
-    _, first, *_, last = tally.lines(board, 1)
+    _, first, *_, last = summary.lines(1)
 
     assert (first, last) == ("failed: 11 x reason 10", "failed: 985 for other reasons")
 
 
 def test_times_are_those_between_two_states() -> None:
     """A stay lasts from the look that first showed it to the one that showed the next; one that goes on is none."""
-    tally = Tally(clock=lambda: 0.0)
+    summary = Summary(clock=lambda: 0.0)
     for event in [
         changed("a", "pending", 100.0),
         changed("b", "pending", 100.0),
@@ -78,9 +77,9 @@ def test_times_are_those_between_two_states() -> None:
         WaitEnded(task_id="c", outcome=None, waiting=0),
         changed("c", "completed", 500.0),
     ]:
-        tally.hear(event)
+        summary.note(event)
 
-    assert list(tally.lines(Board(), 0))[1:] == [
+    assert list(summary.lines(0))[1:] == [
         "in queue: 7.0 s (median of 2), 10.0 s at most",
         "in processing: 30.0 s (median of 1), 30.0 s at most",
         "in other states: 1.0 s (median of 1), 1.0 s at most",
@@ -89,12 +88,12 @@ def test_times_are_those_between_two_states() -> None:
 
 def test_nothing_is_kept_of_an_id_that_has_ended() -> None:
     """A hundred thousand ids cost no more than those under way."""
-    tally = Tally()
+    summary = Summary()
     for number in range(100):
-        tally.hear(changed(f"{number}", "pending", 0.0))
-        tally.hear(WaitEnded(task_id=f"{number}", outcome=None, waiting=0))
+        summary.note(changed(f"{number}", "pending", 0.0))
+        summary.note(WaitEnded(task_id=f"{number}", outcome=None, waiting=0))
 
-    assert not tally._since
+    assert not summary._since
 
 
 def test_verbose_tells_each_state_with_its_request(command: Command, luma_relay: SimulatedRelay) -> None:
@@ -130,6 +129,6 @@ def test_the_summary_is_for_terminals(
     """A script's standard error stays empty when all is well."""
     monkeypatch.setattr("sys.stderr.isatty", lambda: is_terminal)
 
-    Tally().tell(Board(), 3)
+    Summary().write(3)
 
     assert ("none; 3 requests" in capsys.readouterr().err) is is_terminal

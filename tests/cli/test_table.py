@@ -9,20 +9,29 @@ from pathlib import Path
 import pytest
 from rich.color import ColorSystem
 from rich.console import Console
+from tenacity import wait_fixed
 
 from luma_async import (
+    DownloadProgress,
     Generation,
     GenerationFailedError,
+    LumaClient,
     Outcome,
+    PollPolicy,
     RequestTimeoutError,
     State,
+    StateChanged,
     UncertainSubmitError,
     Video,
     WaitTimeoutError,
 )
-from luma_async.cli.show import Board
+from luma_async.cli.ids import Ids
+from luma_async.cli.options import Waiting
+from luma_async.cli.show import Board, Show
 from luma_async.cli.table import Table
+from luma_async.cli.work import Job, wait
 from luma_async.models import Link
+from luma_async.testing import FastTime, Script, SimulatedRelay
 
 
 def console(width: int = 80, height: int = 24) -> Console:
@@ -52,11 +61,21 @@ def completed(task_id: str, url: str) -> Outcome:
     return Outcome(task_id=task_id, generation=generation, elapsed=12.34)
 
 
+def progress(task_id: str, stored: int, total: int) -> DownloadProgress:
+    """Return the event that a piece of a file was stored."""
+    return DownloadProgress(task_id=task_id, role="video", stored=stored, total=total)
+
+
+def changed(task_id: str, state: State) -> StateChanged:
+    """Return the event that a poll saw another state."""
+    return StateChanged(task_id=task_id, before=None, state_text=state, state=state, request_id=None)
+
+
 async def lines_above(table: Table, *outcomes: Outcome, stored: Path | None = None) -> str:
     """Return what is written above the live table for *outcomes*."""
     async with Table.live(table.board, table.console) as live:
         for outcome in outcomes:
-            live.begin(outcome.task_id)
+            live.board.begin(outcome.task_id)
             await live.end(outcome, stored)
     return "\n".join(written(table))
 
@@ -64,8 +83,8 @@ async def lines_above(table: Table, *outcomes: Outcome, stored: Path | None = No
 def test_ids_under_way_stand_with_their_states() -> None:
     """Each id under way has a row with the relay's own word, or *waiting* before the first answer."""
     table = Table(Board(), console())
-    table.begin("a")
-    table.begin("b")
+    table.board.begin("a")
+    table.board.begin("b")
 
     table.board.see("b", "dreaming")
     lines = drawn(table)
@@ -84,7 +103,7 @@ def test_many_ids_fit_the_terminal(height: int, rows: int) -> None:
     """Twenty rows at most, fewer on a low terminal, and the number of those that are not shown."""
     table = Table(Board(), console(height=height))
     for number in range(1000):
-        table.begin(f"task-{number}")
+        table.board.begin(f"task-{number}")
 
     lines = drawn(table)
 
@@ -96,7 +115,7 @@ def test_a_narrow_terminal_keeps_one_line_for_each_id() -> None:
     """On 24 columns a row is cut, not wrapped."""
     table = Table(Board(), console(width=24))
     for number in range(3):
-        table.begin(f"4665a07c-7641-4809-a133-10786201bb5{number}")
+        table.board.begin(f"4665a07c-7641-4809-a133-10786201bb5{number}")
 
     lines = drawn(table)
 
@@ -107,7 +126,7 @@ def test_a_narrow_terminal_keeps_one_line_for_each_id() -> None:
 def test_forty_columns_have_room_for_states_and_counts() -> None:
     """The id is cut before the state and the time are, and the bar stays one line."""
     table = Table(Board(), console(width=40))
-    table.begin("4665a07c-7641-4809-a133-10786201bb56")
+    table.board.begin("4665a07c-7641-4809-a133-10786201bb56")
     table.board.see("4665a07c-7641-4809-a133-10786201bb56", "processing")
     table._words.update({"completed": 4, "failed": 1, "not done": 20})
 
@@ -144,7 +163,7 @@ async def test_nothing_from_outside_is_obeyed() -> None:
     failed = Generation(id="i", state=State.FAILED, state_text="failed", failure_reason=reason)
     outcome = Outcome(task_id="i", error=GenerationFailedError(failed))
     table = Table(Board(), console(width=200))
-    table.begin("[bold]\x1b]0;title\x07")
+    table.board.begin("[bold]\x1b]0;title\x07")
     table.board.see("[bold]\x1b]0;title\x07", "[red]\x1b[2J")
 
     state = "\n".join(drawn(table))
@@ -194,9 +213,9 @@ def test_a_file_has_a_bar_in_bytes(width: int, beside: str) -> None:
     """A file that is being stored has a bar in its id's place, within the terminal's width; the others keep rows."""
     table = Table(Board(), console(width=width))
     for task_id in ("4665a07c-7641-4809-a133-10786201bb56", "b"):
-        table.begin(task_id)
+        table.board.begin(task_id)
 
-    table.progress("4665a07c-7641-4809-a133-10786201bb56", 500_000, 2_000_000)
+    table.board.note(progress("4665a07c-7641-4809-a133-10786201bb56", 500_000, 2_000_000))
     lines = drawn(table)
 
     (bar,) = [line for line in lines if line.startswith("4665a07c")]
@@ -209,9 +228,9 @@ def test_a_file_has_a_bar_in_bytes(width: int, beside: str) -> None:
 def test_a_file_of_unknown_length_shows_what_is_stored() -> None:
     """Where the server does not tell the length, the bytes so far are told."""
     table = Table(Board(), console())
-    table.begin("a")
+    table.board.begin("a")
 
-    table.progress("a", 500_000, 0)
+    table.board.note(progress("a", 500_000, 0))
 
     assert any(line.startswith("a") and "500.0/? kB" in line for line in drawn(table))
 
@@ -219,12 +238,13 @@ def test_a_file_of_unknown_length_shows_what_is_stored() -> None:
 async def test_a_bar_ends_with_its_id() -> None:
     """Nothing of a file is left on the screen when its line is written."""
     table = Table(Board(), console())
-    table.begin("a")
-    table.progress("a", 1, 2)
+    table.board.begin("a")
+    table.board.note(progress("a", 1, 2))
+    before = len(drawn(table))
 
     await table.end(completed("a", "https://cdn.example/a.mp4"))
 
-    assert len(drawn(table)) == 1
+    assert (before, len(drawn(table))) == (2, 3)
 
 
 @pytest.mark.parametrize(("height", "bars"), [(24, 8), (10, 3), (3, 1)])
@@ -232,9 +252,9 @@ def test_many_files_fit_the_terminal(height: int, bars: int) -> None:
     """Bars take half of a low terminal at most; who has neither bar nor row is counted."""
     table = Table(Board(), console(height=height))
     for number in range(30):
-        table.begin(f"task-{number}")
+        table.board.begin(f"task-{number}")
     for number in range(8):
-        table.progress(f"task-{number}", 1, 2)
+        table.board.note(progress(f"task-{number}", 1, 2))
 
     lines = drawn(table)
 
@@ -267,16 +287,57 @@ async def test_a_link_that_a_terminal_may_obey_is_text_alone() -> None:
     assert "\x1b[2J" not in text
 
 
-def test_only_shown_ids_are_followed_and_each_once() -> None:
-    """States are asked for the ids on the screen; the next one comes in when one ends."""
-    followed: list[str] = []
+def test_an_id_that_becomes_visible_shows_its_latest_state() -> None:
+    """States are noted of all ids: no row starts at *waiting* when a poll has seen more."""
     table = Table(Board(), console(height=6))
-    table.follow = followed.append
-    for task_id in "abcd":
-        table.begin(task_id)
-    before = list(followed)
+    for task_id in "abc":
+        table.board.begin(task_id)
+    for state in (State.PENDING, State.PROCESSING):
+        table.board.note(changed("c", state))
+    before = drawn(table)
 
     table.board.rows.pop("a")
-    table.begin("e")
+    after = drawn(table)[len(before) :]
 
-    assert (before, followed) == (["a", "b"], ["a", "b", "c"])
+    assert [line.split()[:2] for line in before[1:3]] == [["a", "waiting"], ["b", "waiting"]]
+    assert [line.split()[:2] for line in after[1:3]] == [["b", "waiting"], ["c", "processing"]]
+
+
+def test_an_event_about_another_id_changes_nothing() -> None:
+    """It may be about one that has ended."""
+    board = Board()
+    board.begin("a")
+
+    board.note(changed("b", State.PENDING))
+    board.note(progress("b", 1, 2))
+
+    assert list(board.rows) == ["a"]
+    assert (board.rows["a"].state, board.rows["a"].stored) == ("waiting", None)
+
+
+async def requests_for(show: Show, relay: SimulatedRelay) -> int:
+    """Wait for sixty new tasks with *show*, and return how many requests the relay has seen for that.
+
+    States change in the middle between two polls, so that the number does not depend on milliseconds.
+    """
+    scripts = [Script.completes(pending=2.5, processing=5.0 * (1 + number % 6)) for number in range(60)]
+    ids = [relay.add(script=script) for script in scripts]
+    polling = PollPolicy(wait=wait_fixed(5.0))
+    before = len(relay.requests)
+    async with LumaClient(relay.base_url, relay.api_key, polling=polling, on_event=show.board.note) as luma:
+        await wait(Job(luma, Ids.of(ids, None), show), Waiting())
+    return len(relay.requests) - before
+
+
+async def test_a_terminal_asks_no_more_than_a_pipe(luma_time: FastTime, luma_relay: SimulatedRelay) -> None:
+    """What the table shows comes from events: watching sixty ids adds no request."""
+    table = Table(Board(), console())
+
+    in_a_pipe = await requests_for(Show(Board()), luma_relay)
+    async with Table.live(table.board, table.console) as live:
+        on_a_terminal = await requests_for(live, luma_relay)
+
+    assert luma_time.elapsed > 60
+    assert live.board.ended.total() == 60
+    assert on_a_terminal == in_a_pipe
+    assert any("processing" in line for line in written(live))

@@ -50,7 +50,9 @@ async def terminal(speed: float = 1.0) -> str:
         for task_id, script in _SCRIPTS.items():
             relay.add(task_id, script=script)
         limits = Limits(allow_private_media=True)
-        async with LumaClient(relay.base_url, relay.api_key, polling=waiting.polling, limits=limits) as luma:
+        async with LumaClient(
+            relay.base_url, relay.api_key, polling=waiting.polling, limits=limits, on_event=table.board.note
+        ) as luma:
             job = Job(luma, Ids.of(_SCRIPTS, None), table)
             work = asyncio.create_task(wait(job, waiting))
             while table.board.ended.total() < _ENDED:  # noqa: ASYNC110 - a board is looked at
