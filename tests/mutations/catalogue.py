@@ -101,12 +101,12 @@ MUTATIONS = [
     *_noticed_by(
         "relay/test_tasks.py",
         rules=[
-            ("another task's answer is never handed out", "if owner == task_id:", "if owner:"),
-            ("a batch about strangers is no answer", "if strangers and not sighted:", "if False:"),
+            ("another task's answer is never handed out", "if found_id == task_id:", "if found_id:"),
+            ("a batch about strangers is no answer", "if has_foreign and not observed:", "if False:"),
             (
                 "a row's task_id is its identity",
-                'return _filled(task.get("task_id")) or _filled(task.get("id"))',
-                'return _filled(task.get("id")) or _filled(task.get("task_id"))',
+                'return _not_blank(task.get("task_id")) or _not_blank(task.get("id"))',
+                'return _not_blank(task.get("id")) or _not_blank(task.get("task_id"))',
             ),
             ("a row's status is its own", 'keys = ("status", "state") if', 'keys = ("state", "status") if'),
             (
@@ -138,8 +138,8 @@ MUTATIONS = [
         rules=[
             (
                 "a row belongs to its own id",
-                "sighted[task_id] = LastAnswer(body), TaskAnswer.of",
-                "sighted[next(iter(known))] = LastAnswer(body), TaskAnswer.of",
+                "observed[task_id] = LastAnswer(body), TaskAnswer.of",
+                "observed[next(iter(known))] = LastAnswer(body), TaskAnswer.of",
             ),
             (
                 "who is missing in an answer is asked alone from then on",
@@ -224,7 +224,7 @@ MUTATIONS = [
                 "if parts.scheme else None",
             ),
             ("rows are known where they are expected", "expected = iter(known)", "expected = iter(())"),
-            ("rows are known in any order", "beginnings.get(body[at : at + _BEGINNING], _NO_ROW)", "_NO_ROW"),
+            ("rows are known in any order", "by_prefix.get(body[at : at + _PREFIX], _NO_ROW)", "_NO_ROW"),
             ("long links are not remembered", "if len(value) <= _LONG else", "if True else"),
         ],
     ),
@@ -346,7 +346,7 @@ MUTATIONS = [
         rules=[
             (
                 "a probe that is cancelled leaves its place to another",
-                "self.cooldown.probe_ended(welcome=False)",
+                "self.cooldown.probe_ended(accepted=False)",
                 "pass",
             ),
         ],
@@ -732,7 +732,7 @@ MUTATIONS = [
         rules=[
             (
                 "a submit that the relay may have taken is not repeated",
-                "return uncertain(error, request.heard, transport.discreet)",
+                "return uncertain(error, request.partial_answer, transport.redact)",
                 "return error",
             ),
             ("a submit that never went out is no uncertain one", " or not request.sent:", ":"),
@@ -752,7 +752,7 @@ MUTATIONS = [
         rules=[
             (
                 "half an answer leaves open whether a task was made",
-                "return error if refused else uncertain(error, answer.body, discreet)",
+                "return error if refused else uncertain(error, answer.body, redact)",
                 "return error",
             ),
             (
@@ -760,7 +760,7 @@ MUTATIONS = [
                 'refused = answer.body.lstrip()[:1] in (b"{", b"[")',
                 "refused = True",
             ),
-            ("what may be an id does not hold the key", " if discreet(candidate) == candidate", ""),
+            ("what may be an id does not hold the key", " if redact(candidate) == candidate", ""),
         ],
     ),
     *_noticed_by(
@@ -771,7 +771,7 @@ MUTATIONS = [
                 ("if not isinstance(prompt, str) or not prompt.strip():\n        raise Conf"),
                 ("if not isinstance(prompt, str):\n        raise Conf"),
             ),
-            ("an extension has fewer options", 'order.keys() - _OF_AN_EXTENSION - {"user_prompt"}', "()"),
+            ("an extension has fewer options", 'fields.keys() - _OF_AN_EXTENSION - {"user_prompt"}', "()"),
             ("a return alone is no line break", "\\r?\\n)[", "\\r|\\n)["),
         ],
     ),
@@ -823,9 +823,9 @@ MUTATIONS = [
     *_noticed_by(
         "relay/test_health.py",
         rules=[
-            ("a 503 of two ids is load", "self._unavailable_before[1] >= lately", "False"),
+            ("a 503 of two ids is load", "self._unavailable_before[1] >= window_start", "False"),
             ("a 503 of a batch is load", "(together or", "(False or"),
-            ("without a good answer it is an outage", "self.good_at >= lately and", "True and"),
+            ("without a good answer it is an outage", "self.good_at >= window_start and", "True and"),
             ("one id alone slows nobody else", "not together and self._times >= _ALONE_AFTER", "False"),
             (
                 "one id is alone only while others are answered",
