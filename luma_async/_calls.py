@@ -155,7 +155,7 @@ async def submit(transport: Transport, policy: PollPolicy, path: str, fields: Ma
     async def attempt() -> str:
         request = Request("POST", path, body)
         try:
-            return await transport.exchange(request, lambda answer: read_submitted(answer, transport.discreet))
+            return await transport.exchange(request, lambda answer: read_submitted(answer, transport.redact))
         except LumaError as error:
             trouble = _certain(transport, request, error)
         finally:
@@ -190,7 +190,7 @@ def _certain(transport: Transport, request: Request, error: LumaError) -> LumaEr
     is_redirected = isinstance(error, ProtocolError) and error.verdict is Verdict.FINAL
     if is_told or is_redirected or not request.sent:
         return error
-    return uncertain(error, request.heard, transport.discreet)
+    return uncertain(error, request.partial_answer, transport.redact)
 
 
 def _may_submit_again(error: LumaError) -> bool:

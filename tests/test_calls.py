@@ -362,7 +362,7 @@ async def test_a_redirect_to_elsewhere_took_nothing() -> None:
     error, server = await submitted(http(301, b"", "Location: https://elsewhere.example/"), TAKEN)
 
     assert isinstance(error, ProtocolError)
-    assert "may be no relay" in str(error)
+    assert "may not be a relay" in str(error)
     assert len(server.heads) == 1
 
 

@@ -69,7 +69,7 @@ def test_an_option_that_cannot_be_is_refused_by_its_name(name: str, value: Any, 
 @pytest.mark.parametrize("prompt", ["", " \n", "\r\n\t", None, b"a cat"])
 def test_a_prompt_is_text_that_is_not_blank(prompt: Any) -> None:
     """And nothing else."""
-    with pytest.raises(ConfigurationError, match="is no prompt"):
+    with pytest.raises(ConfigurationError, match="is not a prompt"):
         submit_fields(prompt, GenerationOptions())
 
 
@@ -85,14 +85,14 @@ def test_garbage_is_not_paid_for(unfit: str, make: Callable[..., object]) -> Non
         make(f"a cat{unfit}and a dog", GenerationOptions())
 
     assert "'a cat" in str(caught.value)
-    assert f"is no prompt: character 6 is U+{ord(unfit):04X}" in str(caught.value)
+    assert f"is not a prompt: character 6, U+{ord(unfit):04X}" in str(caught.value)
     assert "UTF-8" in caught.value.advice
 
 
 @pytest.mark.parametrize("garbled", ["a cat".encode("utf-16").decode("latin-1"), "海上日出".encode().decode("latin-1")])
 def test_what_was_read_in_the_wrong_encoding_is_no_prompt(garbled: str) -> None:
     """As Windows and Chinese texts come out of a wrong one."""
-    with pytest.raises(ConfigurationError, match="is no prompt"):
+    with pytest.raises(ConfigurationError, match="is not a prompt"):
         submit_fields(garbled, GenerationOptions())
 
 

@@ -1,1 +1,1 @@
-"""Bytes out, bytes in: one relay, one key, and what keeps both safe."""
+"""The requests to one relay with one key: connections, limits, backoff and redaction."""

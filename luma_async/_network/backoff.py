@@ -1,4 +1,4 @@
-"""Growing pauses with jitter, by tenacity's ``wait_exponential``, within a policy's bounds."""
+"""Exponential backoff with jitter, by tenacity's ``wait_exponential``, within the bounds of a policy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tenacity.wait import wait_exponential
 from luma_async.settings import PollPolicy
 
 JITTER = 0.2
-"""Share of a pause by which it varies to either side, so that ids that started together drift apart."""
+"""Jitter to either side, as a share of the pause: ids that started together drift apart."""
 
 
 @define(eq=False, repr=False)
@@ -26,7 +26,7 @@ class Backoff:
     _growth: wait_exponential = field(init=False)
     _attempt: RetryCallState = field(init=False)
     _grown: dict[int, float] = field(factory=dict, init=False)
-    """What was asked before: pauses stop growing after a few steps."""
+    """A cache: pauses stop growing after a few steps."""
 
     def __attrs_post_init__(self) -> None:
         policy = self.policy
@@ -36,11 +36,11 @@ class Backoff:
         self._attempt = RetryCallState(retry_object=cast("Any", None), fn=None, args=(), kwargs={})
 
     def pause(self, step: int) -> float:
-        """Return the seconds to pause after the *step*-th time in a row, jitter included."""
+        """Return the seconds to pause after the *step*-th poll in a row, jitter included."""
         return self.jittered(self.grown(step))
 
     def grown(self, step: int) -> float:
-        """Return the seconds to pause after the *step*-th time in a row, without jitter."""
+        """Return the seconds to pause after the *step*-th poll in a row, without jitter."""
         step = min(step, _ENOUGH_STEPS)
         grown = self._grown.get(step)
         if grown is None:
@@ -49,17 +49,17 @@ class Backoff:
         return grown
 
     def jittered(self, pause: float) -> float:
-        """Spread *pause* by a fifth to both sides, within the policy's bounds."""
+        """Return *pause* with jitter of a fifth to both sides, within the policy's bounds."""
         low, high = spread(self.policy, pause, JITTER)
         return low + (high - low) * self.randomness()
 
 
 _ENOUGH_STEPS = 1000
-"""Pauses of any policy have stopped growing by then, so that later steps need not be remembered."""
+"""The pauses of any policy have stopped growing by this step, so the cache needs no later ones."""
 
 
 def spread(policy: PollPolicy, pause: float, share: float) -> tuple[float, float]:
-    """Return the shortest and the longest pause within *share* of *pause*, as far as *policy* allows them."""
+    """Return the shortest and the longest pause within *share* of *pause*, limited to the bounds of *policy*."""
     low, high = pause * (1 - share), pause * (1 + share)
     shortest, longest = policy.shortest_interval, policy.max_interval
     if low < shortest or high > longest:

@@ -1,4 +1,4 @@
-"""The headers of each request to the relay; the key is in them, and in no repr."""
+"""The headers of each request to the relay; they hold the key, and no repr shows it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from multidict import CIMultiDict
 from luma_async.settings import USER_AGENT, Secret
 
 _HEADERS = {"Accept": "application/json", "Content-Type": "application/json", "User-Agent": USER_AGENT}
-"""With the key, the three that the contract requires (section 1); and who we are."""
+"""The headers that the contract requires besides the key (section 1), and our own user agent."""
 
 
 def request_headers(key: str) -> CIMultiDict[str]:
-    """Return the headers of a request with *key*. They belong to one request each, never to a session."""
+    """Return the headers of a request with *key*. They belong to a request, never to a session."""
     return CIMultiDict(_HEADERS, Authorization=Secret(f"Bearer {key}"))

@@ -1,4 +1,4 @@
-"""Deadlines of many exchanges under way, with one timer for all of them."""
+"""The deadlines of all exchanges under way, with one timer for all of them."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from typing import Self, cast
 from attrs import define, field
 
 _LATE = 0.05
-"""Seconds after its time at which a timer shows that the event loop stood still, or the whole process."""
+"""Seconds. A timer that is later than this shows that the event loop, or the whole process, was blocked."""
 _GRACE = 0.25
-"""Seconds that a block gets then, once: what it waits for may have come meanwhile, and lie in the socket unread."""
+"""Seconds that a block gets in that case, once: its answer may be in the socket, still unread."""
 _LAST_TURNS = 3
-"""Turns of the event loop before a block is ended: what came in the same turn as the timer is taken first.
+"""Turns of the event loop before a block ends, so that an answer that came with the timer is read first.
 
-asyncio runs a timer in the turn in which bytes are read, before the task that waits for them; uvloop before they are
-read.
+In the turn in which bytes arrive, asyncio runs the timer before the task that waits for them, and uvloop even before
+it reads them.
 """
 
 
 @define(eq=False, repr=False)
 class Deadline:
-    """A block of code that must end in time; use it with ``with``, in the task that runs the block.
+    """The deadline of a block of code; use it with ``with``, in the task that runs the block.
 
-    It does what ``asyncio.timeout_at`` does, with two differences: an answer that has come is read before the block
-    is ended, and all blocks share one timer, which costs a tenth of a timer for each.
+    It works like ``asyncio.timeout_at``, with two differences. An answer that has arrived is read before the block
+    ends. All blocks share one timer, which costs a tenth of one timer for each.
 
     Raises:
-        TimeoutError: On leaving, where the block was ended because its time was over.
+        TimeoutError: At the end of the block, if the deadline ended it.
     """
 
     at: float
-    """When it is over: seconds on the event loop's clock."""
+    """The deadline, in seconds on the event loop's clock."""
     _all: Deadlines
     _task: asyncio.Task[object] = field(init=False)
     _cancelling: int = field(init=False)
-    """How often somebody else had asked the task to end before."""
+    """Requests to cancel the task that came from elsewhere before the block."""
     _is_over: bool = field(default=False, init=False)
     _had_grace: bool = field(default=False, init=False)
 
@@ -66,7 +66,7 @@ class Deadline:
             self._task.cancel()
 
     def is_due(self, now: float) -> bool:
-        """Whether the time is over; where the timer comes late, the block gets its grace first."""
+        """Whether the deadline has passed; if the timer is late, the block first gets its grace."""
         if now < self.at:
             return False
         if now < self.at + _LATE or self._had_grace:
@@ -78,24 +78,24 @@ class Deadline:
 
 @define(eq=False, repr=False)
 class Deadlines:
-    """All that are under way in one event loop."""
+    """All deadlines under way in one event loop."""
 
     under_way: set[Deadline] = field(factory=set[Deadline])
     _timer: asyncio.TimerHandle | None = None
     _armed_for: float = math.inf
 
     def limit(self, at: float) -> Deadline:
-        """Return what ends a block at *at*, seconds on the event loop's clock."""
+        """Return a deadline at *at*, in seconds on the event loop's clock."""
         return Deadline(at, self)
 
     def add(self, deadline: Deadline) -> None:
-        """Watch over *deadline*; the timer is touched only where it would come too late."""
+        """Watch *deadline*; the timer changes only if it would be too late."""
         self.under_way.add(deadline)
         if deadline.at < self._armed_for:
             self._arm(deadline.at)
 
     def expire_all(self) -> None:
-        """End every block now, and stop watching."""
+        """End every block now, and stop the timer."""
         self._disarm()
         for deadline in self.under_way:
             deadline.expire()
@@ -122,7 +122,7 @@ class Deadlines:
             self._arm(following)
 
     def _end(self, due: list[Deadline], turns: int) -> None:
-        """End those of *due* that are still under way after so many *turns* of the event loop."""
+        """End the blocks of *due* that are still under way after *turns* turns of the event loop."""
         if turns > 1:
             asyncio.get_running_loop().call_soon(self._end, due, turns - 1)
             return

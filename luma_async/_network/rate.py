@@ -1,4 +1,4 @@
-"""So many requests a second: each waits for its turn, and a turn that is not used is the next one's."""
+"""The rate limit: each request waits for its turn, and an unused turn goes to the next request."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ from collections import deque
 from attrs import define, field
 
 _MOST_LATE = 0.1
-"""Seconds that turns may lag behind and still catch up. Timers are late by less; what a blocked event loop has missed
-is lost, or it would be a burst."""
+"""Seconds that turns may be late and still catch up.
+
+Timers are late by less. Turns that a blocked event loop missed are lost: catching up with them would be a burst.
+"""
 
 
 @define(eq=False, repr=False)
 class Rate:
-    """Turns that are ``1 / per_second`` seconds apart, first come, first served. The clock is the event loop's."""
+    """Turns that are ``1 / per_second`` seconds apart, in the order of arrival. The clock is the event loop's."""
 
     per_second: float
     _next: float = field(default=0.0, init=False)
-    """When the next turn comes; it does not depend on how many wait, so those who leave leave no hole."""
+    """When the next turn comes. It does not depend on the number of waiting requests, so a cancelled one costs none."""
     _line: deque[asyncio.Future[None]] = field(factory=deque[asyncio.Future[None]], init=False)
-    """Who waits; some have left."""
+    """The waiting requests; some may be cancelled."""
     _timer: asyncio.TimerHandle | None = field(default=None, init=False)
 
     async def turn(self) -> None:
-        """Wait for a turn, and take it. Cancelling leaves it to the next in line."""
+        """Wait for a turn, and take it. If this is cancelled, the turn goes to the next request."""
         loop = asyncio.get_running_loop()
         if not self._line:
             self._next = max(self._next, loop.time())
@@ -41,19 +43,19 @@ class Rate:
             raise
 
     def give_back(self) -> None:
-        """Leave a turn that was taken, and for which no request goes out, to the next in line."""
+        """Return a turn that was taken, but not used for a request; it goes to the next request."""
         self._next = max(self._next - 1 / self.per_second, asyncio.get_running_loop().time())
         self._disarm()
         self._serve()
 
     def _serve(self, rung: float = 0.0) -> None:
-        """Give the turns that have come, and wait for the next one; *rung* is the time of a timer that has rung."""
+        """Give the turns that are due, and set the timer for the next one; *rung* is the time of a timer that ended."""
         now = max(rung, asyncio.get_running_loop().time())
-        self._forget_leavers()
+        self._drop_cancelled()
         while self._line and self._next <= now:
             self._line.popleft().set_result(None)
             self._next = max(self._next, now - _MOST_LATE) + 1 / self.per_second
-            self._forget_leavers()
+            self._drop_cancelled()
         if not self._line:
             self._disarm()
         elif self._timer is None:
@@ -68,7 +70,7 @@ class Rate:
             self._timer.cancel()
             self._timer = None
 
-    def _forget_leavers(self) -> None:
-        """Let somebody who still waits be the first in line."""
+    def _drop_cancelled(self) -> None:
+        """Drop cancelled requests from the front of the line."""
         while self._line and self._line[0].done():
             self._line.popleft()

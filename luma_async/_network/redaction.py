@@ -1,4 +1,4 @@
-"""The key, blanked out of what comes back: some relays repeat it in their complaints."""
+"""Redaction of the key in answers: some relays repeat it in their refusals."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import re
 from attrs import define, field
 
 _SHORTEST_PLAIN_KEY = 8
-"""A shorter key may be an ordinary word or number: it is blanked out as a whole word, and in refusals alone."""
+"""Characters. A shorter key may be an ordinary word or number: it is redacted as a whole word, and only in refusals."""
 _SHORTEST_CUT_KEY = 4
-"""Less of a key tells nothing."""
+"""Characters. A shorter piece of a key reveals nothing."""
 _REFUSALS = 400
 
 
 @define(eq=False, repr=False)
 class Redaction:
-    """Blanks one key out, so that it gets into no error, log or repr."""
+    """Redacts one key, so that no error, log or repr shows it."""
 
     _key: str
     _spellings: tuple[bytes, ...] = field(init=False)
-    """What to blank out in answers; empty where the key is short."""
+    """The forms of the key to redact in answers; empty if the key is short."""
     _in_texts: re.Pattern[str] = field(init=False)
     """The same, in any case."""
 
@@ -31,11 +31,11 @@ class Redaction:
         self._in_texts = re.compile(either if self._spellings else rf"(?<![\w-])(?:{either})(?![\w-])", re.IGNORECASE)
 
     def text(self, text: str) -> str:
-        """Return *text* with the key blanked out in any case, a short one as a whole word."""
+        """Return *text* with the key redacted in any case; a short key as a whole word."""
         return self._in_texts.sub("[key]", text)
 
     def header(self, text: str | None) -> str | None:
-        """Do the same for a header's text; a host's name comes in small letters."""
+        """Do the same for the text of a header."""
         return self.text(text) if text else text
 
     def body(self, body: bytes, status: int) -> bytes:
@@ -48,7 +48,7 @@ class Redaction:
         return body
 
     def cut_body(self, body: bytes, status: int) -> bytes:
-        """Do the same for a body that breaks off, maybe in the middle of the key."""
+        """Do the same for a body that breaks off, even in the middle of the key."""
         body, key = self.body(body, status), self._key.encode()
         lengths = (length for length in range(len(key), _SHORTEST_CUT_KEY - 1, -1) if body.endswith(key[:length]))
         cut = next(lengths, 0)
@@ -56,7 +56,7 @@ class Redaction:
 
 
 def _spellings(key: str) -> tuple[bytes, ...]:
-    """Return the ways in which relays write *key*: as it is, in JSON like PHP or like Go, and on a web page."""
+    """Return the forms in which relays write *key*: plain, in JSON as PHP or Go escapes it, and in HTML."""
     plain = key.replace("\\", r"\\").replace('"', r"\"")
     for_html = plain.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
     spellings = (key, plain, plain.replace("/", r"\/"), for_html, html.escape(key))

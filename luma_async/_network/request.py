@@ -1,4 +1,4 @@
-"""One request, and its body on the way out."""
+"""One request, and what is known about it while it is under way."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @define(eq=False, repr=False)
 class Request:
-    """One request, and when it got its slot (seconds on the event loop's clock; None while it waits for one)."""
+    """One request to the relay."""
 
     method: str
     path: str
@@ -23,14 +23,15 @@ class Request:
     asks_for_many: bool = False
     """Whether it asks for several ids at once."""
     admitted_at: float | None = None
+    """When it got its slot, in seconds on the event loop's clock; None while it waits for one."""
     url: URL | None = None
-    """Made at the first use: a poll asks the same question again and again."""
+    """Built at the first use: all polls of an id use the same one."""
     sent: bool = False
-    """Whether the relay may have got the body; without it, it cannot have done anything."""
+    """Whether the relay may have got the body; without the body it cannot have done anything."""
     answered_on: ResponseHandler | None = None
-    """The connection that brought the answer, where the connector is the user's: its other connections are not ours."""
-    heard: bytes = b""
-    """What came of an answer to a POST that is not whole; the key is blanked out."""
+    """The connection that brought the answer, if the connector is the user's: its other connections are not ours."""
+    partial_answer: bytes = b""
+    """What arrived of an incomplete answer to a POST; the key is redacted."""
 
 
 _PIECE = 2**16
@@ -38,7 +39,10 @@ _PIECE = 2**16
 
 
 class Body(aiohttp.Payload):
-    """A request's body, which tells the request when it goes out; aiohttp warns of long ones that go out in one go."""
+    """The body of a request, which records in the request when it is sent.
+
+    It is sent in pieces: aiohttp warns of a long body in one write.
+    """
 
     def __init__(self, request: Request, body: bytes) -> None:
         super().__init__(body, content_type="application/json")
@@ -46,12 +50,12 @@ class Body(aiohttp.Payload):
         self._request = request
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """Return it as text."""
+        """Return the body as text."""
         text: str = self._value.decode(encoding, errors)
         return text
 
     async def write(self, writer: AbstractStreamWriter) -> None:
-        """Send it."""
+        """Send the body."""
         self._request.sent = True
         for at in range(0, len(self._value), _PIECE):
             await writer.write(self._value[at : at + _PIECE])

@@ -1,4 +1,4 @@
-"""Sessions and connections: what the user brings, and what aiohttp must not do."""
+"""aiohttp sessions and connections: the user's network settings, and the aiohttp features that are off."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ if TYPE_CHECKING:
 
 @frozen(kw_only=True)
 class Network:
-    """What the user brings for the way to the relay and to the media."""
+    """The user's settings for connections to the relay and to the media."""
 
     connector: aiohttp.BaseConnector | None = None
-    """Shared, and never closed by us."""
+    """Shared; this package never closes it."""
     proxy: str | None = field(default=None, repr=False)
     ssl_context: ssl.SSLContext | None = None
 
     @property
     def connections(self) -> list[float]:
-        """Bounds of the shared connector, where 0 is none: who waits for one of its connections waits for a slot."""
+        """The limits of the shared connector: the slots are as few, so that no request waits inside the connector."""
         shared = self.connector
         return [math.inf] if shared is None else [shared.limit or math.inf, shared.limit_per_host or math.inf]
 
 
 @define(eq=False, repr=False)
 class Pool:
-    """One set of connections; retired as a whole, and closed when its last request has ended."""
+    """One set of connections; retired as a whole, and closed after its last request."""
 
     session: aiohttp.ClientSession
     under_way: int = 0
     retired: bool = False
 
     def retire(self) -> None:
-        """Let it have no more connections than requests, or those of several pools could be more than the limit."""
+        """Keep no idle connections: otherwise several pools together could exceed the limit."""
         self.retired = True
         if isinstance(self.session.connector, _Connector):
             self.session.connector.retire()
@@ -61,9 +61,9 @@ class Pool:
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Gives up an idle connection on which something came: nobody asked for it, so it is no answer (RFC 9112, 9.2).
+    """Closes an idle connection on which bytes came: without a request, they are not an answer (RFC 9112, 9.2).
 
-    aiohttp would hand it to whoever asks next, who could take another task's refusal for his own.
+    aiohttp would take them for the answer to the next request, which could be a refusal of another task.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -73,7 +73,7 @@ class _Connector(aiohttp.TCPConnector):
         self._retired = False
 
     def retire(self) -> None:
-        """Close what is idle now, and everything else when it comes back."""
+        """Close the idle connections now, and each other connection when its request ends."""
         self._retired = True
         for protocol in set(self._lent_before) - self._lent:
             protocol.close()
@@ -89,7 +89,7 @@ class _Connector(aiohttp.TCPConnector):
         traces: list[Any],
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's
     ) -> Connection:
-        """Lend a connection; a new one whose server speaks first is lent as it is."""
+        """Lend a connection. A new connection is lent even if the server sends bytes first."""
         while True:
             connection = await super().connect(req, traces, timeout)
             protocol = cast("ResponseHandler", connection.protocol)
@@ -104,13 +104,13 @@ class _Connector(aiohttp.TCPConnector):
 def new_session(
     network: Network, connector: aiohttp.BaseConnector | None, limit: int, **own: object
 ) -> aiohttp.ClientSession:
-    """Return a session that keeps no cookies, heeds no environment, and has no timeout of its own.
+    """Return a session without cookies, without settings from the environment, and without a timeout.
 
     Args:
         network: The user's proxy and TLS context.
-        connector: One to use and leave open; None for one of our own with *limit* connections.
+        connector: A connector to use and leave open; None for a new one with *limit* connections.
         limit: Connections at most.
-        own: Further arguments for our own connector.
+        own: Further arguments for the new connector.
     """
     return aiohttp.ClientSession(
         connector=connector or _Connector(limit=limit, ssl=network.ssl_context or True, **own),
@@ -123,7 +123,7 @@ def new_session(
 
 
 _DROPPED_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
-"""A connection that broke inside TLS, which says nothing about certificates."""
+"""A connection that broke inside TLS: this is not a problem of certificates."""
 
 
 def translated(error: Exception, host: str) -> LumaError:
@@ -133,12 +133,13 @@ def translated(error: Exception, host: str) -> LumaError:
     if isinstance(error, TimeoutError):
         return RequestTimeoutError(f"{host} did not answer in time", verdict=Verdict.PASSING)
     if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError) and not isinstance(cause, _DROPPED_TLS):
-        told = shown(getattr(cause, "verify_message", "") or getattr(cause, "reason", "") or reason, 120)
+        detail = shown(getattr(cause, "verify_message", "") or getattr(cause, "reason", "") or reason, 120)
         return TransportError(
-            f"no secure connection to {host}: {told}", advice="check the address and the certificate; see ssl_context="
+            f"no secure connection to {host}: {detail}",
+            advice="check the address and the certificate; see ssl_context=",
         )
     if isinstance(error, aiohttp.ClientResponseError | aiohttp.InvalidURL):
-        return ProtocolError(f"{host} did not answer in good HTTP", verdict=Verdict.PASSING)
+        return ProtocolError(f"{host} did not answer with valid HTTP", verdict=Verdict.PASSING)
     if isinstance(error, aiohttp.ClientPayloadError):
-        return TransportError(f"{host} broke off in the middle of its answer", verdict=Verdict.PASSING)
+        return TransportError(f"the connection to {host} broke in the middle of an answer", verdict=Verdict.PASSING)
     return TransportError(f"no answer from {host}: {reason}", verdict=Verdict.PASSING)

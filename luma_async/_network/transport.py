@@ -1,4 +1,4 @@
-"""One exchange with the relay: cool-down, limits, the time of a request, and what its error means for all ids."""
+"""One exchange with the relay: cooldown, limits, timeout, and what its error means for all ids."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class Transport:
     listeners: Listeners = field(factory=Listeners)
     health: Health = field(factory=Health)
     note: Callable[[Request, Answer], None] | None = None
-    """Called with each answer; for a log."""
+    """Called with each request and its answer."""
     _wire: Wire = field(init=False)
     _slots: asyncio.Semaphore = field(init=False)
     _rate: Rate | None = field(init=False)
     _deadlines: Deadlines = field(factory=Deadlines)
-    """What closing has to end, too: aiohttp leaves those alone who read a body while it closes."""
+    """Closing ends these blocks too: aiohttp does not end a request that reads its body."""
 
     def __attrs_post_init__(self) -> None:
         limits = self.settings.limits
@@ -51,61 +51,61 @@ class Transport:
 
     @property
     def requests(self) -> int:
-        """Made so far; each redirect that is followed is one more."""
+        """Requests so far; each redirect counts as one more."""
         return self._wire.requests
 
-    def discreet(self, text: str) -> str:
-        """Return *text* with the key blanked out."""
+    def redact(self, text: str) -> str:
+        """Return *text* with the key redacted."""
         return self._wire.redaction.text(text)
 
     async def exchange(self, request: Request, read: Callable[[Answer], T], *, deadline: float = math.inf) -> T:
-        """Send *request*, let *read* make sense of the answer, and take note of what its errors mean for all ids.
+        """Send *request*, read its answer, and record what an error means for all ids.
 
-        Waiting for the cool-down, the rate limit and a free slot does not count as the request's time.
+        ``request_timeout`` does not include the wait for the cooldown, the rate limit and a free slot.
 
         Args:
-            request: What to ask.
+            request: The request to send.
             read: Turns the answer into a value, or raises a LumaError.
-            deadline: The event loop's time at which to give up, if that comes before ``request_timeout``.
+            deadline: When to give up, in seconds on the event loop's clock, if that is before ``request_timeout``.
 
         Raises:
-            LumaError: Whatever *read* raises; TransportError, ProtocolError or ClientClosedError if no answer came.
+            LumaError: The error of *read*; TransportError, ProtocolError or ClientClosedError if no answer came.
         """
         probing = await self._admitted()
-        welcome = False
+        accepted = False
         try:
             answer = await self._answer(request, deadline)
             if self.note is not None:
                 self.note(request, answer)
             result = read(answer)
-            welcome = True
+            accepted = True
             self.health.answered(request.path, asyncio.get_running_loop().time())
         except LumaError as error:
-            welcome = not self._slows_down(request, error, probing=probing)
+            accepted = not self._slows_down(request, error, probing=probing)
             if isinstance(error, ProtocolError) and error.foreign:
-                await self._wire.mistrust(request)
-            raise error.with_traceback(None)  # noqa: B904 - the frames below hold what the relay said, maybe the key
+                await self._wire.distrust(request)
+            raise error.with_traceback(None)  # noqa: B904 - the frames below hold the answer, maybe with the key
         finally:
             self._slots.release()
             if probing:
-                self._probe_ended(welcome=welcome)
+                self._probe_ended(accepted=accepted)
         return result
 
     async def aclose(self) -> None:
-        """Close every connection of our own; requests under way end with ClientClosedError."""
+        """Close all connections except those of the user's connector. Requests under way raise ClientClosedError."""
         self._wire.is_closed = True
         self._deadlines.expire_all()
         await self._wire.aclose()
 
     async def _admitted(self) -> bool:
-        """Wait for leave to send, for a slot and for a turn; return whether this is the cool-down's probe."""
+        """Wait for the cooldown, for a slot and for a turn; return whether this request is the cooldown's probe."""
         while True:
-            probing = not self.cooldown.is_open and await self.cooldown.passage()
+            probing = not self.cooldown.is_open and await self.cooldown.enter()
             try:
                 await self._slot_and_turn()
             except asyncio.CancelledError:
                 if probing:
-                    self.cooldown.probe_ended(welcome=False)
+                    self.cooldown.probe_ended(accepted=False)
                 raise
             if probing or self.cooldown.is_open:
                 return probing
@@ -114,7 +114,7 @@ class Transport:
                 self._rate.give_back()
 
     async def _slot_and_turn(self) -> None:
-        """Take a slot first, so that nobody who has a turn lets it pass while he waits for one."""
+        """Take a slot, then a turn: in the other order a turn could pass while the request waits for a slot."""
         await self._slots.acquire()
         if self._rate is not None:
             try:
@@ -124,7 +124,7 @@ class Transport:
                 raise
 
     async def _next_turn(self, limit: Deadline, deadline: float) -> None:
-        """Wait for one more turn, which does not count as the request's time either, but for its *deadline*."""
+        """Wait for a turn for a redirect. The timeout does not include this wait; the *deadline* does."""
         if self._rate is not None:
             clock = asyncio.get_running_loop()
             left = limit.at - clock.time()
@@ -133,7 +133,7 @@ class Transport:
             limit.move(min(clock.time() + left, deadline))
 
     def _slows_down(self, request: Request, error: LumaError, *, probing: bool) -> bool:
-        """Shut the cool-down where *error* asks everybody to slow down; return whether it does."""
+        """Close the cooldown if *error* means that all ids have to slow down; return whether it does."""
         now = asyncio.get_running_loop().time()
         if not self.health.weigh(error, request.path, now, together=request.asks_for_many):
             return False
@@ -143,13 +143,13 @@ class Transport:
             self.listeners.tell(CooldownStarted(seconds=pause, error=error))
         return True
 
-    def _probe_ended(self, *, welcome: bool) -> None:
-        lasted = self.cooldown.probe_ended(welcome=welcome)
+    def _probe_ended(self, *, accepted: bool) -> None:
+        lasted = self.cooldown.probe_ended(accepted=accepted)
         if lasted is not None and self.listeners.active:
             self.listeners.tell(CooldownEnded(seconds=lasted))
 
     async def _answer(self, request: Request, deadline: float) -> Answer:
-        """Return the whole answer, within the time of a request."""
+        """Return the whole answer, within ``request_timeout``."""
         self._wire.check_open()
         request.admitted_at = asyncio.get_running_loop().time()
         expires = request.admitted_at + self.settings.limits.request_timeout

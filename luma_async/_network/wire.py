@@ -1,4 +1,4 @@
-"""One request over the wire: the key goes out with it, redirects are followed, aiohttp's errors become ours."""
+"""Sends one request with the key: follows redirects, limits the answer, and translates the errors of aiohttp."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Wire:
     network: Network
     redaction: Redaction = field(init=False)
     requests: int = 0
-    """Made so far; each redirect that is followed is one more."""
+    """Requests so far; each redirect counts as one more."""
     _pool: Pool | None = None
     _headers: CIMultiDict[str] = field(init=False)
     is_closed: bool = False
-    """Requests under way end with ClientClosedError from then on."""
+    """If set, requests under way raise ClientClosedError."""
 
     def __attrs_post_init__(self) -> None:
         self.redaction = Redaction(self.settings.api_key)
@@ -47,15 +47,15 @@ class Wire:
         """Refuse a request on a closed wire.
 
         Raises:
-            ClientClosedError: It is closed.
+            ClientClosedError: The wire is closed.
         """
         if self.is_closed:
             raise _closed()
 
     async def send(self, request: Request, turn: Turn) -> Answer:
-        """Return the whole answer, with every foreign error translated; *turn* is awaited before each redirect.
+        """Return the whole answer, and translate the errors of aiohttp; *turn* is awaited before each redirect.
 
-        The translation is raised outside the handler, so that no aiohttp object, which would hold the key, hangs on it.
+        The translated error is raised outside the handler: an aiohttp error in its context would hold the key.
 
         Raises:
             LumaError: No answer came.
@@ -73,23 +73,23 @@ class Wire:
         raise trouble
 
     def translated(self, error: Exception) -> LumaError:
-        """Return our error for aiohttp's or the system's; while the client closes, the closing is the reason."""
+        """Return our error for an error of aiohttp or the system; after ``aclose`` it is ClientClosedError."""
         url = URL(self.settings.base_url)
         return _closed() if self.is_closed else translated(error, f"{url.host_subcomponent}:{url.port}")
 
-    async def mistrust(self, request: Request) -> None:
-        """Give up the connection that brought an answer about another task, and open new ones."""
+    async def distrust(self, request: Request) -> None:
+        """Close the connection that brought an answer about another task, and use new connections from now on."""
         if request.answered_on is not None:
             request.answered_on.close()
         await self._retire()
 
     async def aclose(self) -> None:
-        """Close every connection of our own."""
+        """Close all connections except those of the user's connector."""
         self.is_closed = True
         await self._retire()
 
     async def _retire(self) -> None:
-        """Give up all pooled connections: new requests open new ones, those under way finish on the old."""
+        """Retire all pooled connections: new requests open new ones, requests under way finish on the old ones."""
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.retire()
@@ -101,9 +101,9 @@ class Wire:
         return Pool(new_session(self.network, self.network.connector, self.settings.limits.max_concurrency))
 
     async def _follow(self, session: aiohttp.ClientSession, request: Request, turn: Turn) -> Answer:
-        """Send *request*, following redirects within the same origin only: the key must not go anywhere else.
+        """Send *request*, and follow redirects within the same origin only: the key must not go anywhere else.
 
-        Each of them is one more request, and waits for its *turn*.
+        Each redirect is one more request, and waits for its *turn*.
         """
         start = url = request.url = request.url or URL(self.settings.base_url + request.path, encoded=True)
         for hop in range(_MAX_REDIRECTS + 1):
@@ -115,7 +115,7 @@ class Wire:
                 request.method, url, data=body, headers=self._headers, allow_redirects=False
             )
             if self.network.connector is not None:
-                request.answered_on = response._protocol  # noqa: SLF001 - a whole answer has given its connection back
+                request.answered_on = response._protocol  # noqa: SLF001 - after a whole answer, the connection is gone
             try:
                 location = response.headers.get("Location") if response.status in _REDIRECTS else None
                 if location is None:
@@ -137,8 +137,8 @@ class Wire:
             whole = len(body) <= limit
         finally:
             if not whole and request.method == "POST":
-                body += content._read_nowait(-1)  # noqa: SLF001 - no other way leads to it once the connection broke
-                request.heard = self.redaction.cut_body(body[:limit], response.status)
+                body += content._read_nowait(-1)  # noqa: SLF001 - after a broken connection there is no other way
+                request.partial_answer = self.redaction.cut_body(body[:limit], response.status)
         if not whole:
             raise ProtocolError(f"the relay's answer is larger than {limit} bytes", verdict=Verdict.PASSING)
         return Answer(
@@ -157,20 +157,20 @@ def _redirected(url: URL, location: str) -> URL:
     with suppress(ValueError):
         target = url.join(URL(location))
     if target is None:
-        raise _refused_redirect("to no URL at all")
+        raise _refused_redirect("to something that is not a URL")
     return target
 
 
 def _same_origin(url: URL, start: URL) -> bool:
-    """Whether the key may go there too; a user name in *url* would be another key."""
+    """Whether the key may go to *url* too. A user name in *url* would be another key."""
     is_same = (url.scheme, url.raw_host, url.port) == (start.scheme, start.raw_host, start.port)
     return is_same and "@" not in url.raw_authority
 
 
 def _refused_redirect(where: str) -> ProtocolError:
     return ProtocolError(
-        f"the relay redirects {shown(where, 100)}: refused, the key stays with its origin",
-        advice="check base_url: this address may be no relay with Luma",
+        f"the relay redirects {shown(where, 100)}: refused, because the key goes to base_url only",
+        advice="check base_url: this address may not be a relay with Luma",
     )
 
 

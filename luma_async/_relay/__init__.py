@@ -1,1 +1,1 @@
-"""What relays say and are asked, without an event loop and without HTTP."""
+"""The relay's language: requests and answers as plain values, without an event loop and without HTTP."""

@@ -1,4 +1,4 @@
-"""One HTTP answer, as far as it matters."""
+"""One HTTP answer, reduced to the parts that this package reads."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from attrs import define, field
 
 @define(eq=False)
 class Answer:
-    """One whole HTTP answer, as far as it matters."""
+    """One whole HTTP answer."""
 
     status: int
     body: bytes
@@ -15,12 +15,12 @@ class Answer:
     retry_after: str | None = field(default=None, repr=False)
     request_id: str | None = None
     date: str | None = field(default=None, repr=False)
-    """When the relay sent it, by its own clock."""
+    """When the relay sent it, by the relay's clock."""
     is_challenge: bool = field(default=False, repr=False)
-    """Whether a CDN in front of the relay says that it wants to see a browser (``cf-mitigated``)."""
+    """Whether a CDN in front of the relay asks for a browser (``cf-mitigated``)."""
 
     @property
     def is_html(self) -> bool:
-        """Whether a page came where JSON belongs. The body decides: some gateways call their JSON ``text/html``."""
+        """Whether the body is a web page. The body decides: some gateways send JSON as ``text/html``."""
         start = self.body[:1000].lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
         return start == b"<" or ("html" in self.content_type.lower() and start not in (b"{", b"[", b""))

@@ -1,4 +1,4 @@
-"""What may be a task's id in an answer that leaves open whether there is one: text under keys that name an id."""
+"""Finds possible task ids in an unclear answer to a submit: the texts under keys that name an id."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from luma_async._relay.documents import NotJSONError, decode
 
 _MOST = 20
 _LONGEST = 4096
-"""Characters; a longer text is not an id, and the answer's body has it anyway."""
+"""Characters. A longer text is not an id, and the error holds the whole body anyway."""
 _DEEPEST = 8
-"""JSON inside a string inside a string: relays wrap the answers of other relays."""
+"""Levels of JSON inside strings: relays wrap the answers of other relays."""
 
 _WORDS = "task|job|request|generation|video|message|operation|prediction|run"
 _NAMES_AN_ID = re.compile(
     rf"(?i:(?:.*[\W_])?ids?|(?:uu|gu|u)ids?|(?:{_WORDS})ids?)|.*[a-z0-9](?:Id|ID)s?",
 )
-"""``id`` as the last word of a key, however words are set apart, such as ``job_ids``, ``taskID``, ``x-request-id``."""
+"""``id`` as the last word of a key, with any separator, such as ``job_ids``, ``taskID``, ``x-request-id``."""
 _LONGEST_KEY = 100
 
 _TOKEN = re.compile(
@@ -27,7 +27,7 @@ _TOKEN = re.compile(
     r"|(?P<word>[\w.+-]++)",
     re.DOTALL,
 )
-"""A piece of JSON. Text without an end is the rest of an answer that was cut."""
+"""One JSON token. A string without an end is the rest of an answer that was cut."""
 _WHOLE = re.compile(r"-?[0-9]+", re.ASCII)
 _NOT_SET = ("", "0")
 """Relays in Go write 0 for an id that is not set."""
@@ -36,8 +36,8 @@ _NOT_SET = ("", "0")
 def candidates_in(text: str) -> tuple[str, ...]:
     """Return the texts in *text* under keys that name an id, each once, in order of appearance.
 
-    They need not be ids that we could ask for. *text* is read piece by piece, so it may be JSON that is cut, has
-    something around it, or runs into more JSON. Integers become their decimal text.
+    A candidate is not necessarily a valid task id. *text* is read token by token: it may be cut JSON, JSON with other
+    text around it, or several documents. Integers become their decimal text.
     """
     return tuple(islice(dict.fromkeys(_candidates(text, _DEEPEST)), _MOST))
 
@@ -45,7 +45,7 @@ def candidates_in(text: str) -> tuple[str, ...]:
 def _candidates(text: str, depth: int) -> Iterator[str]:
     key: str | None = None
     above: list[str | None] = []
-    """The key whose items each open list has; None for an object."""
+    """For each open bracket, the key that its items belong to; None for an object."""
     for token in _TOKEN.finditer(text):
         if token["colon"]:
             key = _unescaped(token["text"])
@@ -63,7 +63,7 @@ def _candidates(text: str, depth: int) -> Iterator[str]:
 
 
 def _in_text(name: str | None, text: str, depth: int) -> Iterator[str]:
-    """Yield what is found in a *text* that is JSON itself; else the text, where *name* names an id."""
+    """Yield the candidates inside a *text* that is JSON itself; otherwise the text, if *name* names an id."""
     inside = depth > 0 and text.lstrip()[:1] in ("{", "[", '"')
     found = list(islice(_candidates(text, depth - 1), _MOST)) if inside else []
     if found:
@@ -82,11 +82,11 @@ def _names_an_id(key: str | None) -> bool:
 
 
 def _unescaped(text: str) -> str:
-    """Return what a JSON string says; as it came where it is not good JSON."""
+    """Return the value of a JSON string; *text* unchanged if it is not valid JSON."""
     if "\\" not in text:
         return text
     try:
-        (said,) = decode(f'"{text}"'.encode("utf-8", "surrogatepass"))
+        (value,) = decode(f'"{text}"'.encode("utf-8", "surrogatepass"))
     except NotJSONError:
         return text
-    return str(said)
+    return str(value)

@@ -1,4 +1,4 @@
-"""JSON to attrs and back, with cattrs: strict about types, lenient about shape."""
+"""Bytes to JSON values and back, within limits on size and depth; known rows of a batch are not parsed again."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any
 _MAX_DEPTH = 64
 _MAX_DOCUMENTS = 8
 _LARGEST = 10**20
-_TOO_LARGE = "JSON with an integer beyond all bounds, which is no number for JSON"
+_TOO_LARGE = "JSON with an integer of more than 20 digits"
 
 
 class NotJSONError(ValueError):
-    """The text is no JSON, or JSON of a kind that nobody sends in good faith."""
+    """The text is not JSON, or JSON beyond the limits of this module."""
 
 
 def decode(body: bytes) -> list[Any]:
-    """Return the JSON documents in *body*: usually one; gateways sometimes run two together (contract section 4).
+    """Return the JSON documents in *body*: usually one; gateways sometimes send two in a row (contract section 4).
 
     Raises:
         NotJSONError: Empty, not UTF-8, not JSON, over 8 documents, a NaN or infinity, an integer of over 20 digits,
@@ -33,71 +33,71 @@ def decode(body: bytes) -> list[Any]:
     except RecursionError:
         raise NotJSONError("JSON nested too deep") from None
     except json.JSONDecodeError as error:
-        raise NotJSONError(f"no JSON ({error.msg} at character {error.pos})") from None
+        raise NotJSONError(f"not JSON ({error.msg} at character {error.pos})") from None
     except NotJSONError:
         raise
-    except ValueError:  # the interpreter's own limit, of some thousand digits
+    except ValueError:  # the interpreter's limit of some thousand digits
         raise NotJSONError(_TOO_LARGE) from None
 
 
 def encoded(value: Any) -> bytes:
-    """Return decoded JSON as JSON once more; equal documents with their members in the same order look alike."""
+    """Return a decoded value as compact JSON. Equal values with the same order of keys give equal bytes."""
     return json.dumps(value, separators=(",", ":")).encode()
 
 
 Row = tuple[bytes, Any]
-"""The text of a row, and what it says: None where the text is known."""
-_BEGINNING = 64
-"""Bytes of a known text by which it is looked for: enough to reach an id or a time."""
+"""The text of a row, and its value: None where the text is known."""
+_PREFIX = 64
+"""Bytes of a known text that a search compares: enough to reach an id or a time."""
 _BEFORE_ROWS = re.compile(r'[ \t\r\n]*(?:\{[^{\[]*"data"[ \t\r\n]*:[ \t\r\n]*)?\[[ \t\r\n]*')
 _BETWEEN_ROWS = re.compile(r"[ \t\r\n]*,[ \t\r\n]*")
 _CLOSE_BY = b",{"
-"""Where most relays go on to the next row: a comma, and its first byte."""
+"""What most relays send between two rows: a comma, and the first byte of the next row."""
 _NO_ROW = b"\0"
-"""No JSON has that in it."""
+"""JSON never contains this byte."""
 
 
 def rows_apart(body: bytes, known: Collection[bytes]) -> tuple[Any, list[Row]]:
     """Read a list of rows, bare or as the ``data`` of an envelope, row by row (contract section 2).
 
-    Most rows of a batch are the same bytes as the time before: those are recognised by their text and not parsed.
+    Most rows of a batch are the same bytes as in the batch before. Such a row is recognised by its text and not parsed.
 
     Args:
         body: An answer.
-        known: Texts of rows that came before, most likely in the order in which the answer has them.
+        known: Texts of earlier rows. A search is fastest when they are in the answer's order.
 
     Returns:
         The document without its rows, and the rows.
 
     Raises:
-        NotJSONError: It is no such list, or an empty one, or no JSON at all: ``decode`` tells which.
+        NotJSONError: *body* is not such a list, or an empty one, or not JSON: ``decode`` distinguishes these.
     """
     body = body.removeprefix(BOM_UTF8)
-    text = body.decode("latin-1")  # each byte is a character: where JSON begins and ends, it is the same as in UTF-8
+    text = body.decode("latin-1")  # each byte is one character: brackets and quotes stand where UTF-8 has them
     try:
         start = _BEFORE_ROWS.match(text)
         if start is None:
-            raise NotJSONError("no list of rows")
+            raise NotJSONError("not a list of rows")
         rows, end = _rows(body, text, start.end(), known)
         rest = _documents((body[: start.end()] + body[end:]).decode())
     except (RecursionError, ValueError):
-        raise NotJSONError("no list of rows") from None
+        raise NotJSONError("not a list of rows") from None
     if len(rest) > 1 or (rest[0] if isinstance(rest[0], list) else rest[0].get("data")) != []:
         raise NotJSONError("more than a list of rows")
     return rest[0], rows
 
 
 def _rows(body: bytes, text: str, at: int, known: Collection[bytes]) -> tuple[list[Row], int]:
-    """Return the rows that begin at *at*, and where the last one ends."""
+    """Return the rows that start at *at*, and where the last one ends."""
     rows: list[Row] = []
     expected = iter(known)
-    beginnings: dict[bytes, bytes] | None = None
+    by_prefix: dict[bytes, bytes] | None = None
     while True:
         same = next(expected, _NO_ROW)
         if not body.startswith(same, at):
-            if beginnings is None:
-                beginnings = {kept[:_BEGINNING]: kept for kept in known}
-            same = beginnings.get(body[at : at + _BEGINNING], _NO_ROW)
+            if by_prefix is None:
+                by_prefix = {kept[:_PREFIX]: kept for kept in known}
+            same = by_prefix.get(body[at : at + _PREFIX], _NO_ROW)
             if not body.startswith(same, at):
                 same = _NO_ROW
         if same is not _NO_ROW:
@@ -119,7 +119,7 @@ def _rows(body: bytes, text: str, at: int, known: Collection[bytes]) -> tuple[li
 
 
 def opened(value: Any) -> Any:
-    """Return what a string that holds JSON says; anything else as it is (contract section 4: JSON inside a string)."""
+    """Return the value inside a string that holds JSON; anything else unchanged (contract section 4)."""
     while isinstance(value, str) and value.lstrip()[:1] in ("{", "[", '"'):
         try:
             value = decode(value.encode("utf-8", "surrogatepass"))[0]
@@ -144,7 +144,7 @@ def _documents(text: str) -> list[Any]:
 
 
 def _check(document: Any, deepest: float = _MAX_DEPTH) -> None:
-    """Refuse what is nested too deep, and numbers beyond all bounds; a parser that asks about each is much slower."""
+    """Refuse deep nesting and huge numbers. Hooks of the parser for each number would be much slower."""
     level, depth = [document], 0
     while level:
         depth += 1
@@ -162,12 +162,12 @@ def _check(document: Any, deepest: float = _MAX_DEPTH) -> None:
             elif kind is int and not -_LARGEST < value < _LARGEST:
                 raise NotJSONError(_TOO_LARGE)
             elif kind is float and not isfinite(value):
-                _refuse("a float beyond all bounds")
+                _refuse("a float out of range")
         level = below
 
 
 def _refuse(number: str) -> Any:
-    raise NotJSONError(f"JSON with {number}, which is no number for JSON")
+    raise NotJSONError(f"JSON with {number}, which is not a JSON number")
 
 
 _decoder = json.JSONDecoder(parse_constant=_refuse)

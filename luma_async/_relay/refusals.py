@@ -1,4 +1,4 @@
-"""One HTTP answer, and the error it is when it says no (contract section 4)."""
+"""Turns a refusal, in the HTTP status or inside a 200, into one of our errors (contract section 4)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from luma_async.errors import (
 # --- each cause is one row ---
 @frozen
 class Cause:
-    """What one cause becomes."""
+    """The error that one cause results in."""
 
     error: type[APIError]
     verdict: Verdict
@@ -41,7 +41,7 @@ class Cause:
 
 
 _KEY_ADVICE = "check the key: LUMA_API_KEY, LUMA_API_KEY_FILE or api_key="
-_ADDRESS_ADVICE = "check base_url: this address may be no relay with Luma"
+_ADDRESS_ADVICE = "check base_url: this address may not be a relay with Luma"
 _CREDIT_ADVICE = "the account at the relay is out of credit"
 _FIREWALL_ADVICE = "a firewall or CDN in front of the relay refused this request: it often lets the next one through"
 _BY_STATUS = {
@@ -53,16 +53,16 @@ _BY_STATUS = {
     409: Cause(APIError, Verdict.UNCONFIRMED),
     410: Cause(NotFoundError, Verdict.FINAL, "the relay has forgotten this task", names_task=True),
     425: Cause(APIError, Verdict.PASSING),
-    429: Cause(RateLimitError, Verdict.SLOW_DOWN, "ask less often: Limits(requests_per_second=...)"),
+    429: Cause(RateLimitError, Verdict.SLOW_DOWN, "send fewer requests: Limits(requests_per_second=...)"),
     501: Cause(ServerError, Verdict.FINAL, _ADDRESS_ADVICE),
     505: Cause(ServerError, Verdict.FINAL, _ADDRESS_ADVICE),
 }
 _CLIENT_ERROR = Cause(APIError, Verdict.FINAL)
-_SERVER_ERROR = Cause(ServerError, Verdict.PASSING, "the relay or its upstream is in trouble: ask again later")
-_SATURATED = Cause(RateLimitError, Verdict.SLOW_DOWN, "the relay's upstream is saturated: ask again later")
-_COME_BACK_ADVICE = "the relay asked us to come back later"
+_SERVER_ERROR = Cause(ServerError, Verdict.PASSING, "the relay or its upstream is in trouble: try again later")
+_SATURATED = Cause(RateLimitError, Verdict.SLOW_DOWN, "the relay's upstream is saturated: try again later")
+_COME_BACK_ADVICE = "the relay asked for a retry later"
 _MAY_BE_HINTED = frozenset({400, 401, 403, 409, 422, 503})
-"""What is *slow down* where it comes with a usable ``Retry-After`` (architecture, rule 3)."""
+"""Statuses that mean *slow down* if they come with a usable ``Retry-After`` (architecture, rule 3)."""
 _NO_SUCH_TASK = evolve(_BY_STATUS[404], names_task=True)
 _WRONG_PATH = Cause(NotFoundError, Verdict.FINAL, _ADDRESS_ADVICE)
 _QUOTA = Cause(QuotaExceededError, Verdict.FINAL, _CREDIT_ADVICE)
@@ -76,35 +76,35 @@ _BY_WORD = {
     "upstream_load_saturated": _SATURATED,
     "负载已饱和": _SATURATED,
 }
-"""Words that tell more than the status, wherever a complaint has them: as its code, or somewhere in its text."""
+"""Words that are more precise than the status, anywhere in a refusal: as its code, or in its text."""
 
 
-def _named(word: str) -> Cause | None:
-    plain = _plainly(word)
+def _cause_named(word: str) -> Cause | None:
+    plain = _normalized(word)
     return next((cause for name, cause in _BY_WORD.items() if name in plain), None)
 
 
-def _plainly(word: str) -> str:
-    """Write a code and the same code as words alike."""
+def _normalized(word: str) -> str:
+    """Return one spelling for a code and for the same code written as words."""
     return word.casefold().replace(" ", "_").replace("-", "_")
 
 
 def cause_of(status: int, words: list[str], *, is_hinted: bool = False) -> Cause | None:
-    """Return the row for an answer with *status* that uses *words*; None where no row fits (no answer at all).
+    """Return the row for an answer with *status* and *words*; None if no row fits.
 
     Args:
-        status: The HTTP status, or one that stands inside a 200; 0 for none.
-        words: All that the answer says, as text.
-        is_hinted: Whether it says when to come back.
+        status: The HTTP status, or the status inside a 200; 0 for none.
+        words: All texts in the answer.
+        is_hinted: Whether the answer has a usable ``Retry-After``.
     """
-    named = next(filter(None, map(_named, reversed(words))), None)
+    named = next(filter(None, map(_cause_named, reversed(words))), None)
     if named is not None:
         return named
     if status in _MAY_SAY_NOT_FOUND and any(map(_says_no_such_task, words)):
         return _NO_SUCH_TASK
     if status in _MAY_SAY_NOT_FOUND and any(map(_says_nothing_but_not_found, words)):
         return _BY_STATUS[404]
-    if status == 404 and any("invalid_url" in _plainly(word) for word in words):  # noqa: PLR2004 - contract section 4
+    if status == 404 and any("invalid_url" in _normalized(word) for word in words):  # noqa: PLR2004 - contract section 4
         return _WRONG_PATH
     cause = _BY_STATUS.get(status) or {4: _CLIENT_ERROR, 5: _SERVER_ERROR}.get(status // 100)
     if cause is not None and is_hinted and status in _MAY_BE_HINTED:
@@ -114,7 +114,7 @@ def cause_of(status: int, words: list[str], *, is_hinted: bool = False) -> Cause
 
 # --- an unknown task, in any wording ---
 _MAY_SAY_NOT_FOUND = frozenset({0, 400, 404, 422, 500})
-"""Elsewhere the same words speak of a key, a user or a channel. 0 is a complaint inside a 200."""
+"""With another status the same words are about a key, a user or a channel. 0 is a refusal inside a 200."""
 _TASK = (
     r"(?:task|generation|job|record|video|creation|任务|任務|作业|作業|记录|記錄|作品|视频|タスク|ジョブ|생성|작업"
     r"|tarea|tarefa|tâche|aufgabe|задач|задани|генераци)"
@@ -154,18 +154,18 @@ def _wording(text: str) -> str:
 _LONGEST_WORDING = 500
 
 
-# --- whose words a refusal is in ---
-def _is_in_the_relays_own_words(documents: list[Any], words: list[str]) -> bool:
-    """Whether a 401 or 403 speaks of the user's key, and not of the gateway's own upstream (contract section 6)."""
-    if any(_plainly(word) in _UPSTREAMS_WORDS for word in words):
+# --- a refusal by the relay, or by its upstream ---
+def _is_from_the_relay(documents: list[Any], words: list[str]) -> bool:
+    """Whether a 401 or 403 is about the user's key, and not about the key of the gateway (contract section 6)."""
+    if any(_normalized(word) in _UPSTREAMS_WORDS for word in words):
         return False
-    return any(_has_own_words(opened(document)) for document in documents)
+    return any(_has_a_message(opened(document)) for document in documents)
 
 
 _UPSTREAMS_WORDS = frozenset({"fail_to_fetch_task", "not_authenticated"})
 
 
-def _has_own_words(document: Any) -> bool:
+def _has_a_message(document: Any) -> bool:
     if not isinstance(document, Mapping):
         return False
     error, detail = (opened(document.get(key)) for key in ("error", "detail"))
@@ -175,20 +175,22 @@ def _has_own_words(document: Any) -> bool:
     return any(isinstance(text, str) and text.strip() for text in texts)
 
 
-# --- the three ways to say no ---
+# --- the kinds of refusal ---
 def refusal(answer: Answer) -> LumaError:
-    """Return the error that an answer with a status other than 200 to 203 is."""
+    """Return the error for an answer with a status other than 200 to 203."""
     documents = _lenient_documents(answer)
-    complaint = _Complaint.of(answer, documents)
+    details = _Details.of(answer, documents)
     hint = _hint_of(answer)
-    cause = cause_of(answer.status, complaint.words, is_hinted=hint is not None)
+    cause = cause_of(answer.status, details.words, is_hinted=hint is not None)
     if cause is None:
-        return ProtocolError(f"the relay answered HTTP {answer.status}, which is no answer", verdict=Verdict.PASSING)
-    return complaint.error(answer, _placed(cause, answer, documents, complaint.words), hint)
+        return ProtocolError(
+            f"the relay answered HTTP {answer.status}, which is not a usable status", verdict=Verdict.PASSING
+        )
+    return details.error(answer, _adjusted(cause, answer, documents, details.words), hint)
 
 
-def _placed(cause: Cause, answer: Answer, documents: list[Any], words: list[str]) -> Cause:
-    """Return *cause* as it is where the answer comes from: the relay, its upstream, or a firewall in front of it."""
+def _adjusted(cause: Cause, answer: Answer, documents: list[Any], words: list[str]) -> Cause:
+    """Return *cause*, changed where the answer comes from the relay's upstream or from a firewall in front of it."""
     if cause.verdict in (Verdict.PASSING, Verdict.SLOW_DOWN):
         return cause
     if answer.is_challenge or (answer.is_html and answer.status == 403):  # noqa: PLR2004 - architecture, rule 3
@@ -196,71 +198,71 @@ def _placed(cause: Cause, answer: Answer, documents: list[Any], words: list[str]
     if answer.is_html:
         cause = evolve(cause, advice=_ADDRESS_ADVICE)
     about_the_key = answer.status in (401, 403) and cause.error in (AuthenticationError, PermissionDeniedError)
-    if about_the_key and (answer.is_html or not _is_in_the_relays_own_words(documents, words)):
+    if about_the_key and (answer.is_html or not _is_from_the_relay(documents, words)):
         return evolve(cause, verdict=Verdict.UNCONFIRMED)
     return cause
 
 
 def refusal_inside(answer: Answer, documents: list[Any]) -> LumaError:
-    """Return the error inside a 200: passing, but for the causes that have a name (architecture, rule 3)."""
-    complaint = _Complaint.of(answer, documents)
-    if not complaint.is_one:
-        return ProtocolError("the relay's answer has no task in it", verdict=Verdict.PASSING)
-    cause = cause_of(0, complaint.words)
+    """Return the error inside a 200: passing, except for the causes that have a name (architecture, rule 3)."""
+    details = _Details.of(answer, documents)
+    if not details.is_refusal:
+        return ProtocolError("the relay's answer contains no task", verdict=Verdict.PASSING)
+    cause = cause_of(0, details.words)
     if cause is None:
-        cause = cause_of(_as_status(complaint.code), []) or _CLIENT_ERROR
+        cause = cause_of(_as_status(details.code), []) or _CLIENT_ERROR
         slow = cause.verdict is Verdict.SLOW_DOWN
         cause = evolve(cause, verdict=Verdict.SLOW_DOWN if slow else Verdict.PASSING)
-    return complaint.error(answer, cause, _hint_of(answer))
+    return details.error(answer, cause, _hint_of(answer))
 
 
 def not_a_relay(answer: Answer) -> ProtocolError:
-    """Return the error that a page is where JSON belongs."""
+    """Return the error for a web page instead of JSON."""
     title = _title(answer.body)
     return ProtocolError(
-        f"a web page came where JSON belongs{f' ({title})' if title else ''}",
+        f"the relay answered with a web page instead of JSON{f' ({title})' if title else ''}",
         verdict=Verdict.PASSING,
         advice=_ADDRESS_ADVICE,
     )
 
 
 def _as_status(code: str | int | None) -> int:
-    """Return a code that is an HTTP status as one; 0 where it is none."""
+    """Return a code that is an HTTP status as a number; otherwise 0."""
     return int(code) if code is not None and re.fullmatch(r"[1-9][0-9]{2}", str(code)) else 0
 
 
-# --- what a complaint says, and where it says it ---
+# --- the texts and codes of a refusal ---
 _TEXT_KEYS = ("message", "msg", "detail", "description", "error", "errors", "reason", "fail_reason")
 _MARKS = ("code", "type", "success", *_TEXT_KEYS)
 _DEEPEST = 8
 
 
 @frozen
-class _Saying:
+class _Entry:
     key: str
     value: str | int
     depth: int
 
     @property
     def text(self) -> str | None:
-        """What a person is to read, or None."""
+        """The text for a person to read, or None."""
         return self.value if self.key in _TEXT_KEYS and isinstance(self.value, str) and self.value.strip() else None
 
     @property
-    def is_complaint(self) -> bool:
-        """Whether it is more than the ``type`` that a task may have too."""
+    def marks_refusal(self) -> bool:
+        """Whether this marks a refusal: a task may have a ``type`` too, but no other of these keys."""
         return self.key != "type" or self.depth > 1
 
 
-def _said(value: Any, key: str = "", depth: int = 0) -> list[_Saying]:
-    """Return each thing that a complaint says, the outermost first, opening JSON inside strings."""
+def _entries(value: Any, key: str = "", depth: int = 0) -> list[_Entry]:
+    """Return each text or code of a refusal, the outermost first, with JSON inside strings opened."""
     plain = opened(value)
     inside = _parts(plain, key) if depth < _DEEPEST else []
-    found = [saying for name, part in inside for saying in _said(part, name, depth + 1)]
+    found = [entry for name, part in inside for entry in _entries(part, name, depth + 1)]
     plain = plain if isinstance(plain, str | int) else value
     if found or not key or not isinstance(plain, str | int) or plain == "":
         return found
-    return [_Saying(key, plain, depth)]
+    return [_Entry(key, plain, depth)]
 
 
 def _parts(value: Any, key: str) -> list[tuple[str, Any]]:
@@ -270,37 +272,37 @@ def _parts(value: Any, key: str) -> list[tuple[str, Any]]:
 
 
 def innermost_text(value: Any) -> str | None:
-    """Return what a person is to read of *value*: the deepest text in it, whole; None where it has none."""
-    return _deepest_text(_said(value, "message"))
+    """Return the text in *value* for a person to read: the deepest one, in full; None if there is none."""
+    return _deepest_text(_entries(value, "message"))
 
 
-def _deepest_text(said: list[_Saying]) -> str | None:
-    texts = [saying for saying in said if saying.text]
-    return max(texts, key=lambda saying: saying.depth).text if texts else None
+def _deepest_text(entries: list[_Entry]) -> str | None:
+    texts = [entry for entry in entries if entry.text]
+    return max(texts, key=lambda entry: entry.depth).text if texts else None
 
 
 @frozen
-class _Complaint:
-    """What an unhappy answer says, wherever it says it."""
+class _Details:
+    """The code and the texts of a refusal, from anywhere in the answer."""
 
     code: str | int | None
     message: str
-    """Whole, and as it came."""
+    """In full, and unchanged."""
     words: list[str]
-    is_one: bool
+    is_refusal: bool
 
     @classmethod
-    def of(cls, answer: Answer, documents: list[Any]) -> _Complaint:
-        said = [saying for document in documents for saying in _said(document)]
-        words = [saying.value for saying in said if isinstance(saying.value, str)]
+    def of(cls, answer: Answer, documents: list[Any]) -> _Details:
+        entries = [entry for document in documents for entry in _entries(document)]
+        words = [entry.value for entry in entries if isinstance(entry.value, str)]
         if not documents:
-            words = [_plain(answer)]
-        types = [saying.value for saying in said if saying.key == "type"]
-        message = _deepest_text(said) or (str(types[-1]) if types else "" if documents else words[0])
-        return cls(_code(said), message, words, is_one=any(saying.is_complaint for saying in said))
+            words = [_plain_text(answer)]
+        types = [entry.value for entry in entries if entry.key == "type"]
+        message = _deepest_text(entries) or (str(types[-1]) if types else "" if documents else words[0])
+        return cls(_code(entries), message, words, is_refusal=any(entry.marks_refusal for entry in entries))
 
     def error(self, answer: Answer, cause: Cause, hint: float | None) -> APIError:
-        """Return the error that *cause* makes of it."""
+        """Return the error of *cause* with this code and message."""
         what = f"HTTP {answer.status}{' without a task' if answer.status < 300 else ''}"  # noqa: PLR2004
         code = f", code {shown(self.code, 60)}" if self.code is not None else ""
         message = shown(self.message)
@@ -325,22 +327,22 @@ class _Complaint:
         return next((match[1] for match in found if match), None)
 
 
-def _code(said: list[_Saying]) -> str | int | None:
-    """Return the code that tells most: one with a name, else the innermost."""
-    codes = [saying.value for saying in said if saying.key == "code" and not isinstance(saying.value, bool)]
+def _code(entries: list[_Entry]) -> str | int | None:
+    """Return the most precise code: one with a row in the table, otherwise the innermost."""
+    codes = [entry.value for entry in entries if entry.key == "code" and not isinstance(entry.value, bool)]
     named = [code for code in codes if code in _BY_WORD]
     return next(reversed(named or codes), None)
 
 
 def _lenient_documents(answer: Answer) -> list[Any]:
-    """Return the JSON of an answer that says no anyway; an HTML page or plain text has none."""
+    """Return the JSON documents of a refusal; an HTML page or plain text has none."""
     try:
         return decode(answer.body)
     except NotJSONError:
         return []
 
 
-def _plain(answer: Answer) -> str:
+def _plain_text(answer: Answer) -> str:
     return _title(answer.body) if answer.is_html else answer.body[:2000].decode("utf-8", "replace").strip()
 
 
@@ -357,7 +359,7 @@ _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 
 
 def _hint_of(answer: Answer) -> float | None:
-    """Return the seconds after which the relay wants to be asked again, or None; its dates count from its own clock."""
+    """Return the seconds of the relay's ``Retry-After``, or None. A date in it counts from the relay's clock."""
     sent = _moment(answer.date) if answer.date else None
     return retry_after(answer.retry_after, sent or datetime.now(UTC))
 

@@ -20,7 +20,7 @@ def generation(fields: Mapping[str, Any]) -> Generation:
     """Structure *fields*; a field that is present but unusable becomes None and is listed in ``problems``."""
     try:
         return _converter.structure(fields, Generation)
-    except Exception:  # noqa: BLE001 - whatever it was, the converter that explains meets it again
+    except Exception:  # noqa: BLE001 - the explaining converter raises the same error again, with its place
         return _structured_in_part(fields)
 
 
@@ -45,7 +45,7 @@ def _unusable(error: ClassValidationError, above: tuple[str, ...] = ()) -> Itera
 
 
 def _without(fields: Mapping[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
-    """Return *fields* without the one at *path*, or without what stands in the way to it: a string for an object."""
+    """Return *fields* without the field at *path*, or without a string that stands where *path* needs an object."""
     first, *rest = path
     within = opened(fields[first])
     return {**fields, first: _without(within, tuple(rest)) if rest and isinstance(within, Mapping) else None}
@@ -100,7 +100,7 @@ def _moment(value: Any, _: Any) -> datetime | None:
 
 
 def moment_or_none(value: Any) -> datetime | None:
-    """Return the moment in UTC that *value* tells (contract section 1, *Times*), or None if it tells none."""
+    """Return *value* as a moment in UTC (contract section 1, *Times*), or None if it is not one."""
     try:
         return _moment(value, datetime)
     except (TypeError, ValueError, OverflowError, OSError):
@@ -112,7 +112,7 @@ def _as_it_is(value: Any, _: Any) -> Any:
 
 
 _NOTHING: tuple[Any, ...] = ("", [])
-"""What stands for *no object* besides null: PHP writes an empty object as an empty list."""
+"""Values that mean *no object*, like null: PHP writes an empty object as an empty list."""
 
 
 def _lenient_object(kind: type, converter: Converter) -> Any:
@@ -141,7 +141,7 @@ def _is_optional(kind: Any) -> bool:
 
 
 def _optional(kind: Any, converter: Converter) -> Callable[[Any, Any], Any]:
-    """Build the hook for ``something | None`` once; cattrs' own finds out what to do with each value anew."""
+    """Build the hook for ``something | None`` once; cattrs' own hook dispatches for each value again."""
     (something,) = set(get_args(kind)) - {NoneType}
     structure = converter.get_structure_hook(something)
     ready = something if something in (str, int) else NoneType
@@ -154,7 +154,7 @@ def _optional(kind: Any, converter: Converter) -> Callable[[Any, Any], Any]:
     return hook
 
 
-def _made(*, explaining: bool) -> Converter:
+def _new_converter(*, explaining: bool) -> Converter:
     converter = Converter(detailed_validation=explaining)
     converter.register_structure_hook(str, _text)
     converter.register_structure_hook(int, _whole)
@@ -166,5 +166,5 @@ def _made(*, explaining: bool) -> Converter:
     return converter
 
 
-_converter, _explaining = _made(explaining=False), _made(explaining=True)
-"""The second says where a field is unusable, and takes half as long again: it is asked when the first has failed."""
+_converter, _explaining = _new_converter(explaining=False), _new_converter(explaining=True)
+"""The second reports where a field is unusable and takes half as long again, so it runs only if the first fails."""

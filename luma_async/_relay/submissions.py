@@ -1,4 +1,4 @@
-"""What became of a submit, and the clean link (contract section 3)."""
+"""Reads the answers to a submit and to a query for the clean link (contract section 3)."""
 
 from __future__ import annotations
 
@@ -13,22 +13,30 @@ from luma_async._relay.answer import Answer
 from luma_async._relay.candidates import candidates_in
 from luma_async._relay.documents import opened
 from luma_async._relay.refusals import refusal_inside
-from luma_async._relay.tasks import _filled, _is_content, _levels, _word, identity, read_documents, read_task, tasks_in
+from luma_async._relay.tasks import (
+    _is_content,
+    _levels,
+    _not_blank,
+    _word,
+    identity,
+    read_documents,
+    read_task,
+    tasks_in,
+)
 from luma_async.errors import APIError, LumaError, ProtocolError, UncertainSubmitError, Verdict
 from luma_async.models import Link
 
 
-# --- reading what became of an order, and a clean link (contract section 3) ---
-def read_submitted(answer: Answer, discreet: Callable[[str], str] = str) -> str:
-    """Return the id of the task that the relay has made.
+def read_submitted(answer: Answer, redact: Callable[[str], str] = str) -> str:
+    """Return the id of the task that the relay has created.
 
     Args:
-        answer: What the relay said.
-        discreet: Blanks the key out of what an error is to say.
+        answer: The relay's answer.
+        redact: Replaces the key in a text that goes into an error.
 
     Raises:
-        APIError: It certainly has made none.
-        UncertainSubmitError: The answer leaves open whether it has; the error holds the answer.
+        APIError: The relay has certainly not created a task.
+        UncertainSubmitError: It is not known whether the relay has created a task; the error holds the answer.
     """
     try:
         documents = read_documents(answer)
@@ -36,40 +44,40 @@ def read_submitted(answer: Answer, discreet: Callable[[str], str] = str) -> str:
         documents = []
     for task_id in filter(None, map(_new_id, documents)):
         return task_id
-    said = discreet(answer.body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
-    raise _weighed(evolve(answer, body=said), discreet)
+    redacted = redact(answer.body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+    raise _error_without_id(evolve(answer, body=redacted), redact)
 
 
-def uncertain(error: LumaError, body: bytes, discreet: Callable[[str], str] = str) -> UncertainSubmitError:
-    """Return the error that it is unknown whether a task was made, with all that is in *body*."""
-    text = discreet(body.decode("utf-8", "replace"))
-    candidates = tuple(candidate for candidate in candidates_in(text) if discreet(candidate) == candidate)
+def uncertain(error: LumaError, body: bytes, redact: Callable[[str], str] = str) -> UncertainSubmitError:
+    """Return the error for a submit that may have created a task, with all of *body* and the ids found in it."""
+    text = redact(body.decode("utf-8", "replace"))
+    candidates = tuple(candidate for candidate in candidates_in(text) if redact(candidate) == candidate)
     return UncertainSubmitError(error, body=text, candidates=candidates)
 
 
 def _new_id(document: Any) -> str | None:
-    """Return the id at ``id``, ``task_id`` or inside ``data``; a complaint's own id is none of a task."""
+    """Return the id at ``id``, ``task_id`` or inside ``data``; the id of a refusal is not a task's id."""
     document = opened(document)
     levels = _levels(document) if isinstance(document, Mapping) else []
     if not levels or (_word(levels) is None and not _is_content(document)):
         return None
     ids = [identity(level) for level in levels]
-    ids += [_filled(level.get("data")) for level in levels]
+    ids += [_not_blank(level.get("data")) for level in levels]
     return next((task_id for task_id in ids if task_id and _is_task_id(task_id)), None)
 
 
-def _weighed(answer: Answer, discreet: Callable[[str], str]) -> LumaError:
-    """Return the error of an answer without an id; upstream trouble and half an answer leave open what was taken."""
+def _error_without_id(answer: Answer, redact: Callable[[str], str]) -> LumaError:
+    """Return the error for an answer without an id. After upstream trouble or half an answer, a task may exist."""
     try:
         error = refusal_inside(answer, read_documents(answer))
     except LumaError as trouble:
         error = trouble
     if answer.status == _UNAVAILABLE:
-        refused = answer.body.lstrip()[:1] in (b"{", b"[")  # else it is a proxy's, which may have lost an answer
+        refused = answer.body.lstrip()[:1] in (b"{", b"[")  # otherwise a proxy's, which may have lost an answer
     else:
-        is_in_front = answer.status == _FORBIDDEN  # a firewall's page: the order has not come through
+        is_in_front = answer.status == _FORBIDDEN  # a firewall's page: the submit did not reach the relay
         refused = isinstance(error, APIError) and (is_in_front or error.verdict is not Verdict.PASSING)
-    return error if refused else uncertain(error, answer.body, discreet)
+    return error if refused else uncertain(error, answer.body, redact)
 
 
 _FORBIDDEN, _UNAVAILABLE = 403, 503
@@ -79,8 +87,8 @@ def read_clean_url(answer: Answer, task_id: str) -> Link:
     """Return the link without a watermark; one fork answers with the generation instead.
 
     Raises:
-        APIError: The relay said no, or knows no such request.
-        ProtocolError: It is no answer, or has no link in it.
+        APIError: The relay refused the request, or does not have this query.
+        ProtocolError: The answer is unusable, or has no link in it.
     """
     for document in read_documents(answer):
         link = _clean_link(document)
@@ -88,12 +96,12 @@ def read_clean_url(answer: Answer, task_id: str) -> Link:
             return link
     found = read_task(answer, task_id).video_url
     if found is None:
-        raise ProtocolError("the relay's answer has no link in it", task_id=task_id, verdict=Verdict.PASSING)
+        raise ProtocolError("the relay's answer contains no link", task_id=task_id, verdict=Verdict.PASSING)
     return Link(found)
 
 
 def _clean_link(document: Any) -> Link | None:
-    """Return the link of an answer that is nothing else."""
+    """Return the link of an answer that contains no task."""
     document = opened(document)
     levels = _levels(document) if isinstance(document, Mapping) else []
     if not levels or any(tasks_in(document)):

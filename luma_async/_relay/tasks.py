@@ -1,4 +1,4 @@
-"""The relay's language without I/O: what to ask, and which task an answer is about (contract sections 1 to 3)."""
+"""Finds tasks in a relay's answers, and assigns each to its id (contract sections 1 and 2)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from luma_async.models import Generation, Link, State
 
 HTTP_OK = 200
 _LAST_WITH_BODY = 203
-"""The successes that carry a body (RFC 9110 section 15.3)."""
+"""The last success status with a body (RFC 9110 section 15.3)."""
 
 
 # --- the words for a state (contract section 1) ---
@@ -32,7 +32,7 @@ _STATES = {word: state for state, words in _WORDS.items() for word in words.spli
 
 
 def state_of(word: str) -> State:
-    """Map the relay's *word*, in any case; a word that nobody knows means *still running*."""
+    """Map the relay's *word*, in any case, to a state; an unknown word means *still running*."""
     known = _STATES.get(word)
     return known or _STATES.get(word.strip().casefold().replace(" ", "_").replace("-", "_"), State.UNKNOWN)
 
@@ -40,19 +40,19 @@ def state_of(word: str) -> State:
 # --- reading tasks ---
 @frozen(eq=False)
 class LastAnswer:
-    """An answer about a task as it was seen last, or its row in one: to recognise it, and to recall it."""
+    """The last answer about a task, or its row in a batch: to recognise the same answer, and to structure it later."""
 
     text: bytes
     """JSON."""
 
     def recall(self, task_id: str) -> Generation:
-        """Structure it once more: that is rarely needed, and a generation takes many times the memory."""
+        """Structure the answer again: this is rarely needed, and a generation takes many times the memory."""
         return read_task(Answer(HTTP_OK, self.text), task_id)
 
 
 @define(eq=False)
 class TaskAnswer:
-    """What an answer says about a task. Its state is read at once; the rest is structured when somebody wants it."""
+    """What an answer says about a task. The state is read at once; the rest is structured on demand."""
 
     task_id: str
     word: str
@@ -61,26 +61,26 @@ class TaskAnswer:
     _task: Mapping[str, Any]
     _raw: Mapping[str, Any]
     request_id: str | None = None
-    """The relay's name for the request; not all relays give one."""
+    """The relay's id of the request; not all relays send one."""
 
     @classmethod
     def of(
         cls, task: Mapping[str, Any], word: str, task_id: str, raw: Mapping[str, Any], request_id: str | None = None
     ) -> TaskAnswer:
-        """Read the state of *task*, a bare generation or a row around one, out of its *word*."""
+        """Build the answer about *task*, a bare generation or a row around one; *word* gives its state."""
         return cls(task_id, word, state_of(word), task, raw, request_id)
 
     def generation(self) -> Generation:
-        """Structure it."""
+        """Structure the answer."""
         return generation_of(self._task, self.task_id, self._raw)
 
 
 Observation = tuple[LastAnswer, TaskAnswer | None]
-"""What a look shows: the answer, and what it says unless that is known already."""
+"""The result of a poll: the answer, and what it says; None if it is the same answer as before."""
 
 
 def read_poll(answer: Answer, task_id: str, known: LastAnswer | None) -> Observation:
-    """Return what *answer* shows of one task.
+    """Return what *answer* says about one task.
 
     Raises:
         LumaError: As ``read_task``.
@@ -91,53 +91,53 @@ def read_poll(answer: Answer, task_id: str, known: LastAnswer | None) -> Observa
 
 
 def read_batch(answer: Answer, known: Mapping[str, LastAnswer | None]) -> dict[str, Observation]:
-    """Return what *answer* shows of each of the tasks in *known*; who is missing in it is missing here.
+    """Return what *answer* says about each task in *known*; a task that is not in the answer is not in the result.
 
     Raises:
-        APIError: The relay said no, in the status or inside a 200.
-        ProtocolError: It is no answer to such a question, or all of it is about other tasks (then ``.foreign``).
+        APIError: The relay refused the request, in the status or inside a 200.
+        ProtocolError: The answer is unusable, or all of it is about other tasks (then ``.foreign``).
     """
-    owners = {before.text: (task_id, before) for task_id, before in known.items() if before is not None}
-    documents, rows = _rows(answer, owners)
-    sighted: dict[str, Observation] = {}
-    strangers = False
+    by_text = {before.text: (task_id, before) for task_id, before in known.items() if before is not None}
+    documents, rows = _rows(answer, by_text)
+    observed: dict[str, Observation] = {}
+    has_foreign = False
     for text, row in rows:
-        seen_before = owners.get(text)
+        seen_before = by_text.get(text)
         if seen_before is not None:
-            sighted[seen_before[0]] = seen_before[1], None
+            observed[seen_before[0]] = seen_before[1], None
             continue
-        for task, task_id, word in _told(row):
+        for task, task_id, word in _identified_tasks(row):
             if task_id not in known:
-                strangers = True
+                has_foreign = True
                 continue
             body, before = text if task is row else encoded(task), known[task_id]
             if before is not None and body == before.text:
-                sighted[task_id] = before, None
+                observed[task_id] = before, None
             else:
-                sighted[task_id] = LastAnswer(body), TaskAnswer.of(task, word, task_id, task, answer.request_id)
-    if strangers and not sighted:
+                observed[task_id] = LastAnswer(body), TaskAnswer.of(task, word, task_id, task, answer.request_id)
+    if has_foreign and not observed:
         raise _another_task()
-    if not sighted and not _is_no_match(documents):
+    if not observed and not _is_no_match(documents):
         raise refusal_inside(answer, documents)
-    return sighted
+    return observed
 
 
 def _rows(answer: Answer, known: Collection[bytes]) -> tuple[list[Any], list[Row]]:
-    """Return the documents of a good answer, and all that may have tasks in it: row by row, if it is a list of rows."""
+    """Return the documents of a good answer, and the rows that may contain tasks; a document may be the only row."""
     if _is_good(answer):
         try:
             document, rows = rows_apart(answer.body, known)
         except NotJSONError:
             pass
         else:
-            if next(tasks_in(document), None) is None:  # else the list may be that task's own
+            if next(tasks_in(document), None) is None:  # otherwise the list may belong to that task
                 return [document], rows
     documents = read_documents(answer)
     return documents, [(encoded(document), document) for document in documents]
 
 
 def _is_no_match(documents: list[Any]) -> bool:
-    """Whether this is how a relay says that it knows none of the ids (contract section 2)."""
+    """Whether the relay says that it knows none of the ids (contract section 2)."""
     document = documents[0]
     if not isinstance(document, Mapping):
         return isinstance(document, list) and not document
@@ -145,7 +145,7 @@ def _is_no_match(documents: list[Any]) -> bool:
 
 
 def _is_content(document: Mapping[str, Any]) -> bool:
-    """Whether an envelope says of itself that all is well."""
+    """Whether an envelope reports a success."""
     return document.get("code") in ("success", 0, HTTP_OK, None) and document.get("success") is not False
 
 
@@ -153,22 +153,22 @@ def read_task(answer: Answer, task_id: str) -> Generation:
     """Return what *answer* says about *task_id*.
 
     Raises:
-        APIError: The relay said no, in the status or inside a 200.
-        ProtocolError: It is no answer, or one about another task (then ``.foreign``).
+        APIError: The relay refused the request, in the status or inside a 200.
+        ProtocolError: The answer is unusable, or about another task (then ``.foreign``).
     """
     return _read(answer, task_id).generation()
 
 
 def _read(answer: Answer, task_id: str) -> TaskAnswer:
     documents = read_documents(answer)
-    strangers = False
+    has_foreign = False
     for document in documents:
-        for task, owner, word in _told(document):
-            if owner == task_id:
+        for task, found_id, word in _identified_tasks(document):
+            if found_id == task_id:
                 raw = document if isinstance(document, Mapping) else task
                 return TaskAnswer.of(task, word, task_id, raw, answer.request_id)
-            strangers = True
-    if strangers:
+            has_foreign = True
+    if has_foreign:
         raise _another_task()
     raise refusal_inside(answer, documents)
 
@@ -177,8 +177,8 @@ def read_documents(answer: Answer) -> list[Any]:
     """Return the JSON documents of a good answer.
 
     Raises:
-        APIError: The status says no.
-        ProtocolError: The status is none for an answer, or the body is no JSON.
+        APIError: The status is a refusal.
+        ProtocolError: The status is unusable, or the body is not JSON.
     """
     if not _is_good(answer):
         raise refusal(answer)
@@ -203,37 +203,37 @@ _DEEPEST = 8
 
 
 def tasks_in(value: Any) -> Iterator[Mapping[str, Any]]:
-    """Yield each object in *value* that has an identity and a state, out of its envelopes.
+    """Yield each object in *value*, with its envelopes opened, that has an identity and a state.
 
-    See *Wrapped answers* in the contract. What lies inside a row with a ``task_id`` belongs to that row.
+    See *Wrapped answers* in the contract. An object inside a row with a ``task_id`` belongs to that row.
     """
-    return (task for task, _, _ in _told(value))
+    return (task for task, _, _ in _identified_tasks(value))
 
 
-def _told(value: Any, depth: int = _DEEPEST) -> Iterator[tuple[Mapping[str, Any], str, str]]:
+def _identified_tasks(value: Any, depth: int = _DEEPEST) -> Iterator[tuple[Mapping[str, Any], str, str]]:
     """Yield each such object with its identity and its word for the state."""
     value = opened(value)
     if isinstance(value, list):
         for item in value if depth else ():
-            yield from _told(item, depth - 1)
+            yield from _identified_tasks(item, depth - 1)
     elif isinstance(value, dict):
-        owner = identity(value)
-        word = None if owner is None else _word(_levels(value))
-        if owner is not None and word is not None:
-            yield value, owner, word
-        if depth and (word is None or not _filled(value.get("task_id"))):
+        found_id = identity(value)
+        word = None if found_id is None else _word(_levels(value))
+        if found_id is not None and word is not None:
+            yield value, found_id, word
+        if depth and (word is None or not _not_blank(value.get("task_id"))):
             for wrapper in _WRAPPERS:
                 if value.get(wrapper) is not None:
-                    yield from _told(value[wrapper], depth - 1)
+                    yield from _identified_tasks(value[wrapper], depth - 1)
 
 
 def identity(task: Mapping[str, Any]) -> str | None:
-    """Return whose answer it is: a row's ``task_id``; its integer ``id`` is a database key."""
-    return _filled(task.get("task_id")) or _filled(task.get("id"))
+    """Return the id of *task*: the ``task_id`` of a row, whose integer ``id`` is a database key; otherwise ``id``."""
+    return _not_blank(task.get("task_id")) or _not_blank(task.get("id"))
 
 
 _NOT_SET: tuple[Any, ...] = (None, "", 0, "0001-01-01T00:00:00Z")
-"""What a field holds that says nothing (contract section 1, *Times*); the same field further out may say something."""
+"""Values of a field that is not set (contract section 1, *Times*); the same field of an outer level may be set."""
 
 
 def generation_of(task: Mapping[str, Any], task_id: str, raw: Mapping[str, Any]) -> Generation:
@@ -241,17 +241,17 @@ def generation_of(task: Mapping[str, Any], task_id: str, raw: Mapping[str, Any])
     levels = _levels(task)
     word = _word(levels) or ""
     state = state_of(word)
-    told = {key: value for level in levels for key, value in level.items() if value not in _NOT_SET}
-    request = told.get("request")
+    merged = {key: value for level in levels for key, value in level.items() if value not in _NOT_SET}
+    request = merged.get("request")
     return generation(
         {
-            **told,
+            **merged,
             "id": task_id,
             "state": state,
             "state_text": word,
-            "created_at": told.get("created_at") or told.get("submit_time"),
-            "prompt": told.get("prompt") or (request.get("prompt") if isinstance(request, Mapping) else None),
-            "failure_reason": _reason(levels) if state is State.FAILED else told.get("failure_reason"),
+            "created_at": merged.get("created_at") or merged.get("submit_time"),
+            "prompt": merged.get("prompt") or (request.get("prompt") if isinstance(request, Mapping) else None),
+            "failure_reason": _reason(levels) if state is State.FAILED else merged.get("failure_reason"),
             "result_url": _result_url(levels) if state is State.COMPLETED else None,
             "problems": (),
             "raw": raw,
@@ -261,7 +261,7 @@ def generation_of(task: Mapping[str, Any], task_id: str, raw: Mapping[str, Any])
 
 @frozen(kw_only=True)
 class Times:
-    """When a row says that its task was submitted, started and finished, in UTC (contract, *Wrapped answers*)."""
+    """When a task was submitted, started and finished according to its row, in UTC (contract, *Wrapped answers*)."""
 
     submitted: datetime | None
     started: datetime | None
@@ -269,19 +269,19 @@ class Times:
 
 
 def times_of(generation: Generation) -> Times:
-    """Return what the relay's answer about *generation* tells of its times; None for each that is not told."""
+    """Return the times of *generation* from the relay's answer; None for each time that it does not give."""
     task = next((task for task in tasks_in(generation.raw) if identity(task) == generation.id), {})
     levels = _levels(task)
 
-    def told(name: str) -> datetime | None:
+    def first(name: str) -> datetime | None:
         moments = (moment_or_none(level.get(name)) for level in levels)
         return next(filter(None, moments), None)
 
-    return Times(submitted=told("submit_time"), started=told("start_time"), finished=told("finish_time"))
+    return Times(submitted=first("submit_time"), started=first("start_time"), finished=first("finish_time"))
 
 
 def _levels(task: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return *task* and what is wrapped in it, the outermost first: relays wrap the answers of other relays."""
+    """Return *task* and the objects wrapped in it, the outermost first: relays wrap the answers of other relays."""
     levels = [task]
     while len(levels) <= _DEEPEST and (inner := _inner(levels[-1])):
         levels.append(inner)
@@ -312,7 +312,7 @@ def _word(levels: list[Mapping[str, Any]]) -> str | None:
     return None
 
 
-def _filled(value: Any) -> str | None:
+def _not_blank(value: Any) -> str | None:
     return value if isinstance(value, str) and value.strip() else None
 
 
@@ -321,7 +321,7 @@ _LINKS = ("url", "result_url", "video_url", "fail_reason")
 
 
 def _reason(levels: list[Mapping[str, Any]]) -> str | None:
-    """Return why it failed: the first text in the places of contract section 1; links are not reasons."""
+    """Return why the task failed: the first text in the places of contract section 1; a link is not a reason."""
     for value in (level.get(key) for key in _REASONS for level in reversed(levels)):
         text = innermost_text(value)
         if text and link_or_none(text) is None:

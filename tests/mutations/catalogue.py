@@ -131,18 +131,18 @@ MUTATIONS = [
         rules=[
             (
                 "another task's answer is never handed out",
-                "if owner == task_id:",
-                "if owner:",
+                "if found_id == task_id:",
+                "if found_id:",
             ),
             (
                 "a batch about strangers is no answer",
-                "if strangers and not sighted:",
+                "if has_foreign and not observed:",
                 "if False:",
             ),
             (
                 "a row's task_id is its identity",
-                'return _filled(task.get("task_id")) or _filled(task.get("id"))',
-                'return _filled(task.get("id")) or _filled(task.get("task_id"))',
+                'return _not_blank(task.get("task_id")) or _not_blank(task.get("id"))',
+                'return _not_blank(task.get("id")) or _not_blank(task.get("task_id"))',
             ),
             (
                 "a row's status is its own",
@@ -206,8 +206,8 @@ MUTATIONS = [
         rules=[
             (
                 "a row belongs to its own id",
-                "sighted[task_id] = LastAnswer(body), TaskAnswer.of",
-                "sighted[next(iter(known))] = LastAnswer(body), TaskAnswer.of",
+                "observed[task_id] = LastAnswer(body), TaskAnswer.of",
+                "observed[next(iter(known))] = LastAnswer(body), TaskAnswer.of",
             ),
             (
                 "who is missing in an answer is asked alone from then on",
@@ -346,7 +346,7 @@ MUTATIONS = [
             ),
             (
                 "rows are known in any order",
-                "beginnings.get(body[at : at + _BEGINNING], _NO_ROW)",
+                "by_prefix.get(body[at : at + _PREFIX], _NO_ROW)",
                 "_NO_ROW",
             ),
             (
@@ -538,7 +538,7 @@ MUTATIONS = [
         rules=[
             (
                 "a probe that is cancelled leaves its place to another",
-                "self.cooldown.probe_ended(welcome=False)",
+                "self.cooldown.probe_ended(accepted=False)",
                 "pass",
             ),
         ],
@@ -1148,7 +1148,7 @@ MUTATIONS = [
         rules=[
             (
                 "a submit that the relay may have taken is not repeated",
-                "return uncertain(error, request.heard, transport.discreet)",
+                "return uncertain(error, request.partial_answer, transport.redact)",
                 "return error",
             ),
             (
@@ -1188,7 +1188,7 @@ MUTATIONS = [
         rules=[
             (
                 "half an answer leaves open whether a task was made",
-                "return error if refused else uncertain(error, answer.body, discreet)",
+                "return error if refused else uncertain(error, answer.body, redact)",
                 "return error",
             ),
             (
@@ -1198,7 +1198,7 @@ MUTATIONS = [
             ),
             (
                 "what may be an id does not hold the key",
-                " if discreet(candidate) == candidate",
+                " if redact(candidate) == candidate",
                 "",
             ),
         ],
@@ -1213,7 +1213,7 @@ MUTATIONS = [
             ),
             (
                 "an extension has fewer options",
-                'order.keys() - _OF_AN_EXTENSION - {"user_prompt"}',
+                'fields.keys() - _OF_AN_EXTENSION - {"user_prompt"}',
                 "()",
             ),
             (
@@ -1293,7 +1293,7 @@ MUTATIONS = [
         rules=[
             (
                 "a 503 of two ids is load",
-                "self._unavailable_before[1] >= lately",
+                "self._unavailable_before[1] >= window_start",
                 "False",
             ),
             (
@@ -1303,7 +1303,7 @@ MUTATIONS = [
             ),
             (
                 "without a good answer it is an outage",
-                "self.good_at >= lately and",
+                "self.good_at >= window_start and",
                 "True and",
             ),
             (

@@ -49,7 +49,7 @@ def test_pause_is_the_hint_or_our_backoff_within_bounds(hint: float | None, paus
     async def main() -> float:
         gate = cooldown()
         gate.slow_down(hint, probing=False)
-        assert await gate.passage()
+        assert await gate.enter()
         return await now()
 
     assert run(main()) == pytest.approx(pause, abs=0.25 if hint in (None, 0.0) else 0.001)
@@ -60,13 +60,13 @@ def test_a_pause_has_one_beginning_and_one_end() -> None:
 
     async def main() -> tuple[list[float | None], list[float | None]]:
         gate = cooldown()
-        ends = [gate.probe_ended(welcome=True)]
+        ends = [gate.probe_ended(accepted=True)]
         begins = [gate.slow_down(5.0, probing=False) for _ in range(3)]
-        await gate.passage()
+        await gate.enter()
         begins.append(gate.slow_down(3.0, probing=True))
-        ends.append(gate.probe_ended(welcome=False))
-        await gate.passage()
-        return begins, [*ends, gate.probe_ended(welcome=True), gate.probe_ended(welcome=True)]
+        ends.append(gate.probe_ended(accepted=False))
+        await gate.enter()
+        return begins, [*ends, gate.probe_ended(accepted=True), gate.probe_ended(accepted=True)]
 
     begins, ends = run(main())
 
@@ -79,9 +79,9 @@ def test_open_gate_lets_everyone_through_at_once() -> None:
 
     async def main() -> list[object]:
         gate = cooldown()
-        first = await gate.passage()
-        gate.probe_ended(welcome=True)
-        return [first, await gate.passage(), await gate.passage(), await now()]
+        first = await gate.enter()
+        gate.probe_ended(accepted=True)
+        return [first, await gate.enter(), await gate.enter(), await now()]
 
     assert run(main()) == [True, False, False, 0.0]
 
@@ -94,9 +94,9 @@ def test_everybody_waits_for_the_first_answer_but_not_long() -> None:
         passed = []
 
         async def pass_through() -> None:
-            if await gate.passage():
+            if await gate.enter():
                 await asyncio.sleep(30.0)
-                gate.probe_ended(welcome=True)
+                gate.probe_ended(accepted=True)
             passed.append(await now())
 
         async with asyncio.TaskGroup() as group:
@@ -117,7 +117,7 @@ def test_complaints_of_one_burst_are_one_complaint() -> None:
         gate = cooldown()
         for _ in range(60):
             gate.slow_down(None, probing=False)
-        await gate.passage()
+        await gate.enter()
         return await now()
 
     assert run(main()) < 3.0
@@ -128,19 +128,19 @@ def test_a_refused_probe_makes_the_next_pause_longer() -> None:
 
     async def main() -> list[float]:
         gate = cooldown()
-        gate.probe_ended(welcome=True)
+        gate.probe_ended(accepted=True)
         pauses = []
         gate.slow_down(None, probing=False)
         for _ in range(4):
             began = await now()
-            assert await gate.passage()
+            assert await gate.enter()
             pauses.append(await now() - began)
             gate.slow_down(None, probing=True)
-            gate.probe_ended(welcome=False)
-        gate.probe_ended(welcome=True)
+            gate.probe_ended(accepted=False)
+        gate.probe_ended(accepted=True)
         gate.slow_down(None, probing=False)
         began = await now()
-        await gate.passage()
+        await gate.enter()
         return [*pauses, await now() - began]
 
     *growing, afresh = run(main())
@@ -160,8 +160,8 @@ def test_a_pause_of_our_own_choice_and_the_release_after_it_take_one_maximum() -
         began = await now()
 
         async def pass_through() -> None:
-            if await gate.passage():
-                gate.probe_ended(welcome=True)
+            if await gate.enter():
+                gate.probe_ended(accepted=True)
 
         async with asyncio.TaskGroup() as group:
             for _ in range(1000):
@@ -180,11 +180,11 @@ def test_one_probe_goes_first_and_the_rest_wait_for_its_answer() -> None:
         passed: list[float] = []
 
         async def pass_through() -> None:
-            probing = await gate.passage()
+            probing = await gate.enter()
             probes.append(probing)
             if probing:
                 await asyncio.sleep(10.0)
-                gate.probe_ended(welcome=True)
+                gate.probe_ended(accepted=True)
             else:
                 passed.append(await now())
 
@@ -207,8 +207,8 @@ def test_a_cancelled_probe_leaves_its_place_to_another() -> None:
     async def main() -> list[float]:
         gate = cooldown()
         gate.slow_down(5.0, probing=False)
-        first = asyncio.create_task(gate.passage())
-        second = asyncio.create_task(gate.passage())
+        first = asyncio.create_task(gate.enter())
+        second = asyncio.create_task(gate.enter())
         await asyncio.sleep(1.0)
         first.cancel()
         probing = await second

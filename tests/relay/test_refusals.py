@@ -357,7 +357,7 @@ def test_an_unknown_path_is_final_and_says_so(body: Any) -> None:
 
     assert type(error) is NotFoundError
     assert error.verdict is FINAL
-    assert "may be no relay with Luma" in str(error)
+    assert "may not be a relay with Luma" in str(error)
     assert type(api_error_of(body, 400)) is APIError
 
 
@@ -402,7 +402,7 @@ def test_each_cause_says_what_to_do(status: int, body: str, advice: str) -> None
 
 def test_a_hint_behind_503_is_given_on() -> None:
     """To whoever reads the text."""
-    assert "come back later" in api_error_of("", 503, retry_after="2").advice
+    assert "retry later" in api_error_of("", 503, retry_after="2").advice
 
 
 # --- what it says ---
@@ -464,11 +464,11 @@ def test_each_place_for_a_text_is_read(key: str) -> None:
         ({"code": "c", "message": "m"}, 409, "the relay answered HTTP 409, code c: m"),
         ("", 409, "the relay answered HTTP 409"),
         ({"code": "c"}, 200, "the relay answered HTTP 200 without a task, code c"),
-        ("", 204, "the relay answered HTTP 204, which is no answer"),
+        ("", 204, "the relay answered HTTP 204, which is not a usable status"),
         ("", 200, "the relay's answer is an empty body"),
-        ("{}", 200, "the relay's answer has no task in it"),
-        ("<p>", 200, "a web page came where JSON belongs"),
-        (b"<title>\xff</title>", 200, "a web page came where JSON belongs (\N{REPLACEMENT CHARACTER})"),
+        ("{}", 200, "the relay's answer contains no task"),
+        ("<p>", 200, "the relay answered with a web page instead of JSON"),
+        (b"<title>\xff</title>", 200, "the relay answered with a web page instead of JSON (\N{REPLACEMENT CHARACTER})"),
     ],
 )
 def test_the_texts_say_what_came(body: Any, status: int, text: str) -> None:
@@ -514,15 +514,15 @@ def test_a_page_where_json_belongs_says_that_this_may_be_no_relay() -> None:
 
     assert type(error) is ProtocolError
     assert error.retryable
-    assert "a web page came where JSON belongs (Sign in)" in str(error)
-    assert "may be no relay with Luma" in str(error)
+    assert "the relay answered with a web page instead of JSON (Sign in)" in str(error)
+    assert "may not be a relay with Luma" in str(error)
 
 
 @pytest.mark.parametrize("status", [401, 404, 405])
 def test_a_page_behind_a_final_status_is_about_the_address(status: int) -> None:
     """A page of a proxy says nothing about a key or a task."""
-    assert "may be no relay with Luma" in error_of(_PAGE, status, "text/html").advice
-    assert "may be no relay with Luma" not in error_of({"message": "no"}, status, "text/html").advice
+    assert "may not be a relay with Luma" in error_of(_PAGE, status, "text/html").advice
+    assert "may not be a relay with Luma" not in error_of({"message": "no"}, status, "text/html").advice
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 520])

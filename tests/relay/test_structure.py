@@ -353,9 +353,9 @@ def test_documents_may_be_run_together(body: str, documents: list[Any]) -> None:
         (b"", "empty"),
         (b" \n", "empty"),
         (b"\xff", "not UTF-8"),
-        (b"{", "no JSON"),
-        (b"{'a': 1}", "no JSON"),
-        (b"{} x", "no JSON"),
+        (b"{", "not JSON"),
+        (b"{'a': 1}", "not JSON"),
+        (b"{} x", "not JSON"),
         (b"{}" * 9, "many"),
         (b"NaN", "NaN"),
         (b"[-Infinity]", "-Infinity"),
@@ -367,7 +367,7 @@ def test_documents_may_be_run_together(body: str, documents: list[Any]) -> None:
         (b"[" * 65 + b"]" * 65, "too deep"),
         (b'{"a":' * 65 + b"1" + b"}" * 65, "too deep"),
         (b"[" * 100_000, "too deep"),
-        (b'"a\nb"', "no JSON"),
+        (b'"a\nb"', "not JSON"),
     ],
 )
 def test_why_a_text_is_no_json_is_said(body: bytes, why: str) -> None:

@@ -281,7 +281,7 @@ def test_a_task_whose_state_is_no_word_is_no_answer(state: Any) -> None:
     error = refused({"id": TASK_ID, "state": state})
 
     assert type(error) is ProtocolError
-    assert str(error) == "the relay's answer has no task in it"
+    assert str(error) == "the relay's answer contains no task"
     assert error.retryable
 
 
