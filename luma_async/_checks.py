@@ -83,3 +83,8 @@ def _judged(value: str) -> Link | None:
     except ValueError:
         return None
     return Link(value) if parts.scheme in ("http", "https") and parts.hostname else None
+
+
+def brief(value: object) -> str:
+    """Return a repr that fits in a line: a picture as base64 has megabytes."""
+    return shown(spelled(value), 60)

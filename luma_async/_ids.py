@@ -23,7 +23,7 @@ def check_task_id(task_id: object) -> str:
     Raises:
         ConfigurationError: Anything else; nothing has been sent then.
     """
-    if isinstance(task_id, str) and _is_task_id(task_id):
+    if isinstance(task_id, str) and is_task_id(task_id):
         return exactly(task_id)
     raise ConfigurationError(
         f"{shown(spelled(task_id), 80)} is no task id",
@@ -31,7 +31,7 @@ def check_task_id(task_id: object) -> str:
     )
 
 
-def _is_task_id(text: str) -> bool:
+def is_task_id(text: str) -> bool:
     return _TASK_ID.fullmatch(text) is not None and text not in (".", "..")
 
 

@@ -13,10 +13,8 @@ from typing import Any, Generic, Self, TypeVar, cast
 
 from attrs import define, evolve, field
 
-from luma_async._callbacks import presentable
 from luma_async._ids import Ids, check_task_id, checked_ids, identity_of
-from luma_async._listeners import Listeners
-from luma_async._text import exactly
+from luma_async._listeners import Listeners, presentable
 from luma_async._waiting.polls import PollLoops
 from luma_async._waiting.waiters import Waiter
 from luma_async.errors import ClientClosedError, ConfigurationError, GenerationFailedError
@@ -200,7 +198,7 @@ class Outcomes(_Stream[Outcome]):
         return True
 
     def _settle(self, task_id: str, end: Outcome | Exception) -> None:
-        self._waiters.pop(exactly(task_id), None)
+        self._waiters.pop(identity_of(task_id), None)
         if isinstance(end, Outcome):
             self._put(end if type(task_id) is str else evolve(end, task_id=task_id))
         else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 import os
 import ssl
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
@@ -17,18 +16,15 @@ from weakref import WeakSet
 from attrs import evolve
 
 from luma_async._calls import clean_url, poll_once, submit
-from luma_async._checks import check_number
+from luma_async._checks import brief, check_number
 from luma_async._ids import check_task_id, identity_of
-from luma_async._listeners import Listeners, log, log_is_curious
+from luma_async._listeners import Listeners, log_is_curious
 from luma_async._media.download import Downloader
 from luma_async._network.cooldown import Cooldown
-from luma_async._network.request import Request
 from luma_async._network.session import Network
-from luma_async._network.transport import Transport
-from luma_async._relay.answer import Answer
-from luma_async._relay.requests import SUBMIT_PATH, extend_path, extension_fields, submit_fields
+from luma_async._network.transport import Transport, log_answer
+from luma_async._relay.requests import SUBMIT_PATH, extend_path
 from luma_async._streams import EventStream, Outcomes, Snapshots, listed
-from luma_async._text import shown, spelled
 from luma_async._waiting.batch_support import Batch
 from luma_async._waiting.batching import Batcher
 from luma_async._waiting.learning import Learner
@@ -37,7 +33,7 @@ from luma_async._waiting.polls import PollLoops
 from luma_async.errors import ClientClosedError, ConfigurationError, GenerationFailedError, LumaError
 from luma_async.events import Event
 from luma_async.models import Generation, Role
-from luma_async.options import GenerationOptions
+from luma_async.options import GenerationOptions, extension_fields, submit_fields
 from luma_async.outcomes import GenerateResult, Outcome
 from luma_async.settings import Limits, PollPolicy, Settings, check_proxy, check_ssl_context, hidden
 from luma_async.statistics import Statistics
@@ -98,7 +94,7 @@ class LumaClient:
         self._listeners = listeners
         self._event_streams: WeakSet[EventStream] = WeakSet()
         self._transport = Transport(
-            settings, network, Cooldown(polling), listeners, note=_log_answer if log_is_curious() else None
+            settings, network, Cooldown(polling), listeners, note=log_answer if log_is_curious() else None
         )
         batcher = self._batcher = Batcher(self._transport, batch)
         self._polling = polling
@@ -404,7 +400,7 @@ class LumaClient:
             try:
                 on_submitted(task_id)
             except BaseException as raised:
-                raised.add_note(f"The relay has taken the generation: task {shown(task_id, 128)}")
+                raised.add_note(f"The relay has taken the generation: task {task_id}")
                 raise
         return await self._made(task_id, seconds, directory)
 
@@ -460,23 +456,17 @@ def _running_loop() -> asyncio.AbstractEventLoop:
 
 def _check_options(polling: object, batch: object) -> None:
     if not isinstance(polling, PollPolicy):
-        raise ConfigurationError("polling is no PollPolicy value", advice="give polling as luma_async.PollPolicy(...)")
-    if batch not in get_args(Batch):
         raise ConfigurationError(
-            f"batch={shown(spelled(batch), 40)} is not known", advice='give "auto", "never" or "always"'
+            "polling is not a PollPolicy value", advice="give polling as luma_async.PollPolicy(...)"
         )
-
-
-def _log_answer(request: Request, answer: Answer) -> None:
-    named = f" (request {shown(answer.request_id, 60)})" if answer.request_id else ""
-    size = len(answer.body)
-    log(logging.DEBUG, "%s %s: %d, %d bytes%s", request.method, request.path, answer.status, size, named)
+    if batch not in get_args(Batch):
+        raise ConfigurationError(f"batch={brief(batch)} is not known", advice='give "auto", "never" or "always"')
 
 
 def _check_callback(on_submitted: object) -> None:
     if on_submitted is not None and (not callable(on_submitted) or inspect.iscoroutinefunction(on_submitted)):
         raise ConfigurationError(
-            f"on_submitted={shown(spelled(on_submitted), 40)} cannot be called", advice="give a plain function of an id"
+            f"on_submitted={brief(on_submitted)} cannot be called", advice="give a plain function of an id"
         )
 
 

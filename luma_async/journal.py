@@ -16,7 +16,6 @@ from attrs import define, evolve, field
 from luma_async._disk import lock, sync_directory
 from luma_async._ids import Ids, checked_ids
 from luma_async._records import OutcomeRecord
-from luma_async._relay.documents import NotJSONError
 from luma_async._text import shown, spelled
 from luma_async.errors import ConfigurationError, GenerationFailedError, JournalError, NotFoundError
 from luma_async.models import State
@@ -306,7 +305,7 @@ class _File:
             return True
         try:
             record = OutcomeRecord.read(line)
-        except NotJSONError:
+        except ValueError:
             if line.endswith(b"\n") or line[: len(_BEGINNING)] != _BEGINNING[: len(line)]:
                 raise _no_outcome(self.path, number) from None
             return False

@@ -7,21 +7,15 @@ from typing import Any
 
 from attrs import Attribute, asdict, field, frozen
 
-from luma_async._checks import Validator, flag, link_or_none
-from luma_async._text import shown, spelled
+from luma_async._checks import Validator, brief, flag, link_or_none
 from luma_async.errors import ConfigurationError
 
 _BASE64 = re.compile(r"(?:data:image/[a-z0-9.+-]+;base64,)?[A-Za-z0-9+/_-]{16,}={0,2}")
 
 
-def _brief(value: object) -> str:
-    """Return a repr that fits in a line: a picture as base64 has megabytes."""
-    return shown(spelled(value), 60)
-
-
 def _refused(name: str, value: object, wanted: str) -> ConfigurationError:
     return ConfigurationError(
-        f"GenerationOptions({name}={_brief(value)}) is not {wanted}", advice=f"give {name} as {wanted}, or leave it out"
+        f"GenerationOptions({name}={brief(value)}) is not {wanted}", advice=f"give {name} as {wanted}, or leave it out"
     )
 
 
@@ -65,9 +59,9 @@ class GenerationOptions:
     """Whether the relay may embellish the prompt."""
     loop: bool | None = field(default=None, validator=_switch)
     """Whether the end is to lead into the beginning."""
-    image_url: str | None = field(default=None, validator=_picture, repr=_brief)
+    image_url: str | None = field(default=None, validator=_picture, repr=brief)
     """The first frame: a URL, or a picture as base64 text."""
-    image_end_url: str | None = field(default=None, validator=_picture, repr=_brief)
+    image_end_url: str | None = field(default=None, validator=_picture, repr=brief)
     """The last frame, likewise."""
     model_name: str | None = field(
         default=None, validator=_written(r"[\x21-\x7e]{1,100}", "a model's name such as 'ray-v2'")
@@ -87,3 +81,60 @@ class GenerationOptions:
     def given(self) -> dict[str, Any]:
         """Return the options that are not None, by the names that relays have for them."""
         return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+_OF_AN_EXTENSION = frozenset({"expand_prompt", "image_url", "image_end_url", "notify_hook"})
+
+
+def submit_fields(prompt: object, options: object) -> dict[str, Any]:
+    """Return the fields that request a new generation.
+
+    Raises:
+        ConfigurationError: *prompt* is not a prompt, or *options* is not a GenerationOptions value.
+    """
+    return {"user_prompt": _checked_prompt(prompt), **_checked_options(options).given()}
+
+
+def extension_fields(prompt: object, options: object) -> dict[str, Any]:
+    """Return the fields that request the extension of a generation.
+
+    Raises:
+        ConfigurationError: As ``submit_fields``; or an option is given that an extension does not have.
+    """
+    fields = submit_fields(prompt, options)
+    for name in fields.keys() - _OF_AN_EXTENSION - {"user_prompt"}:
+        raise ConfigurationError(
+            f"an extension has no {name}",
+            advice=f"leave {name} out: an extension has {', '.join(sorted(_OF_AN_EXTENSION))}; the rest is its task's",
+        )
+    return fields
+
+
+def _checked_options(options: object) -> GenerationOptions:
+    if isinstance(options, GenerationOptions):
+        return options
+    raise ConfigurationError(
+        f"options={brief(options)} is not a GenerationOptions value",
+        advice='give options as luma_async.GenerationOptions(aspect_ratio="16:9", ...)',
+    )
+
+
+_NONCHARACTERS = "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
+
+
+_UNFIT = re.compile(rf"(?!\t|\r?\n)[\x00-\x1f\x7f-\x9f]|[\ud800-\udfff\ufdd0-\ufdef{_NONCHARACTERS}]")
+"""Control characters other than tabs and line breaks, lone surrogates, and Unicode's noncharacters.
+
+They show that a prompt was read in the wrong encoding, and the relay would charge for a video of it.
+"""
+
+
+def _checked_prompt(prompt: object) -> str:
+    if not isinstance(prompt, str) or not prompt.strip():
+        raise ConfigurationError(f"{brief(prompt)} is not a prompt", advice="a prompt is text that is not blank")
+    if unfit := _UNFIT.search(prompt):
+        raise ConfigurationError(
+            f"{brief(prompt)} is not a prompt: character {unfit.start() + 1}, U+{ord(unfit[0]):04X}, is not text",
+            advice="read or save it as UTF-8, and leave out control characters other than tabs and line breaks",
+        )
+    return str.__str__(prompt)  # an enum's member is a plain text from here on

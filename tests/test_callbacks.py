@@ -8,8 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from luma_async._callbacks import heed_the_end, presentable
-from luma_async._listeners import Listeners, log
+from luma_async._listeners import Listeners, heed_the_end, log, presentable
 from luma_async.errors import LumaError
 from luma_async.events import CooldownEnded, Event
 

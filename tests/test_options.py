@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from luma_async import ConfigurationError, GenerationOptions
-from luma_async._relay.requests import extension_fields, submit_fields
+from luma_async.options import extension_fields, submit_fields
 
 PICTURE = "https://pictures.example/cat.jpg"
 BASE64 = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ"

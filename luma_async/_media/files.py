@@ -15,6 +15,7 @@ from typing import BinaryIO, cast
 from attrs import define, field
 
 from luma_async._disk import lock, sync_directory
+from luma_async._ids import is_task_id
 from luma_async._media.formats import ENDINGS, Version
 from luma_async.models import Role
 
@@ -26,7 +27,12 @@ _LONGEST_NAME = 255
 
 
 def stored(task_id: str, directory: Path, role: Role) -> Path | None:
-    """Return the file in *directory* that has the medium *role* of a task, whatever its ending; None without one."""
+    """Return the file in *directory* that has the medium *role* of a task, with any ending; None without one.
+
+    What is not a task id could lead out of the directory, so it has no file.
+    """
+    if not is_task_id(task_id):
+        return None
     names = (directory / f"{task_id}.{role}.{ending}" for ending in ENDINGS)
     return next((name for name in names if os.path.lexists(name)), None)
 

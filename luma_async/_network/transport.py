@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections.abc import Callable
 from functools import partial
@@ -10,7 +11,7 @@ from typing import TypeVar
 
 from attrs import define, field
 
-from luma_async._listeners import Listeners
+from luma_async._listeners import Listeners, log
 from luma_async._network.cooldown import Cooldown
 from luma_async._network.deadlines import Deadline, Deadlines
 from luma_async._network.rate import Rate
@@ -19,6 +20,7 @@ from luma_async._network.session import Network
 from luma_async._network.wire import Wire
 from luma_async._relay.answer import Answer
 from luma_async._relay.health import Health
+from luma_async._text import shown
 from luma_async.errors import APIError, LumaError, ProtocolError
 from luma_async.events import CooldownEnded, CooldownStarted
 from luma_async.settings import Settings
@@ -159,3 +161,10 @@ class Transport:
         except TimeoutError as error:
             trouble = self._wire.translated(error)
         raise trouble
+
+
+def log_answer(request: Request, answer: Answer) -> None:
+    """Write one line about *answer* to the log, without any link or text of it."""
+    named = f" (request {shown(answer.request_id, 60)})" if answer.request_id else ""
+    size = len(answer.body)
+    log(logging.DEBUG, "%s %s: %d, %d bytes%s", request.method, request.path, answer.status, size, named)

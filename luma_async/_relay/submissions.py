@@ -8,7 +8,7 @@ from typing import Any
 from attrs import evolve
 
 from luma_async._checks import link_or_none
-from luma_async._ids import _is_task_id
+from luma_async._ids import is_task_id
 from luma_async._relay.answer import Answer
 from luma_async._relay.candidates import candidates_in
 from luma_async._relay.documents import opened
@@ -63,7 +63,7 @@ def _new_id(document: Any) -> str | None:
         return None
     ids = [identity(level) for level in levels]
     ids += [_not_blank(level.get("data")) for level in levels]
-    return next((task_id for task_id in ids if task_id and _is_task_id(task_id)), None)
+    return next((task_id for task_id in ids if task_id and is_task_id(task_id)), None)
 
 
 def _error_without_id(answer: Answer, redact: Callable[[str], str]) -> LumaError:

@@ -19,7 +19,7 @@ from attrs import evolve, frozen
 from tenacity import RetryCallState
 from tenacity.wait import wait_base, wait_exception
 
-from luma_async._callbacks import presentable
+from luma_async._listeners import presentable
 from luma_async._network.backoff import JITTER, Backoff, spread
 from luma_async._waiting.learning import Hazard, Learner
 from luma_async._waiting.progress import Progress

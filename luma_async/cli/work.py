@@ -11,7 +11,6 @@ from typing import Self, TypeVar
 from attrs import evolve, frozen
 
 from luma_async._media.files import stored
-from luma_async._streams import Outcomes
 from luma_async._text import shown
 from luma_async.cli.display import showing
 from luma_async.cli.exit import Status, fate_in
@@ -213,5 +212,5 @@ async def _for_each(items: AsyncIterable[T], work: Callable[[T], Awaitable[None]
             group.create_task(one(item))
 
 
-def _outcomes(job: Job, waiting: Waiting) -> Outcomes:
+def _outcomes(job: Job, waiting: Waiting) -> AbstractAsyncContextManager[AsyncIterable[Outcome]]:
     return job.luma.as_completed(job.begun(), timeout=waiting.timeout, max_in_flight=waiting.max_in_flight)

@@ -1273,8 +1273,8 @@ MUTATIONS = [
         rules=[
             (
                 "an id is no way out of the directory",
-                " or not _is_task_id(task_id)",
-                "",
+                ("    if not is_task_id(task_id):\n        return None\n    names"),
+                "    names",
             ),
             (
                 "a page is replaced only when asked",

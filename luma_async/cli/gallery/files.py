@@ -12,7 +12,6 @@ from urllib.parse import quote
 
 from attrs import frozen
 
-from luma_async._ids import check_task_id
 from luma_async._media.files import Part, stored
 from luma_async._text import shown
 from luma_async.cli.exit import Status
@@ -96,21 +95,12 @@ def _opened(source: str, *, is_asked_for: bool) -> Generator[BinaryIO]:
 
 def _stored_link(order: Order, task_id: str, role: Role) -> str | None:
     """Return how the page refers to a stored medium: relative, so that both can be moved together."""
-    if order.media is None or not _is_task_id(task_id):
+    if order.media is None:
         return None
     file = stored(task_id, order.media, role)
     if file is None:
         return None
     return quote(Path(os.path.relpath(file, order.page.parent)).as_posix())
-
-
-def _is_task_id(text: str) -> bool:
-    """Whether *text* is the id of a task, and so no way out of the directory."""
-    try:
-        check_task_id(text)
-    except ConfigurationError:
-        return False
-    return True
 
 
 def _check_page(order: Order) -> None:
