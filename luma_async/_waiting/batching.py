@@ -98,8 +98,13 @@ class PendingPoll:
 class _Caller(Poller):
     """A coroutine that awaits a single poll."""
 
-    deadline: float = math.inf
+    _deadline: float = math.inf
     result: asyncio.Future[Observation] = field(kw_only=True)
+
+    @property
+    def deadline(self) -> float:
+        """The caller's."""
+        return self._deadline
 
     def on_answer(self, last_answer: LastAnswer, answer: TaskAnswer | None, _: float, /) -> None:
         """Return it."""
