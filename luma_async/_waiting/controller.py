@@ -20,7 +20,7 @@ _NO_KEYWORDS: dict[str, Any] = {}
 
 @frozen
 class StillRunning:
-    """The result of a poll that is not done yet, as tenacity's strategies see it in ``retry_state.outcome``."""
+    """The result of a poll of a running task, as tenacity's strategies see it in ``retry_state.outcome``."""
 
     task_id: str
     state: State | None
@@ -29,25 +29,25 @@ class StillRunning:
 
 
 class Controller(AsyncRetrying):
-    """One for each poll loop: a shared one mixes up its users' state.
+    """The controller of one poll loop; a shared controller would mix up the state of several loops.
 
-    It is tenacity's own controller, and each pause is what its strategy returns for a genuine ``RetryCallState``. Only
-    the loop around it is ours: a poll loop that waits has no task, and so cannot await tenacity's.
+    It is tenacity's own controller, and each pause is what its strategy returns for a real ``RetryCallState``. Only the
+    loop around it is ours: a poll loop has no asyncio task while it waits, so it cannot await tenacity's loop.
     """
 
     def __init__(self, strategy: PollWait, progress: Progress) -> None:
         super().__init__(wait=strategy)
         with suppress(AttributeError):
-            del self._local  # tenacity makes one at once
+            del self._local  # tenacity creates one in advance
         self._state = RetryCallState(retry_object=self, fn=None, args=(progress,), kwargs=_NO_KEYWORDS)
 
     @cached_property
     def _local(self) -> threading.local:  # type: ignore[override] # a cached property can be set
-        """What tenacity keeps for each thread, such as statistics: five objects, made only when a strategy asks."""
+        """What tenacity keeps for each thread, such as statistics: five objects, created when a strategy uses them."""
         return threading.local()
 
     def pause(self, task_id: str, progress: Progress) -> Any:
-        """Return the seconds to pause after the last poll; something to await for them where the strategy is async."""
+        """Return the seconds to pause after the last poll, or an awaitable of them if the strategy is async."""
         state = self._state
         outcome = Future(state.attempt_number)
         if progress.error is not None:
@@ -58,7 +58,7 @@ class Controller(AsyncRetrying):
         return self.wait(state)
 
     def paused(self, seconds: float) -> None:
-        """Take note that the next poll comes after so many *seconds*."""
+        """Record that the next poll comes after *seconds*."""
         state = self._state
         state.upcoming_sleep = seconds
         state.idle_for += seconds
