@@ -1,4 +1,4 @@
-"""Where media may come from: links, and the addresses that names lead to; without I/O."""
+"""Decides which links and addresses media may come from; without requests."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from yarl import URL
 from luma_async.errors import DownloadError
 
 _URL = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*")
-"""RFC 3986; such a link is sent as it is, since signatures may cover its spelling."""
+"""RFC 3986. Such a link is sent unchanged, since a signature may cover its exact text."""
 _NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
 
 
 def checked_url(link: object, *, allow_private: bool, base: URL | None = None) -> URL:
-    """Return what *link* (of a redirect: relative to *base*) leads to, if it may be asked for.
+    """Return *link* as a URL, if a request for it is allowed.
 
     Args:
-        link: What a relay or a media server has given.
-        allow_private: Whether ``http`` and addresses that are not global are fine.
-        base: Where the redirect came from.
+        link: The link from a relay or a media server.
+        allow_private: Whether ``http`` and addresses that are not global are allowed.
+        base: The URL that redirected to *link*, which may be relative to it.
 
     Raises:
         DownloadError: "refused", before a byte is sent (docs/security.md).
@@ -31,7 +31,7 @@ def checked_url(link: object, *, allow_private: bool, base: URL | None = None) -
     url = _parsed(link, base)
     if url is None:
         raise DownloadError(
-            "the link is no absolute http(s) URL", reason="refused", url=None if base is None else bare(base)
+            "the link is not an absolute http(s) URL", reason="refused", url=None if base is None else bare(base)
         )
     if base is not None and (base.scheme, url.scheme) == ("https", "http"):
         raise DownloadError("the link redirects from https to http", reason="refused", url=bare(url))
@@ -46,7 +46,7 @@ def checked_url(link: object, *, allow_private: bool, base: URL | None = None) -
 
 
 def refused(summary: str, url: URL) -> DownloadError:
-    """Return the error for a *url* that an option would allow."""
+    """Return the error for a *url* that ``allow_private_media`` would allow."""
     return DownloadError(
         summary,
         reason="refused",
@@ -61,7 +61,7 @@ def bare(url: URL) -> str:
 
 
 def _parsed(link: object, base: URL | None) -> URL | None:
-    """Return *link* as a URL, or None where it is none that aiohttp could ask for, or brings a user's name along."""
+    """Return *link* as a URL; None if aiohttp could not request it, or if it contains a user name."""
     if not isinstance(link, str) or not link.isprintable():
         return None
     try:
@@ -75,7 +75,7 @@ def _parsed(link: object, base: URL | None) -> URL | None:
 
 
 def literal(host: str) -> str | None:
-    """Return the address that *host* spells, in any form that a resolver takes for one (``0x7f.1``), or None."""
+    """Return the IP address that *host* is, in any form that resolvers accept (``0x7f.1``); None if it is a name."""
     host = host.rstrip(".")
     with suppress(ValueError):
         return str(ipaddress.ip_address(host))
@@ -87,12 +87,14 @@ def literal(host: str) -> str | None:
 _GLOBAL_IPV6 = ipaddress.IPv6Network("2000::/3")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _NOT_GLOBAL = (ipaddress.ip_network("192.0.0.0/24"), ipaddress.ip_network("3fff::/20"))
-"""Protocols' own addresses (RFC 6890), where a cloud's metadata are served, and those of examples (RFC 9637): older
-Pythons take them for global."""
+"""Addresses for protocols (RFC 6890), where clouds serve their metadata, and for examples (RFC 9637).
+
+Older Pythons call them global.
+"""
 
 
 def is_global(address: str) -> bool:
-    """Whether anybody on the internet can reach *address*; an IPv4 address inside IPv6 counts as what it is."""
+    """Whether *address* is public; for an IPv4 address inside an IPv6 address, the IPv4 address counts."""
     ip = ipaddress.ip_address(address)
     if isinstance(ip, ipaddress.IPv6Address):
         inner = _ipv4_inside(ip)
@@ -109,10 +111,10 @@ def _ipv4_inside(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
 
 
 class PrivateAddressError(OSError):
-    """A name that resolved to an address which is not global.
+    """A name resolved to an address that is not global.
 
-    Its text is always the same: where a name has several addresses, aiohttp hands on one of their errors only if all
-    have the same text.
+    Its text is always the same: if a name has several addresses, aiohttp raises one of their errors only if all have
+    the same text.
     """
 
     def __init__(self) -> None:
@@ -120,7 +122,11 @@ class PrivateAddressError(OSError):
 
 
 def guarded_socket(address: Any) -> socket.socket:
-    """Open a socket for *address* (as getaddrinfo gives it) unless it is a private one."""
+    """Open a socket for *address* (as from getaddrinfo).
+
+    Raises:
+        PrivateAddressError: The address is not global.
+    """
     family, kind, protocol, _, where = address
     if not is_global(where[0]):
         raise PrivateAddressError

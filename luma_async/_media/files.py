@@ -1,4 +1,4 @@
-"""A medium's file on its way to its name: hidden and locked until it is whole; and what killed runs have left."""
+"""Partial files of downloads: hidden and locked until they are complete, and resumed after a killed run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from luma_async.models import Role
 
 _SAFELY = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _MODE = 0o666
-"""Less the user's umask, like any file."""
+"""Before the user's umask, as for any file."""
 _LONGEST_NAME = 255
 """Bytes."""
 
@@ -39,10 +39,10 @@ def stored(task_id: str, directory: Path, role: Role) -> Path | None:
 
 @define(eq=False)
 class Part:
-    """A file on its way to its name.
+    """A partial file, until it gets its final name.
 
-    Its steps run in threads that nobody can cancel, so a step may still be under way when ``discard`` is called, or
-    begin after it: nothing comes of it then.
+    Its steps run in threads, which cannot be cancelled. So a step may still run when ``discard`` is called, or start
+    after it: then the step leaves no file behind.
     """
 
     directory: Path
@@ -50,22 +50,22 @@ class Part:
     """The final name without its ending: task id and role."""
     mode: int = _MODE
     version: Version | None = None
-    """What its bytes are the beginning of; None if nothing proves that others go with them."""
+    """The version of the server's file that its bytes belong to; None if the rest cannot be requested later."""
     size: int = 0
     """Bytes so far."""
     _file: BinaryIO | None = None
     _path: Path = field(init=False, default=Path())
     _discarded: bool = False
     _lock: Lock = field(factory=Lock)
-    """Held for the moments in which a name appears or goes."""
+    """Held while a name is created or removed."""
 
     @property
     def kept(self) -> int:
-        """The bytes that another answer can go on behind."""
+        """The bytes that a later request need not load again."""
         return self.size if self.version is not None else 0
 
     def take_up(self, leftovers: list[Path]) -> None:
-        """Go on with the longest of *leftovers* that is proven, and remove the others; those in use stay."""
+        """Resume the longest of *leftovers* with a proven version, and remove the others, except files in use."""
         for path in leftovers:
             with suppress(OSError):
                 file = _claimed(path)
@@ -78,7 +78,7 @@ class Part:
                         self._hold(path, file, version)
 
     def begin(self, version: Version | None) -> None:
-        """Make a new file for *version*, in the place of what there was; whatever is in its way is left alone."""
+        """Create a new file for *version*, and remove the partial file before; other files are not touched."""
         with self._lock:
             self._leave()
             if not self._discarded:
@@ -91,33 +91,33 @@ class Part:
         self.size += len(chunk)
 
     def content(self) -> BinaryIO:
-        """Return the file to be looked at; nothing is to be written after that."""
+        """Return the file for reading; after this call, nothing may be written."""
         return self._opened
 
     def finish(self, target: Path, *, overwrite: bool) -> bool:
-        """Bring the bytes to the disk, then the name into being, atomically, then the name to the disk.
+        """Sync the bytes to the disk, then create the final name atomically, then sync the directory.
 
         Returns:
-            Whether the file has its name; False if that was taken, and not to be taken over.
+            Whether the file has its final name; False if the name exists and *overwrite* is off.
         """
         file = self._opened
         os.fsync(file.fileno())
         with self._lock:
             if self._discarded:
                 return False
-            if sys.platform == "win32":  # which gives no other name to what is open
+            if sys.platform == "win32":  # an open file cannot be renamed there
                 file.close()
             named = _named(self._path, target, overwrite=overwrite)
         sync_directory(target.parent)
         return named
 
     def drop(self) -> None:
-        """Give up what there is: it cannot be gone on with."""
+        """Remove the partial file: it cannot be resumed."""
         with self._lock:
             self._leave()
 
     def discard(self) -> None:
-        """Leave nothing behind but what has got its name; a disk in trouble was told of already."""
+        """Remove the partial file, unless it has its final name. Disk errors are ignored: an earlier step had them."""
         with self._lock:
             self._discarded = True
             self._leave()
@@ -140,8 +140,8 @@ class Part:
 
 
 def _remove(path: Path, file: BinaryIO) -> None:
-    """Remove the name while the lock is held, so that it is nobody else's; then close the file."""
-    if sys.platform == "win32":  # which removes nothing that is open
+    """Remove the name while the lock is held, so that no other process has it in use; then close the file."""
+    if sys.platform == "win32":  # an open file cannot be removed there
         file.close()
     with suppress(OSError):
         path.unlink(missing_ok=True)
@@ -150,9 +150,9 @@ def _remove(path: Path, file: BinaryIO) -> None:
 
 
 def _created(directory: Path, stem: str, version: Version | None, mode: int) -> tuple[Path, BinaryIO]:
-    """Make a new file and lock it.
+    """Create a new file and lock it.
 
-    Between the two another process may take it for a left-over, and remove it: then once more.
+    Between the two steps another process may take the file for a leftover and remove it. Then this tries again.
     """
     while True:
         path = directory / _name(stem, version, _boot())
@@ -163,21 +163,21 @@ def _created(directory: Path, stem: str, version: Version | None, mode: int) -> 
             file.close()
             continue
         except OSError:
-            return path, file  # no locks here, so nobody removes anything
+            return path, file  # this file system has no locks, so no process removes leftovers
         if os.fstat(file.fileno()).st_nlink:
             return path, file
         file.close()
 
 
 def _named(part: Path, target: Path, *, overwrite: bool) -> bool:
-    """Give *part* its name, atomically; return False if that is taken, and not to be taken over."""
+    """Give *part* its final name, atomically; return False if the name exists and *overwrite* is off."""
     if not overwrite:
         try:
             os.link(part, target)
         except FileExistsError:
             return False
         except OSError:
-            # A file system without hard links. What appears between these two steps is lost: whole, and by a hair.
+            # A file system without hard links: a file that appears between these two steps is overwritten.
             if os.path.lexists(target):
                 return False
         else:
@@ -186,16 +186,16 @@ def _named(part: Path, target: Path, *, overwrite: bool) -> bool:
     return True
 
 
-# --- what killed runs have left ---
+# --- leftovers of killed runs ---
 
 _PART = re.compile(
     r"\.(?P<stem>[^+]+)(?:\+(?P<total>[0-9a-f]+)\+(?P<boot>[0-9a-f-]+)\+(?P<etag>[\w-]+))?\+[0-9a-f]{16}\.part"
 )
-"""``+`` is in no task id."""
+"""A task id cannot contain ``+``."""
 
 
 def _name(stem: str, version: Version | None, boot: str) -> str:
-    """Return a new hidden name that proves what its file is the beginning of, if that can be proven later."""
+    """Return a new hidden name; it holds the version, if a later run could resume the file."""
     nonce = f"{secrets.token_hex(8)}.part"
     if version is not None and boot:
         etag = base64.urlsafe_b64encode(version.etag.encode()).decode().rstrip("=")
@@ -206,7 +206,7 @@ def _name(stem: str, version: Version | None, boot: str) -> str:
 
 
 def _boot() -> str:
-    """Return what differs each time the system starts, or nothing: after a crash, files may hold bytes nobody wrote."""
+    """Return an id of the system's boot, empty if unknown: after a crash, a file may hold bytes never written to it."""
     with suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()[:18]
     return ""
@@ -214,13 +214,13 @@ def _boot() -> str:
 
 @define(eq=False)
 class Leftovers:
-    """Finds what killed runs have left; a directory is looked through when it is first used, and not for each file."""
+    """Finds leftovers of killed runs; a directory is listed at its first use, and not for each file."""
 
     _found: dict[Path, dict[str, list[Path]]] = field(factory=dict[Path, dict[str, list[Path]]])
     _lock: Lock = field(factory=Lock)
 
     def of(self, directory: Path, stem: str) -> list[Path]:
-        """Return what may be left of one file: some of it may be in use."""
+        """Return the possible leftovers of one file; some may be in use."""
         with self._lock:
             if directory not in self._found:
                 self._forget_some()
@@ -228,7 +228,7 @@ class Leftovers:
             return self._found[directory].pop(stem, [])
 
     def _forget_some(self) -> None:
-        """Keep no more than some directories in mind: who uses many has few files in each."""
+        """Keep the list of a limited number of directories: with many directories there are few files in each."""
         while len(self._found) >= _DIRECTORIES:
             del self._found[next(iter(self._found))]
 
@@ -238,7 +238,7 @@ _DIRECTORIES = 64
 
 def _parts_in(directory: Path) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
-    with suppress(PermissionError):  # one may be allowed to write where one may not look
+    with suppress(PermissionError):  # a directory can be writable, but not readable
         for path in directory.iterdir():
             match = _PART.fullmatch(path.name)
             if match is not None:
@@ -247,10 +247,10 @@ def _parts_in(directory: Path) -> dict[str, list[Path]]:
 
 
 def _claimed(path: Path) -> BinaryIO:
-    """Open and lock what a killed process has left.
+    """Open and lock a leftover of a killed process.
 
     Raises:
-        OSError: It is in use, it has gone, or it is no file.
+        OSError: It is in use, it does not exist any more, or it is not a file.
     """
     file = os.fdopen(os.open(path, _SAFELY), "r+b")
     try:
@@ -264,18 +264,19 @@ def _claimed(path: Path) -> BinaryIO:
 
 
 def _proven(path: Path, file: BinaryIO) -> Version | None:
-    """Return what *file* is the beginning of; None if that is not certain.
+    """Return the version that the bytes of *file* belong to; None if that is not certain.
 
-    It was written since the system started, by this user, has no other name, and its name tells a strong ETag and the
-    length. Of a file that has all its bytes the last one is cut off: only an answer shows that the server has it still.
+    It is certain for a file that this user wrote since the system started, that has no other name, and whose name holds
+    a strong ETag and the length. If the file has all its bytes, the last one is cut off: then a request has to show
+    that the server still has this version.
     """
     status = os.fstat(file.fileno())
-    told = _PART.fullmatch(path.name)
-    if told is None or told["boot"] != _boot() or status.st_nlink != 1 or status.st_uid != _user():
+    parts = _PART.fullmatch(path.name)
+    if parts is None or parts["boot"] != _boot() or status.st_nlink != 1 or status.st_uid != _user():
         return None
     with suppress(ValueError):
-        etag = base64.urlsafe_b64decode(told["etag"] + "=" * (-len(told["etag"]) % 4)).decode()
-        version = Version.of(etag, int(told["total"], 16))
+        etag = base64.urlsafe_b64decode(parts["etag"] + "=" * (-len(parts["etag"]) % 4)).decode()
+        version = Version.of(etag, int(parts["total"], 16))
         if version is not None and 0 < status.st_size <= version.total:
             file.truncate(min(status.st_size, version.total - 1))
             return version

@@ -1,1 +1,1 @@
-"""When to ask again: one poll loop per id, alone or together with others."""
+"""When to poll: one poll loop per id, with single polls or batches."""

@@ -1,4 +1,4 @@
-"""Whether a relay has the batch query, and what a failed batch means for its ids. Pure: no event loop, no clock."""
+"""Learns whether a relay has the batch query, and what a failed batch means for its ids; no event loop, no clock."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Failure:
     """What a failed batch means for its ids."""
 
     error: LumaError | None
-    """Each id's own; None: each is polled alone."""
+    """The error of each id; None: poll each id alone."""
     needs_scout: bool = False
-    """Whether one id is to be polled alone, to see whether only batches fail."""
+    """Whether to poll one id alone, to see whether only batches fail."""
 
 
 _EACH_ALONE = Failure(None)
@@ -40,48 +40,48 @@ _EACH_ALONE = Failure(None)
 
 @define(eq=False, repr=False)
 class BatchSupport:
-    """What a relay has shown of its batch query."""
+    """What is known about the batch query of a relay."""
 
     mode: Batch = "never"
     works: bool | None = field(init=False)
-    """Whether the relay has it; None until that is known."""
+    """Whether the relay has the batch query; None: not known yet."""
     _failures: int = 0
-    """Of batches, in a row."""
+    """Failed batches in a row."""
     _scout_at: int = _TRIALS
-    """Failures in a row at which one id goes alone; rarer and rarer, since in an outage each adds to the load."""
+    """Failures in a row after which one id is polled alone; less and less often, since this adds load in an outage."""
     _found: int = 0
-    """Scouts that came back with an answer, since a batch did."""
+    """Successful scouts since the last successful batch."""
     _alone: set[str] = field(factory=set)
-    """Ids that the relay left out of an answer, or that it refused to answer with others."""
+    """Ids that were missing in an answer, or in a batch that the relay refused."""
 
     def __attrs_post_init__(self) -> None:
         self.works = {"auto": None, "never": False, "always": True}[self.mode]
 
     def takes(self, task_id: str) -> bool:
-        """Whether *task_id* goes with others."""
+        """Whether *task_id* can be part of a batch."""
         return self.works is not False and task_id not in self._alone
 
     @property
     def is_possible(self) -> bool:
-        """Whether the relay has the query, or may have it."""
+        """Whether the relay has the batch query, or may have it."""
         return self.works is not False
 
-    def part(self, task_ids: Iterable[str]) -> None:
-        """Let these be polled alone from now on."""
+    def exclude(self, task_ids: Iterable[str]) -> None:
+        """Poll these ids alone from now on."""
         self._alone.update(task_ids)
 
     def forget(self, task_id: str) -> None:
-        """Drop what was learned about an id that nobody waits for any more."""
+        """Drop what was learned about an id that has no waiter any more."""
         self._alone.discard(task_id)
 
     def answered(self) -> None:
-        """Take note that a batch was answered."""
+        """Record a successful batch."""
         self.works, self._failures, self._found, self._scout_at = True, 0, 0, _TRIALS
 
     def failed(self, error: LumaError, task_ids: Iterable[str]) -> Failure:
-        """Take note of what a batch of *task_ids* came to, and return what it means for them.
+        """Record the *error* of a batch of *task_ids*, and return what it means for them.
 
-        A refusal of the request is never an id's fate (architecture, *Many ids, one request*).
+        A refusal of the batch never ends the wait for an id (architecture, *Many ids, one request*).
         """
         if isinstance(error, AuthenticationError | TransportError | ClientClosedError):
             return self._count(error)
@@ -90,7 +90,7 @@ class BatchSupport:
         if status in _NO_SUCH_QUERY or (isinstance(error, ProtocolError) and not is_passing):
             return self._has_none(error)
         if not is_passing:
-            self.part(task_ids)
+            self.exclude(task_ids)
             return _EACH_ALONE
         if self.works is None and (isinstance(error, ProtocolError) or status == _OK):
             return self._has_none(error)
@@ -108,9 +108,9 @@ class BatchSupport:
         return Failure(error, needs_scout)
 
     def scout_returned(self) -> None:
-        """Take note that a poll works where batches fail; the second time, this relay has no batch query any more.
+        """Record that a single poll works while batches fail; after the second one, batches are switched off.
 
-        Once is no proof: an outage can end between a batch and the poll after it.
+        One is not a proof: an outage can end between a batch and the poll after it.
         """
         self._found += 1
         if self._failures and self._found >= _TRIALS:

@@ -1,4 +1,4 @@
-"""Alone or together: ids that are due at about the same time share one request, where the relay can do that."""
+"""Sends polls, alone or in batches: ids that are due at about the same time share one request."""
 
 from __future__ import annotations
 
@@ -21,60 +21,60 @@ from luma_async._waiting.batch_support import Batch, BatchSupport
 from luma_async.errors import ClientClosedError, LumaError
 
 _FORGETTING = 0.01
-"""Weight of the newest request in the mean of how many polls one answers."""
+"""Weight of the newest request in the mean number of polls per request."""
 _TRIAL_PATIENCE = 1.0
-"""Seconds that others wait for the first batch to show whether the relay can do it; then they go alone."""
+"""Seconds that other polls wait while the first batch shows whether the relay has the query; then they go alone."""
 
 
 @define(eq=False, repr=False, weakref_slot=False)
 class Poller(ABC):
-    """What polls a task, once or again and again."""
+    """The part that wants polls of a task, one or many."""
 
     task_id: str
     """A checked one."""
     request: Request | None = None
-    """What goes out for this id alone; made when it does for the first time."""
+    """The request of a single poll; built at the first one."""
     last_answer: LastAnswer | None = None
-    """What the poll before showed: the same once more is not structured anew."""
+    """The answer to the poll before: the same answer is not structured again."""
 
     @property
     @abstractmethod
     def deadline(self) -> float:
-        """The event loop's time at which to give up."""
+        """When to give up, in seconds on the event loop's clock."""
 
     @abstractmethod
     def on_answer(self, last_answer: LastAnswer, answer: TaskAnswer | None, now: float, /) -> None:
-        """Take a good answer, *answer* None where it is the last one once more; *now* is the event loop's time."""
+        """Receive a good answer; *answer* is None if it is the same as before, *now* is the event loop's time."""
 
     @abstractmethod
     def on_error(self, error: LumaError) -> None:
-        """Take the reason why there is none."""
+        """Receive the error of a failed poll."""
 
     @abstractmethod
     def on_defect(self, defect: BaseException) -> None:
-        """Take note that none will come, because of something that should not have happened."""
+        """Receive an unexpected exception: there will be no answer."""
 
 
 @define(eq=False, repr=False)
 class PendingPoll:
-    """One poll that is wanted, until its poller has its result or has left."""
+    """One poll, until its poller has the result or cancels it."""
 
     poller: Poller
     is_over: bool = False
     alone: asyncio.Task[None] | None = None
-    """The request, where it goes alone."""
+    """The request, if it is a single poll."""
 
     def answer(self, observation: Observation, now: float) -> None:
-        """Give the poller its answer, once; what it raises affects no other poll."""
+        """Give the poller its answer, once; an exception of the poller affects no other poll."""
         if not self.is_over:
             self.is_over = True
             try:
                 self.poller.on_answer(*observation, now)
-            except BaseException as defect:  # noqa: BLE001 - what is not an Exception goes on
+            except BaseException as defect:  # noqa: BLE001 - raised again unless it is an Exception
                 self._report(defect)
 
     def refuse(self, error: LumaError) -> None:
-        """Give the poller, in the same way, the reason why there is no answer."""
+        """Give the poller the error instead of an answer, in the same way."""
         if not self.is_over:
             self.is_over = True
             try:
@@ -83,7 +83,7 @@ class PendingPoll:
                 self._report(defect)
 
     def fail(self, defect: BaseException) -> None:
-        """Take note that there will be no answer."""
+        """Give the poller an unexpected exception."""
         if not self.is_over:
             self.is_over = True
             self.poller.on_defect(defect)
@@ -98,7 +98,7 @@ class PendingPoll:
 class _Caller(Poller):
     """A coroutine that awaits a single poll."""
 
-    _deadline: float = math.inf
+    _deadline: float = field(default=math.inf, alias="deadline")
     result: asyncio.Future[Observation] = field(kw_only=True)
 
     @property
@@ -107,30 +107,30 @@ class _Caller(Poller):
         return self._deadline
 
     def on_answer(self, last_answer: LastAnswer, answer: TaskAnswer | None, _: float, /) -> None:
-        """Return it."""
+        """Return the answer."""
         if not self.result.done():
             self.result.set_result((last_answer, answer))
 
     def on_error(self, error: LumaError) -> None:
-        """Raise it."""
+        """Raise the error."""
         self.on_defect(error)
 
     def on_defect(self, defect: BaseException) -> None:
-        """Raise it."""
+        """Raise the exception."""
         if not self.result.done():
             self.result.set_exception(defect)
 
 
 @define(eq=False, repr=False)
 class _Queue:
-    """Polls that are due, in the order in which they came, until a request takes them."""
+    """Polls that are due, in the order of their arrival, until a request takes them."""
 
     on_turn: Callable[[], None]
-    """Called when all that became due in this turn of the event loop have come."""
+    """Called after all polls of one turn of the event loop have arrived."""
     _due: dict[PendingPoll, None] = field(factory=dict)
     _turn: asyncio.Handle | None = None
     _patience: asyncio.TimerHandle | None = None
-    """Lets those that wait for the first batch go alone."""
+    """Ends the wait for the first batch."""
 
     def __len__(self) -> int:
         return len(self._due)
@@ -143,7 +143,7 @@ class _Queue:
         self._due.pop(pending, None)
 
     def take(self, most: int | None = None) -> list[PendingPoll]:
-        """Take the first *most* of them, or all."""
+        """Remove and return the first *most* polls, or all."""
         taken = list(islice(self._due, most))
         for pending in taken:
             del self._due[pending]
@@ -159,7 +159,7 @@ class _Queue:
         self.on_turn()
 
     def start_patience(self, on_end: Callable[[], None]) -> None:
-        """Call *on_end* when those that are due have waited long enough for the first batch."""
+        """Call *on_end* when the polls have waited long enough for the first batch."""
         if self._due and self._patience is None:
             self._patience = asyncio.get_running_loop().call_later(_TRIAL_PATIENCE, self._lose_patience, on_end)
 
@@ -168,7 +168,7 @@ class _Queue:
         on_end()
 
     def stop_patience(self) -> None:
-        """Call it no more."""
+        """Stop the timer of ``start_patience``."""
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
@@ -182,23 +182,23 @@ class Batcher:
     mode: Batch = "never"
     support: BatchSupport = field(init=False)
     polls_per_request: float = 1.0
-    """How many ids one request has asked for of late."""
+    """Mean number of ids per request, the newest requests first in weight."""
     chance: float = field(factory=random)
-    """For the pauses after the answer that came last: the ids in it pause alike, and so meet again."""
+    """Random number for the pauses after the last answer: its ids pause equally long, and can share a batch again."""
     _queue: _Queue = field(init=False)
     _batches: set[asyncio.Task[None]] = field(factory=set)
-    """Under way."""
+    """Batches under way."""
     _singles: set[asyncio.Task[None]] = field(factory=set)
-    """Under way."""
+    """Single polls under way."""
     _scout: str | None = None
-    """An id that goes alone to see whether only batches fail."""
+    """An id that is polled alone to see whether only batches fail."""
 
     def __attrs_post_init__(self) -> None:
         self.support = BatchSupport(self.mode)
         self._queue = _Queue(self._go)
 
     def ask(self, poller: Poller) -> PendingPoll:
-        """Poll once; *poller* gets the result later, never at once. Return what to leave it by."""
+        """Poll once; *poller* gets the result later, never in this call. Return the poll, for ``leave``."""
         pending = PendingPoll(poller)
         if self.support.takes(poller.task_id):
             self._queue.add(pending)
@@ -207,7 +207,7 @@ class Batcher:
         return pending
 
     def leave(self, pending: PendingPoll) -> None:
-        """Want the poll no more; leaving one that is over does nothing."""
+        """Cancel the poll; if it is over, this does nothing."""
         if not pending.is_over:
             pending.is_over = True
             self._queue.discard(pending)
@@ -219,11 +219,11 @@ class Batcher:
 
         Args:
             task_id: A checked one.
-            deadline: The event loop's time at which to give up.
-            request: To learn from it when it got its slot.
+            deadline: When to give up, in seconds on the event loop's clock.
+            request: The request to use; it records when it gets its slot.
 
         Raises:
-            LumaError: The relay said no, or no usable answer came.
+            LumaError: The relay refused the request, or no usable answer came.
         """
         result: asyncio.Future[Observation] = asyncio.get_running_loop().create_future()
         pending = self.ask(_Caller(task_id, request, deadline=deadline, result=result))
@@ -234,7 +234,7 @@ class Batcher:
 
     @property
     def most(self) -> int:
-        """Ids that one request takes."""
+        """Most ids in one batch."""
         return self.transport.settings.limits.batch_size
 
     @property
@@ -243,11 +243,11 @@ class Batcher:
         return self.support.works is not False
 
     def forget(self, task_id: str) -> None:
-        """Drop what was learned about an id that nobody waits for any more."""
+        """Drop what was learned about an id that has no waiter any more."""
         self.support.forget(task_id)
 
     async def aclose(self) -> None:
-        """Stop polling; polls that are due get ClientClosedError."""
+        """Stop polling; polls that are due end with ClientClosedError."""
         _refuse_all(self._queue.take(), ClientClosedError("the client is closed"))
         self._queue.stop_patience()
         under_way = self._batches | self._singles
@@ -258,14 +258,14 @@ class Batcher:
     # --- together or alone ---
 
     def _go(self) -> None:
-        """Ask for all that are due; while one batch is out on trial, the others gather behind it."""
+        """Send all polls that are due; while one batch is on trial, the others wait for it."""
         while self._queue and not self._is_trying():
             self._go_together(self._queue.take(self.most))
         if self.support.works is None:
             self._queue.start_patience(lambda: self._send_each_alone(self._queue.take()))
 
     def _is_trying(self) -> bool:
-        """Whether a batch is under way on trial, or waits for the end of a cool-down."""
+        """Whether a batch is under way on trial, or waits for the end of a cooldown."""
         return bool(self._batches) and (self.support.works is None or not self.transport.cooldown.is_open)
 
     def _go_together(self, polls: list[PendingPoll]) -> None:
@@ -275,7 +275,7 @@ class Batcher:
         self._start(self._exchange(polls), polls, self._batches, f"batch of {len(polls)}")
 
     def _may_go_alone(self) -> bool:
-        """Whether one that is due has nobody to wait with: in a cool-down others will gather behind it."""
+        """Whether one due poll can go alone. In a cooldown it waits: other polls will join its batch."""
         return self.mode == "auto" and (self.transport.cooldown.is_open or not self.support.works)
 
     def _send_each_alone(self, polls: list[PendingPoll]) -> None:
@@ -296,7 +296,7 @@ class Batcher:
         return request
 
     def _end(self, polls: list[PendingPoll], under_way: set[asyncio.Task[None]], request: asyncio.Task[None]) -> None:
-        """Let the next ones go; no poll waits for a request that was cancelled, or that a defect ended."""
+        """Send the next polls. A request that was cancelled, or that a defect ended, ends its polls too."""
         under_way.discard(request)
         if request.cancelled():
             _refuse_all(polls, ClientClosedError("the client is closed"))
@@ -342,7 +342,7 @@ class Batcher:
             self._count(len(polls))
             self.support.answered()
             missing = [pending for pending in polls if pending.poller.task_id not in observed]
-            self.support.part(_open_ids(missing))
+            self.support.exclude(_open_ids(missing))
             now = asyncio.get_running_loop().time()
             for pending in polls:
                 observation = observed.get(pending.poller.task_id)
@@ -351,7 +351,7 @@ class Batcher:
             self._send_each_alone(missing)
 
     def _fail(self, polls: list[PendingPoll], error: LumaError, request: Request) -> None:
-        """Let the *polls* of a batch that failed go on as its *error* means."""
+        """End or repeat the *polls* of a failed batch, as its *error* demands."""
         failure = self.support.failed(error, _open_ids(polls))
         if failure.needs_scout:
             self._send_scout(polls)
@@ -361,7 +361,7 @@ class Batcher:
             _refuse_all(polls, failure.error, request)
 
     def _send_scout(self, polls: list[PendingPoll]) -> None:
-        """Let the first of *polls* that is still wanted go alone at once."""
+        """Send the first of *polls* that is still wanted as a single poll, now."""
         for pending in polls:
             if not pending.is_over:
                 self._scout = pending.poller.task_id
@@ -370,13 +370,13 @@ class Batcher:
                 return
 
     def _count(self, polls: int) -> None:
-        """Take note of a request for so many *polls* that is over, before anybody gets its result."""
-        self.chance = random()  # noqa: S311 - jitter
+        """Record that a request for this number of *polls* is over, before a poller gets its result."""
+        self.chance = random()  # noqa: S311 - not for secrets
         self.polls_per_request += _FORGETTING * (polls - self.polls_per_request)
 
 
 def _refuse_all(polls: list[PendingPoll], error: LumaError, request: Request | None = None) -> None:
-    """Refuse *polls* with *error*, which *request* came to: each gets its own error object."""
+    """Give each of *polls* a copy of *error*; *request* is the batch that raised it."""
     for pending in polls:
         if request is not None and pending.poller.request is not None:
             pending.poller.request.admitted_at = request.admitted_at
@@ -384,5 +384,5 @@ def _refuse_all(polls: list[PendingPoll], error: LumaError, request: Request | N
 
 
 def _open_ids(polls: list[PendingPoll]) -> list[str]:
-    """Return the ids of those that are still wanted: nothing is remembered of the others."""
+    """Return the ids of the polls that are still wanted: nothing is kept about the others."""
     return [pending.poller.task_id for pending in polls if not pending.is_over]

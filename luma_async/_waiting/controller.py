@@ -18,7 +18,7 @@ _NO_KEYWORDS: dict[str, Any] = {}
 
 @define
 class StillRunning:
-    """The result of a poll that is not done yet, as tenacity's strategies see it in ``retry_state.outcome``."""
+    """The result of a poll of a running task, as tenacity's strategies see it in ``retry_state.outcome``."""
 
     task_id: str
     state: State | None
@@ -27,10 +27,10 @@ class StillRunning:
 
 
 class Controller(AsyncRetrying):
-    """One for each poll loop: a shared one mixes up its users' state.
+    """The controller of one poll loop; a shared controller would mix up the state of several loops.
 
-    It is tenacity's own controller, and each pause is what its strategy returns for a genuine ``RetryCallState``. Only
-    the loop around it is ours: a poll loop that waits has no task, and so cannot await tenacity's.
+    It is tenacity's own controller, and each pause is what its strategy returns for a real ``RetryCallState``. Only the
+    loop around it is ours: a poll loop has no asyncio task while it waits, so it cannot await tenacity's loop.
     """
 
     def __init__(self, strategy: PollWait, progress: Progress) -> None:
@@ -62,7 +62,7 @@ class Controller(AsyncRetrying):
         return self.wait(state)
 
     def paused(self, seconds: float) -> None:
-        """Take note that the next poll comes after so many *seconds*."""
+        """Record that the next poll comes after *seconds*."""
         state = self._state
         state.upcoming_sleep = seconds
         state.idle_for += seconds

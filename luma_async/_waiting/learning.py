@@ -1,4 +1,4 @@
-"""What a client's own tasks have shown of the time they spend in each state; those still running count too."""
+"""Learns from a client's own tasks how long they stay in each state; running tasks count too."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from luma_async.models import State
 from luma_async.statistics import StateStatistics, Statistics
 
 _RATIO = 1.2
-"""Of the ends of neighbouring bins: durations differ by factors, from seconds to hours."""
+"""Ratio of the ends of neighbouring bins: durations differ by factors, from seconds to hours."""
 _FINEST, _COARSEST = 0.001, 60.0
-"""Seconds between which the first bin ends."""
+"""Lowest and highest end of the first bin, in seconds."""
 _LONGEST = 24 * 3600.0
-"""Seconds at which the last bin ends: gateways give up on a task then (contract section 5)."""
+"""End of the last bin in seconds: gateways give up on a task then (contract section 5)."""
 _INSTANT = 1e-6
-"""Seconds that pass between two looks at least."""
+"""Shortest time between two polls, in seconds."""
 _ENOUGH = 5
-"""Stays that were seen to be over: fewer teach nothing."""
+"""Completed stays in a state that an estimate needs."""
 _MEMORY = 256
-"""Ended generations after which all that was before counts half: relays are slower at some hours."""
+"""Ended generations after which all earlier counts are halved: relays are slower at some hours."""
 _PSEUDO_TASKS = 0.5
-"""Weight, in tasks watched, of the belief that a rate stays what it was at the ages before."""
+"""Weight, in watched tasks, of the assumption that a rate is the same as at the ages before."""
 _BLUR = 30
-"""Divided by the stays that are over: how often counts are averaged with their neighbours', once at least."""
+"""Divided by the number of completed stays, this gives how often counts are averaged, at least once."""
 
 
 @define(eq=False, weakref_slot=False)
 class TimeInState:
-    """One task in one state, as far as it was seen; times are of one clock, in seconds."""
+    """One stay of a task in a state, as seen by the polls; times are on one clock, in seconds."""
 
     state: State
     since: float
@@ -42,33 +42,33 @@ class TimeInState:
 
     @property
     def age(self) -> float:
-        """Seconds in the state, as far as was seen."""
+        """Seconds between the first and the last poll that saw the state."""
         return self.last - self.since
 
 
 @frozen(eq=False, kw_only=True)
 class Hazard:
-    """How one state is left. There is one number for each bin between two of *edges* (ages, in seconds)."""
+    """The rates at which tasks leave one state, for each bin between two of *edges* (ages, in seconds)."""
 
     edges: Sequence[float]
     ends: Sequence[float]
     """Rate per second at which generations end."""
     leaves: Sequence[float]
-    """Rate per second at which the state is left, for whatever comes next."""
+    """Rate per second at which tasks leave the state, for any other state."""
     watched: Sequence[float]
-    """Seconds that tasks were watched, ever."""
+    """Seconds that tasks were watched in all."""
     polls: int
-    """Ever."""
+    """Polls in all."""
     seen: int
-    """Stays, ever."""
-    began: float
+    """Stays in all."""
+    started: float
     """Stays; old ones weigh less."""
     left: float
-    """Stays that are over; old ones weigh less."""
+    """Completed stays; old ones weigh less."""
     is_first: bool
-    """Whether it is mostly the state of the first look."""
+    """Whether it is usually the state that the first poll of a task sees."""
     ends_are_known: bool
-    """Whether generations ended out of it often enough."""
+    """Whether enough generations ended from this state for an estimate."""
 
     def survival(self) -> list[float]:
         """Return the share that is still in the state at each edge."""
@@ -80,10 +80,10 @@ class Hazard:
 
 @define(eq=False)
 class Learner:
-    """Counts what looks show, in bins of age; its memory does not grow with the number of tasks."""
+    """Counts what polls see, in bins of age; its memory does not grow with the number of tasks."""
 
     shortest: float = 2.0
-    """Seconds between two looks at least: what is much shorter needs no bins."""
+    """Shortest time between two polls, in seconds: much finer bins would be useless."""
     polls: int = 0
     failed_polls: int = 0
     _ended: dict[State, int] = field(factory=lambda: {State.COMPLETED: 0, State.FAILED: 0}, init=False)
@@ -97,10 +97,10 @@ class Learner:
         self._edges = (*edges, _LONGEST)
 
     def saw(self, stay: TimeInState | None, state: State, now: float) -> TimeInState:
-        """Take in that a task is in *state* at the time *now*; *stay* is what the look before returned.
+        """Record that a task is in *state* at the time *now*; *stay* is the result of this call at the poll before.
 
         Returns:
-            The task's stay now, to be given at its next look.
+            The current stay of the task, for this call at its next poll.
         """
         if stay is not None and stay.state is state:
             self.stayed(stay, now)
@@ -112,7 +112,7 @@ class Learner:
         return TimeInState(state, now, now)
 
     def stayed(self, stay: TimeInState, now: float) -> None:
-        """Take in that the task of *stay* is in the same state at the time *now*."""
+        """Record that the task of *stay* is in the same state at the time *now*."""
         self.polls += 1
         record = self._records.get(stay.state)
         if record is not None:
@@ -120,15 +120,15 @@ class Learner:
         stay.last = now
 
     def missed(self) -> None:
-        """Take in that a look failed."""
+        """Record a failed poll."""
         self.failed_polls += 1
 
     def hazards(self) -> dict[State, Hazard]:
-        """Estimate the rates of each state that was left often enough."""
+        """Estimate the rates of each state with enough completed stays."""
         return {state: record.hazard() for state, record in self._records.items() if record.left >= _ENOUGH}
 
     def statistics(self, running: Mapping[State | None, int]) -> Statistics:
-        """Return what was seen; *running* counts the ids that are waited for now by state (None: not known yet)."""
+        """Return the statistics; *running* counts the ids with waiters now, by state (None: not known yet)."""
         return Statistics(
             waiting=sum(running.values()),
             completed=self._ended[State.COMPLETED],
@@ -151,25 +151,25 @@ class Learner:
             return
         if state not in self._records:
             self._records[state] = _Record(self._edges)
-        self._records[state].begin(is_first=is_first)
+        self._records[state].start(is_first=is_first)
 
 
 @define(eq=False)
 class _Record:
-    """All stays in one state: what happened in each bin of age, and for how many seconds it was watched."""
+    """All stays in one state: the events in each bin of age, and the seconds that tasks were watched in it."""
 
     edges: Sequence[float]
     seen: int = 0
     seen_first: int = 0
     seen_to_end: int = 0
     seen_to_move: int = 0
-    began: float = 0.0
+    started: float = 0.0
     polls: int = 0
     ends: list[float] = field(init=False)
     moves: list[float] = field(init=False)
     watched: list[float] = field(init=False)
     faded: list[float] = field(init=False)
-    """What ``watched`` has lost."""
+    """What ``fade`` has taken from ``watched``."""
     _age: float = 0.0
     _until: float = 0.0
     _together: int = 0
@@ -179,18 +179,18 @@ class _Record:
 
     @property
     def left(self) -> float:
-        """Stays that are over; old ones weigh less."""
+        """Completed stays; old ones weigh less."""
         return sum(self.ends) + sum(self.moves)
 
-    def begin(self, *, is_first: bool) -> None:
-        """Count a stay that begins; where the task was not seen before, the look is this state's."""
+    def start(self, *, is_first: bool) -> None:
+        """Count a new stay; the first poll of a task counts for this state, any other for the state before."""
         self.seen += 1
         self.seen_first += is_first
-        self.began += 1
+        self.started += 1
         self.polls += is_first
 
     def stayed(self, age: float, until: float) -> None:
-        """Count the time between two looks that both showed the state."""
+        """Count the time between two polls that both saw the state."""
         self.polls += 1
         if age != self._age or until != self._until:
             self._settle()
@@ -198,7 +198,7 @@ class _Record:
         self._together += 1
 
     def _settle(self) -> None:
-        """Count the last such time for all whose it was: tasks that are seen together are often of one age."""
+        """Count the last such time for all its tasks: tasks in one batch often have the same age."""
         edges, watched, together = self.edges, self.watched, self._together
         age, until = self._age, min(self._until, edges[-1])
         bin_ = bisect_right(edges, age) - 1
@@ -210,7 +210,7 @@ class _Record:
         self._together = 0
 
     def was_left(self, age: float, until: float, *, ended: bool) -> None:
-        """Count an end, or a move to another state: it came at some time between the two ages, each as likely."""
+        """Count an end, or a move to another state, spread evenly over the time between the two ages."""
         self.polls += 1
         self.seen_to_end += ended
         self.seen_to_move += not ended
@@ -222,9 +222,9 @@ class _Record:
             self.watched[bin_] += (high - low) * (last - (low + high) / 2) / (last - first)
 
     def fade(self) -> None:
-        """Let all that was so far weigh half; what it has cost is still known."""
+        """Halve the weight of all earlier stays; the number of polls stays as it is."""
         self._settle()
-        self.began /= 2
+        self.started /= 2
         self.faded = [lost + seconds / 2 for lost, seconds in zip(self.faded, self.watched, strict=True)]
         for counts in (self.ends, self.moves, self.watched):
             counts[:] = [count / 2 for count in counts]
@@ -244,14 +244,14 @@ class _Record:
             watched=[kept + lost for kept, lost in zip(self.watched, self.faded, strict=True)],
             polls=self.polls,
             seen=self.seen,
-            began=self.began,
+            started=self.started,
             left=left,
             is_first=self.seen_first * 2 > self.seen,
             ends_are_known=sum(self.ends) >= _ENOUGH,
         )
 
     def statistics(self, state: State, running: int) -> StateStatistics:
-        """Return what was seen of *state*, whose record this is."""
+        """Return the statistics of *state*, the state of this record."""
         self._settle()
         p10, median, p90 = (self._quantile(share) for share in (0.1, 0.5, 0.9))
         return StateStatistics(
@@ -279,7 +279,7 @@ class _Record:
         yield bin_, age, until
 
     def _rates(self, events: Sequence[float], exposure: Sequence[float], rate: float) -> list[float]:
-        """Divide; an age that few have reached takes its rate from the ages before it, the first one from *rate*."""
+        """Return the rate of each bin; with few tasks, that of the bin before it, or *rate* for the first one."""
         rates: list[float] = []
         for count, time, (low, high) in zip(events, exposure, pairwise(self.edges), strict=True):
             belief = _PSEUDO_TASKS * (high - low)
@@ -288,7 +288,7 @@ class _Record:
         return rates
 
     def _quantile(self, share: float) -> float | None:
-        """Return the age at which *share* have left, unless nobody was watched for that long."""
+        """Return the age at which *share* of the tasks have left; None if no task was watched for that long."""
         if self.left < _ENOUGH:
             return None
         staying = 1.0
@@ -304,7 +304,7 @@ class _Record:
 
 
 def _blurred(counts: Sequence[float], times: int) -> Sequence[float]:
-    """Average each count with its neighbours: near in age is near in rate, the more so the less was seen."""
+    """Average each count with its neighbours *times* times: rates at similar ages are similar."""
     for _ in range(times):
         around = [counts[0], *counts, counts[-1]]
         counts = [(a + 2 * b + c) / 4 for a, b, c in zip(around, around[1:], around[2:], strict=False)]

@@ -1,7 +1,8 @@
-"""When to ask again, as a tenacity strategy.
+"""Chooses the pause before the next poll, as a tenacity strategy.
 
-Where it is known how long tasks take, looks are as dense as the square root of the rate at which they end: no other
-schedule notices ends as early with as few looks (J. B. Keller, Optimum checking schedules, 1974).
+If it is known how long tasks take, the density of polls is proportional to the square root of the rate at which tasks
+end. No other schedule sees an end as early with the same number of polls (J. B. Keller, Optimum checking schedules,
+1974).
 """
 
 from __future__ import annotations
@@ -28,39 +29,39 @@ from luma_async.models import State
 from luma_async.settings import PollPolicy
 
 _LITTLE_JITTER = 0.1
-"""The same for learned pauses, which are chosen with more care."""
+"""Jitter of learned pauses, as a share of the pause: they are more precise than those of plain backoff."""
 _UNSURE = 0.69
-"""Share of ``maximum`` to which pauses grow while nothing is known: the longest are for times known to be quiet."""
+"""Share of ``max_interval`` to which pauses grow before anything is learned: longer pauses need a known quiet time."""
 _THRIFT = 4
-"""Power of the ratio by which looks made so far exceed plain backoff's, so that it is saved again."""
+"""Power of the ratio of plain backoff's polls to the polls so far: an excess is saved later."""
 _SURVIVORS = 0.02
-"""Share of stays whose rest is not planned for: one task that hangs would pay for all others."""
-_FIRST_LOOKS = 1.5
-"""The look at age 0, and half a pause between a task's end and the look that shows it."""
+"""Share of stays that a schedule ignores: otherwise one task that hangs would take polls from all others."""
+_FIRST_POLLS = 1.5
+"""Polls of each task that no schedule saves: the one at age 0, and on average half of the one after its end."""
 _STEPS = 9
 _HIGHEST = 1000
-"""Halvings of the range in which the best density is sought, and its end in units of the shortest pause."""
+"""Halvings of the range in which the best density is searched, and the end of this range in shortest pauses."""
 _FULL_PRICE, _CHEAPEST = 52.0, 2.0
-"""Looks that a request answers before one counts as cheap; and by what pauses are divided then at most."""
+"""Polls per request above which a poll counts as cheap, and the largest divisor of the pauses of cheap polls."""
 _RELEARN_AFTER, _RELEARN_SHARE, _RELEARN_MOST = 16, 8, 1024
-"""Looks between two schedules: an eighth of all so far, within these; so a schedule costs a look next to nothing."""
+"""Polls between two schedules: an eighth of all polls so far, between 16 and 1024, so that planning costs little."""
 
 
 class PollWait(wait_base):
-    """The pause after a poll: learned, or growing, or the user's own strategy; never below the relay's hint.
+    """The pause after a poll: learned, exponential, or from the user's strategy; never below the relay's hint.
 
-    It is a tenacity strategy like any other, so it fits any ``AsyncRetrying(wait=PollWait())``: there, pauses grow with
-    the number of attempts, and ``Retry-After`` of an error of ours is a lower bound. In a wait of ``LumaClient`` it
+    It is a tenacity strategy like any other, so it fits any ``AsyncRetrying(wait=PollWait())``. There, pauses grow with
+    the number of attempts, and the ``Retry-After`` of an APIError is a lower bound. In a wait of ``LumaClient`` it
     knows more: which polls failed, how long the task has been in its state, and how long such tasks take.
 
-    After a failed poll the pause is longer than after a good one: an outage must not make the load grow.
+    After a failed poll the pause is longer than after a good one: an outage must not increase the load.
 
     Args:
         policy: The bounds.
         randomness: Draws the jitter, from 0 to 1.
-        learner: What the client's tasks have shown; without one, or with ``adaptive`` off, pauses only grow.
-        polls_per_request: How many polls one request answers of late. Where that is many, a poll costs next to
-            nothing, and learned pauses are shorter: from 52 on in proportion, down to half.
+        learner: What the client's tasks have shown; without a learner, or with ``adaptive`` off, pauses only grow.
+        polls_per_request: Returns the recent mean number of polls per request. With many polls per request a poll is
+            cheap, and learned pauses are shorter: from 52 on in proportion, down to half.
     """
 
     def __init__(
@@ -77,21 +78,21 @@ class PollWait(wait_base):
         self._learner = learner if policy.adaptive else None
         self._timetables: dict[State, Timetable] = {}
         self._asked: Timetable | None = None
-        """What was asked last, and the answer: ids that are polled together are often of one age."""
+        """The timetable and age of the last call, for its cached result: ids of one batch often have the same age."""
         self._at = -1.0
         self._shortest_and_longest = 0.0, 0.0
         self._relearn_at = _RELEARN_AFTER
         self._own_at_results = policy.wait is not None and _needs_exception(policy.wait)
 
     def __call__(self, retry_state: RetryCallState) -> float:
-        """Return seconds; where the policy has an async strategy, something to await for them."""
+        """Return the pause in seconds, or an awaitable of it if the policy has an async strategy."""
         progress = retry_state.args[0] if retry_state.args else None
         if not isinstance(progress, Progress):
             return self._for_others(retry_state)
         if self._policy.wait is not None and (progress.failures or not self._own_at_results):
             return self._users(retry_state, progress.hint)
         if not progress.failures:
-            return self._good_pace(progress)  # within the bounds, and a good answer has no hint
+            return self._good_pace(progress)  # within the bounds already, and a good answer has no hint
         longer = self._good_pace(progress) * self._policy.multiplier if progress.good else 0.0
         pause = max(min(longer, self._policy.max_interval), self._backoff.pause(progress.failures))
         return self._bounded(pause, progress.hint)
@@ -107,7 +108,7 @@ class PollWait(wait_base):
             raise
 
     def _for_others(self, retry_state: RetryCallState) -> float:
-        """Return the pause in a loop that is not a wait."""
+        """Return the pause in a retry loop that is not a wait of a client."""
         error = None if retry_state.outcome is None else retry_state.outcome.exception()
         hint = error.retry_after if isinstance(error, APIError) else None
         if self._policy.wait is not None and (error is not None or not self._own_at_results):
@@ -115,7 +116,7 @@ class PollWait(wait_base):
         return self._bounded(self._backoff.pause(retry_state.attempt_number), hint)
 
     def _users(self, retry_state: RetryCallState, hint: float | None) -> float:
-        """Return what the user's own strategy says."""
+        """Return the pause of the user's strategy."""
         pause = _asked(cast("Callable[[RetryCallState], Any]", self._policy.wait), retry_state)
         if isawaitable(pause):
             return cast("float", self._bounded_later(pause, hint))
@@ -136,7 +137,7 @@ class PollWait(wait_base):
         return shortest + (longest - shortest) * self._randomness()
 
     def _range(self, timetable: Timetable | None, at: float) -> tuple[float, float]:
-        """Return the shortest and the longest pause at an age in seconds; without a *timetable* at a poll's number."""
+        """Return the shortest and longest pause; *at* is an age in seconds; without *timetable*, a number of polls."""
         pace = self._pace
         if timetable is None:
             grown = self._pace_backoff.grown(max(int(at), 1))
@@ -144,7 +145,7 @@ class PollWait(wait_base):
         return spread(pace, timetable.pause(at), _LITTLE_JITTER)
 
     def _relearn(self, learner: Learner) -> None:
-        """Plan anew by what is known by now."""
+        """Plan new schedules from what is known now."""
         self._pace = self._at_price(self._polls_per_request())
         self._pace_backoff = Backoff(self._pace, self._randomness)
         self._densest = min(self._densest, self._pace, key=lambda pace: pace.max_interval)
@@ -154,14 +155,14 @@ class PollWait(wait_base):
         self._relearn_at = learner.polls + pause
 
     def _at_price(self, polls_per_request: float) -> PollPolicy:
-        """Return the policy with a lower maximum where many polls share a request."""
+        """Return the policy, with a lower ``max_interval`` if many polls share a request."""
         cheapness = min(max(polls_per_request / _FULL_PRICE, 1.0), _CHEAPEST)
         longest = max(self._policy.initial_interval, self._policy.max_interval / cheapness)
         return evolve(self._policy, max_interval=longest)
 
 
 def _asked(strategy: Callable[[RetryCallState], Any], retry_state: RetryCallState) -> Any:
-    """Ask the user's *strategy*, whose failure must not look like a cancellation of the waiters."""
+    """Call the user's *strategy*. Its failure must not look like a cancellation of the waiters."""
     try:
         return strategy(retry_state)
     except BaseException as raised:
@@ -182,15 +183,15 @@ def _needs_exception(strategy: object) -> bool:
 
 @frozen(eq=False)
 class Timetable:
-    """How many looks at a task are due up to each age in a state, in seconds; between the edges they are even."""
+    """The number of polls that are due up to each age in a state, in seconds; linear between the edges."""
 
     edges: Sequence[float]
     due: Sequence[float]
     slowest: float
-    """Seconds between two looks beyond the last edge."""
+    """Seconds between two polls beyond the last edge."""
 
     def pause(self, age: float) -> float:
-        """Return the seconds after which one more look is due."""
+        """Return the seconds until the next poll is due."""
         if age >= self.edges[-1]:
             return self.slowest
         following = _interpolated(age, self.edges, self.due) + 1
@@ -202,14 +203,14 @@ class Timetable:
 def timetables(
     hazards: Mapping[State, Hazard], policy: PollPolicy, densest: PollPolicy | None = None
 ) -> dict[State, Timetable]:
-    """Plan the looks for all states together: as many as plain backoff would make, where they show most.
+    """Plan the polls of all states together: as many as plain backoff makes, at the ages where tasks end.
 
-    A state that generations do not end out of gets few, since little depends on them.
+    A state from which generations do not end gets few polls.
 
     Args:
-        hazards: What is known of each state.
+        hazards: The rates of each state.
         policy: The bounds.
-        densest: Those of the time when looks were cheapest; what was spent then is no waste now that they are not.
+        densest: The bounds when polls were cheapest: polls made under them do not count as an excess now.
     """
     factor = 0.0
     if any(hazard.ends_are_known for hazard in hazards.values()):
@@ -229,22 +230,22 @@ def timetables(
 
 @frozen(eq=False, kw_only=True)
 class _Prospect:
-    """The tasks that are to be expected, and the looks they may cost."""
+    """The expected tasks, and the number of polls for them."""
 
     cells: Sequence[tuple[float, float]]
-    """For each bin of each state the seconds that tasks spend there, and the root of the rate at which they end."""
+    """For each bin of each state: the seconds that tasks spend in it, and the square root of the rate of ends."""
     budget: float
-    """Looks, without those at the beginning, which cannot be saved."""
+    """Polls, without the first ones of each task, which no schedule saves."""
     slowest: float
-    """Looks per second at least, jitter counted in."""
+    """Fewest polls per second, jitter included."""
     fastest: float
-    """Looks per second at most, jitter counted in."""
+    """Most polls per second, jitter included."""
 
     @classmethod
     def of(cls, hazards: Collection[Hazard], policy: PollPolicy, densest: PollPolicy) -> _Prospect:
-        """Expect of tasks what was seen of them."""
+        """Build the expectation from the tasks seen so far."""
         cells: list[tuple[float, float]] = []
-        first_looks = polls = made = plain_so_far = 0.0
+        first_polls = polls = made = plain_so_far = 0.0
         for hazard in hazards:
             for rate, time, density in zip(hazard.ends, _times(hazard), _plain(hazard, policy), strict=False):
                 cells.append((time, sqrt(rate)))
@@ -252,18 +253,18 @@ class _Prospect:
             made += hazard.polls
             plain_so_far += sum(map(mul, hazard.watched, _plain(hazard, densest)))
             if hazard.is_first:
-                first_looks += _FIRST_LOOKS * _tasks(hazard)
-                plain_so_far += _FIRST_LOOKS * hazard.seen
+                first_polls += _FIRST_POLLS * _tasks(hazard)
+                plain_so_far += _FIRST_POLLS * hazard.seen
         thrift = min(1.0, plain_so_far / made) ** _THRIFT
         return cls(
             cells=cells,
-            budget=(first_looks + polls) * thrift - first_looks,
+            budget=(first_polls + polls) * thrift - first_polls,
             slowest=1 / (policy.max_interval * (1 - _LITTLE_JITTER / 2)),
             fastest=1 / (policy.shortest_interval * (1 + _LITTLE_JITTER / 2)),
         )
 
     def factor(self) -> float:
-        """Find what the roots are to be multiplied by, to become looks per second that keep to the budget."""
+        """Find the factor from the square roots to polls per second that use up the budget."""
         steepest = max(root for _, root in self.cells)
         low, high = self.slowest / steepest / 2, self.fastest / steepest * _HIGHEST
         for _ in range(_STEPS):
@@ -277,7 +278,7 @@ class _Prospect:
 
 
 def _times(hazard: Hazard) -> Iterator[float]:
-    """Yield the seconds that tasks spend in each bin, as far as enough get there."""
+    """Yield the seconds that tasks spend in each bin, up to the last bin that enough tasks reach."""
     for (low, high), (before, after) in zip(pairwise(hazard.edges), pairwise(hazard.survival()), strict=True):
         if before < _SURVIVORS:
             return
@@ -285,19 +286,19 @@ def _times(hazard: Hazard) -> Iterator[float]:
 
 
 def _tasks(hazard: Hazard) -> float:
-    """Return how many tasks have been in the state; the queue before it counts as far as it has gone on."""
-    return hazard.left if hazard.is_first else hazard.began
+    """Return the number of tasks in the state so far; for the first state, only those that have left it."""
+    return hazard.left if hazard.is_first else hazard.started
 
 
 def _plain(hazard: Hazard, policy: PollPolicy) -> Sequence[float]:
-    """Return the looks per second that plain backoff makes in each bin; it grows from a task's first look on."""
+    """Return the polls per second of plain backoff in each bin; its pauses grow from the first poll of a task on."""
     most = max(_UNSURE * policy.max_interval, policy.shortest_interval)
     if not hazard.is_first:
         return [1 / most] * len(hazard.ends)
     growth = policy.multiplier - 1
-    looks_per_pause = growth / log(policy.multiplier) if growth else 1.0
+    polls_per_pause = growth / log(policy.multiplier) if growth else 1.0
     middles = [(low + high) / 2 for low, high in pairwise(hazard.edges)]
-    pauses = [(policy.initial_interval + growth * age) / looks_per_pause for age in middles]
+    pauses = [(policy.initial_interval + growth * age) / polls_per_pause for age in middles]
     return [1 / min(max(pause, policy.shortest_interval), most) for pause in pauses]
 
 

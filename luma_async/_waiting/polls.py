@@ -1,6 +1,6 @@
 """One poll loop per task id, shared by all its waiters (architecture, the rules of waiting).
 
-These classes refer to each other, and asyncio's debug mode prints what it runs: a repr that follows them costs minutes.
+The classes here have no repr: they refer to each other, and asyncio's debug mode would take minutes to print them.
 """
 
 from __future__ import annotations
@@ -52,16 +52,16 @@ class PollLoops:
     policy: PollPolicy
     strategy: PollWait
     health: Health = field(factory=Health)
-    """What all requests have found of late."""
+    """The relay and the key, as seen by all requests."""
     learner: Learner = field(factory=Learner)
-    """Notes each poll; the strategy may use it too."""
+    """Records each poll; the strategy may use it too."""
     listeners: Listeners = field(factory=Listeners)
     scheduler: Scheduler = field(init=False)
     at_close: set[Callable[[], None]] = field(factory=set)
-    """Called when the client is closed, before the waits end."""
+    """Called when the client closes, before the waits end."""
     _loops: dict[str, PollLoop] = field(factory=dict)
     _tasks: set[asyncio.Task[None]] = field(factory=set)
-    """Those that bring ids, or ask an async strategy."""
+    """Tasks that read ids, or await an async strategy."""
     _unknown_words: set[str] = field(factory=set)
     _closed: bool = False
 
@@ -75,7 +75,7 @@ class PollLoops:
         on_end: Callable[[Outcome | Exception], None],
         on_change: Callable[[Generation], None] | None = None,
     ) -> Waiter:
-        """Wait for the checked *task_id*, with the other waiters of that id. A new waiter is polled for immediately."""
+        """Add a waiter for the checked *task_id*, with the other waiters of that id. It is polled for immediately."""
         running = asyncio.get_running_loop()
         now = running.time()
         waiter = Waiter(now, math.inf if timeout is None else now + timeout, on_end, on_change)
@@ -94,7 +94,7 @@ class PollLoops:
         return waiter
 
     async def wait(self, task_id: str, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - see join
-        """Wait until *task_id* ends or *timeout* seconds are over. Cancelling leaves the other waiters alone."""
+        """Wait until *task_id* ends, or *timeout* seconds have passed. Cancelling affects no other waiter."""
         ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         waiter = self.join(task_id, timeout, lambda end: _settle(ended, end))
         try:
@@ -103,12 +103,12 @@ class PollLoops:
             waiter.leave()
 
     def statistics(self) -> Statistics:
-        """Return what the polls have shown so far, and how many ids are in which state now."""
+        """Return the statistics of all polls so far, with the number of ids in each state now."""
         return self.learner.statistics(Counter(loop.state for loop in self._loops.values()))
 
     @property
     def gathers(self) -> bool:
-        """Whether ids wait for each other; one that is alone does not."""
+        """Whether ids may wait for each other to share a batch."""
         return len(self._loops) > 1 and self.batcher.gathers
 
     async def aclose(self) -> None:
@@ -123,7 +123,7 @@ class PollLoops:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def report(self, task_id: str, answer: TaskAnswer, before: str) -> None:
-        """Report a change from the word *before*, and a word that nobody knows (architecture, rule 5)."""
+        """Report a change from the word *before*, and an unknown word (architecture, rule 5)."""
         if answer.word != before and self.listeners.active:
             change = StateChanged(
                 task_id=task_id,
@@ -138,14 +138,14 @@ class PollLoops:
             log(logging.WARNING, "task %s: unknown state %r: polling goes on", task_id, shown(answer.word, 60))
 
     def start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Start a task that the client's end waits for."""
+        """Start an asyncio task; ``aclose`` waits for it."""
         task = asyncio.create_task(work, name=f"luma_async {name}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
     def forget(self, loop: PollLoop) -> None:
-        """Let the next wait for this id start afresh."""
+        """Remove *loop*: the next wait for its id starts a new one."""
         if self._loops.get(loop.task_id) is loop:
             del self._loops[loop.task_id]
             self.batcher.forget(loop.task_id)
@@ -163,8 +163,9 @@ def _settle(future: asyncio.Future[Outcome], end: Outcome | Exception) -> None:
 class PollLoop(Poller):
     """The loop of one id: poll, pause, poll again.
 
-    It has no task of its own: the batcher calls it with each answer, the scheduler when a pause is over. ``Progress``
-    knows what the polls came to, ``NextPoll`` when the next one goes, ``Controller`` asks tenacity's strategy between.
+    It has no asyncio task of its own: the batcher calls it with each answer, the scheduler at the end of each pause.
+    ``Progress`` holds the results of the polls, ``Controller`` gets the pause from tenacity's strategy, and
+    ``NextPoll`` holds the time of the next poll.
     """
 
     loops: PollLoops = field(kw_only=True)
@@ -174,15 +175,15 @@ class PollLoop(Poller):
     _controller: Controller = field(init=False)
     _polls: int = field(default=0, init=False)
     _started: float = field(default=0.0, init=False)
-    """When the last poll did."""
+    """When the last poll started."""
     _pending: PendingPoll | None = field(default=None, init=False)
     """The poll that is under way."""
     _wakeup: Wakeup | None = field(default=None, init=False)
     """The end of the pause, between two polls."""
     _strategy: asyncio.Task[None] | None = field(default=None, init=False)
-    """An async strategy that is being asked, between two polls."""
+    """The call of an async strategy, between two polls."""
     _is_shown: bool = field(default=True, init=False)
-    """Whether every waiter that follows the states has been shown this one."""
+    """Whether every waiter with ``on_change`` has got the current state."""
 
     def __attrs_post_init__(self) -> None:
         self._progress = Progress(self.loops.policy, self.loops.health)
@@ -192,7 +193,7 @@ class PollLoop(Poller):
     # --- waiters ---
 
     def admit(self, waiter: Waiter) -> None:
-        """Take *waiter* in, and poll for it immediately, or as soon as the interval allows."""
+        """Add *waiter*, and poll for it immediately, or as soon as the interval allows."""
         running = asyncio.get_running_loop()
         waiter.loop = self
         waiter.polls_before = self._polls
@@ -209,7 +210,7 @@ class PollLoop(Poller):
 
     @property
     def state(self) -> State | None:
-        """As it was seen last."""
+        """The state that the last good poll saw."""
         return self._progress.state
 
     @property
@@ -218,7 +219,7 @@ class PollLoop(Poller):
         return self.waiters.latest
 
     def dismiss(self, waiter: Waiter, end: Outcome | Exception | None) -> None:
-        """Let *waiter* go with its *end*, if it came to one; the loop stops when no waiter is left."""
+        """Remove *waiter*; *end* is its result, None if it was cancelled. The loop stops when no waiter is left."""
         self.waiters.remove(waiter)
         if not self.waiters:
             self.loops.forget(self)
@@ -228,7 +229,7 @@ class PollLoop(Poller):
             self.loops.listeners.tell(WaitEnded(task_id=self.task_id, outcome=outcome, waiting=len(self.waiters)))
 
     def _stop(self) -> None:
-        """Poll no more."""
+        """Stop polling."""
         if self._pending is not None:
             self.loops.batcher.leave(self._pending)
         if self._wakeup is not None:
@@ -238,7 +239,7 @@ class PollLoop(Poller):
         self._pending = self._wakeup = self._strategy = None
 
     def end_with(self, end_of: Callable[[Waiter], Outcome | Exception]) -> None:
-        """Give each waiter its own end."""
+        """End all waits for this id; *end_of* gives each waiter its own result."""
         self.loops.forget(self)
         for waiter in self.waiters:
             waiter.finish(end_of(waiter))
@@ -249,7 +250,7 @@ class PollLoop(Poller):
         self.end_with(lambda waiter: waiter.outcome(self.task_id, self._polls, error=error))
 
     def _reach_deadline(self, waiter: Waiter, *, had_grace: bool = False) -> None:
-        """End *waiter*'s wait; a poll that is under way gets a moment to end, also where the event loop stood still."""
+        """End the wait of *waiter*; a poll under way gets a grace period first, even if the event loop was blocked."""
         running = asyncio.get_running_loop()
         now = running.time()
         if self._pending is not None and not had_grace:
@@ -258,7 +259,7 @@ class PollLoop(Poller):
             waiter.finish(self._end_at_deadline(waiter, now))
 
     def _end_at_deadline(self, waiter: Waiter, now: float) -> Outcome:
-        """Return a completed generation even if its link has not come yet; else the time-out."""
+        """Return a completed generation even if its link has not come yet; otherwise the timeout."""
         finished = self._progress.finished
         if finished is not None:
             waiter.show(finished)
@@ -271,7 +272,7 @@ class PollLoop(Poller):
     # --- a poll ---
 
     def poll(self, now: float) -> None:
-        """Ask for the id, *now*."""
+        """Poll the id *now*."""
         self._wakeup = None
         self._started = now
         self.waiters.start_last_polls(now, self._next.lead)
@@ -279,7 +280,7 @@ class PollLoop(Poller):
         self._pending = None if pending.is_over else pending
 
     def on_answer(self, last_answer: LastAnswer, answer: TaskAnswer | None, now: float, /) -> None:
-        """Take a good answer in, *answer* None where it is the one before once more."""
+        """Process a good answer; *answer* is None if it is the same as before."""
         progress, word = self._progress, self._progress.word
         self.last_answer = last_answer
         is_end = progress.succeeded(answer)
@@ -296,7 +297,7 @@ class PollLoop(Poller):
         self._go_on(now, is_end=is_end)
 
     def on_error(self, error: LumaError) -> None:
-        """Take a failed poll in."""
+        """Process a failed poll."""
         now = asyncio.get_running_loop().time()
         is_cut = isinstance(error, RequestTimeoutError) and now >= self.deadline
         is_end = self._progress.failed(error, now, is_cut=is_cut)
@@ -307,11 +308,11 @@ class PollLoop(Poller):
         self._go_on(now, is_end=is_end)
 
     def on_defect(self, defect: BaseException) -> None:
-        """End all waits with what should not have happened: a user's strategy that raised, or an error of ours."""
+        """End all waits with an unexpected exception: from a user's strategy, or from a defect of this package."""
         self._stop()
         self.end_with(lambda _: defect) if isinstance(defect, Exception) else self.abandon()
 
-    # --- what comes after it ---
+    # --- after a poll ---
 
     def _go_on(self, now: float, *, is_end: bool) -> None:
         """End all waits, or pause until the next poll."""
@@ -362,7 +363,7 @@ class PollLoop(Poller):
 
 
 async def _pause_later(loop: PollLoop, pause: Awaitable[float]) -> None:
-    """Let *loop* pause for as long as an async strategy says."""
+    """Let *loop* pause for the seconds of an async strategy."""
     try:
         seconds = await pause
         loop.pause(seconds, asyncio.get_running_loop().time())

@@ -1,6 +1,6 @@
-"""What the polls of one id have come to: done, trouble that passes, or over (architecture, rules 3 and 5).
+"""Decides after each poll of an id whether its wait goes on or ends (architecture, rules 3 and 5).
 
-Pure: no event loop, no clock of its own. All times are the caller's, in seconds.
+It has no event loop and no clock: the caller passes all times, in seconds.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from luma_async.settings import PollPolicy
 _CONFIRMED_AFTER = 3
 """Refusals in a row: right after a submit, ``task_not_exist`` can be transient (contract section 4)."""
 _CONTRADICTED_FOR = 30.0
-"""Seconds that refusals last before they outweigh a good answer; a gateway whose own session ran out refused for 5."""
+"""Seconds of refusals that outweigh a good answer; a gateway whose own session had expired refused for 5."""
 _POLLS_FOR_A_LINK = 3
-"""More, of a generation that is completed before it has any link (contract section 1)."""
+"""Further polls of a generation that is completed, but has no link yet (contract section 1)."""
 _REFUSES_KEY = frozenset({401, 403})
 _REFUSES_TASK = frozenset({400, 409, 422})
 
@@ -50,13 +50,13 @@ class Progress:
     failures: int = 0
     """Failed polls in a row."""
     error: LumaError | None = None
-    """What the last poll failed with; None where it was a good one."""
+    """The error of the last poll; None after a good one."""
     state: State | None = None
-    """As the last good poll saw it."""
+    """The state that the last good poll saw."""
     word: str = ""
-    """The relay's own word for it."""
+    """The relay's own word for the state."""
     finished: Generation | None = None
-    """A terminal answer; a completed one may still get its link."""
+    """The terminal answer; if it is completed, its link may still follow."""
     time_in_state: TimeInState | None = None
     """How long the task has been seen in its state."""
     _trouble: _Trouble | None = None
@@ -64,13 +64,16 @@ class Progress:
 
     @property
     def hint(self) -> float | None:
-        """Seconds that the relay asked to be left alone by its last refusal, or None."""
+        """Seconds of ``Retry-After`` in the last refusal, or None."""
         return self.error.retry_after if isinstance(self.error, APIError) else None
 
     def succeeded(self, answer: TaskAnswer | None) -> bool:
-        """Take note of a good answer, None for the one before once more; it ends all trouble. Return whether it ends.
+        """Record a good answer, None if it is the same as before; it resets all counts of failures.
 
         ``completed`` can come a moment before its link (rule 5).
+
+        Returns:
+            Whether the wait ends.
         """
         self.error = self._trouble = None
         self.good += 1
@@ -87,12 +90,15 @@ class Progress:
         return True
 
     def failed(self, error: LumaError, now: float, *, is_cut: bool = False) -> bool:
-        """Take note of *error*, which only this id has; return whether it is the end.
+        """Record a failed poll.
 
         Args:
-            error: What the poll failed with; its verdict changes where it contradicts a good answer.
-            now: When.
-            is_cut: Whether the poll had no time: what was wrong before still matters more.
+            error: The error, an object of this id only. If it contradicts a good answer, its verdict changes.
+            now: When the poll failed.
+            is_cut: Whether a deadline cut the poll: then the error before, if any, is kept.
+
+        Returns:
+            Whether the wait ends.
         """
         trouble = self._trouble = self._trouble or _Trouble()
         contradicts = self._contradicts(error)
@@ -109,7 +115,7 @@ class Progress:
         return is_over or (error.verdict is not Verdict.SLOW_DOWN and self._is_outage(trouble, now))
 
     def _contradicts(self, error: LumaError) -> bool:
-        """Whether *error* refuses a key, or an id, that has had a good answer."""
+        """Whether *error* refuses a key or an id that has already had a good answer."""
         if not isinstance(error, APIError) or isinstance(error, NotFoundError):
             return False
         if error.verdict not in (Verdict.FINAL, Verdict.UNCONFIRMED):

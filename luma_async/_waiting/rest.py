@@ -1,4 +1,4 @@
-"""When an id is polled next: a window, in which it may wait for others. Pure: no event loop, no clock of its own."""
+"""The time window of the next poll of an id, in which it can share a batch; no event loop, no clock."""
 
 from __future__ import annotations
 
@@ -7,50 +7,50 @@ import math
 from attrs import define
 
 _SHARE_OF_PAUSE, _LONGEST_PATIENCE = 0.1, 0.5
-"""How long an id that is due may wait for others, so that they can share a request: of its pause, and in seconds.
+"""How long a due id may wait for others to share a request: as a share of its pause, and at most in seconds.
 
-In trouble the share alone counts: pauses are longer then, and the ids that are due have to gather into fewer requests.
+After a failed poll only the share counts: pauses are longer then, and the ids should need fewer requests.
 """
 _EAGERNESS = 2.5
-"""How many times as long before its time it may go along with others."""
+"""How early an id may join a batch, as a multiple of that time."""
 _SHORTEST_LEAD, _LONGEST_LEAD = 0.1, 1.0
-"""Seconds before a deadline at which the last poll starts: twice what the poll before took, within these."""
+"""Bounds of the time before a deadline at which the last poll starts, in seconds: twice the time of the poll before."""
 
 
 @define(eq=False, repr=False, weakref_slot=False)
 class NextPoll:
-    """The next poll of one id. All times are the caller's, in seconds."""
+    """The next poll of one id. The caller passes all times, in seconds."""
 
     min_interval: float
     not_before: float = 0.0
-    """Bounds the poll below, whoever wants it earlier: the interval, and the relay's hint."""
+    """Lower bound for the next poll, from the interval and the relay's hint; new waiters do not change it."""
     due: float = 0.0
-    """From when on it may go along with others."""
+    """From when on the poll may join a batch."""
     latest: float = 0.0
-    """When it goes at the latest."""
+    """When the poll goes at the latest."""
     took: float = 0.0
-    """How long the last poll took."""
+    """Duration of the last poll."""
 
     def hurry(self, now: float) -> None:
-        """Let the poll be due *now*, as far as ``not_before`` allows."""
+        """Make the poll due *now*, or at ``not_before`` if that is later."""
         self.due = self.latest = now
 
     def ended(self, started: float, now: float, hint: float | None) -> None:
-        """Take note that a poll that *started* then is over *now*; *hint* is the relay's, in seconds."""
+        """Record a poll from *started* to *now*; *hint* is the relay's ``Retry-After``, in seconds."""
         self.took = now - started
         self.not_before = now + max(self.min_interval, hint or 0.0)
 
     def rest(self, seconds: float, now: float, *, is_ours: bool, is_failing: bool) -> None:
-        """Rest for *seconds*, and share a request with others that are due at about the same time.
+        """Rest for *seconds*, and share a request with other ids that are due at about the same time.
 
-        An id may wait for others a tenth of its pause, at most half a second. Where the pause is our own choice it may
-        go along with others a quarter before its time, at most five quarters of a second; in trouble that is all, so
-        that few requests go out and all ids are back in time.
+        An id may wait for others for a tenth of its pause, at most half a second. If our own strategy chose the pause,
+        the id may also join a batch early, by a quarter of its pause, at most 1.25 s. After a failed poll it may
+        only join early, without the limits in seconds: few requests go out, and no id is late.
 
         Args:
             seconds: The pause.
-            now: When it starts.
-            is_ours: Whether our own strategy chose it.
+            now: When the pause starts.
+            is_ours: Whether our own strategy chose the pause.
             is_failing: Whether the last poll failed.
         """
         self.due = self.latest = now + seconds
@@ -63,11 +63,11 @@ class NextPoll:
             self.latest += patience
 
     def rest_alone(self, seconds: float, now: float) -> None:
-        """Rest for *seconds* sharp."""
+        """Rest for exactly *seconds*."""
         self.due = self.latest = now + seconds
 
     def window(self, wanted: float) -> tuple[float, float]:
-        """Return from when and until when the poll goes; *wanted* is when a last poll before a deadline starts."""
+        """Return the earliest and latest time of the poll; *wanted* is the start of a last poll before a deadline."""
         at, latest = self.due, self.latest
         if not self.not_before <= at <= latest:
             at = max(at, self.not_before)
@@ -77,7 +77,7 @@ class NextPoll:
         return at, latest
 
     def at_the_earliest(self, wanted: float) -> float:
-        """Return when the poll may go."""
+        """Return the earliest time of the poll."""
         return max(self.not_before, min(self.due, wanted))
 
     @property

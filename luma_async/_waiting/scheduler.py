@@ -1,4 +1,4 @@
-"""Whose turn it is when: one timer for all who rest, and those who may wait for each other wake together."""
+"""Ends the pauses of all ids with one timer, and wakes ids together that can share a request."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from heapq import heappop, heappush
 from attrs import define, field
 
 _Window = tuple[float, float]
-"""The earliest and the latest end of a rest."""
+"""The earliest and the latest end of a pause."""
 _Queue = list[tuple[float, _Window]]
-"""A heap of windows, by one of these."""
+"""A heap of windows, ordered by one of these times."""
 
 
 @define(eq=False, repr=False)
 class Wakeup:
-    """One who rests, until some time within a window; times are the event loop's, in seconds."""
+    """A pause that ends within a time window; times are on the event loop's clock, in seconds."""
 
     earliest: float
     latest: float
     on_turn: Callable[[float], object]
-    """Called once with the time, unless he leaves before."""
+    """Called once with the time, unless ``leave`` was called before."""
     is_over: bool = False
 
     def leave(self) -> None:
-        """End the rest before its time, unnoticed; the place in the agenda stays for a while, and holds nobody."""
+        """Cancel the wakeup. Its entry stays in the scheduler for a while, but refers to nothing else."""
         self.is_over = True
-        self.on_turn = _nobody
+        self.on_turn = _do_nothing
 
 
-def _nobody(_: float) -> None:
-    """Stand in for one who has left."""
+def _do_nothing(_: float) -> None:
+    """Replace the callback of a cancelled wakeup."""
 
 
 @define(eq=False, repr=False)
 class Scheduler:
-    """All who rest, those with the same window in one place: ids of one answer often have the same.
+    """All wakeups, grouped by their window: ids of one answer often have the same window.
 
-    When somebody can wait no longer, all whose time may have come wake with him, so that they can share a request. A
-    request takes *most* of them: what is more than fills requests goes on resting while it may.
+    When the latest time of a wakeup has come, all wakeups whose earliest time has come end too, so that their ids can
+    share a request. A request has room for *most* ids: wakeups that would only start another request stay, if possible.
     """
 
     most: int
@@ -49,10 +49,10 @@ class Scheduler:
     _by_latest: _Queue = field(factory=list)
     _timer: asyncio.TimerHandle | None = None
     _armed_for: float = math.inf
-    """When the timer rings: only asyncio's own loop has handles that tell it."""
+    """The time of the timer; only the handles of asyncio's own loop have it as an attribute."""
 
     def rest(self, earliest: float, latest: float, on_turn: Callable[[float], object]) -> Wakeup:
-        """Begin a rest, and return it, to leave it by."""
+        """Start a pause, and return its wakeup."""
         resting = Wakeup(earliest, latest, on_turn)
         if self._place(resting):
             heappush(self._by_latest, (latest, (earliest, latest)))
@@ -61,14 +61,14 @@ class Scheduler:
         return resting
 
     def close(self) -> None:
-        """Watch over nobody any more."""
+        """Drop all wakeups."""
         self._disarm()
         self._resting.clear()
         self._by_earliest.clear()
         self._by_latest.clear()
 
     def _place(self, resting: Wakeup) -> bool:
-        """Put *resting* among those with the same window; return whether there were none."""
+        """Add *resting* to its window; return whether the window is new."""
         window = resting.earliest, resting.latest
         together = self._resting.get(window)
         if together is not None:
@@ -101,9 +101,9 @@ class Scheduler:
             resting.on_turn(now)
 
     def _companions(self, must: int, now: float) -> list[Wakeup]:
-        """Take those whose time may have come, along with the *must* whose time it is.
+        """Remove and return the wakeups that can join the *must* wakeups that are due.
 
-        Those with most patience are spared if they would go in a request that is not full.
+        If the last request would not be full, the wakeups with the latest times stay.
         """
         may = self._taken(self._by_earliest, now)
         full = (must + len(may)) // self.most * self.most
@@ -115,14 +115,14 @@ class Scheduler:
         return may[: full - must]
 
     def _taken(self, queue: _Queue, now: float) -> list[Wakeup]:
-        """Take those who rest out of *queue* whose time in it has come; some have gone by the other one already."""
+        """Remove and return the wakeups whose time in *queue* has come, except those that the other queue removed."""
         taken: list[Wakeup] = []
         while queue and queue[0][0] <= now:
             taken += self._resting.pop(heappop(queue)[1], ())
         return [resting for resting in taken if not resting.is_over]
 
     def _next(self, queue: _Queue) -> float:
-        """Return the first time in *queue* at which somebody still rests; infinite without one."""
+        """Return the first time in *queue* with a wakeup that is not over; infinite if there is none."""
         while queue:
             at, window = queue[0]
             if any(not resting.is_over for resting in self._resting.get(window, ())):

@@ -1,4 +1,4 @@
-"""The waiters of one id: their deadlines, and what each of them gets at the end."""
+"""The waiters of one id: their deadlines, and the result of each."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ class Dismisses(Protocol):
     """The poll loop that a waiter belongs to."""
 
     def dismiss(self, waiter: Waiter, end: Outcome | Exception | None) -> None:
-        """Let *waiter* go."""
+        """Remove *waiter* from the loop."""
 
 
 @define(eq=False, repr=False, weakref_slot=False)
 class Waiter:
-    """One wait for one id. Its deadline is its own; times are the event loop's, in seconds."""
+    """One wait for one id, with its own deadline; times are on the event loop's clock, in seconds."""
 
     joined: float
     deadline: float
-    """Infinite where there is none."""
+    """Infinite without a timeout."""
     on_end: Callable[[Outcome | Exception], None]
-    """Called once, with this waiter's outcome; an Exception that is not ours is a defect, such as a strategy's."""
+    """Called once, with this waiter's outcome; or with an unexpected exception, such as one of a user's strategy."""
     on_change: Callable[[Generation], None] | None = None
     """Called with each snapshot whose state differs from the one before, the terminal one included."""
     polls_before: int = 0
-    """Polls that were made before it joined."""
+    """Polls of the id before this waiter joined."""
     shown: str | None = None
-    """The relay's word that ``on_change`` was called with last."""
+    """The relay's word at the last call of ``on_change``."""
     had_last_poll: bool = False
     timer: asyncio.TimerHandle | None = None
     loop: Dismisses | None = None
     place: int = 0
-    """Where it stands among the waiters of its id."""
+    """Its index among the waiters of its id."""
 
     def leave(self, end: Outcome | Exception | None = None) -> None:
-        """Stop waiting, at once; the loop ends with its last waiter. Leaving twice does nothing more."""
+        """Stop waiting now; the loop stops when no waiter is left. A second call does nothing."""
         if self.timer is not None:
             self.timer.cancel()
         loop, self.loop = self.loop, None
@@ -54,9 +54,9 @@ class Waiter:
     def outcome(
         self, task_id: str, polls: int, *, generation: Generation | None = None, error: LumaError | None = None
     ) -> Outcome:
-        """Return what became of *task_id* after so many *polls*; a failed generation is an error.
+        """Return the outcome of *task_id* after *polls* polls of its loop; a failed generation is an error.
 
-        Each waiter gets an error object of its own.
+        Each waiter gets its own error object.
         """
         failed = generation is not None and generation.state is State.FAILED
         if generation is not None and failed:
@@ -70,12 +70,12 @@ class Waiter:
         )
 
     def finish(self, end: Outcome | Exception) -> None:
-        """Leave with *end*."""
+        """Stop waiting with the result *end*."""
         self.leave(end)
         self.on_end(end)
 
     def show(self, generation: Generation) -> None:
-        """Pass a change of state on."""
+        """Call ``on_change`` if the state has changed."""
         if self.on_change is not None and generation.state_text != self.shown:
             self.shown = generation.state_text
             self.on_change(generation)
@@ -83,13 +83,13 @@ class Waiter:
 
 @define(eq=False, repr=False, weakref_slot=False)
 class Waiters:
-    """The waiters of one id. Joining and leaving take the same time however many there are."""
+    """The waiters of one id. Adding and removing take constant time."""
 
     _all: list[Waiter] = field(factory=list)
     _soonest: float = math.inf
     _latest: float = 0.0
     _is_stale: bool = False
-    """Whether somebody has left whose deadline was the soonest or the latest."""
+    """Whether a removed waiter had the soonest or the latest deadline."""
 
     def __len__(self) -> int:
         return len(self._all)
@@ -104,7 +104,7 @@ class Waiters:
         self._latest = max(self._latest, waiter.deadline)
 
     def remove(self, waiter: Waiter) -> None:
-        """Let the last one take the place of *waiter*."""
+        """Remove *waiter*, and move the last waiter to its index."""
         last = self._all.pop()
         if last is not waiter:
             self._all[waiter.place] = last
@@ -131,19 +131,19 @@ class Waiters:
         self._is_stale = False
 
     def show(self, word: str, structured: Callable[[], Generation]) -> None:
-        """Show the state *word* to each that follows the states and has not seen it; structure it only for them."""
+        """Call ``on_change`` of each waiter that has not got *word* yet; only then *structured* is called."""
         for waiter in self:
             if waiter.on_change is not None and waiter.shown != word:
                 waiter.show(structured())
 
     def start_last_polls(self, now: float, lead: float) -> None:
-        """Take note that a poll starts *now*: for those whose deadline is no more than *lead* away it is the last."""
+        """Record that a poll starts *now*; it is the last for a waiter whose deadline is within *lead* seconds."""
         if self.soonest < math.inf:
             for waiter in self._all:
                 waiter.had_last_poll = now >= waiter.deadline - lead
 
     def last_poll_at(self, next_poll: NextPoll) -> float:
-        """Return when the first of them wants its last poll to start; infinite where nobody wants one."""
+        """Return when the first last poll before a deadline has to start; infinite if there is none."""
         if self.soonest == math.inf:
             return math.inf
         return min(

@@ -203,7 +203,7 @@ NO_LINKS = [
 async def test_what_is_no_http_url_is_refused(tmp_path: Path, link: str, limits: Limits) -> None:
     """Whatever is allowed; nothing was opened to ask for it."""
     async with downloading(limits=limits) as downloader:
-        with pytest.raises(DownloadError, match="no absolute http") as caught:
+        with pytest.raises(DownloadError, match="not an absolute http") as caught:
             await downloader.download(with_link(link), tmp_path)
 
         assert downloader._servers._session is None

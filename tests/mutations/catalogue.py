@@ -143,7 +143,7 @@ MUTATIONS = [
             ),
             (
                 "who is missing in an answer is asked alone from then on",
-                "self.support.part(_open_ids(missing))",
+                "self.support.exclude(_open_ids(missing))",
                 "pass",
             ),
             (
@@ -549,7 +549,7 @@ MUTATIONS = [
     *_noticed_by(
         "waiting/test_scheduler.py",
         rules=[
-            ("who has left is not kept", "self.on_turn = _nobody", "pass"),
+            ("who has left is not kept", "self.on_turn = _do_nothing", "pass"),
             ("who goes along needs no timer", "taken += self._resting.pop(", "taken += self._resting.get("),
             ("the same window is one place", "together.append(resting)", "pass"),
             (
@@ -622,7 +622,7 @@ MUTATIONS = [
                 ("        lock(file.fileno())\n        if not"),
                 "        if not",
             ),
-            ("after a crash nothing is gone on with", 'told["boot"] != _boot()', "False"),
+            ("after a crash nothing is gone on with", 'parts["boot"] != _boot()', "False"),
             ("what another user left is not gone on with", "status.st_uid != _user()", "False"),
             ("what has another name is not gone on with", "status.st_nlink != 1", "False"),
             ("the last byte is always asked for", "min(status.st_size, version.total - 1)", "status.st_size"),
