@@ -1138,7 +1138,7 @@ MUTATIONS = [
             ),
             (
                 "what a failed write left is removed",
-                ("            self._mend()\n            status"),
+                ("            self._cut_torn_line()\n            status"),
                 "            status",
             ),
         ],
@@ -1254,7 +1254,7 @@ MUTATIONS = [
         ],
     ),
     *_noticed_by(
-        "cli/test_exhibits.py",
+        "cli/test_entries.py",
         rules=[
             (
                 "a deadline does not undo a video",
@@ -1278,8 +1278,8 @@ MUTATIONS = [
             ),
             (
                 "a page is replaced only when asked",
-                "part.finish(order.page, overwrite=order.overwrite)",
-                "part.finish(order.page, overwrite=True)",
+                "part.finish(options.page, overwrite=options.overwrite)",
+                "part.finish(options.page, overwrite=True)",
             ),
             (
                 "a page is for its owner's eyes",
