@@ -25,7 +25,7 @@ pip install '.[cli]'
 luma-async demo
 ```
 
-`demo` brings its own relay; the other commands ask yours.
+`demo` has a simulated relay; the other commands use yours.
 `python -m luma_async` is the same as `luma-async`.
 
 ## Address and key
@@ -33,20 +33,20 @@ luma-async demo
 The relay's address comes from `--base-url` or `LUMA_BASE_URL`.
 The key comes from `--key-file`, from `LUMA_API_KEY`, or from the file that `LUMA_API_KEY_FILE` names.
 There is no option for the key itself: the arguments of a process can be read by others.
-If it is given as one all the same, it is refused, and the complaint does not repeat it.
+An attempt to give it as one is refused, and the message does not repeat it.
 
 ## Task ids
 
 Ids are arguments, lines of a file (`--from FILE`), or lines of standard input.
 Standard input is read where there are neither arguments nor `--from`, and for `--from -`.
-Blank lines are skipped, and so is what follows a `#` at the beginning of a line or after a blank.
+Blank lines are skipped, and so is the text after a `#` at the start of a line or after a blank.
 Lines may end in CRLF.
 They are UTF-8 or UTF-16, with a byte order mark or without; so are the prompts of `submit`.
-Anything else is refused with one complaint.
-An id that comes twice is taken once.
-An id that cannot be one is an error of its own, and the others go on.
+Anything else is refused with one message.
+An id that appears twice is taken once.
+A text that cannot be an id is an error of its own, and the others go on.
 
-Lines of a pipe are taken up as they come, so the first outcome is out while ids still arrive:
+Lines of a pipe are taken as they arrive, so the first outcome is out while ids still arrive:
 
 ```sh
 produce-ids | luma-async wait | consume-outcomes
@@ -57,12 +57,12 @@ produce-ids | luma-async wait | consume-outcomes
 Results go to standard output, everything else to standard error.
 
 In a pipe or a file, each outcome is one line of JSON, written as soon as its id has ended.
-The lines are ASCII whatever the locale is, and a slow reader holds up nothing but the lines.
+The lines are ASCII in any locale, and a slow reader delays nothing but the lines.
 
 | field | what it holds |
 |---|---|
 | `task_id` | the id as it was given |
-| `state` | `pending`, `processing`, `completed`, `failed` or `unknown` at the last look; null if no look succeeded |
+| `state` | `pending`, `processing`, `completed`, `failed` or `unknown` at the last poll; null if no poll succeeded |
 | `video_url` | the best link to the video, or null |
 | `path` | the file where the medium was stored, or null |
 | `error` | null, or an object as below |
@@ -80,13 +80,14 @@ The lines are ASCII whatever the locale is, and a slow reader holds up nothing b
 | `retryable` | whether the same call may do better later |
 | `names_task` | true where the relay says that it does not know the task; only a `NotFoundError` has it |
 
-On a terminal there is a live table of the ids under way instead, at most twenty of them, and a bar.
+On a terminal there is a live table of open ids instead, at most twenty of them, and a bar.
+It adds no request: it shows what the polls have seen anyway.
 Each id that has ended gets a line above the table, with its link, its file, or the reason.
 Links and files in it can be clicked where the terminal knows how.
-A file that is being stored has a bar of its own, in bytes; storing never holds up the waiting.
-`--json` gives the JSON lines on a terminal too, and `NO_COLOR` is heeded.
+A file that is being stored has a bar of its own, in bytes; storing never delays the waiting.
+`--json` gives the JSON lines on a terminal too, and `NO_COLOR` turns colours off.
 
-![Three ids that have ended, three under way with their states, and a bar](images/terminal.svg)
+![Three ids that have ended, three open ids with their states, and a bar](images/terminal.svg)
 
 `submit` writes a line of its own for each prompt, as soon as the relay has answered:
 
@@ -101,9 +102,9 @@ An `UncertainSubmitError` has two more fields: `body` is the relay's answer, esc
 Where `submit` waits, the lines of outcomes follow; they have no `prompt`.
 
 `wait`, `download` and a `submit` that waits end with a summary on standard error:
-how the ids ended and why, how long they were queued and processed as the looks showed it, and the requests made.
+how the ids ended and why, how long they were queued and processed as the polls showed it, and the requests made.
 It is written where standard error is a terminal, and with `--verbose`.
-`--verbose` also tells each change of state, failed look and pause as it happens, with the relay's request id.
+`--verbose` also writes each change of state, failed poll and cool-down as it happens, with the relay's request id.
 
 `check` writes one JSON line for each of its four rows in a pipe:
 `check`, `result` (`ok`, `note`, `unsure` or `bad`), `found`, `advice`, `seconds` (of the latency) and `request_id`.
@@ -117,18 +118,18 @@ luma-async wait --from ids.txt --journal batch.jsonl
 ```
 
 The file has the lines of standard output, each on the disk before it is shown.
-An id has one when its generation has completed or failed, or when the relay said that it knows no such task.
-Nothing else is recorded, and so it is waited for again the next time.
-That goes for deadlines, trouble on the way, a refused key, a bare 404 (the address may be wrong), and malformed ids.
+An id has a line when its generation has completed or failed, or when the relay said that it does not know the task.
+Nothing else is recorded, so the next run waits again after a timeout or failed polls.
+The same holds for a refused key, a bare 404 (the address may be wrong), and malformed ids.
 
 - Standard output has only what is new in a run; a program that needs everything reads the journal.
 - The exit status is that of all ids given, those included that had ended before.
-- A last line that was torn, by `kill -9` or a power cut, is removed, and its id waited for.
+- A last line that was cut, by `kill -9` or a power failure, is removed, and its id is waited for.
 - A journal serves one process at a time; a second one is refused, with status 2.
-- A file that holds anything but such lines is refused, with status 2, and left as it is.
+- A file that holds anything but such lines is refused, with status 2, and not changed.
 - The lines that an earlier run wrote to standard output are such lines.
-- A journal that cannot be written, on a full disk for instance, ends the command with status 1 and keeps what it has.
-- The file is made readable for its owner alone: it holds prompts, and links that open a video to whoever has them.
+- A journal that cannot be written, on a full disk for example, ends the command with status 1 and keeps its lines.
+- Only its owner can read the file: it holds prompts, and links that open a video to any reader.
 
 With `download` and `wait --download`, an id is left out if it has ended and its file is in the directory.
 A file that could not be stored is tried again.
@@ -137,7 +138,7 @@ So `wait` and then `download` can share a journal.
 ## Completion
 
 `luma-async --install-completion` lets the shell complete commands and options with the Tab key.
-It takes the shell that it is run from; `--shell` names another one, and it works in every new shell.
+It uses the shell that runs it, or the one that `--shell` names, and it works in every new shell.
 
 | shell | the script | what loads it |
 |---|---|---|
@@ -146,7 +147,7 @@ It takes the shell that it is run from; `--shell` names another one, and it work
 | fish | `~/.config/fish/completions/luma-async.fish` | fish does |
 | PowerShell | `Completions` beside your profile | a line that is added to your profile |
 
-To be rid of it, remove the script and the line; after an update with new options, install it again.
+To uninstall it, remove the script and the line; after an update with new options, install it again.
 
 ## Exit status
 
@@ -158,16 +159,17 @@ _AFTER_STATUSES = """\
 
 A signal ends a command within two seconds; a second one changes nothing.
 A signal that was ignored when the command started stays ignored, as under `nohup`.
-Only `submit` waits for answers under way, since their ids are paid for: ten seconds, or until a second signal.
-Prompts that were not submitted, and those of which that is unknown, stand on standard error.
+Only `submit` waits for open answers, because their ids are paid for: ten seconds, or until a second signal.
+Standard error names prompts that were not submitted, or perhaps not.
 
 The ids that are not done are named on standard error.
 Where all ids were arguments or in a file, ten of them are named, with their number and the command that goes on.
-Ids of a pipe and of a submit are named one and all, for nobody else may have them.
+Ids of a pipe and of a submit are all named, because they may exist nowhere else.
 On a terminal ten of them are shown, and all are in the file `luma-async-open-<pid>.txt` in the current directory.
-Where standard error takes nothing, as when the terminal was closed, all of them are in that file, and so are submits.
+Where standard error cannot be written, as after a terminal was closed, all of them are in that file.
+So are submits.
 Only the user can read it, and `--from` takes it.
-"Their generations go on at the relay" is added if the relay has told of one of them.
+"Their generations go on at the relay" is added after at least one good poll.
 """
 
 

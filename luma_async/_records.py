@@ -43,20 +43,20 @@ def outcome_to_json(outcome: Outcome, *, brief: bool = False) -> str:
     """Return *outcome* as one line of ASCII JSON, the schema of the command line and of a journal.
 
     Args:
-        outcome: Of a call that gives outcomes.
+        outcome: As ``as_completed`` and other calls return it.
         brief: Whether to leave the relay's answer out.
     """
     return OutcomeRecord.of(outcome).line(brief=brief)
 
 
 def outcome_from_json(line: str | bytes) -> Outcome:
-    """Return the outcome of which *line* tells: one of ``outcome_to_json``, of a journal or of the command line.
+    """Return the outcome of *line*, which ``outcome_to_json``, a journal or the command line wrote.
 
     The generation is structured from the relay's answer; without the answer, it has the id, the state and the link.
     An error has the class, the text and the facts that the line has.
 
     Raises:
-        ConfigurationError: It is not such a line, or not a whole one.
+        ConfigurationError: It is not such a line, or it is cut.
     """
     try:
         return OutcomeRecord.read(line.encode() if isinstance(line, str) else line).outcome()
@@ -87,7 +87,7 @@ class ErrorRecord:
 
     @classmethod
     def of(cls, error: LumaError) -> Self:
-        """Take what a line has of *error*."""
+        """Return the facts of *error* that a line has."""
         return cls(
             type=type(error).__name__,
             message=str(error),
@@ -132,11 +132,11 @@ class ErrorRecord:
 
 @frozen(kw_only=True)
 class OutcomeRecord:
-    """What a line tells of one id."""
+    """One line: the outcome of one id."""
 
     task_id: str
     state: State | None
-    """The last that was seen."""
+    """The last known state."""
     video_url: Link | None
     path: str | None = None
     """Where the medium was stored."""
@@ -152,7 +152,7 @@ class OutcomeRecord:
 
     @classmethod
     def of(cls, outcome: Outcome, stored: Path | None = None) -> Self:
-        """Take what a line has of *outcome*, and where its medium was *stored*."""
+        """Return the line of *outcome*, with the path where its medium was *stored*."""
         task_id: Any = outcome.task_id
         error = outcome.error
         last: Any = outcome.generation or getattr(error, "generation", None) or getattr(error, "last", None)
@@ -176,10 +176,10 @@ class OutcomeRecord:
 
     @classmethod
     def read(cls, line: bytes) -> Self:
-        """Return what *line* tells.
+        """Read *line*.
 
         Raises:
-            NotJSONError: It is not such a line, or not a whole one.
+            NotJSONError: It is not such a line, or it is cut.
         """
         try:
             fields = _decoder.decode(line.decode())
@@ -197,9 +197,9 @@ class OutcomeRecord:
         return Outcome(task_id=self.task_id, generation=generation, error=error, elapsed=self.elapsed, polls=self.polls)
 
     def last(self) -> Generation | None:
-        """Structure the relay's last answer; where there is none about this task, there is what the line itself tells.
+        """Return the last generation: structured from the relay's answer, else made of the line itself.
 
-        None where no poll succeeded.
+        None if no poll succeeded.
         """
         if self.state is None:
             return None
@@ -216,9 +216,9 @@ class OutcomeRecord:
 
 
 def submission_line(prompt: str, task_id: str | None, error: LumaError | None) -> str:
-    """Return what became of a submit as one line of ASCII JSON: the schema of ``luma-async submit``."""
-    told = None if error is None else _converter.unstructure(ErrorRecord.of(error))
-    return json.dumps({"prompt": prompt, "task_id": task_id, "error": told})
+    """Return the result of a submit as one line of ASCII JSON, the schema of ``luma-async submit``."""
+    fields = None if error is None else _converter.unstructure(ErrorRecord.of(error))
+    return json.dumps({"prompt": prompt, "task_id": task_id, "error": fields})
 
 
 # --- lines of earlier versions ---
@@ -227,7 +227,7 @@ _STATUS_IN_TEXT = re.compile(r"HTTP ([1-9][0-9]{2})\b")
 
 
 def _as_written_today(fields: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return *fields* by today's names; a line without a key for the status has the facts in its error's text only."""
+    """Return *fields* with the keys of today; an error without the key ``status`` has its facts only in its text."""
     if "polls" not in fields and "looks" in fields:
         fields = {**fields, "polls": fields["looks"]}
     error = fields["error"]
@@ -237,7 +237,7 @@ def _as_written_today(fields: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _facts_in_text(task_id: str, kind: str, text: str) -> dict[str, Any]:
-    """Return the facts about a NotFoundError, which decide whether its id has ended."""
+    """Return the facts of a NotFoundError, which decide whether its id has ended."""
     if kind != NotFoundError.__name__:
         return {}
     text = text.removeprefix(f"task {shown(task_id, 128)}: ")  # the id may be any word

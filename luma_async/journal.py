@@ -22,22 +22,22 @@ from luma_async.models import State
 from luma_async.outcomes import Outcome
 
 _MODE = 0o600
-"""For nobody else: the raw answers hold prompts, and links that open the video to whoever has them."""
+"""For nobody else: the answers hold prompts, and links that open the video to any reader."""
 _CHUNK = 2**20
-"""Bytes of a journal that are read at once."""
+"""Bytes that are read at once."""
 
 
 def _checked_path(path: str | os.PathLike[str]) -> Path:
     try:
         return Path(path)
     except TypeError:
-        trouble = ConfigurationError(f"{shown(spelled(path), 80)} is no file name", advice="give a str or a Path")
+        trouble = ConfigurationError(f"{shown(spelled(path), 80)} is not a file name", advice="give a str or a Path")
     raise trouble
 
 
 @define(eq=False)
 class Journal:
-    """What became of the ids of a batch, in a file that outlives the process.
+    """The outcomes of a batch, in a file that outlives the process.
 
     ::
 
@@ -46,28 +46,28 @@ class Journal:
                 async for outcome in outcomes:
                     await journal.record(outcome)
 
-    The file has one line of JSON for each id that has ended, with the relay's answer whole; lines are only ever
-    appended. Started again, however the process ended, the same code waits for what is missing.
+    The file has one line of JSON for each id that has ended, with the relay's whole answer. Lines are only appended.
+    However the process ended, the same code, started again, waits for the missing ids.
 
-    An id has ended when its generation has completed or failed, or when the relay said in so many words that it knows
-    no such task. Nothing else is recorded, because the next run may do better: deadlines, trouble on the way, a
-    refused key, a path that the address does not have, an id that cannot be one.
+    An id has ended when its generation has completed or failed, or when the relay said that it does not know the task.
+    Nothing else is recorded, because the next run may succeed: timeouts, failed polls, a refused key, a path that the
+    address does not have, an id that cannot be one.
 
-    Entering opens the file, makes it if need be (readable by its owner alone), and takes a lock that lasts until
-    leaving. A last line that was torn by the end of a process is removed: its id is missing.
+    Entering opens the file, or makes it (only its owner can read it), and locks it until the block ends. A last line
+    that was cut by the end of a process is removed: its id is missing.
 
     Raises:
         ConfigurationError: On entering: the file cannot be opened, read and written, another journal has it open, or
-            it holds anything but outcomes. It is left as it was then.
+            it holds anything but outcomes. The file is not changed.
     """
 
     path: Path = field(converter=_checked_path)
     """The file."""
     _file: _File | None = field(default=None, init=False, repr=False)
     _states: dict[str, State | None] = field(factory=dict, init=False, repr=False)
-    _under_way: dict[str, asyncio.Future[JournalError | None]] = field(factory=dict, init=False, repr=False)
+    _pending: dict[str, asyncio.Future[JournalError | None]] = field(factory=dict, init=False, repr=False)
     _lines: dict[str, tuple[State | None, bytes]] = field(factory=dict, init=False, repr=False)
-    """What the next write takes along."""
+    """The lines of the next write."""
     _writer: asyncio.Task[None] | None = field(default=None, init=False, repr=False)
 
     async def __aenter__(self) -> Self:
@@ -84,7 +84,7 @@ class Journal:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close the file, after what is being recorded."""
+        """Close the file, after the write in progress."""
         file, self._file = self._file, None
         try:
             while self._writer is not None:
@@ -102,17 +102,17 @@ class Journal:
         return len(self._states)
 
     def state(self, task_id: str) -> State | None:
-        """Return the state in which *task_id* ended; None if the relay knew no such task, or it has not ended."""
+        """Return the state in which *task_id* ended; None if the relay did not know the task, or it has not ended."""
         return self._states.get(task_id)
 
     def missing(self, task_ids: Ids) -> AsyncIterator[str]:
-        """Return those of *task_ids* that have not ended, one by one as they are asked for.
+        """Return the ids of *task_ids* that have not ended.
 
         Args:
-            task_ids: An iterable or an async iterable, which is read no further than needed.
+            task_ids: An iterable or async iterable, which is read only as far as needed.
 
         Raises:
-            ConfigurationError: *task_ids* is a single string or no iterable, or the journal is not open.
+            ConfigurationError: *task_ids* is a single string or not an iterable, or the journal is not open.
         """
         self._opened()
         ids = checked_ids(task_ids)
@@ -121,26 +121,25 @@ class Journal:
     async def record(self, outcome: Outcome) -> bool:
         """Append *outcome* if its id has ended, and return when it is on the disk.
 
-        Those that come while the disk is busy are written together, so record from several tasks where many outcomes
-        come at once. Recording an id again changes nothing. Cancelling stops the waiting; the line may be written
-        nevertheless.
+        Outcomes that arrive while the disk is busy are written together, so record many from several tasks. Recording
+        an id again changes nothing. Cancelling stops the waiting; the line may still be written.
 
         Returns:
-            Whether it was appended; False for an outcome that is no end, and for an id that had ended before.
+            Whether it was appended: False if the id has not ended, or was recorded before.
 
         Raises:
-            JournalError: It could not be written. The file is as it was, and the same call may be tried again.
+            JournalError: It could not be written. The file is unchanged, and the same call may succeed later.
             ConfigurationError: The journal is not open.
         """
         file, task_id = self._opened(), outcome.task_id
         record = OutcomeRecord.of(outcome)
         if task_id in self or not _is_end(record):
             return False
-        written = self._under_way.get(task_id)
+        written = self._pending.get(task_id)
         is_new = written is None
         if written is None:
             self._lines[task_id] = record.state, f"{record.line()}\n".encode("ascii")
-            written = self._under_way[task_id] = asyncio.get_running_loop().create_future()
+            written = self._pending[task_id] = asyncio.get_running_loop().create_future()
             self._writer = self._writer or asyncio.create_task(self._write(file), name="luma_async journal")
         await asyncio.wait([written])
         error = written.result()
@@ -149,12 +148,12 @@ class Journal:
         return is_new
 
     async def outcomes(self) -> AsyncIterator[Outcome]:
-        """Yield what has been recorded, in that order.
+        """Yield the recorded outcomes, in their order.
 
         The generations are those of the relay's answers. The error of an unknown id has its text, status and code.
 
         Raises:
-            ConfigurationError: The journal is not open, or its file cannot be read any more.
+            ConfigurationError: The journal is not open, or its file can no longer be read.
         """
         at = 0
         while lines := await _on_disk(self.path, self._opened().lines, at):
@@ -168,7 +167,7 @@ class Journal:
         return self._file
 
     async def _write(self, file: _File) -> None:
-        """Write what has come together, again and again: one write and one flush for all that wait."""
+        """Write until nothing is left: one write and one flush for all pending lines."""
         try:
             while self._lines:
                 lines, self._lines = self._lines, {}
@@ -176,7 +175,7 @@ class Journal:
                 for task_id, (state, _) in lines.items():
                     if error is None:
                         self._states[task_id] = state
-                    self._under_way.pop(task_id).set_result(error)
+                    self._pending.pop(task_id).set_result(error)
         finally:
             self._writer = None
 
@@ -187,14 +186,14 @@ class Journal:
             return JournalError(
                 f"the outcome cannot be recorded in {shown(self.path)}: {error.strerror or error}",
                 path=str(self.path),
-                advice="make room or repair the disk, and start again: only what is missing is waited for",
+                advice="make room or repair the disk, and start again: it waits for the missing ids only",
             )
         return None
 
 
 @define(eq=False)
 class _Missing(AsyncIterator[str]):
-    """Task ids that a journal has not."""
+    """Task ids that are not in a journal."""
 
     _journal: Journal
     _ids: Iterator[str] | AsyncIterator[str]
@@ -215,7 +214,7 @@ class _Missing(AsyncIterator[str]):
 
 
 def _is_end(record: OutcomeRecord) -> bool:
-    """Whether the id has ended: what the command line writes to standard output has others too."""
+    """Whether the id has ended; lines of standard output may be about other ids too."""
     if record.state is not None:
         return record.state.is_terminal
     error = record.error
@@ -223,7 +222,7 @@ def _is_end(record: OutcomeRecord) -> bool:
 
 
 def _outcome(record: OutcomeRecord) -> Outcome:
-    """Return the outcome of an id that has ended, whether or not its medium could be stored."""
+    """Return the outcome of an ended id, whether or not its medium could be stored."""
     outcome, generation = record.outcome(), record.last()
     if generation is None:
         return outcome
@@ -234,29 +233,29 @@ def _outcome(record: OutcomeRecord) -> Outcome:
 
 # --- the file; all of this runs in threads ---
 
-_BEGINNING = b'{"task_id": "'
-"""How each line begins: what does not begin so was not written by us, and is not ours to remove."""
+_START = b'{"task_id": "'
+"""The start of each line of ours. A cut line without it is not ours to remove."""
 
 
 @define(eq=False)
 class _File:
-    """An open journal, locked; its last line is whole whenever nothing is being written."""
+    """An open, locked journal; its last line is whole except during a write."""
 
     path: Path
     descriptor: int
     states: dict[str, State | None] = field(factory=dict, init=False)
     _torn_at: int | None = field(default=None, init=False)
-    """Where a write that failed began, until what it left has been removed."""
+    """Where a failed write started, until its bytes are removed."""
     _closed: bool = field(default=False, init=False)
     _busy: Lock = field(factory=Lock, init=False)
-    """Held so that no write meets the closing, or a file that got the same number after it."""
+    """Held so that no write happens after closing, when another file may have the same descriptor."""
 
     @classmethod
     def opened(cls, path: Path) -> Self:
         """Open, lock, read, and repair the file at *path*.
 
         Raises:
-            ConfigurationError: It cannot serve.
+            ConfigurationError: It cannot be a journal.
         """
         try:
             file = cls(path, os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0), _MODE))
@@ -274,7 +273,7 @@ class _File:
     def _take(self) -> None:
         status = os.fstat(self.descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise OSError("it is no regular file")
+            raise OSError("it is not a regular file")
         lock(self.descriptor)
         if status.st_size == 0:
             os.fsync(self.descriptor)
@@ -285,7 +284,7 @@ class _File:
         with open(self.descriptor, "rb", closefd=False) as file:
             file.seek(0)
             if file.peek(1)[:1] not in (b"", b"{"):
-                raise _no_outcome(self.path, 1)
+                raise _not_an_outcome(self.path, 1)
             whole = 0
             for number, line in enumerate(file, 1):
                 if not self._learn(line, number):
@@ -296,33 +295,33 @@ class _File:
                 whole += len(line)
 
     def _learn(self, line: bytes, number: int) -> bool:
-        """Note whose end *line* tells, and return whether it is whole.
+        """Note the id that ended by *line*, and return whether the line is whole.
 
         Raises:
-            ConfigurationError: It is neither an outcome nor the beginning of one.
+            ConfigurationError: It is neither an outcome nor the start of one.
         """
         if not line.strip():
             return True
         try:
             record = OutcomeRecord.read(line)
         except ValueError:
-            if line.endswith(b"\n") or line[: len(_BEGINNING)] != _BEGINNING[: len(line)]:
-                raise _no_outcome(self.path, number) from None
+            if line.endswith(b"\n") or line[: len(_START)] != _START[: len(line)]:
+                raise _not_an_outcome(self.path, number) from None
             return False
         if _is_end(record):
             self.states[record.task_id] = record.state
         return True
 
     def append(self, lines: bytes) -> None:
-        """Write *lines* and wait for the disk to have them; where that fails, leave the file as it was.
+        """Write *lines* and flush them to the disk; if that fails, leave the file unchanged.
 
         Raises:
-            OSError: The disk is full or out of order, or the file has been deleted or closed.
+            OSError: The disk is full or broken, or the file is deleted or closed.
         """
         with self._busy:
             if self._closed:
                 raise OSError("it is closed")
-            self._mend()
+            self._cut_torn_line()
             status = os.fstat(self.descriptor)
             if status.st_nlink == 0:
                 raise OSError("it has been deleted")
@@ -333,22 +332,22 @@ class _File:
                 self._torn_at = None
             except OSError:
                 with suppress(OSError):
-                    self._mend()
+                    self._cut_torn_line()
                 raise
 
-    def _mend(self) -> None:
+    def _cut_torn_line(self) -> None:
         if self._torn_at is not None:
             os.ftruncate(self.descriptor, self._torn_at)
             self._torn_at = None
 
     def lines(self, start: int) -> list[bytes]:
-        """Return some whole lines from byte *start* on; none at the end."""
+        """Return whole lines from byte *start* on; none at the end."""
         with self.path.open("rb") as file:
             file.seek(start)
             return [line for line in file.readlines(_CHUNK) if line.endswith(b"\n")]
 
     def close(self) -> None:
-        """Close the file, and with it give up the lock."""
+        """Close the file, which unlocks it."""
         with self._busy:
             if not self._closed:
                 self._closed = True
@@ -362,7 +361,7 @@ def _write_whole(descriptor: int, data: bytes) -> None:
 
 
 def _close_unwanted(opening: asyncio.Task[_File]) -> None:
-    """Close a file that was opened for somebody who has gone."""
+    """Close a file whose opening was cancelled."""
     if not opening.cancelled() and opening.exception() is None:
         opening.result().close()
 
@@ -376,7 +375,7 @@ async def _on_disk(path: Path, step: Callable[[int], list[bytes]], start: int) -
 
 
 def _trouble(path: Path, error: OSError | ValueError) -> ConfigurationError:
-    """Return our error for one of the system's; ours go through."""
+    """Return our error for an error of the system; ours are returned as they are."""
     if isinstance(error, ConfigurationError):
         return error
     if isinstance(error, BlockingIOError):
@@ -390,8 +389,8 @@ def _trouble(path: Path, error: OSError | ValueError) -> ConfigurationError:
     )
 
 
-def _no_outcome(path: Path, number: int) -> ConfigurationError:
+def _not_an_outcome(path: Path, number: int) -> ConfigurationError:
     return ConfigurationError(
-        f"{shown(path)} is no journal: line {number} is no outcome",
-        advice="give another file; if it was one, delete that line, and its id is waited for again",
+        f"{shown(path)} is not a journal: line {number} is not an outcome",
+        advice="give another file; if it was a journal, delete that line: its id is waited for again",
     )

@@ -403,7 +403,9 @@ async def test_what_is_no_journal_is_refused_and_left_alone(path: Path, content:
     """The error names the line; only the beginning of a line of ours is ever removed."""
     put(path, content)
 
-    with pytest.raises(ConfigurationError, match=f"is no journal: line {number} is no outcome .*delete that line"):
+    with pytest.raises(
+        ConfigurationError, match=f"is not a journal: line {number} is not an outcome .*delete that line"
+    ):
         await ended(path)
     assert held(path) == content
 
@@ -446,7 +448,7 @@ def _loop(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("make", "reason"),
-    [(_directory, "Is a directory"), (_pipe, "it is no regular file"), (_loop, "Too many levels of symbolic links")],
+    [(_directory, "Is a directory"), (_pipe, "it is not a regular file"), (_loop, "Too many levels of symbolic links")],
 )
 async def test_what_is_no_file_is_refused(path: Path, make: Callable[[Path], None], reason: str) -> None:
     """The error names it, and says why."""
@@ -471,7 +473,7 @@ def test_a_name_that_cannot_be_is_refused(tmp_path: Path, name: str, reason: str
 @pytest.mark.parametrize("name", [5, None, b"batch.jsonl"])
 def test_what_is_no_name_is_refused(name: Any) -> None:
     """When the journal is made, not when it is opened."""
-    with pytest.raises(ConfigurationError, match="is no file name"):
+    with pytest.raises(ConfigurationError, match="is not a file name"):
         Journal(name)
 
 

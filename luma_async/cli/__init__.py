@@ -1,4 +1,4 @@
-"""The command line: parse, call the client, show. Only ``main`` is meant to be called."""
+"""The command line: parse, call the client, show. ``main`` is the only entry."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from luma_async.cli.exit import Status
-from luma_async.cli.output import OutputLostError, complained, guarded, prepare, say
+from luma_async.cli.output import OutputLostError, guarded, prepare, report_error, say
 from luma_async.errors import LumaError
 
 __all__ = ["main"]
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say("the command line is not installed: pip install 'luma-async[cli]'")
         return int(Status.USAGE)
     except LumaError as error:
-        return int(complained(error))
+        return int(report_error(error))
     except OutputLostError as lost:
         return int(lost.status())
     except KeyboardInterrupt:
@@ -49,6 +49,6 @@ def _run(arguments: list[str]) -> Status:
         if not inspect.iscoroutine(result):
             sys.stdout.flush()
             return Status.DONE
-    from luma_async.cli.running import run  # noqa: PLC0415 - asyncio is no part of --help
+    from luma_async.cli.running import run  # noqa: PLC0415 - --help needs no asyncio
 
     return run(result)

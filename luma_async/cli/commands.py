@@ -1,9 +1,9 @@
-"""The commands: their arguments and help. What they do is done elsewhere.
+"""The commands: their arguments and help.
 
-Each returns the coroutine that does it: imports that take their time are over before an event loop runs.
+Each returns the coroutine that does the work: slow imports are over before an event loop runs.
 """
 
-# ruff: noqa: PLC0415 - imported where it is needed, or --help would load aiohttp
+# ruff: noqa: PLC0415 - --help must not load aiohttp
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from luma_async.cli.exit import Status
-from luma_async.cli.naming import LineToGoOn
+from luma_async.cli.naming import ResumeCommand
 from luma_async.cli.options import (
-    Afterwards,
     AsJson,
     AsJsonRows,
     Directory,
     Files,
     FromFile,
     FromPrompts,
+    GenerationFlags,
     Media,
     Outcomes,
     Output,
@@ -33,12 +33,12 @@ from luma_async.cli.options import (
     PromptTexts,
     Relay,
     Storing,
+    SubmitFlags,
     TaskIds,
     Waiting,
-    Wishes,
     words_of,
 )
-from luma_async.cli.usage import complaint
+from luma_async.cli.usage import usage_error
 
 
 def _version() -> str:
@@ -54,7 +54,7 @@ app = App(
     "Try it without either: luma-async demo",
     help_format="plaintext",
     version=_version,
-    error_formatter=complaint,
+    error_formatter=usage_error,
 )
 
 Shell = Literal["bash", "zsh", "fish", "powershell"]
@@ -62,24 +62,24 @@ Shell = Literal["bash", "zsh", "fish", "powershell"]
 Work = Coroutine[Any, Any, Status]
 
 _RELAY, _WAITING, _FILES, _STORING, _OUTPUT = Relay(), Waiting(), Files(), Storing(), Output()
-_WISHES, _AFTERWARDS = Wishes(), Afterwards()
+_GENERATION_FLAGS, _SUBMIT_FLAGS = GenerationFlags(), SubmitFlags()
 
 
-def _again(name: str, ids: tuple[str, ...], source: str | None, *options: object) -> LineToGoOn:
-    """Return what goes on with what a command leaves open: the same command, or the command wait after a submit."""
-    return LineToGoOn((name, *words_of(*options)), source, frozenset(ids))
+def _resume_command(name: str, ids: tuple[str, ...], source: str | None, *options: object) -> ResumeCommand:
+    """Return the command that goes on with open ids: the same one, or ``wait`` after a submit."""
+    return ResumeCommand((name, *words_of(*options)), source, frozenset(ids))
 
 
 @app.command
 def get(*ids: TaskIds, from_: FromFile = None, as_json: AsJson = False, relay: Relay = _RELAY) -> Work:
-    """Look once at each generation, in whatever state it is.
+    """Poll each generation once, in any state.
 
     Example: luma-async get 6c1f7a52-0d0b-4b0e-9a5f-0f4b4c5d6e7f
     """
-    from luma_async.cli.work import done, look, open_job
+    from luma_async.cli.work import open_job, poll_once, run_job
 
-    again = _again("get", ids, from_, relay)
-    return done(open_job(ids, from_, relay.client(), as_json=as_json, again=again), look)
+    again = _resume_command("get", ids, from_, relay)
+    return run_job(open_job(ids, from_, relay.client(), as_json=as_json, again=again), poll_once)
 
 
 @app.command
@@ -91,21 +91,21 @@ def wait(
     storing: Storing = _STORING,
     output: Output = _OUTPUT,
 ) -> Work:
-    """Wait for generations, and show each as it ends; store the videos, too, if that is wanted.
+    """Wait for generations, and show each as it ends; with --download, store the videos too.
 
     Example: luma-async wait --from ids.txt --timeout 600 > outcomes.jsonl
     """
     from luma_async.cli.summary import Summary
-    from luma_async.cli.work import Kept, done, fetch, open_job, wait
+    from luma_async.cli.work import EarlierRuns, fetch, open_job, run_job, wait
 
     files, summary = storing.files, Summary(verbose=output.verbose)
     client = relay.client(waiting.polling, private_media=storing.private_media, on_event=summary.note)
-    kept = Kept.of(waiting.journal, files)
-    again = _again("wait", ids, from_, relay, waiting, storing, output)
-    job = open_job(ids, from_, client, as_json=output.as_json, kept=kept, summary=summary, again=again)
+    earlier = EarlierRuns.of(waiting.journal, files)
+    again = _resume_command("wait", ids, from_, relay, waiting, storing, output)
+    job = open_job(ids, from_, client, as_json=output.as_json, earlier=earlier, summary=summary, again=again)
     if files is None:
-        return done(job, partial(wait, waiting=waiting))
-    return done(job, partial(fetch, waiting=waiting, files=files))
+        return run_job(job, partial(wait, waiting=waiting))
+    return run_job(job, partial(fetch, waiting=waiting, files=files))
 
 
 @app.command
@@ -119,65 +119,65 @@ def download(
 ) -> Work:
     """Wait for generations, and store the video of each as it completes.
 
-    A file that cannot be stored is an error of its id alone; its line still holds the generation.
+    A file that cannot be stored is an error of that id only; its line still has the generation.
 
     Example: luma-async download --directory videos 6c1f7a52-0d0b-4b0e-9a5f-0f4b4c5d6e7f
     """
     from luma_async.cli.summary import Summary
-    from luma_async.cli.work import Kept, done, fetch, open_job
+    from luma_async.cli.work import EarlierRuns, fetch, open_job, run_job
 
     summary = Summary(verbose=output.verbose)
     client = relay.client(waiting.polling, private_media=files.private_media, on_event=summary.note)
-    kept = Kept.of(waiting.journal, files)
-    again = _again("download", ids, from_, relay, waiting, files, output)
-    job = open_job(ids, from_, client, as_json=output.as_json, kept=kept, summary=summary, again=again)
-    return done(job, partial(fetch, waiting=waiting, files=files))
+    earlier = EarlierRuns.of(waiting.journal, files)
+    again = _resume_command("download", ids, from_, relay, waiting, files, output)
+    job = open_job(ids, from_, client, as_json=output.as_json, earlier=earlier, summary=summary, again=again)
+    return run_job(job, partial(fetch, waiting=waiting, files=files))
 
 
 @app.command
 def submit(  # noqa: PLR0913 - its options, in groups
     *prompts: PromptTexts,
     from_: FromPrompts = None,
-    wishes: Wishes = _WISHES,
+    generation: GenerationFlags = _GENERATION_FLAGS,
     relay: Relay = _RELAY,
-    afterwards: Afterwards = _AFTERWARDS,
+    submitting: SubmitFlags = _SUBMIT_FLAGS,
     waiting: Waiting = _WAITING,
     output: Output = _OUTPUT,
 ) -> Work:
     """Submit prompts, which costs money, and print each task id as soon as the relay gives it.
 
-    No prompt is handed in a second time where the relay may have taken it: that is an error which says so.
-    With --download or --journal it waits, too. Started again, it submits again: to go on waiting, give the ids to
-    the command wait, with the same journal.
+    A prompt that the relay may have taken is never submitted again: that is an error. With --download or --journal
+    the command also waits. Started again, it submits again: to go on waiting, give the ids to the command wait, with
+    the same journal.
 
     Example: luma-async submit "a cat dancing" --aspect-ratio 16:9 --download videos
     """
     from luma_async.cli.submitting import Prompts, Submissions, submit
     from luma_async.cli.summary import Summary
-    from luma_async.cli.work import Kept
+    from luma_async.cli.work import EarlierRuns
 
-    files, summary = afterwards.files, Summary(verbose=output.verbose)
-    kept = Kept.of(waiting.journal, files)
-    client = relay.client(waiting.polling, private_media=afterwards.private_media, on_event=summary.note)
+    files, summary = submitting.files, Summary(verbose=output.verbose)
+    earlier = EarlierRuns.of(waiting.journal, files)
+    client = relay.client(waiting.polling, private_media=submitting.private_media, on_event=summary.note)
     texts = Prompts.of(prompts, from_)
     submissions = Submissions(
         luma=client,
         prompts=texts,
-        options=wishes.options,
-        at_once=afterwards.at_once,
-        again=_again("wait", (), None, relay, waiting, afterwards.storing, output),
+        options=generation.options,
+        at_once=submitting.at_once,
+        again=_resume_command("wait", (), None, relay, waiting, submitting.storing, output),
     )
-    waits = afterwards.wait or files is not None or kept is not None
+    waits = submitting.wait or files is not None or earlier is not None
     return submit(
-        submissions, waiting=waiting, files=files, kept=kept, waits=waits, as_json=output.as_json, summary=summary
+        submissions, waiting=waiting, files=files, earlier=earlier, waits=waits, as_json=output.as_json, summary=summary
     )
 
 
 @app.command
 def check(*, as_json: AsJsonRows = False, relay: Relay = _RELAY) -> Work:
-    """Check that the address is a relay with Luma and takes the key; whether it knows the batch query; how far it is.
+    """Check the address and the key, whether the relay has the batch query, and how fast it answers.
 
-    It costs nothing: it only asks for tasks that nobody has. The status is 0 if address and key are good, else 1.
+    It costs nothing: it only polls tasks that do not exist. The status is 0 if address and key are good, else 1.
 
     Example: luma-async check --base-url https://relay.example --key-file luma.key
     """
@@ -193,15 +193,15 @@ def gallery(
     media: Media = None,
     overwrite: Overwrite = False,
 ) -> Work:
-    """Make one HTML page of what a batch made: videos, prompts, failures with their reasons, and times.
+    """Make one HTML page about a batch: videos, prompts, failures with their reasons, and times.
 
-    It needs no network but for media that are not stored, and has no script in it.
+    The page has no script, and needs a network only for media that are not stored.
 
     Example: luma-async gallery outcomes.jsonl --media videos -o gallery.html
     """
-    from luma_async.cli.gallery.files import Order, make
+    from luma_async.cli.gallery.files import GalleryOptions, write_gallery
 
-    return make(Order(sources=files, page=page, media=media, overwrite=overwrite))
+    return write_gallery(GalleryOptions(sources=files, page=page, media=media, overwrite=overwrite))
 
 
 @app.command
@@ -234,12 +234,12 @@ def simulate(
         int,
         Parameter(
             metavar="NUMBER",
-            help="Ready-made tasks; they begin at once, and every fifth fails.",
+            help="Ready-made tasks; they start at once, and every fifth fails.",
             validator=Number(gte=0),
         ),
     ] = 5,
 ) -> Work:
-    """Run a simulated relay until Ctrl-C, and print its address, its key and ready-made task ids.
+    """Run a simulated relay until Ctrl-C, and print its address, its key and the ids of ready-made tasks.
 
     Example: luma-async simulate --port 8080 --speed 10
     """
@@ -253,7 +253,7 @@ def install_completion(
     *,
     shell: Annotated[
         Shell | None,
-        Parameter(help="Whose completion to install. [default: that of the shell this is run from]"),
+        Parameter(help="The shell. [default: the shell that runs this command]"),
     ] = None,
 ) -> None:
     """Let the shell complete commands and options with the Tab key.

@@ -13,16 +13,16 @@ from luma_async.errors import ConfigurationError
 
 
 def install(app: App, shell: Literal["bash", "zsh", "fish", "powershell"] | None) -> Path:
-    """Write the completion script for *shell*, or for the one that runs us, and return where it is.
+    """Write the completion script for *shell*, or for the shell that runs us, and return its path.
 
     Raises:
-        ConfigurationError: Nobody knows which shell runs us, or a file cannot be written.
+        ConfigurationError: The shell is not known, or a file cannot be written.
     """
     try:
         return app.install_completion(shell=shell)
     except ShellDetectionError:
         raise ConfigurationError(
-            "your shell cannot be told", advice="name it: luma-async --install-completion --shell zsh"
+            "your shell is not known", advice="name it: luma-async --install-completion --shell zsh"
         ) from None
     except OSError as error:
         where = shown(error.filename or "the script")

@@ -1,4 +1,4 @@
-"""The two commands that bring their own relay: one to see what waiting looks like, one to try things against."""
+"""The commands with a simulated relay: ``demo`` shows a wait, ``simulate`` runs the relay alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from luma_async.cli.exit import Status
 from luma_async.cli.options import Files, Waiting
 from luma_async.cli.output import say, write
 from luma_async.cli.summary import Summary
-from luma_async.cli.work import done, fetch, open_job
+from luma_async.cli.work import fetch, open_job, run_job
 from luma_async.client import LumaClient
 from luma_async.errors import ConfigurationError
 from luma_async.settings import Limits
@@ -23,16 +23,16 @@ _SCRIPTS = {
     "demo-4": Script.of(("pending", 0.8), ("stitching", 1.6), ("processing", 2.2), prompt="city lights from above"),
     "demo-5": Script.completes(pending=1.2, processing=4.8, prompt="slow waves on a black beach"),
 }
-"""Relay seconds, which are real ones here."""
+"""Relay seconds, which equal real ones here."""
 _PASSES_A_502 = "demo-3"
 _PACE = Waiting(timeout=60.0, initial_interval=0.3, max_interval=0.6, min_interval=0.2)
-"""Far denser than any real relay would profit from."""
+"""Much denser than useful at a real relay."""
 
 _EVERY_FIFTH = 5
 
 
 async def play(directory: Path, *, as_json: bool) -> Status:
-    """Wait for a handful of simulated generations and store their videos in *directory*."""
+    """Wait for five simulated generations and store their videos in *directory*."""
     async with SimulatedRelay() as relay:
         say(f"{len(_SCRIPTS)} generations at a simulated relay in this process: no key, no network, no credits")
         for task_id, script in _SCRIPTS.items():
@@ -43,13 +43,13 @@ async def play(directory: Path, *, as_json: bool) -> Status:
         client = LumaClient(relay.base_url, relay.api_key, polling=_PACE.polling, limits=limits, on_event=summary.note)
         files = Files(directory=directory, overwrite=True)
         work = partial(fetch, waiting=_PACE, files=files)
-        status = await done(open_job(_SCRIPTS, None, client, as_json=as_json, summary=summary), work)
+        status = await run_job(open_job(_SCRIPTS, None, client, as_json=as_json, summary=summary), work)
     say(f"the videos are in {directory}")
     return status
 
 
 async def serve(*, port: int, speed: float, count: int) -> Status:
-    """Run a simulated relay until the process is told to stop.
+    """Run a simulated relay until a signal.
 
     Raises:
         ConfigurationError: The port is taken, or not allowed.
@@ -74,7 +74,7 @@ def _script(number: int) -> Script:
 
 
 def _announcement(relay: SimulatedRelay, task_ids: list[str]) -> str:
-    """Return lines for a shell: what to export, the ids as comments, and something to try."""
+    """Return lines for a shell: exports, the ids as comments, and a command to try."""
     lines = [
         f"export LUMA_BASE_URL={relay.base_url}",
         f"export LUMA_API_KEY={relay.api_key}",

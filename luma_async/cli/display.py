@@ -1,4 +1,4 @@
-"""The way of showing that suits standard output: lines, or a table."""
+"""Chooses lines or a table for standard output."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ _READER_CHECK = 0.5
 
 @asynccontextmanager
 async def showing(board: Board, *, as_json: bool) -> AsyncGenerator[Show]:
-    """Show what stands on *board* in the way that suits standard output; *as_json* decides for JSON lines.
+    """Show *board* as a live table on a terminal, else as JSON lines; *as_json* chooses lines everywhere.
 
     Raises:
-        OutputLostError: Alone or in a group: its reader has gone.
+        OutputLostError: Alone or in a group: standard output is closed.
     """
     if as_json or sys.stdout is None or not sys.stdout.isatty():
         async with asyncio.TaskGroup() as group:
-            reader = group.create_task(_until_reader_goes())
+            reader = group.create_task(_watch_reader())
             yield Show(board)
             reader.cancel()
         return
-    from luma_async.cli.table import Table  # noqa: PLC0415 - rich's live display is for terminals alone
+    from luma_async.cli.table import Table  # noqa: PLC0415 - only a terminal needs rich
 
     async with Table.live(board) as table:
         yield table
 
 
-async def _until_reader_goes() -> None:
-    """End everything as soon as a pipe is closed: the next outcome, which would notice, may be half an hour away."""
+async def _watch_reader() -> None:
+    """Raise as soon as a pipe is closed: the next write, which would fail, may be half an hour away."""
     while True:
         if is_lost(sys.stdout):
             raise OutputLostError(BrokenPipeError())

@@ -1,4 +1,4 @@
-"""What the process's exit status says about the outcomes."""
+"""The exit statuses, and which of them outcomes lead to."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from luma_async.outcomes import Outcome
 
 
 class Status(IntEnum):
-    """Exit statuses; each explains itself in ``meaning``."""
+    """Exit statuses, each with its ``meaning``."""
 
     meaning: str
 
     def __new__(cls, value: int, meaning: str) -> Self:
-        """Make a status that knows what it means."""
+        """Make a status with its meaning."""
         status = int.__new__(cls, value)
         status._value_ = value
         status.meaning = meaning
@@ -25,20 +25,20 @@ class Status(IntEnum):
 
     DONE = 0, "every generation completed (`get`: every id was answered, and none has failed)"
     ERROR = 1, "an id ended in an error, `check` found trouble, or standard output could not be written"
-    USAGE = 2, "the command, its options, the address or the key cannot work; nothing was asked"
+    USAGE = 2, "the command, its options, the address or the key cannot work; no request was sent"
     FAILED = 3, "a generation failed, and nothing worse happened"
-    UNFINISHED = 4, "an id was not done in time, and no other error happened; the ids stand on standard error"
+    UNFINISHED = 4, "an id was not done in time, and no other error happened; standard error names the ids"
     HUNG_UP = 129, "SIGHUP (the terminal was closed); otherwise like 130"
-    INTERRUPTED = 130, "SIGINT (Ctrl-C); what was done is out, and what is not done is named on standard error"
-    CLOSED_PIPE = 141, "nobody reads standard output any more, as with `| head -1`"
+    INTERRUPTED = 130, "SIGINT (Ctrl-C); results so far are written, and standard error names what is not done"
+    CLOSED_PIPE = 141, "standard output is closed, as with `| head -1`"
     TERMINATED = 143, "SIGTERM; otherwise like 130"
 
 
 _WORST_FIRST = (Status.ERROR, Status.UNFINISHED, Status.FAILED)
 
 
-def fate_of(outcome: Outcome) -> Status:
-    """Return the status that *outcome* alone would end the process with."""
+def status_of(outcome: Outcome) -> Status:
+    """Return the exit status for *outcome* alone."""
     match outcome.error:
         case None:
             failed = outcome.generation is not None and outcome.generation.state is State.FAILED
@@ -54,12 +54,12 @@ def fate_of(outcome: Outcome) -> Status:
 _ENDS: dict[State | None, Status] = {State.COMPLETED: Status.DONE, State.FAILED: Status.FAILED}
 
 
-def fate_in(state: State | None) -> Status:
-    """Return the status for an id that an earlier run saw end in *state*; None: the relay knew no such task."""
+def status_of_state(state: State | None) -> Status:
+    """Return the status for an id that ended in *state* in an earlier run; None: the relay did not know the task."""
     return _ENDS.get(state, Status.ERROR)
 
 
-def worst(fates: Iterable[Status]) -> Status:
-    """Return the status for all of *fates* together."""
-    met = set(fates)
+def worst(statuses: Iterable[Status]) -> Status:
+    """Return the status for all of *statuses* together."""
+    met = set(statuses)
     return next((status for status in _WORST_FIRST if status in met), Status.DONE)

@@ -22,13 +22,13 @@ from luma_async.cli.usage import check_file_name
 from luma_async.errors import ConfigurationError
 
 _READ_AHEAD = 1000
-"""Lines of a pipe that wait to be taken up; the writer waits from then on."""
+"""Lines that are read ahead of a pipe; beyond that, its writer waits."""
 _BLANK = "\ufeff \t\r\n\v\f"
-"""What stands around a line's text: line ends may be CRLF, and a byte order mark is no part of an id."""
+"""Characters around a line's text: lines may end in CRLF, and a byte order mark is not part of an id."""
 
 
 def texts_in(lines: Iterable[str]) -> Iterator[str]:
-    """Yield the text of each line; blank lines and those that begin with ``#`` have none."""
+    """Yield the text of each line; blank lines and lines that start with ``#`` are skipped."""
     for line in lines:
         text = line.strip(_BLANK)
         if text and not text.startswith("#"):
@@ -36,7 +36,7 @@ def texts_in(lines: Iterable[str]) -> Iterator[str]:
 
 
 def ids_in(lines: Iterable[str]) -> Iterator[str]:
-    """Yield the task id of each line; blank lines and comments (``#``, also behind an id) have none."""
+    """Yield the task id of each line; blank lines and comments (``#``, also after an id) are skipped."""
     for text in texts_in(lines):
         id_, *_ = text.replace("\t#", " #").split(" #", 1)
         yield id_.strip()
@@ -46,42 +46,42 @@ def ids_in(lines: Iterable[str]) -> Iterator[str]:
 class Ids:
     """Task ids, each once, as an async iterator."""
 
-    _at_hand: Iterator[str]
-    """What can be had without waiting."""
+    _available: Iterator[str]
+    """Ids that are available without waiting."""
     _pipe: _Pipe | None = None
-    are_kept: bool = False
-    """Whether the user has them anyway, as arguments or in a file; a pipe gives them once."""
+    are_repeatable: bool = False
+    """Whether the same command can have them again: arguments and files, but not a pipe."""
     _seen: set[str] = field(factory=set, init=False)
 
     texts_in = staticmethod(ids_in)
-    """Finds them in lines."""
+    """Finds ids in lines."""
     what = "task ids"
 
     @classmethod
     def of(cls, given: Iterable[str], path: str | None) -> Self:
-        """Take the ids *given*, then those of the file at *path*; without either, those of standard input.
+        """Return the ids *given*, then the ids of the file at *path*; without either, of standard input.
 
         Args:
-            given: The command's arguments.
+            given: The arguments of the command.
             path: A file, or ``-`` for standard input.
 
         Raises:
-            ConfigurationError: The file cannot be read, or there is nothing to read ids from.
+            ConfigurationError: The file cannot be read, or there is no source of ids.
         """
         given = tuple(given)
         file = _opened(path, cls.what) if path is not None or not given else None
         if file is None:
-            return cls(iter(given), are_kept=True)
+            return cls(iter(given), are_repeatable=True)
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             texts = cls.texts_in(lines_of(file, cls.what))
-            return cls(chain(given, texts), are_kept=path not in (None, "-"))
+            return cls(chain(given, texts), are_repeatable=path not in (None, "-"))
         return cls(iter(given), _Pipe(file, cls.what))
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> str:
-        for task_id in self._at_hand:
+        for task_id in self._available:
             if self._is_new(task_id):
                 return task_id
         while self._pipe is not None and (line := await self._pipe.line()) is not None:
@@ -92,9 +92,9 @@ class Ids:
             raise no_ids(self.what)
         raise StopAsyncIteration
 
-    def rest(self) -> list[str]:
-        """Return the ids that nobody has taken up, without waiting for a pipe to bring more."""
-        left = chain(_as_far_as_it_goes(self._at_hand), self.texts_in(self._pipe.waiting()) if self._pipe else ())
+    def remaining(self) -> list[str]:
+        """Return the ids that no wait has started for, without waiting for more of a pipe."""
+        left = chain(_until_error(self._available), self.texts_in(self._pipe.read_ahead()) if self._pipe else ())
         return [task_id for task_id in left if self._is_new(task_id)]
 
     def _is_new(self, task_id: str) -> bool:
@@ -105,7 +105,7 @@ class Ids:
 
 
 def no_ids(what: str = "task ids") -> ConfigurationError:
-    """Return the error for a command that was given nothing at all of *what* it works on."""
+    """Return the error of a command without any *what*."""
     return ConfigurationError(
         f"there are no {what}", advice="give them as arguments, with --from FILE, or on standard input"
     )
@@ -115,24 +115,24 @@ def _opened(path: str | None, what: str) -> BufferedIOBase:
     if path in (None, "-"):
         if sys.stdin is None or (path is None and sys.stdin.isatty()):
             raise no_ids(what)
-        # A reader of our own: one of the interpreter's cannot be given up by a thread that is blocked in it.
+        # A file object of our own: a thread that is blocked in sys.stdin would block the interpreter's exit.
         return open(sys.stdin.fileno(), "rb", closefd=False)
     check_file_name(path)
     try:
         return Path(path).open("rb")
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "that is no file name"
+        reason = error.strerror if isinstance(error, OSError) else "that is not a file name"
         raise ConfigurationError(f"{shown(path)} cannot be read: {reason}", advice="check --from") from None
 
 
-def _as_far_as_it_goes(texts: Iterator[str]) -> Iterator[str]:
+def _until_error(texts: Iterator[str]) -> Iterator[str]:
     with suppress(ConfigurationError):
         yield from texts
 
 
 @define(eq=False)
 class _Pipe:
-    """Lines of a pipe or terminal, read by a thread that dies with the process: such a read cannot be cancelled."""
+    """Lines of a pipe or terminal, read by a daemon thread: such a read cannot be cancelled."""
 
     _file: BufferedIOBase
     _what: str = "task ids"
@@ -144,7 +144,7 @@ class _Pipe:
         """Return the next line, or None after the last.
 
         Raises:
-            ConfigurationError: It cannot be read any further, or is no text.
+            ConfigurationError: The rest cannot be read, or is not text.
         """
         if self._reader is None:
             loop = asyncio.get_running_loop()
@@ -156,8 +156,8 @@ class _Pipe:
         self._room.release()
         return line
 
-    def waiting(self) -> Iterator[str]:
-        """Yield the lines that have been read and not asked for."""
+    def read_ahead(self) -> Iterator[str]:
+        """Yield the lines that are read ahead."""
         while not self._lines.empty():
             line = self._lines.get_nowait()
             if isinstance(line, str):
@@ -172,4 +172,4 @@ class _Pipe:
         except ConfigurationError as error:
             loop.call_soon_threadsafe(self._lines.put_nowait, error)
         except RuntimeError:
-            """The loop is closed: nobody asks any more."""
+            """The event loop is closed."""

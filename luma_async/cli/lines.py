@@ -1,4 +1,4 @@
-"""Lines of text out of the bytes of a file or pipe, as they come: UTF-8 or UTF-16, with a mark or without."""
+"""Bytes of a file or pipe to lines of text, as they arrive: UTF-8 or UTF-16, with or without a mark."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from attrs import define, field
 from luma_async.errors import ConfigurationError
 
 _PIECE = 2**16
-"""Bytes at most that are read at a time; a pipe gives what it has."""
+"""Most bytes of one read; a pipe gives what it has."""
 _LONGEST = 2**20
-"""Characters of a line: what has more is a video, say, and would fill the memory."""
+"""Characters of a line. A longer one is not text (a video, for example) and would fill the memory."""
 _MARK = 4
 """Bytes of the longest byte order mark."""
 _CLEARLY = 3 / 4
-"""Share of the characters whose one half is zero, from which on text without a mark is UTF-16."""
+"""Text without a mark is UTF-16 if one half is zero in at least this share of its characters."""
 _MARKS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _FOREIGN_MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 
 
 def lines_of(file: BufferedIOBase, what: str) -> Iterator[str]:
-    """Yield the lines of *file*, each as soon as it is there, without its line break, and close the file.
+    """Yield each line of *file* as soon as it is complete, without its line break, and close the file.
 
-    What follows the last line break is a line, too, if there is nothing.
+    The text after the last line break is a line too, even if it is empty.
 
-    Bytes that are not UTF-8 become lone surrogates, so that their line is refused alone.
+    Bytes that are not UTF-8 become lone surrogates, so that only their line is refused.
 
     Args:
-        file: Where they are.
-        what: What the lines are, for an error.
+        file: The source.
+        what: A name of the lines, for an error.
 
     Raises:
-        ConfigurationError: It cannot be read any further, or is no such text.
+        ConfigurationError: The rest cannot be read, or is not such text.
     """
     lines = _Lines(what)
     try:
@@ -51,40 +51,40 @@ def lines_of(file: BufferedIOBase, what: str) -> Iterator[str]:
 class _Lines:
     what: str
     _start: bytes = b""
-    """What came before the encoding was known."""
+    """Bytes before the encoding is known."""
     _decoder: codecs.IncrementalDecoder | None = None
-    _begun: list[str] = field(factory=list)
-    """The last line so far, and its length: a slow writer may need a million pieces for it."""
+    _pieces: list[str] = field(factory=list)
+    """The pieces of the last line, and their length: a slow writer may need a million pieces."""
     _length: int = 0
 
     def completed_by(self, piece: bytes) -> Iterator[str]:
-        """Yield the lines that end in *piece*; after an empty piece, the end, the last one."""
+        """Yield the lines that end in *piece*; an empty piece is the end, and yields the last line."""
         text = self._decoded(piece, is_last=not piece)
         if "\0" in text:
             raise self._not_text()
         first, *others = text.split("\n")
-        self._go_on(first)
+        self._extend(first)
         for other in others:
             yield self._ended()
-            self._go_on(other)
+            self._extend(other)
         if not piece:
             yield self._ended()
 
-    def _go_on(self, text: str) -> None:
-        self._begun.append(text)
+    def _extend(self, text: str) -> None:
+        self._pieces.append(text)
         self._length += len(text)
         if self._length > _LONGEST:
             raise self._not_text(f"a line of more than {_LONGEST} characters")
 
     def _ended(self) -> str:
-        line = "".join(self._begun)
-        self._begun, self._length = [], 0
+        line = "".join(self._pieces)
+        self._pieces, self._length = [], 0
         return line
 
     def _decoded(self, piece: bytes, *, is_last: bool) -> str:
         if self._decoder is None:
             self._start = piece = self._start + piece
-            if not (is_last or _is_telling(piece)):
+            if not (is_last or _shows_encoding(piece)):
                 return ""
             if piece.startswith(_FOREIGN_MARKS):
                 raise self._not_text("UTF-32")
@@ -100,8 +100,8 @@ class _Lines:
         )
 
 
-def _is_telling(start: bytes) -> bool:
-    """Whether *start* is enough to tell the encoding: the first characters of a slow pipe are not to be waited for."""
+def _shows_encoding(start: bytes) -> bool:
+    """Whether *start* shows the encoding, so that no more of a slow pipe has to be awaited."""
     return len(start) >= _MARK or (len(start) > 1 and start[0] not in b"\0\xfe\xff" and 0 not in start)
 
 

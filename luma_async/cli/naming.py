@@ -1,4 +1,4 @@
-"""Names what a premature end leaves open: ids that are not done, and submits that may be paid for."""
+"""Names ids that are not done, and submits that may be paid for, when a command ends early."""
 
 from __future__ import annotations
 
@@ -14,44 +14,44 @@ from luma_async._text import shown
 from luma_async.cli.output import say
 
 _FEW = 10
-"""Names that are taken in at a glance, at most."""
+"""Most names that are read at a glance."""
 _LONGEST = 2000
-"""Characters of a name: it must be whole to be of use."""
+"""Characters of a name, which is only useful as a whole."""
 _FILE_MODE = 0o600
 
 
 @frozen
-class LineToGoOn:
-    """A command line that goes on with what is left open. The key cannot be in it, for no option takes it."""
+class ResumeCommand:
+    """The command that goes on with open ids. The key is never in it, because no option takes the key."""
 
     words: tuple[str, ...]
     """The command and its options."""
     source: str | None
-    """The file that has ids."""
+    """The file with ids."""
     given: frozenset[str]
     """Ids that were arguments."""
 
-    def about(self, task_ids: Iterable[str]) -> str:
-        """Return the line for *task_ids*: those that were arguments stand in it where they are few."""
+    def for_ids(self, task_ids: Iterable[str]) -> str:
+        """Return the command line for *task_ids*: it has the first of those that were arguments."""
         again = [task_id for task_id in task_ids if task_id in self.given]
         source = [] if self.source is None else ["--from", self.source]
         line = shlex.join(["luma-async", *self.words, *source, *map(_named, again[:_FEW])])
         return f"{line} ... (the same ids as before)" if len(again) > _FEW else line
 
     def from_file(self, path: Path) -> str:
-        """Return the line for the ids that the file at *path* has."""
+        """Return the command line for the ids in the file at *path*."""
         return shlex.join(["luma-async", *self.words, "--from", str(path)])
 
 
-def name_few(heading: str, task_ids: list[str], command: LineToGoOn | None) -> None:
-    """Name on standard error what the user has: ten at most of the ids, how many there are, and how to go on."""
+def name_few(heading: str, task_ids: list[str], command: ResumeCommand | None) -> None:
+    """Name at most ten ids on standard error, with their number and the command that goes on."""
     if not task_ids:
         return
     say(_list(heading, task_ids[:_FEW]))
     if len(task_ids) > _FEW:
         say(f"and {len(task_ids) - _FEW} more")
     if command is not None:
-        say(f"to go on: {command.about(task_ids)}")
+        say(f"to go on: {command.for_ids(task_ids)}")
 
 
 def name_each(heading: str, task_ids: list[str]) -> None:
@@ -60,14 +60,14 @@ def name_each(heading: str, task_ids: list[str]) -> None:
         say(_list(heading, task_ids))
 
 
-def name_all(heading: str, names: Iterable[str], command: LineToGoOn | None = None) -> None:
-    """Name all of what nobody else may have: on standard error, and on a terminal the most of it in a file.
+def name_all(heading: str, names: Iterable[str], command: ResumeCommand | None = None) -> None:
+    """Name all of *names* on standard error; on a terminal, ten of them, and all in a file.
 
-    Where standard error takes nothing, all of it stands in the file.
+    Where standard error cannot be written, all are in the file.
 
     Args:
         heading: What the names are.
-        names: Ids where there is a *command* that goes on with them; else they are prompts, which cost money.
+        names: Ids if there is a *command* that goes on with them, else prompts.
         command: Goes on with the ids in the file.
     """
     names = list(names)
@@ -75,9 +75,9 @@ def name_all(heading: str, names: Iterable[str], command: LineToGoOn | None = No
         return
     if not _is_terminal() or len(names) <= _FEW:
         if not say(_list(heading, names)):
-            _kept(heading, names, are_ids=command is not None)
+            _store(heading, names, are_ids=command is not None)
         return
-    path = _kept(heading, names, are_ids=command is not None)
+    path = _store(heading, names, are_ids=command is not None)
     say(_list(heading, names if path is None else names[:_FEW]))
     if path is not None:
         how = "" if command is None else f"; to go on: {command.from_file(path)}"
@@ -96,10 +96,10 @@ def _list(heading: str, names: list[str]) -> str:
     return "\n".join([f"{heading}:", *map(_named, names)])
 
 
-def _kept(heading: str, names: list[str], *, are_ids: bool) -> Path | None:
-    """Add *names* to the file of this process, and return its path; None where that cannot be written.
+def _store(heading: str, names: list[str], *, are_ids: bool) -> Path | None:
+    """Add *names* to the file of this process and return its path, or None if it cannot be written.
 
-    It is what ``--from`` takes: what is no id is a comment.
+    ``--from`` reads the file: anything but an id is a comment.
     """
     path = Path(f"luma-async-open-{os.getpid()}.txt")
     mark = "" if are_ids else "# "
@@ -107,7 +107,7 @@ def _kept(heading: str, names: list[str], *, are_ids: bool) -> Path | None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0), _FILE_MODE)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            path.chmod(_FILE_MODE)  # it may have been there
+            path.chmod(_FILE_MODE)  # it may have existed
             file.write(text)
     except OSError:
         return None

@@ -1,4 +1,4 @@
-"""Options that several commands share, as values."""
+"""The options that commands share, as attrs values."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ TaskIds = Annotated[
         help="Task ids. Without any, and without --from, they are read from standard input.",
     ),
 ]
-"""Each of a command's arguments."""
+"""Each argument of a command."""
 
 FromFile = Annotated[
     str | None,
@@ -46,7 +46,7 @@ FromFile = Annotated[
         metavar="FILE",
         allow_leading_hyphen=True,
         help="Also read ids from this file, one a line; - is standard input. "
-        "Blank lines and comments (#) are skipped, and an id that comes twice is taken once.",
+        "Blank lines and comments (#) are skipped; an id that appears twice is taken once.",
     ),
 ]
 
@@ -76,7 +76,7 @@ AsJsonRows = Annotated[
 @Parameter(name="*")
 @frozen(kw_only=True)
 class Output:
-    """What is written of the work."""
+    """What a command writes."""
 
     as_json: AsJson = False
     verbose: Annotated[
@@ -86,8 +86,8 @@ class Output:
             group=_OUTPUT,
             negative="",
             show_default=False,
-            help="Tell each change of state, failed look and pause on standard error as it happens, with the relay's "
-            "request id, and the summary in a pipe too. [default: only the summary, on a terminal]",
+            help="Write each change of state, failed poll and cool-down to standard error as it happens, with the "
+            "relay's request id, and the summary in a pipe too. [default: only the summary, on a terminal]",
         ),
     ] = False
 
@@ -95,7 +95,7 @@ class Output:
 @Parameter(name="*")
 @frozen(kw_only=True)
 class Relay:
-    """Whom to ask, and what may be taken for it."""
+    """The relay, its key, and the limits of requests."""
 
     base_url: Annotated[
         str | None,
@@ -108,8 +108,8 @@ class Relay:
         Parameter(
             group=_RELAY,
             metavar="FILE",
-            help="File that holds the API key; the key itself is no option, for any user could read it in the list "
-            "of processes. [default: $LUMA_API_KEY, or the file $LUMA_API_KEY_FILE]",
+            help="File that holds the API key; the key itself is not an option, because any user could read it in the "
+            "list of processes. [default: $LUMA_API_KEY, or the file $LUMA_API_KEY_FILE]",
         ),
     ] = None
     insecure_http: Annotated[
@@ -118,13 +118,13 @@ class Relay:
             group=_RELAY,
             negative="",
             show_default=False,
-            help="Allow an http:// address beyond this machine: the key then crosses the network readable. "
+            help="Allow an http:// address beyond this machine: the key then crosses the network unencrypted. "
             "[default: refused]",
         ),
     ] = False
     requests_per_second: Annotated[
         float | None,
-        Parameter(group=_RELAY, metavar="NUMBER", help="Requests a second at most, over all ids. [default: no limit]"),
+        Parameter(group=_RELAY, metavar="NUMBER", help="Most requests per second, over all ids. [default: no limit]"),
     ] = None
 
     def client(
@@ -137,15 +137,15 @@ class Relay:
         """Make the client.
 
         Raises:
-            ConfigurationError: An option, or the environment in its place, is missing or cannot work.
+            ConfigurationError: An option, or its environment variable, is missing or cannot work.
         """
-        from luma_async.client import LumaClient  # noqa: PLC0415 - aiohttp is no part of --help
+        from luma_async.client import LumaClient  # noqa: PLC0415 - --help needs no aiohttp
 
         limits = evolve(self._limits(), allow_private_media=private_media)
         return LumaClient(self.base_url, self._key(), polling=polling, limits=limits, on_event=on_event)
 
     def settings(self, *, request_timeout: float) -> Settings:
-        """Return address, key and limits; a request may take *request_timeout* seconds.
+        """Return address, key and limits, with *request_timeout* seconds for a request.
 
         Raises:
             ConfigurationError: As ``client``.
@@ -163,14 +163,14 @@ class Relay:
 @Parameter(name="*")
 @frozen(kw_only=True)
 class Waiting:
-    """How long to wait, how often to ask, and what need not be asked again."""
+    """How long to wait, how often to poll, and which ids are done already."""
 
     timeout: Annotated[
         float | None,
         Parameter(
             group=_WAITING,
             metavar="SECONDS",
-            help='Wait so long for each id, from when it is taken up; "none" waits for ever.',
+            help='Wait this long for each id, from its start; "none" waits forever.',
         ),
     ] = 1800.0
     max_in_flight: Annotated[
@@ -198,14 +198,14 @@ class Waiting:
         Parameter(
             group=_OUTPUT,
             metavar="FILE",
-            help="Record each id that has ended in this file, and leave out those that stand in it: "
+            help="Record each id that has ended in this file, and skip the ids that are in it: "
             "the same command, started again, waits for the rest. [default: none]",
         ),
     ] = None
 
     @property
     def polling(self) -> PollPolicy:
-        """The pace.
+        """The poll policy.
 
         Raises:
             ConfigurationError: A pause is out of range or out of order.
@@ -229,7 +229,10 @@ PrivateMedia = Annotated[
 Directory = Annotated[
     Path,
     Parameter(
-        name=["--directory", "-o"], group=_FILES, metavar="DIR", help="Where the files go; made if it is not there."
+        name=["--directory", "-o"],
+        group=_FILES,
+        metavar="DIR",
+        help="Directory for the files; made if it is missing.",
     ),
 ]
 
@@ -237,15 +240,15 @@ Directory = Annotated[
 @Parameter(name="*")
 @frozen(kw_only=True)
 class Storing:
-    """Whether media are stored beside the waiting."""
+    """Whether ``wait`` also stores media."""
 
     download: Annotated[
         Path | None,
         Parameter(
             group=_FILES,
             metavar="DIR",
-            help="Store the video of each generation in this directory as soon as it has completed, while the others "
-            "are waited for; made if it is not there. The command download can do more. [default: nothing is stored]",
+            help="Also store each video in this directory as soon as its generation has completed; made if it is "
+            "missing. The command download has more options. [default: nothing is stored]",
         ),
     ] = None
     private_media: PrivateMedia = False
@@ -269,7 +272,7 @@ class Files:
             group=_FILES,
             negative="",
             show_default=False,
-            help="Replace a file that is there already. [default: an error for that id]",
+            help="Replace an existing file. [default: an error for that id]",
         ),
     ] = False
     private_media: PrivateMedia = False
@@ -280,7 +283,7 @@ PromptTexts = Annotated[
     Parameter(
         name="PROMPT",
         group=_PROMPTS,
-        help="What each video is to show. Without any, and without --from, they are read from standard input.",
+        help="What each video shows. Without any, and without --from, prompts are read from standard input.",
     ),
 ]
 
@@ -292,30 +295,30 @@ FromPrompts = Annotated[
         metavar="FILE",
         allow_leading_hyphen=True,
         help="Also read prompts from this file, one a line; - is standard input. "
-        "Blank lines and those that begin with # are skipped; a prompt that comes twice is submitted twice.",
+        "Blank lines and lines that start with # are skipped; a prompt that appears twice is submitted twice.",
     ),
 ]
 
 
-def _wish(metavar: str, help_: str) -> Parameter:
+def _generation_flag(metavar: str, help_: str) -> Parameter:
     return Parameter(group=_GENERATION, metavar=metavar, help=f"{help_} [default: the relay's]")
 
 
 @Parameter(name="*")
 @frozen(kw_only=True)
-class Wishes:
-    """What all of the new generations are to be like."""
+class GenerationFlags:
+    """The options of all new generations."""
 
-    aspect_ratio: Annotated[str | None, _wish("RATIO", "Width to height, such as 16:9.")] = None
-    model_name: Annotated[str | None, _wish("NAME", "Model, such as ray-v2.")] = None
-    duration: Annotated[str | None, _wish("SECONDS", "Length with its unit, such as 5s.")] = None
-    resolution: Annotated[str | None, _wish("LINES", "Such as 720p.")] = None
-    image_url: Annotated[str | None, _wish("URL", "First frame.")] = None
-    image_end_url: Annotated[str | None, _wish("URL", "Last frame.")] = None
-    notify_hook: Annotated[str | None, _wish("URL", "What the relay is to call at the end.")] = None
+    aspect_ratio: Annotated[str | None, _generation_flag("RATIO", "Width to height, such as 16:9.")] = None
+    model_name: Annotated[str | None, _generation_flag("NAME", "Model, such as ray-v2.")] = None
+    duration: Annotated[str | None, _generation_flag("SECONDS", "Length with its unit, such as 5s.")] = None
+    resolution: Annotated[str | None, _generation_flag("LINES", "Such as 720p.")] = None
+    image_url: Annotated[str | None, _generation_flag("URL", "First frame.")] = None
+    image_end_url: Annotated[str | None, _generation_flag("URL", "Last frame.")] = None
+    notify_hook: Annotated[str | None, _generation_flag("URL", "URL that the relay calls at the end.")] = None
     loop: Annotated[
         bool,
-        Parameter(group=_GENERATION, negative="", show_default=False, help="Let the end lead into the beginning."),
+        Parameter(group=_GENERATION, negative="", show_default=False, help="Let the end lead into the start."),
     ] = False
     expand_prompt: Annotated[
         bool,
@@ -324,22 +327,22 @@ class Wishes:
 
     @property
     def options(self) -> GenerationOptions:
-        """The same for the library.
+        """The library's options.
 
         Raises:
-            ConfigurationError: One of them cannot be.
+            ConfigurationError: An option cannot work.
         """
         return GenerationOptions(**{name: value or None for name, value in asdict(self).items()})
 
 
 @Parameter(name="*")
 @frozen(kw_only=True)
-class Afterwards:
-    """How many submits go on at once, and what is done with what they begin."""
+class SubmitFlags:
+    """How many submits run at once, and whether to wait for their generations."""
 
     at_once: Annotated[
         int,
-        Parameter(group=_PROMPTS, metavar="NUMBER", help="Submits under way at once.", validator=Number(gte=1)),
+        Parameter(group=_PROMPTS, metavar="NUMBER", help="Submits at once.", validator=Number(gte=1)),
     ] = 4
     wait: Annotated[
         bool,
@@ -347,7 +350,7 @@ class Afterwards:
             group=_WAITING,
             negative="",
             show_default=False,
-            help="Wait for what was submitted, as the command wait does. [default: print the ids and end]",
+            help="Wait for the generations, as the command wait does. [default: print the ids and end]",
         ),
     ] = False
     download: Annotated[
@@ -355,24 +358,24 @@ class Afterwards:
         Parameter(
             group=_FILES,
             metavar="DIR",
-            help="Wait, and store each video in this directory; made if it is not there. [default: nothing is stored]",
+            help="Wait, and store each video in this directory; made if it is missing. [default: nothing is stored]",
         ),
     ] = None
     private_media: PrivateMedia = False
 
     @property
     def storing(self) -> Storing:
-        """What the command wait would be told."""
+        """The same options, as the command wait has them."""
         return Storing(download=self.download, private_media=self.private_media)
 
     @property
     def files(self) -> Files | None:
-        """What is to be stored, if anything is."""
+        """Which media go where, or None."""
         return self.storing.files
 
 
 def words_of(*groups: Any) -> tuple[str, ...]:
-    """Return the words of a command line that give the options in *groups*, but for those that are as by default."""
+    """Return the words of a command line for the options in *groups* that are not at their defaults."""
     return tuple(word for group in groups for word in _words(group))
 
 
@@ -394,11 +397,11 @@ Outcomes = Annotated[
         name="FILE",
         group=_GALLERY,
         allow_leading_hyphen=True,
-        help="Outcomes, as standard output and journals hold them; - is standard input, which is read if there is no "
-        "file. Of several lines about an id the latest that tells an end counts.",
+        help="Outcomes, as standard output and journals have them; - is standard input, which is read if there is no "
+        "file. Of several lines about one id, the latest final one counts.",
     ),
 ]
-"""Each of the arguments of ``gallery``."""
+"""Each argument of ``gallery``."""
 
 Page = Annotated[Path, Parameter(name=["--output", "-o"], group=_GALLERY, metavar="FILE", help="The page to write.")]
 
@@ -408,7 +411,7 @@ Media = Annotated[
         name="--media",
         group=_GALLERY,
         metavar="DIR",
-        help="Show the files that download stored in this directory, and not the relay's links, which expire. "
+        help="Show the files that download stored in this directory instead of the relay's links, which expire. "
         "[default: links]",
     ),
 ]
@@ -420,6 +423,6 @@ Overwrite = Annotated[
         group=_GALLERY,
         negative="",
         show_default=False,
-        help="Replace a page that is there already. [default: refused]",
+        help="Replace an existing page. [default: refused]",
     ),
 ]

@@ -1,4 +1,4 @@
-"""Standard output and standard error: whole lines, and what happens when nobody takes them any more."""
+"""Writes whole lines to standard output and standard error, and notices when those are closed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TextIO
 from luma_async.cli.exit import Status
 from luma_async.errors import ConfigurationError, LumaError
 
-_SPOKEN = {
+_OPTION_NAMES = {
     "give base_url=": "give --base-url",
     "or give api_key=": "or give --key-file",
     "give the key as api_key=": "set LUMA_API_KEY, or give --key-file",
@@ -22,19 +22,19 @@ _SPOKEN = {
     "Limits(allow_private_media=True)": "--private-media",
     "overwrite=True": "--overwrite",
 }
-"""What the library calls a thing, and what the command line calls it."""
+"""The library's wording of advice, and the command line's."""
 
 
 class OutputLostError(Exception):
-    """Standard output takes nothing more: its reader has gone, or its disk is full."""
+    """Standard output cannot be written: its reader has closed it, or its disk is full."""
 
     def __init__(self, cause: OSError) -> None:
         super().__init__(cause.strerror or str(cause))
         self.is_closed_pipe = isinstance(cause, BrokenPipeError)
-        """Whether its reader has gone: no reason to complain."""
+        """Whether its reader has closed it, which is not worth a message."""
 
     def status(self) -> Status:
-        """Say what is to be said, and return the exit status."""
+        """Write a message if the user needs one, and return the exit status."""
         if self.is_closed_pipe:
             return Status.CLOSED_PIPE
         say(f"standard output cannot be written: {self}")
@@ -42,21 +42,21 @@ class OutputLostError(Exception):
 
 
 def is_closed_pipe(error: BaseException) -> bool:
-    """Whether *error*, or one in it, is that the reader of standard output has gone."""
+    """Whether *error*, or an error inside it, means that the reader of standard output has closed it."""
     if isinstance(error, BaseExceptionGroup):
         return any(map(is_closed_pipe, error.exceptions))
     return isinstance(error, OutputLostError) and error.is_closed_pipe
 
 
 def prepare() -> None:
-    """Let no text fail to be written because a terminal's encoding has no word for it."""
+    """Escape characters that an output's encoding does not have."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def say(text: str) -> bool:
-    """Write a line to standard error, if there is one that takes it; return whether it did."""
+    """Write a line to standard error, and return whether it could be written."""
     if sys.stderr is None:
         return False
     try:
@@ -67,26 +67,26 @@ def say(text: str) -> bool:
     return not is_lost(sys.stderr)
 
 
-def complained(error: LumaError) -> Status:
-    """Say what ended everything, and return its exit status."""
-    say(spoken(str(error)))
+def report_error(error: LumaError) -> Status:
+    """Write the error that ended the command, and return the exit status."""
+    say(in_option_names(str(error)))
     return Status.USAGE if isinstance(error, ConfigurationError) else Status.ERROR
 
 
-def spoken(text: str) -> str:
-    """Return an error's *text* with the library's names replaced by the command line's."""
-    for name, option in _SPOKEN.items():
+def in_option_names(text: str) -> str:
+    """Return an error's *text* with the names of options instead of the library's names."""
+    for name, option in _OPTION_NAMES.items():
         text = text.replace(name, option)
     return text
 
 
 @contextmanager
 def guarded() -> Generator[None]:
-    """Turn trouble with standard output into OutputLostError, and keep the interpreter from meeting it again."""
+    """Turn an error of standard output into OutputLostError, and keep the interpreter from a second one at its exit."""
     try:
         yield
     except SystemExit as exit_:
-        if isinstance(exit_.__context__, BrokenPipeError):  # how rich takes it that its reader has gone
+        if isinstance(exit_.__context__, BrokenPipeError):  # how rich reacts to a closed pipe
             raise OutputLostError(exit_.__context__) from None
         raise
     except OSError as error:
@@ -95,7 +95,7 @@ def guarded() -> Generator[None]:
 
 
 def _give_up(stream: TextIO | None) -> None:
-    """Let what *stream* still holds go nowhere: the interpreter would complain, and change the exit status."""
+    """Discard what *stream* still buffers: the interpreter would fail to flush it, and change the exit status."""
     with suppress(OSError, ValueError, AttributeError):
         descriptor = stream.fileno()  # type: ignore[union-attr]
         os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
@@ -103,19 +103,19 @@ def _give_up(stream: TextIO | None) -> None:
 
 
 _given_up: set[int] = set()
-"""Descriptors of which the process knows that what is written there goes nowhere."""
+"""Descriptors that lead to the null device now."""
 
 
 def is_lost(stream: TextIO | None) -> bool:
-    """Return whether *stream* is a pipe that nobody reads any more, or a terminal that is closed.
+    """Return whether *stream* is a pipe or terminal that is closed at its other end.
 
-    False where that cannot be told.
+    False where that cannot be known.
     """
     if stream is None or not hasattr(select, "poll"):
         return False
     try:
         descriptor = stream.fileno()
-    except (OSError, ValueError):  # it has been replaced by something that is no file
+    except (OSError, ValueError):  # it was replaced by an object that is not a file
         return False
     if descriptor in _given_up:
         return True
@@ -125,10 +125,10 @@ def is_lost(stream: TextIO | None) -> bool:
 
 
 def goes_to(path: Path) -> bool:
-    """Return whether standard output is the file at *path*; False where that cannot be told."""
+    """Return whether standard output is the file at *path*; False where that cannot be known."""
     try:
         return os.path.samestat(os.fstat(sys.stdout.fileno()), path.stat())
-    except (OSError, ValueError, AttributeError):  # there is no such file yet, or standard output is none
+    except (OSError, ValueError, AttributeError):  # the file does not exist, or standard output is not a file
         return False
 
 

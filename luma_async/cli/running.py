@@ -1,4 +1,4 @@
-"""Runs a command's coroutine to its exit status: signals, a lost output, errors that end everything."""
+"""Runs the coroutine of a command to its exit status: signals, a closed output, errors that end the command."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from typing import Any
 from attrs import define
 
 from luma_async.cli.exit import Status
-from luma_async.cli.output import OutputLostError, complained
+from luma_async.cli.output import OutputLostError, report_error
 from luma_async.errors import LumaError
 
-_PATIENCE = 1.5
-"""Seconds from a signal to the end, even if a write or a name's look-up is stuck."""
+_GRACE_PERIOD = 1.5
+"""Seconds from a signal to the end, even if a write or a DNS look-up hangs."""
 
 _stops: ContextVar[_Stop] = ContextVar("stop")
 
 
 @contextmanager
-def patience(seconds: float) -> Generator[None]:
-    """Let the end take *seconds* from a signal on, where it comes in this block; a second signal cuts it short."""
+def grace_period(seconds: float) -> Generator[None]:
+    """Allow *seconds* from a signal in this block to the end; a second signal shortens them."""
     stop = _stops.get()
-    stop.patience = seconds
+    stop.grace_period = seconds
     try:
         yield
     finally:
-        stop.patience = _PATIENCE
+        stop.grace_period = _GRACE_PERIOD
 
 
 def is_stopping() -> bool:
@@ -48,7 +48,7 @@ if hasattr(signal, "SIGHUP"):  # not on Windows
 
 
 def run(command: Coroutine[Any, Any, Status]) -> Status:
-    """Run *command* in an event loop of its own and return the exit status; the first signal cancels it."""
+    """Run *command* in a new event loop and return the exit status; the first signal cancels it."""
     stop = _Stop()
     with asyncio.Runner() as runner:
         try:
@@ -67,22 +67,22 @@ async def _concluded(command: Coroutine[Any, Any, Status], stop: _Stop) -> Statu
         except* OutputLostError as lost:
             status = _first(lost).status()
         except* LumaError as trouble:
-            status = complained(_first(trouble))
+            status = report_error(_first(trouble))
     return stop.status or status
 
 
 @define(eq=False)
 class _Stop:
-    """Ends the command at the first signal; a second one finds that under way already, or cuts patience short."""
+    """Ends the command at the first signal; a second one only shortens the grace period."""
 
     status: Status | None = None
-    patience: float = _PATIENCE
+    grace_period: float = _GRACE_PERIOD
 
     @contextmanager
     def listening(self) -> Generator[None]:
-        """Cancel the current task at a signal; from then on signals change nothing.
+        """Cancel the current task at the first signal.
 
-        A signal that is ignored stays so: ``nohup`` does that, and a shell with jobs in the background.
+        A signal that is ignored at the start stays ignored, as with ``nohup`` and background jobs of a shell.
         """
         _stops.set(self)
         task = asyncio.current_task()
@@ -100,18 +100,18 @@ class _Stop:
                     signal.signal(number, handler)
 
     def _end(self, task: asyncio.Task[Any], number: int, _: FrameType | None) -> None:
-        """Run between any two instructions, also where a write is blocked: ask the loop, and set an alarm."""
+        """Ask the loop to cancel, and set an alarm: a handler also runs while a write blocks."""
         if self.status is None:
             self.status = _SIGNALS[number]
             self._set_alarm(self.status)
             task.get_loop().call_soon_threadsafe(task.cancel)
-        elif self.patience > _PATIENCE:
-            self.patience = _PATIENCE
+        elif self.grace_period > _GRACE_PERIOD:
+            self.grace_period = _GRACE_PERIOD
             self._set_alarm(self.status)
             task.get_loop().call_soon_threadsafe(task.cancel)
 
     def _set_alarm(self, status: Status) -> None:
-        alarm = threading.Timer(self.patience, os._exit, (int(status),))
+        alarm = threading.Timer(self.grace_period, os._exit, (int(status),))
         alarm.daemon = True
         alarm.start()
 

@@ -1,4 +1,4 @@
-"""What the user sees of ids under way: JSON lines in a pipe, a live table on a terminal."""
+"""The board of all ids, and outcomes as JSON lines."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from attrs import define, field
 
 from luma_async._records import OutcomeRecord, submission_line
 from luma_async._text import shown
-from luma_async.cli.exit import Status, fate_of, worst
-from luma_async.cli.output import say, spoken, write
+from luma_async.cli.exit import Status, status_of, worst
+from luma_async.cli.output import in_option_names, say, write
 from luma_async.errors import DownloadError, GenerationFailedError, LumaError
 from luma_async.events import DownloadProgress, Event, StateChanged
 from luma_async.outcomes import Outcome
 
 _LONGEST_REASON = 100
-"""Characters: a summary is to be taken in at a glance, and a thousand reasons are to cost little."""
+"""Characters: a summary should be short, and a thousand reasons should need little memory."""
 
 
 @define(eq=False)
 class Row:
-    """An id under way."""
+    """An id that is not done yet."""
 
     started: float
     """Monotonic seconds."""
@@ -33,80 +33,80 @@ class Row:
     stored: int | None = None
     """Bytes of its file so far; None before the first."""
     total: int = 0
-    """Bytes of the whole file; 0 where the server does not tell."""
+    """Bytes of the whole file; 0 where it is unknown."""
 
 
 def reason_of(error: LumaError) -> str:
-    """Return in a few words why an id came to nothing; the same for all that did so for the same reason."""
+    """Return in a few words why an id failed; the same text for all ids with the same reason."""
     match error:
         case GenerationFailedError():
             return shown(error.reason or "the relay gave no reason", _LONGEST_REASON)
         case DownloadError():
             return f"not stored: {error.reason}"
         case _:
-            return shown(spoken(error.summary), _LONGEST_REASON)
+            return shown(in_option_names(error.summary), _LONGEST_REASON)
 
 
 @define(eq=False)
 class Board:
-    """Which ids are under way, and how the others ended."""
+    """The state of each id that is not done yet, and counts of the others."""
 
     clock: Callable[[], float] = time.monotonic
     rows: dict[str, Row] = field(factory=dict, init=False)
-    """Ids under way, in the order in which they were taken up."""
+    """Ids that are not done yet, in the order of their start."""
     ended: Counter[Status] = field(factory=Counter, init=False)
     unfinished: list[str] = field(factory=list, init=False)
     """Ids that were not done in time."""
-    heard: bool = field(default=False, init=False)
-    """Whether the relay was seen to know any of the ids."""
+    has_generation: bool = field(default=False, init=False)
+    """Whether any id ended with a generation."""
     reasons: Counter[tuple[Status, str]] = field(factory=Counter, init=False)
     """Why ids failed or ended in errors."""
-    left_out: int = 0
+    skipped: int = 0
     """Ids that had ended before this run."""
 
-    def begin(self, task_id: str) -> None:
-        """Take *task_id* up."""
+    def start(self, task_id: str) -> None:
+        """Start with *task_id*."""
         self.rows[task_id] = Row(self.clock())
 
     def note(self, event: Event) -> None:
-        """Note the state or the file of an id under way, whether or not its row is visible."""
+        """Note the state or the file of an id that is not done yet, whether or not its row is visible."""
         if isinstance(event, StateChanged):
-            self.see(event.task_id, event.state_text)
+            self.set_state(event.task_id, event.state_text)
         elif isinstance(event, DownloadProgress) and event.task_id in self.rows:
             row = self.rows[event.task_id]
             row.stored, row.total = event.stored, event.total
 
-    def see(self, task_id: str, state: str) -> None:
-        """Note the latest state of *task_id*, if it is under way."""
+    def set_state(self, task_id: str, state: str) -> None:
+        """Note the latest state of *task_id*, if it is not done yet."""
         if task_id in self.rows:
             self.rows[task_id].state = state
 
-    def leave_out(self, fate: Status) -> None:
-        """Count an id that had ended with *fate* before this run."""
-        self.ended[fate] += 1
-        self.left_out += 1
+    def skip(self, status: Status) -> None:
+        """Count an id that had ended with *status* before this run."""
+        self.ended[status] += 1
+        self.skipped += 1
 
     def end(self, outcome: Outcome) -> Status:
-        """Count *outcome* and return its fate."""
+        """Count *outcome* and return its status."""
         self.rows.pop(outcome.task_id, None)
-        self.heard = self.heard or outcome.generation is not None
-        fate = fate_of(outcome)
-        self.ended[fate] += 1
-        if fate is Status.UNFINISHED:
+        self.has_generation = self.has_generation or outcome.generation is not None
+        status = status_of(outcome)
+        self.ended[status] += 1
+        if status is Status.UNFINISHED:
             self.unfinished.append(outcome.task_id)
         elif outcome.error is not None:
-            self.reasons[fate, reason_of(outcome.error)] += 1
-        return fate
+            self.reasons[status, reason_of(outcome.error)] += 1
+        return status
 
     @property
     def status(self) -> Status:
-        """The exit status for all that ended."""
+        """The exit status for all ids that ended."""
         return worst(self.ended)
 
 
 @define(eq=False)
 class _Lines:
-    """Writes lines in a thread, one after the other, so that a slow reader holds up nothing but the lines."""
+    """Writes lines in a thread, one after the other, so that a slow reader delays nothing but the lines."""
 
     _turn: asyncio.Lock = field(factory=asyncio.Lock, init=False)
 
@@ -114,7 +114,7 @@ class _Lines:
         """Write *line* at once.
 
         Raises:
-            OutputLostError: It cannot be written.
+            OutputLostError: Standard output cannot be written.
         """
         async with self._turn:
             await asyncio.to_thread(write, f"{line}\n")
@@ -131,7 +131,7 @@ class Show:
         """Show *outcome*, and where its medium was *stored*.
 
         Raises:
-            OutputLostError: It cannot be written.
+            OutputLostError: Standard output cannot be written.
         """
         self.board.end(outcome)
         await self._lines.put(OutcomeRecord.of(outcome, stored).line())
@@ -142,6 +142,6 @@ class Show:
         """Show that *prompt* was given *task_id*, or why not.
 
         Raises:
-            OutputLostError: It cannot be written.
+            OutputLostError: Standard output cannot be written.
         """
         await self._lines.put(submission_line(prompt, task_id, error))

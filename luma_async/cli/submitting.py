@@ -1,4 +1,4 @@
-"""What ``luma-async submit`` does: prompts in, task ids out, each told as soon as the relay has given it."""
+"""``luma-async submit``: prompts in, task ids out, each as soon as the relay has submitted."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from attrs import define, field, frozen
 
 from luma_async.cli.exit import Status, worst
 from luma_async.cli.ids import Ids, texts_in
-from luma_async.cli.naming import LineToGoOn, name_all
+from luma_async.cli.naming import ResumeCommand, name_all
 from luma_async.cli.options import Files, Waiting
 from luma_async.cli.output import OutputLostError, is_lost, say
-from luma_async.cli.running import is_stopping, patience
+from luma_async.cli.running import grace_period, is_stopping
 from luma_async.cli.show import Show
 from luma_async.cli.summary import Summary
-from luma_async.cli.work import Job, Kept, fetch, open_job, wait
+from luma_async.cli.work import EarlierRuns, Job, fetch, open_job, wait
 from luma_async.client import LumaClient
 from luma_async.errors import LumaError, UncertainSubmitError
 from luma_async.options import GenerationOptions
 
 _UNKNOWN = "it is unknown whether the relay took these: look at its log"
 _LAST_ANSWERS = 10.0
-"""Seconds that a signal leaves to submits under way: what they ask for is paid for, and their answers have its ids."""
+"""Seconds from a signal for submits without an answer: they are paid for, and only their answers have the ids."""
 
 
 class Prompts(Ids):
-    """Prompts as an async iterator; one that comes twice is meant twice."""
+    """Prompts as an async iterator; a prompt that appears twice is submitted twice."""
 
     texts_in = staticmethod(texts_in)
     what = "prompts"
@@ -40,15 +40,15 @@ class Prompts(Ids):
 
 
 @frozen
-class _Answered:
-    """A prompt, and what became of it."""
+class _Submit:
+    """A prompt, with its task id or its error."""
 
     prompt: str
     task_id: str | None
     error: LumaError | None
 
     @property
-    def unsure(self) -> str | None:
+    def uncertain(self) -> str | None:
         """The prompt, with what may be its id, if it is unknown whether the relay took it."""
         if not isinstance(self.error, UncertainSubmitError):
             return None
@@ -58,21 +58,21 @@ class _Answered:
 
 @define(eq=False, kw_only=True)
 class Submissions(Ids):
-    """The ids of what is submitted, as an async iterator: what takes ids can take them as they come."""
+    """The ids of submitted prompts as an async iterator, so that a wait can start with each as it arrives."""
 
     luma: LumaClient
     prompts: Prompts
     options: GenerationOptions
     at_once: int
-    again: LineToGoOn
-    """Goes on with what was submitted."""
+    again: ResumeCommand
+    """Goes on with the submitted ids."""
     show: Show | None = field(default=None, init=False)
     failures: int = field(default=0, init=False)
-    _at_hand: Iterator[str] = field(factory=lambda: iter(()), init=False)
+    _available: Iterator[str] = field(factory=lambda: iter(()), init=False)
     _taken: asyncio.Queue[str | Exception | None] = field(factory=asyncio.Queue, init=False)
-    """Ids, then what ended everything, or None."""
+    """Ids, then the error that ended the submits, or None."""
     _under_way: dict[asyncio.Task[None], str] = field(factory=dict, init=False)
-    _answered: list[_Answered] = field(factory=list, init=False)
+    _submitted: list[_Submit] = field(factory=list, init=False)
 
     async def __anext__(self) -> str:
         match await self._taken.get():
@@ -83,25 +83,25 @@ class Submissions(Ids):
             case error:
                 raise error
 
-    def rest(self) -> list[str]:
-        """Return the ids that nobody has taken up."""
+    def remaining(self) -> list[str]:
+        """Return the ids that no wait has started for."""
         left = [self._taken.get_nowait() for _ in range(self._taken.qsize())]
         return [task_id for task_id in left if isinstance(task_id, str)]
 
     @asynccontextmanager
     async def under_way(self, show: Show) -> AsyncGenerator[None]:
-        """Submit the prompts, and tell *show* of each; whatever ends the block, no id that was paid for is lost."""
+        """Submit the prompts and pass each result to *show*; however the block ends, no paid id is lost."""
         self.show = show
         dispatcher = asyncio.create_task(self._dispatch())
         try:
-            with patience(_LAST_ANSWERS + 1.0):
+            with grace_period(_LAST_ANSWERS + 1.0):
                 try:
                     yield
                 finally:
                     dispatcher.cancel()
                     await self._last_answers()
         finally:
-            await _gone([dispatcher, *self._under_way])
+            await _cancel_all([dispatcher, *self._under_way])
 
     async def _dispatch(self) -> None:
         slots = asyncio.Semaphore(self.at_once)
@@ -129,25 +129,25 @@ class Submissions(Ids):
             error = trouble
         finally:
             slots.release()
-        await self._tell(_Answered(prompt, task_id, error))
+        await self._show(_Submit(prompt, task_id, error))
 
-    async def _tell(self, answered: _Answered) -> None:
-        """Tell of a submit; where standard output takes nothing more, standard error has to."""
-        self._answered.append(answered)
+    async def _show(self, submitted: _Submit) -> None:
+        """Show a submit; where standard output cannot be written, name it on standard error."""
+        self._submitted.append(submitted)
         try:
-            await self.show.submitted(answered.prompt, answered.task_id, answered.error)  # type: ignore[union-attr] # the block has set it
+            await self.show.submitted(submitted.prompt, submitted.task_id, submitted.error)  # type: ignore[union-attr] # the block has set it
         except OutputLostError as lost:
-            self._name([answered])
+            self._name([submitted])
             self._taken.put_nowait(lost)
         else:
-            if answered.task_id is not None:
-                self._taken.put_nowait(answered.task_id)
+            if submitted.task_id is not None:
+                self._taken.put_nowait(submitted.task_id)
 
-    def _name(self, answered: list[_Answered]) -> None:
-        """Name what may be paid for."""
-        paid = [each.task_id for each in answered if each.task_id is not None]
-        name_all("submitted, and not told on standard output", paid, self.again)
-        name_all(_UNKNOWN, [each.unsure for each in answered if each.unsure])
+    def _name(self, submitted: list[_Submit]) -> None:
+        """Name submits that may be paid for."""
+        paid = [each.task_id for each in submitted if each.task_id is not None]
+        name_all("submitted, and not written to standard output", paid, self.again)
+        name_all(_UNKNOWN, [each.uncertain for each in submitted if each.uncertain])
 
     async def _last_answers(self) -> None:
         if not self._under_way:
@@ -159,19 +159,19 @@ class Submissions(Ids):
             name_all(_UNKNOWN, self._under_way.values())
 
     @contextmanager
-    def accounted_for(self) -> Generator[None]:
-        """Name what a premature end would lose: prompts that were not submitted, and what a closed terminal showed."""
+    def losses_named(self) -> Generator[None]:
+        """Name what an early end would lose: prompts that were not submitted, and submits on a closed terminal."""
         on_terminal = sys.stdout is not None and sys.stdout.isatty()
         try:
             yield
         finally:
             if on_terminal and is_lost(sys.stdout):
-                self._name(self._answered)
+                self._name(self._submitted)
             if is_stopping():
-                name_all("not submitted", self.prompts.rest())
+                name_all("not submitted", self.prompts.remaining())
 
 
-async def _gone(tasks: Iterable[asyncio.Task[None]]) -> None:
+async def _cancel_all(tasks: Iterable[asyncio.Task[None]]) -> None:
     tasks = list(tasks)
     for task in tasks:
         task.cancel()
@@ -183,23 +183,23 @@ async def submit(  # noqa: PLR0913 - what the command line gives
     *,
     waiting: Waiting,
     files: Files | None,
-    kept: Kept | None,
+    earlier: EarlierRuns | None,
     waits: bool,
     as_json: bool,
     summary: Summary,
 ) -> Status:
-    """Submit, and wait for what was submitted if that is wanted; return the exit status."""
+    """Submit, wait for the generations if *waits*, and return the exit status."""
     work = _work_of(waiting, files, waits=waits)
     opening = open_job(
         submissions,
         None,
         submissions.luma,
         as_json=as_json or not waits,
-        kept=kept,
+        earlier=earlier,
         summary=summary if waits else None,
         again=submissions.again,
     )
-    with submissions.accounted_for():
+    with submissions.losses_named():
         async with opening as job:
             async with submissions.under_way(job.show):
                 await work(job)

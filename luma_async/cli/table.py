@@ -1,4 +1,4 @@
-"""The live table: ids under way with their states, a bar, and above it a line for each id that ended."""
+"""The live table: open ids with their states, a bar, and above them a line for each id that ended."""
 
 from __future__ import annotations
 
@@ -34,26 +34,26 @@ from rich.text import Text
 
 from luma_async._text import shown
 from luma_async.cli.exit import Status
-from luma_async.cli.output import OutputLostError, guarded, spoken
+from luma_async.cli.output import OutputLostError, guarded, in_option_names
 from luma_async.cli.show import Board, Row, Show
 from luma_async.errors import LumaError
 from luma_async.outcomes import Outcome
 
 _MOST_ROWS = 20
 _USUAL = 40
-"""Columns from which on an id is cut so that state and time have room; below, all are."""
+"""From this many columns on, an id is cut so that state and time fit; below, all columns are cut."""
 _BESIDE_STATE = 11
-"""Columns for the time and the blanks around it."""
+"""Columns of the time and the blanks around it."""
 _ROOMY = 72
-"""Columns from which on a file's bar has bytes and speed beside it; else there is its share alone."""
+"""From this many columns on, a file's bar has bytes and speed beside it, else only a percentage."""
 _OTHER_LINES = 4
-"""Of the terminal's height: the heading, the count of what is not shown, the bar, the cursor."""
+"""Lines of the heading, the count of hidden ids, the bar and the cursor."""
 _REFRESH = 0.125
 """Seconds."""
 _LONGEST_TROUBLE = 5000
-"""Characters of what is said of a submit: what may be its id is in it."""
+"""Characters of the error of a submit: it may hold the id."""
 _LONGEST_LINK = 8192
-"""Characters: a presigned link has some hundred, and a shortened one is none."""
+"""Characters: a presigned link has a few hundred, and a shortened link is useless."""
 
 _WORDS = {
     Status.DONE: ("completed", "green"),
@@ -67,18 +67,18 @@ _FULL: tuple[Callable[[], ProgressColumn], ...] = (
     TransferSpeedColumn,
 )
 _NARROW: tuple[Callable[[], ProgressColumn], ...] = (partial(BarColumn, bar_width=8), TaskProgressColumn)
-"""What stands beside a file's id."""
+"""The columns after a file's id."""
 
 
 @define(eq=False)
 class Table(Show):
-    """Shows ids on a terminal. Nothing that a relay or a user wrote is taken for markup."""
+    """Shows ids on a terminal. Text of a relay or a user is never read as markup."""
 
     console: Console
     _ended: list[Text] = field(factory=list, init=False)
     _words: Counter[str] = field(factory=Counter, init=False)
     _bars: dict[str, TaskID] = field(factory=dict, init=False)
-    """One for each file of which something is stored."""
+    """One for each file that has bytes."""
     _files: Progress = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -95,12 +95,12 @@ class Table(Show):
     @classmethod
     @asynccontextmanager
     async def live(cls, board: Board, console: Console | None = None) -> AsyncGenerator[Self]:
-        """Keep the table on the terminal up to date until the block is left."""
+        """Keep the table on the terminal up to date until the block ends."""
         console = console or Console(highlight=False, markup=False, emoji=False)
         table = cls(board, console)
         to_stderr = sys.stderr is not None and sys.stderr.isatty()
         with _drawn(Live(console=console, auto_refresh=False, redirect_stderr=to_stderr)) as live:
-            ticker = asyncio.create_task(table._refresh_for_ever(live), name="table")
+            ticker = asyncio.create_task(table._refresh_forever(live), name="table")
             try:
                 yield table
             finally:
@@ -108,14 +108,14 @@ class Table(Show):
                 await asyncio.wait([ticker])
                 table.refresh(live)
 
-    async def _refresh_for_ever(self, live: Live) -> None:
-        with suppress(OutputLostError):  # the last refresh meets it again
+    async def _refresh_forever(self, live: Live) -> None:
+        with suppress(OutputLostError):  # the last refresh raises it again
             while True:
                 self.refresh(live)
                 await asyncio.sleep(_REFRESH)
 
     def refresh(self, live: Live) -> None:
-        """Draw the table, and write the lines of the ids that ended, whole, above it."""
+        """Draw the table, and write the lines of ended ids, uncut, above it."""
         with guarded():
             live.update(self.picture(), refresh=True)
             if self._ended:
@@ -124,11 +124,11 @@ class Table(Show):
 
     async def end(self, outcome: Outcome, stored: Path | None = None) -> None:
         """Show *outcome*, and where its medium was *stored*, with the next refresh."""
-        fate = self.board.end(outcome)
+        status = self.board.end(outcome)
         if (bar := self._bars.pop(outcome.task_id, None)) is not None:
             self._files.remove_task(bar)
-        word, style = _WORDS[fate]
-        if fate is Status.DONE and outcome.generation is not None:
+        word, style = _WORDS[status]
+        if status is Status.DONE and outcome.generation is not None:
             word = shown(outcome.generation.state, 12)
         times = f"{outcome.elapsed:7.1f} s"
         result = Text(_result(outcome, stored), Style(link=_link(outcome, stored)))
@@ -139,11 +139,11 @@ class Table(Show):
     async def submitted(self, prompt: str, task_id: str | None, error: LumaError | None) -> None:
         """Show that *prompt* was given *task_id*, or why not, with the next refresh."""
         word, style = ("submitted", "") if error is None else _WORDS[Status.ERROR]
-        what = shown(task_id) if task_id else shown(spoken(str(error)), _LONGEST_TROUBLE)
+        what = shown(task_id) if task_id else shown(in_option_names(str(error)), _LONGEST_TROUBLE)
         self._ended.append(Text.assemble((f"{word:<10}", style), f"  {what}  {shown(prompt)}"))
 
     def _shown(self) -> list[tuple[str, Row]]:
-        """Return the ids that have been under way for longest: one that is shown stays so until it ends."""
+        """Return the oldest open ids, so that a visible id stays visible until it ends."""
         room = max(1, min(_MOST_ROWS, self._height - len(self._shown_bars())))
         waiting = (item for item in self.board.rows.items() if item[1].stored is None)
         return list(islice(waiting, room))
@@ -164,7 +164,7 @@ class Table(Show):
         return self.console.height - _OTHER_LINES
 
     def picture(self) -> RenderableType:
-        """Return the table of the ids under way, with the bar."""
+        """Return the table of open ids, with the bar."""
         self._update_bars()
         rows, bars = self._shown(), self._shown_bars()
         hidden = len(self.board.rows) - len(rows) - len(bars)
@@ -201,7 +201,7 @@ class Table(Show):
 
 @contextmanager
 def _drawn(live: Live) -> Generator[Live]:
-    """Do what *live* does as a context manager; a terminal that is closed has neither cursor nor last picture."""
+    """Start and stop *live*; stopping fails on a closed terminal, which has no cursor to restore."""
     with guarded():
         live.start()
     try:
@@ -212,7 +212,7 @@ def _drawn(live: Live) -> Generator[Live]:
 
 
 def _link(outcome: Outcome, stored: Path | None) -> str | None:
-    """Return where the result of *outcome* leads to, if a terminal can be trusted with it."""
+    """Return the link of the result of *outcome*, if it is safe for a terminal."""
     if stored is not None:
         return stored.absolute().as_uri()
     link = outcome.generation and outcome.generation.video_url
@@ -224,6 +224,6 @@ def _result(outcome: Outcome, stored: Path | None) -> str:
         return shown(stored, _LONGEST_LINK)
     if outcome.error is not None:
         advice = f" ({outcome.error.advice})" if outcome.error.advice else ""
-        return shown(spoken(f"{outcome.error.summary}{advice}"), 600)
+        return shown(in_option_names(f"{outcome.error.summary}{advice}"), 600)
     link = outcome.generation and outcome.generation.video_url
     return shown(link or "", _LONGEST_LINK)

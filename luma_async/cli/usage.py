@@ -1,4 +1,4 @@
-"""What is said of arguments that cannot be understood: options by their names, and no text that may be the key."""
+"""Errors about wrong arguments, which name options and show no text that may be the key."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from luma_async.errors import ConfigurationError
 if TYPE_CHECKING:
     from rich.panel import Panel
 
-_UNSAID = "[not shown]"
+_HIDDEN = "[not shown]"
 _SHORT = 8
-"""Characters; a word with fewer of them is no key."""
+"""Characters; a shorter word is not a key."""
 _FOR_A_KEY = re.compile(r"--(?!sk-)[a-z_-]*?(key|token|secret|password|auth|bearer)|-k", re.IGNORECASE)
-"""How the name begins by which people would give the key, if we had such an option."""
+"""How an option for the key would be named, if there were one."""
 _OPTION = re.compile(r"(--(?!sk-)[a-z_-]{1,30})(=.*)?|(-[a-z])([^-].*)?", re.IGNORECASE | re.DOTALL)
 _WHERE_THE_KEY_IS = (
     "any user can read the arguments of a command. The key comes from LUMA_API_KEY, or from the file that --key-file "
@@ -24,33 +24,33 @@ _WHERE_THE_KEY_IS = (
 )
 
 
-def complaint(error: CycloptsError) -> Panel:
-    """Return what is shown of *error*: who gave the key in the wrong place must not find it in a log, too."""
+def usage_error(error: CycloptsError) -> Panel:
+    """Return the panel for *error*: a key in the wrong place must not reach a log."""
     unknown = ""
     if isinstance(error, UnknownOptionError):
         unknown = error.token.keyword or error.token.value
-        error.token = error.token.evolve(keyword=_said(unknown))
+        error.token = error.token.evolve(keyword=_safe(unknown))
     elif isinstance(error, UnknownCommandError):
         unknown = (error.unused_tokens or [""])[0]
     elif isinstance(error, CoercionError) and error.token is not None:
-        error.token = error.token.evolve(value=_said(error.token.value))
-    error.unused_tokens = [_said(word) for word in error.unused_tokens or ()]
+        error.token = error.token.evolve(value=_safe(error.token.value))
+    error.unused_tokens = [_safe(word) for word in error.unused_tokens or ()]
     for_a_key = _FOR_A_KEY.match(unknown)
-    return CycloptsPanel(f"{for_a_key.group()} is no option: {_WHERE_THE_KEY_IS}." if for_a_key else error)
+    return CycloptsPanel(f"{for_a_key.group()} is not an option: {_WHERE_THE_KEY_IS}." if for_a_key else error)
 
 
 def check_file_name(name: str) -> None:
-    """Refuse a mistyped option in the place of a file: where ``-`` is standard input, any option is taken for one.
+    """Refuse a mistyped option in the place of a file: where ``-`` is standard input, cyclopts takes it for a file.
 
     Raises:
-        ConfigurationError: It names the option without the value that hangs on it.
+        ConfigurationError: It names the option without its value.
     """
     if name.startswith("-") and name != "-":
-        raise ConfigurationError(f"{_said(name)} is no option", advice="see --help; a file of that name is ./NAME")
+        raise ConfigurationError(f"{_safe(name)} is not an option", advice="see --help; a file of that name is ./NAME")
 
 
-def _said(word: str) -> str:
-    """Return *word* if it is one, an option's name without the value that hangs on it, and nothing of anything else."""
+def _safe(word: str) -> str:
+    """Return a plain word as it is, an option without its value, and nothing of any other text."""
     if option := _OPTION.fullmatch(word):
         return option[1] or option[3]
-    return word if word.isalpha() or len(word) < _SHORT else _UNSAID
+    return word if word.isalpha() or len(word) < _SHORT else _HIDDEN

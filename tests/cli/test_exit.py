@@ -14,7 +14,7 @@ from luma_async import (
     TransportError,
     WaitTimeoutError,
 )
-from luma_async.cli.exit import Status, fate_of, worst
+from luma_async.cli.exit import Status, status_of, worst
 
 COMPLETED = Generation(id="a", state=State.COMPLETED, state_text="completed")
 PENDING = Generation(id="a", state=State.PENDING, state_text="queued")
@@ -35,7 +35,7 @@ FAILED = Generation(id="a", state=State.FAILED, state_text="failed")
 )
 def test_each_outcome_has_one_fate(generation: Generation | None, error: LumaError | None, fate: Status) -> None:
     """A failed generation is told from an error, and an id that was not done in time from both."""
-    assert fate_of(Outcome(task_id="a", generation=generation, error=error)) is fate
+    assert status_of(Outcome(task_id="a", generation=generation, error=error)) is fate
 
 
 @pytest.mark.parametrize(

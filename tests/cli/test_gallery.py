@@ -100,8 +100,8 @@ def test_lines_that_are_no_outcomes_are_named(command: Command, place: Path) -> 
 
     assert (ended.status, len(headings(place / "gallery.html"))) == (1, 2)
     assert ended.err.splitlines()[:2] == [
-        "luma-async: bad.jsonl: no outcomes in lines 1, 3",
-        "luma-async: standard input: no outcomes in line 1",
+        "luma-async: bad.jsonl: not an outcome in lines 1, 3",
+        "luma-async: standard input: not an outcome in line 1",
     ]
 
 
@@ -110,11 +110,11 @@ def test_lines_that_are_no_outcomes_are_named(command: Command, place: Path) -> 
     [
         (["missing.jsonl"], "missing.jsonl cannot be read: No such file or directory"),
         (["."], ". cannot be read: Is a directory"),
-        (["a\0b"], "a\\x00b cannot be read: that is no file name"),
+        (["a\0b"], "a\\x00b cannot be read: that is not a file name"),
         (["empty.jsonl"], "there are no outcomes to show"),
         ([], "there are no outcomes to show"),
         (["outcomes.jsonl", "-o", "."], ". is a directory"),
-        (["outcomes.jsonl", "-o", "outcomes.jsonl", "--overwrite"], "outcomes.jsonl is read from"),
+        (["outcomes.jsonl", "-o", "outcomes.jsonl", "--overwrite"], "outcomes.jsonl is one of the sources"),
         (["outcomes.jsonl", "-o", "empty.jsonl"], "empty.jsonl exists (give --overwrite, or another name)"),
     ],
 )
@@ -147,7 +147,7 @@ def test_a_terminal_is_not_waited_for(
         2,
         "luma-async: there are no outcomes (give a file, or outcomes on standard input)",
     )
-    assert (asked, told[1]) == (2, "luma-async: standard input: no outcomes in line 1")
+    assert (asked, told[1]) == (2, "luma-async: standard input: not an outcome in line 1")
 
 
 def test_a_process_without_standard_input_is_told(

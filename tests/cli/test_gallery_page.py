@@ -32,8 +32,8 @@ def html(*lines: bytes, stored: dict[str, str] | None = None) -> str:
     """Return the page of *lines*, with stored files by their roles."""
     collection = Collection()
     collection.read("batch.jsonl", lines)
-    exhibits = collection.exhibits(lambda _, role: (stored or {}).get(role))
-    return render(exhibits, list(notes_on(collection)))
+    entries = collection.entries(lambda _, role: (stored or {}).get(role))
+    return render(entries, list(notes_on(collection)))
 
 
 def page(*lines: bytes, stored: dict[str, str] | None = None) -> Parsed:
@@ -90,7 +90,7 @@ def test_a_card_tells_what_is_known() -> None:
         "Created": "",
         "Queue": "12 s",
         "Processing": "41 s",
-        "Waited": "55.2 s, 9 looks",
+        "Waited": "55.2 s, 9 polls",
         "Task": "",
     }
     assert (it.text("time"), it.text("code")) == (["2024-07-01 07:35 UTC"], ["a"])
@@ -101,7 +101,7 @@ def test_a_card_leaves_out_what_is_not() -> None:
     """No fact without a value; a task that was never seen says so."""
     it = page(BATCH[3])
 
-    assert (it.text("dt"), it.text("dd")) == (["State", "Waited", "Task"], ["never seen", "55.2 s, 9 looks"])
+    assert (it.text("dt"), it.text("dd")) == (["State", "Waited", "Task"], ["never seen", "55.2 s, 9 polls"])
     assert (it.text("h3"), it.all("video"), it.all("img")) == (["d"], [], [])
     assert "the connection was cut" in it.text("p")
 
@@ -266,10 +266,10 @@ def test_the_page_tells_what_is_not_in_it() -> None:
 
     assert [text for text in one.text("p") if "line" in text] == [
         "1 line could not be read and is not shown.",
-        "1 line about ids that have another: the latest that tells an end counts.",
+        "1 line left out, because a later or final line has the same id.",
     ]
     assert [text for text in more.text("p") if "line" in text] == [
         "2 lines could not be read and are not shown.",
-        "2 lines about ids that have another: the latest that tells an end counts.",
+        "2 lines left out, because a later or final line has the same id.",
     ]
     assert [text for text in page(BATCH[0]).text("p") if "line" in text] == []

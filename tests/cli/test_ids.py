@@ -59,7 +59,7 @@ async def test_what_nobody_took_up_is_the_rest(tmp_path: Path) -> None:
 
     first, second = await anext(ids), await anext(ids)
 
-    assert (first, second, ids.rest()) == ("a", "b", ["c"])
+    assert (first, second, ids.remaining()) == ("a", "b", ["c"])
 
 
 async def test_a_pipe_is_read_as_it_comes() -> None:
@@ -98,7 +98,7 @@ async def test_the_rest_of_a_pipe_is_told_without_waiting() -> None:
     os.write(writing, b"a\nb\nc\nd\n")
 
     first, second = await anext(ids), await anext(ids)
-    rest = ids.rest()
+    rest = ids.remaining()
     os.close(writing)
     os.close(reading)
 
@@ -132,7 +132,7 @@ async def test_a_file_that_breaks_off_is_a_mistake_too() -> None:
     ids = Ids(ids_in(lines_of(Broken(b"a\nb\n"), "task ids")))
 
     assert await anext(ids) == "a"
-    assert ids.rest() == []
+    assert ids.remaining() == []
     with pytest.raises(ConfigurationError, match="the task ids cannot be read: Input/output error"):
         await taken(Ids(ids_in(lines_of(Broken(b"a\nb\n"), "task ids"))))
 

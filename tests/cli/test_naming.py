@@ -9,10 +9,10 @@ from typing import Literal
 
 import pytest
 
-from luma_async.cli.naming import LineToGoOn, name_all, name_few
+from luma_async.cli.naming import ResumeCommand, name_all, name_few
 from luma_async.cli.options import Files, Output, Relay, Storing, Waiting, words_of
 
-AGAIN = LineToGoOn(("wait", "--journal", "a b.jsonl"), "ids.txt", frozenset({"t-0", "t-1"}))
+AGAIN = ResumeCommand(("wait", "--journal", "a b.jsonl"), "ids.txt", frozenset({"t-0", "t-1"}))
 IDS = [f"t-{number}" for number in range(12)]
 
 
@@ -38,11 +38,11 @@ def test_options_become_the_words_that_give_them(options: list[object], words: s
 
 def test_a_few_arguments_stand_in_the_line() -> None:
     """Many do not, and ids of the file never do."""
-    many = LineToGoOn(("wait",), None, frozenset(IDS))
+    many = ResumeCommand(("wait",), None, frozenset(IDS))
 
-    assert AGAIN.about(IDS) == "luma-async wait --journal 'a b.jsonl' --from ids.txt t-0 t-1"
-    assert AGAIN.about(["t-1"]).endswith("ids.txt t-1")
-    assert many.about(IDS) == f"luma-async wait {' '.join(IDS[:10])} ... (the same ids as before)"
+    assert AGAIN.for_ids(IDS) == "luma-async wait --journal 'a b.jsonl' --from ids.txt t-0 t-1"
+    assert AGAIN.for_ids(["t-1"]).endswith("ids.txt t-1")
+    assert many.for_ids(IDS) == f"luma-async wait {' '.join(IDS[:10])} ... (the same ids as before)"
 
 
 def test_nothing_is_said_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:

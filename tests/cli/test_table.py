@@ -75,7 +75,7 @@ async def lines_above(table: Table, *outcomes: Outcome, stored: Path | None = No
     """Return what is written above the live table for *outcomes*."""
     async with Table.live(table.board, table.console) as live:
         for outcome in outcomes:
-            live.board.begin(outcome.task_id)
+            live.board.start(outcome.task_id)
             await live.end(outcome, stored)
     return "\n".join(written(table))
 
@@ -83,10 +83,10 @@ async def lines_above(table: Table, *outcomes: Outcome, stored: Path | None = No
 def test_ids_under_way_stand_with_their_states() -> None:
     """Each id under way has a row with the relay's own word, or *waiting* before the first answer."""
     table = Table(Board(), console())
-    table.board.begin("a")
-    table.board.begin("b")
+    table.board.start("a")
+    table.board.start("b")
 
-    table.board.see("b", "dreaming")
+    table.board.set_state("b", "dreaming")
     lines = drawn(table)
 
     assert [line.split()[:2] for line in lines] == [
@@ -103,7 +103,7 @@ def test_many_ids_fit_the_terminal(height: int, rows: int) -> None:
     """Twenty rows at most, fewer on a low terminal, and the number of those that are not shown."""
     table = Table(Board(), console(height=height))
     for number in range(1000):
-        table.board.begin(f"task-{number}")
+        table.board.start(f"task-{number}")
 
     lines = drawn(table)
 
@@ -115,7 +115,7 @@ def test_a_narrow_terminal_keeps_one_line_for_each_id() -> None:
     """On 24 columns a row is cut, not wrapped."""
     table = Table(Board(), console(width=24))
     for number in range(3):
-        table.board.begin(f"4665a07c-7641-4809-a133-10786201bb5{number}")
+        table.board.start(f"4665a07c-7641-4809-a133-10786201bb5{number}")
 
     lines = drawn(table)
 
@@ -126,8 +126,8 @@ def test_a_narrow_terminal_keeps_one_line_for_each_id() -> None:
 def test_forty_columns_have_room_for_states_and_counts() -> None:
     """The id is cut before the state and the time are, and the bar stays one line."""
     table = Table(Board(), console(width=40))
-    table.board.begin("4665a07c-7641-4809-a133-10786201bb56")
-    table.board.see("4665a07c-7641-4809-a133-10786201bb56", "processing")
+    table.board.start("4665a07c-7641-4809-a133-10786201bb56")
+    table.board.set_state("4665a07c-7641-4809-a133-10786201bb56", "processing")
     table._words.update({"completed": 4, "failed": 1, "not done": 20})
 
     heading, row, bar = drawn(table)
@@ -163,8 +163,8 @@ async def test_nothing_from_outside_is_obeyed() -> None:
     failed = Generation(id="i", state=State.FAILED, state_text="failed", failure_reason=reason)
     outcome = Outcome(task_id="i", error=GenerationFailedError(failed))
     table = Table(Board(), console(width=200))
-    table.board.begin("[bold]\x1b]0;title\x07")
-    table.board.see("[bold]\x1b]0;title\x07", "[red]\x1b[2J")
+    table.board.start("[bold]\x1b]0;title\x07")
+    table.board.set_state("[bold]\x1b]0;title\x07", "[red]\x1b[2J")
 
     state = "\n".join(drawn(table))
     text = await lines_above(Table(Board(), console(width=400)), outcome)
@@ -213,7 +213,7 @@ def test_a_file_has_a_bar_in_bytes(width: int, beside: str) -> None:
     """A file that is being stored has a bar in its id's place, within the terminal's width; the others keep rows."""
     table = Table(Board(), console(width=width))
     for task_id in ("4665a07c-7641-4809-a133-10786201bb56", "b"):
-        table.board.begin(task_id)
+        table.board.start(task_id)
 
     table.board.note(progress("4665a07c-7641-4809-a133-10786201bb56", 500_000, 2_000_000))
     lines = drawn(table)
@@ -228,7 +228,7 @@ def test_a_file_has_a_bar_in_bytes(width: int, beside: str) -> None:
 def test_a_file_of_unknown_length_shows_what_is_stored() -> None:
     """Where the server does not tell the length, the bytes so far are told."""
     table = Table(Board(), console())
-    table.board.begin("a")
+    table.board.start("a")
 
     table.board.note(progress("a", 500_000, 0))
 
@@ -238,7 +238,7 @@ def test_a_file_of_unknown_length_shows_what_is_stored() -> None:
 async def test_a_bar_ends_with_its_id() -> None:
     """Nothing of a file is left on the screen when its line is written."""
     table = Table(Board(), console())
-    table.board.begin("a")
+    table.board.start("a")
     table.board.note(progress("a", 1, 2))
     before = len(drawn(table))
 
@@ -252,7 +252,7 @@ def test_many_files_fit_the_terminal(height: int, bars: int) -> None:
     """Bars take half of a low terminal at most; who has neither bar nor row is counted."""
     table = Table(Board(), console(height=height))
     for number in range(30):
-        table.board.begin(f"task-{number}")
+        table.board.start(f"task-{number}")
     for number in range(8):
         table.board.note(progress(f"task-{number}", 1, 2))
 
@@ -291,7 +291,7 @@ def test_an_id_that_becomes_visible_shows_its_latest_state() -> None:
     """States are noted of all ids: no row starts at *waiting* when a poll has seen more."""
     table = Table(Board(), console(height=6))
     for task_id in "abc":
-        table.board.begin(task_id)
+        table.board.start(task_id)
     for state in (State.PENDING, State.PROCESSING):
         table.board.note(changed("c", state))
     before = drawn(table)
@@ -306,7 +306,7 @@ def test_an_id_that_becomes_visible_shows_its_latest_state() -> None:
 def test_an_event_about_another_id_changes_nothing() -> None:
     """It may be about one that has ended."""
     board = Board()
-    board.begin("a")
+    board.start("a")
 
     board.note(changed("b", State.PENDING))
     board.note(progress("b", 1, 2))

@@ -14,7 +14,7 @@ def drawn(*told: Told) -> Parsed:
     """Return the figure of *told*."""
     collection = Collection()
     collection.read("batch.jsonl", [it.line for it in told])
-    return parsed(figure(collection.exhibits(lambda *_: None), label="times"))
+    return parsed(figure(collection.entries(lambda *_: None), label="times"))
 
 
 def bars(it: Parsed) -> list[tuple[str | None, str | None, str | None]]:

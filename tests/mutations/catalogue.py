@@ -718,7 +718,7 @@ MUTATIONS = [
             ("only ends are recorded", "if task_id in self or not _is_end(record):", "if task_id in self:"),
             (
                 "what a failed write left is removed",
-                ("            self._mend()\n            status"),
+                ("            self._cut_torn_line()\n            status"),
                 "            status",
             ),
         ],
@@ -786,7 +786,7 @@ MUTATIONS = [
         ],
     ),
     *_noticed_by(
-        "cli/test_exhibits.py",
+        "cli/test_entries.py",
         rules=[
             (
                 "a deadline does not undo a video",
@@ -810,8 +810,8 @@ MUTATIONS = [
             ),
             (
                 "a page is replaced only when asked",
-                "part.finish(order.page, overwrite=order.overwrite)",
-                "part.finish(order.page, overwrite=True)",
+                "part.finish(options.page, overwrite=options.overwrite)",
+                "part.finish(options.page, overwrite=True)",
             ),
             (
                 "a page is for its owner's eyes",

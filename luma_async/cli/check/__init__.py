@@ -1,1 +1,1 @@
-"""Whether an address is a relay with Luma, and whether the key is good."""
+"""Checks whether an address is a relay with Luma, and whether it accepts the key."""

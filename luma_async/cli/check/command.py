@@ -1,6 +1,6 @@
-"""``luma-async check``: asks for tasks that nobody has, which costs nothing, and shows what the answers tell."""
+"""``luma-async check``: polls tasks that do not exist, which costs nothing, and shows what the answers mean."""
 
-# ruff: noqa: PLC0415 - rich is for terminals alone
+# ruff: noqa: PLC0415 - only a terminal needs rich
 
 from __future__ import annotations
 
@@ -17,58 +17,58 @@ from luma_async._network.transport import Transport
 from luma_async._relay.answer import Answer
 from luma_async._relay.requests import TASKS_PATH, task_path, tasks_body
 from luma_async._relay.tasks import read_batch, read_poll
-from luma_async.cli.check.findings import Finding, Reply, findings
+from luma_async.cli.check.diagnosis import CheckResult, Reply, diagnose
 from luma_async.cli.exit import Status
 from luma_async.cli.output import write
 from luma_async.errors import LumaError
 from luma_async.settings import PollPolicy, Settings
 
-_LOOKS = 5
-_TROUBLES = 2
-"""Passing ones after which no more looks are made."""
+_POLLS = 5
+_MAX_FAILURES = 2
+"""Polls that may fail before the check stops polling."""
 
 
 async def check(settings: Settings, *, as_json: bool) -> Status:
-    """Ask the relay of *settings*, and show what was found.
+    """Poll the relay of *settings* and show the result of each check.
 
     Raises:
-        OutputLostError: It cannot be written.
+        OutputLostError: Standard output cannot be written.
     """
     async with aclosing(Transport(settings, Network(), Cooldown(PollPolicy()))) as transport:
-        found = await examined(transport)
+        found = await examine(transport)
     if as_json or sys.stdout is None or not sys.stdout.isatty():
-        write("".join(f"{finding.line()}\n" for finding in found))
+        write("".join(f"{row.line()}\n" for row in found))
     else:
         from luma_async.cli.check.report import show
 
         show(settings.base_url, found)
-    return Status.DONE if all(finding.is_good for finding in found) else Status.ERROR
+    return Status.DONE if all(row.is_good for row in found) else Status.ERROR
 
 
-async def examined(transport: Transport) -> list[Finding]:
-    """Make a few looks and a batch query, and return what they show."""
-    polls = await _looks(transport)
-    answered = [look for look in polls if look.answer is not None]
-    best = next((look for look in polls if look.proves), polls[-1])
-    batch = await _asked(transport, *_batch_query()) if answered else None
-    return findings(best, batch, [look.seconds for look in answered])
+async def examine(transport: Transport) -> list[CheckResult]:
+    """Make a few polls and one batch query, and return the result of each check."""
+    polls = await _poll(transport)
+    answered = [poll for poll in polls if poll.answer is not None]
+    best = next((poll for poll in polls if poll.proves), polls[-1])
+    batch = await _ask(transport, *_batch_query()) if answered else None
+    return diagnose(best, batch, [poll.seconds for poll in answered])
 
 
-async def _looks(transport: Transport) -> list[Reply]:
-    """Look one after the other, until it is clear that more would show no more."""
+async def _poll(transport: Transport) -> list[Reply]:
+    """Poll one made-up task after another, until another poll would show nothing new."""
     polls: list[Reply] = []
-    while len(polls) < _LOOKS and sum(not look.proves for look in polls) < _TROUBLES:
-        polls.append(await _asked(transport, *_look()))
+    while len(polls) < _POLLS and sum(not poll.proves for poll in polls) < _MAX_FAILURES:
+        polls.append(await _ask(transport, *_single_poll()))
         if polls[-1].is_final:
             break
     return polls
 
 
 Question = tuple[Request, Callable[[Answer], object]]
-"""A request, and what makes sense of its answer."""
+"""A request, and the function that reads its answer."""
 
 
-def _look() -> Question:
+def _single_poll() -> Question:
     task_id = str(uuid4())
     return Request("GET", task_path(task_id)), lambda answer: read_poll(answer, task_id, None)
 
@@ -78,7 +78,7 @@ def _batch_query() -> Question:
     return Request("POST", TASKS_PATH, tasks_body(task_ids)), lambda answer: read_batch(answer, dict.fromkeys(task_ids))
 
 
-async def _asked(transport: Transport, request: Request, read: Callable[[Answer], object]) -> Reply:
+async def _ask(transport: Transport, request: Request, read: Callable[[Answer], object]) -> Reply:
     time = asyncio.get_running_loop().time
     started = time()
     try:

@@ -1,4 +1,4 @@
-"""What ``check`` shows on a terminal: one row for each finding, and what to do under it."""
+"""What ``check`` shows on a terminal: one row for each check, with the advice below it."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from luma_async._text import shown
-from luma_async.cli.check.findings import Finding, Result
+from luma_async.cli.check.diagnosis import CheckResult, Result
 from luma_async.cli.output import guarded
 
 _STYLES = {Result.OK: "green", Result.NOTE: "yellow", Result.UNSURE: "yellow", Result.BAD: "bold red"}
 _INDENT = 13
-"""Columns, where there is room for them; on a narrow terminal two."""
+"""Columns; a narrow terminal has two."""
 _ROOMY = 60
 _LONGEST = 600
 
 
-def show(base_url: str, findings: Iterable[Finding], console: Console | None = None) -> None:
-    """Write *findings* about the relay at *base_url*. Nothing that a relay wrote is taken for markup.
+def show(base_url: str, rows: Iterable[CheckResult], console: Console | None = None) -> None:
+    """Write *rows* about the relay at *base_url*. Text of a relay is never read as markup.
 
     Raises:
         OutputLostError: It cannot be written.
@@ -29,19 +29,19 @@ def show(base_url: str, findings: Iterable[Finding], console: Console | None = N
     console = console or Console(highlight=False, markup=False, emoji=False)
     with guarded():
         console.print(Text(shown(base_url)), soft_wrap=True)
-        for finding in findings:
-            _show_one(console, finding)
+        for row in rows:
+            _show_one(console, row)
 
 
-def _show_one(console: Console, finding: Finding) -> None:
+def _show_one(console: Console, row: CheckResult) -> None:
     indent = _INDENT if console.width >= _ROOMY else 2
-    line = Text.assemble(f"{finding.check:<13}", (f"{finding.result:<6}", _STYLES[finding.result]))
-    below = [_support(finding), finding.advice]
-    found = shown(finding.found, _LONGEST)
+    line = Text.assemble(f"{row.check:<13}", (f"{row.result:<6}", _STYLES[row.result]))
+    below = [_support(row), row.advice]
+    found = shown(row.found, _LONGEST)
     if console.width >= _ROOMY:
-        row = Grid.grid(padding=(0, 2, 0, 0))
-        row.add_row(line, Text(found))
-        console.print(row)
+        grid = Grid.grid(padding=(0, 2, 0, 0))
+        grid.add_row(line, Text(found))
+        console.print(grid)
     else:
         console.print(line)
         below.append(found)
@@ -49,5 +49,5 @@ def _show_one(console: Console, finding: Finding) -> None:
         console.print(Padding(Text(text), (0, 0, 0, indent), expand=False))
 
 
-def _support(finding: Finding) -> str | None:
-    return finding.request_id and f"the relay's support may ask for request {shown(finding.request_id, 80)}"
+def _support(row: CheckResult) -> str | None:
+    return row.request_id and f"the relay's support may ask for request {shown(row.request_id, 80)}"

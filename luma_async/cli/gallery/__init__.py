@@ -1,1 +1,1 @@
-"""One HTML page of what a batch made."""
+"""One HTML page about a batch."""

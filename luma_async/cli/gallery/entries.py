@@ -1,4 +1,4 @@
-"""What the lines of journals, and of standard output, tell of each generation."""
+"""The entries of a gallery, out of the lines of journals and of standard output."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class Section(StrEnum):
-    """The sections of a gallery, in the order in which they are shown."""
+    """The sections of a gallery, in the order of the page."""
 
     COMPLETED = "completed"
     FAILED = "failed"
@@ -32,41 +32,41 @@ _SECTIONS = {State.COMPLETED: Section.COMPLETED, State.FAILED: Section.FAILED}
 
 
 class Stage(StrEnum):
-    """What somebody spent time on."""
+    """How the time of a generation was spent."""
 
     QUEUE = "queue"
     PROCESSING = "processing"
     RELAY = "queue and processing"
-    """Where the relay told when it ended, and not when it started."""
+    """The relay gave the end and not the start."""
     WAITED = "waited for"
-    """Our own time, where the relay told none."""
+    """Our own time, where the relay gave none."""
 
     @property
     def is_of_the_relay(self) -> bool:
-        """Whether the relay told of it."""
+        """Whether the relay gave it."""
         return self is not Stage.WAITED
 
 
 @frozen(kw_only=True)
-class Exhibit:
-    """One generation, or what became of the wish for one."""
+class Entry:
+    """One task id on the page, with or without a generation."""
 
     task_id: str
     generation: Generation | None
-    """None if no look succeeded."""
+    """None if no poll succeeded."""
     trouble: str | None
-    """Why it failed, or why it is not done, or not stored; from outside, unescaped."""
+    """Why it failed, is not done, or could not be stored; unescaped text from outside."""
     waited: float
     """Seconds."""
     polls: int
     video: str | None
-    """A link: to the stored file, else to where the relay says it is."""
+    """A link to the stored file, else the relay's link."""
     poster: str | None
     """The same for the thumbnail."""
 
     @classmethod
     def of(cls, record: OutcomeRecord, stored: StoredLink) -> Self:
-        """Take what a line tells."""
+        """Build the entry of one line."""
         generation, task_id = record.last(), record.task_id
 
         def link(role: Role) -> str | None:
@@ -84,12 +84,12 @@ class Exhibit:
 
     @property
     def section(self) -> Section:
-        """Where it belongs."""
+        """The section it belongs to."""
         return Section.NOT_DONE if self.generation is None else _SECTIONS.get(self.generation.state, Section.NOT_DONE)
 
     @property
     def state(self) -> str:
-        """The state at the last look; where nobody knows it, the relay's own word for it, unescaped."""
+        """The state at the last poll; the relay's own word, unescaped, where that is unknown."""
         if self.generation is None:
             return "never seen"
         state = self.generation.state
@@ -97,7 +97,7 @@ class Exhibit:
 
     @property
     def prompt(self) -> str | None:
-        """What was asked for, unescaped."""
+        """The prompt, unescaped."""
         return None if self.generation is None else self.generation.prompt
 
     @property
@@ -126,22 +126,22 @@ class Exhibit:
 
     @property
     def stages(self) -> list[tuple[Stage, float]]:
-        """What its time was spent on, in seconds: as the relay tells, else our waiting."""
+        """Seconds in each stage by the relay's times, else the seconds we waited."""
         if self.generation is None:
             return [(Stage.WAITED, self.waited)]
         times = times_of(self.generation)
-        told = [
+        stages = [
             (Stage.QUEUE, _seconds(times.submitted, times.started)),
             (Stage.PROCESSING, _seconds(times.started, times.finished)),
         ]
         if times.started is None:
-            told = [(Stage.RELAY, _seconds(times.submitted, times.finished))]
-        known = [(stage, seconds) for stage, seconds in told if seconds is not None]
+            stages = [(Stage.RELAY, _seconds(times.submitted, times.finished))]
+        known = [(stage, seconds) for stage, seconds in stages if seconds is not None]
         return known or [(Stage.WAITED, self.waited)]
 
 
 def _seconds(start: datetime | None, end: datetime | None) -> float | None:
-    """Return the time between the two; a clock that ran backwards tells nothing."""
+    """Return the time between the two, or None where a clock ran backwards."""
     if start is None or end is None or end < start:
         return None
     return (end - start).total_seconds()
@@ -149,19 +149,19 @@ def _seconds(start: datetime | None, end: datetime | None) -> float | None:
 
 @define(eq=False)
 class Collection:
-    """What all lines together tell: an exhibit for each id, in the order in which ids first appear."""
+    """One entry for each id of all lines, in the order in which ids first appear."""
 
     _records: dict[str, OutcomeRecord] = field(factory=dict, init=False)
     replaced: int = field(default=0, init=False)
-    """Lines whose id has a later or better line."""
+    """Lines that lost against another line about the same id."""
     unreadable: dict[str, list[int]] = field(factory=dict, init=False)
-    """The numbers of the lines that are no outcomes, by their sources."""
+    """The numbers of the lines that are not outcomes, by source."""
 
     def read(self, source: str, lines: Iterable[bytes]) -> None:
-        """Take up *lines*; blank ones are nothing.
+        """Read *lines*; blank ones are skipped.
 
-        Of two lines about an id the later counts, unless only the earlier saw the generation end: a deadline does not
-        undo a video.
+        Of two lines about one id the later one counts, unless only the earlier one saw the generation end: a deadline
+        does not undo a video.
         """
         for number, line in enumerate(lines, 1):
             content = line.removeprefix(_BYTE_ORDER_MARK)
@@ -177,9 +177,9 @@ class Collection:
         if before is None or not _has_ended(before) or _has_ended(record):
             self._records[record.task_id] = record
 
-    def exhibits(self, stored: StoredLink) -> list[Exhibit]:
-        """Return the exhibits."""
-        return [Exhibit.of(record, stored) for record in self._records.values()]
+    def entries(self, stored: StoredLink) -> list[Entry]:
+        """Return the entries."""
+        return [Entry.of(record, stored) for record in self._records.values()]
 
 
 def _has_ended(record: OutcomeRecord) -> bool:

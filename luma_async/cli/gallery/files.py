@@ -1,4 +1,4 @@
-"""The files around a gallery: lines in, stored media beside them, the page out."""
+"""Reads the lines of a gallery, finds stored media, and writes the page."""
 
 from __future__ import annotations
 
@@ -24,39 +24,39 @@ from luma_async.models import Role
 
 _STANDARD_INPUT = "-"
 _MODE = 0o600
-"""For nobody else, like a journal: the page holds prompts, and links that open the videos to whoever has them."""
+"""For nobody else, like a journal: the page holds prompts, and links that open the videos to any reader."""
 
 
 @frozen(kw_only=True)
-class Order:
-    """What one gallery is made of, and where it goes."""
+class GalleryOptions:
+    """The sources of one gallery, and where its page goes."""
 
     sources: Sequence[str]
-    """Files of lines, ``-`` for standard input."""
+    """Files of lines; ``-`` is standard input."""
     page: Path
     media: Path | None
-    """Where stored media are looked for."""
+    """The directory of stored media."""
     overwrite: bool
 
 
-async def make(order: Order) -> Status:
-    """Make a gallery; the status tells whether every line is in it.
+async def write_gallery(options: GalleryOptions) -> Status:
+    """Write a gallery; the status says whether every line could be read.
 
     Raises:
-        ConfigurationError: There is nothing to show, or the page's name is taken.
+        ConfigurationError: There is nothing to show, or the page exists.
         LumaError: The page cannot be written.
     """
-    _check_page(order)
-    collection = _collected(order.sources)
-    exhibits = collection.exhibits(lambda task_id, role: _stored_link(order, task_id, role))
+    _check_page(options)
+    collection = _collect(options.sources)
+    entries = collection.entries(lambda task_id, role: _stored_link(options, task_id, role))
     for source, numbers in collection.unreadable.items():
-        say(f"{shown(source)}: no outcomes in {_listed(numbers)}")
-    if not exhibits:
+        say(f"{shown(source)}: not an outcome in {_listed(numbers)}")
+    if not entries:
         raise ConfigurationError(
-            "there are no outcomes to show", advice="give files that wait, get or download wrote, or a journal"
+            "there are no outcomes to show", advice="give a journal, or files that wait, get or download wrote"
         )
-    _write(render(exhibits, list(notes_on(collection))), order)
-    say(f"{len(exhibits)} shown in {shown(order.page)}")
+    _write(render(entries, list(notes_on(collection))), options)
+    say(f"{len(entries)} shown in {shown(options.page)}")
     return Status.ERROR if collection.unreadable else Status.DONE
 
 
@@ -64,25 +64,25 @@ def _listed(numbers: list[int]) -> str:
     return f"line{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
 
 
-def _collected(sources: Sequence[str]) -> Collection:
+def _collect(sources: Sequence[str]) -> Collection:
     collection = Collection()
     for source in sources:
         check_file_name(source)
     for source in sources or [_STANDARD_INPUT]:
         name = "standard input" if source == _STANDARD_INPUT else source
         try:
-            with _opened(source, is_asked_for=bool(sources)) as lines:
+            with _open(source, is_asked_for=bool(sources)) as lines:
                 collection.read(name, lines)
         except (OSError, ValueError) as error:
             if isinstance(error, ConfigurationError):
                 raise
-            reason = (isinstance(error, OSError) and error.strerror) or "that is no file name"
+            reason = (isinstance(error, OSError) and error.strerror) or "that is not a file name"
             raise ConfigurationError(f"{shown(name)} cannot be read: {reason}", advice="check the name") from None
     return collection
 
 
 @contextmanager
-def _opened(source: str, *, is_asked_for: bool) -> Generator[BinaryIO]:
+def _open(source: str, *, is_asked_for: bool) -> Generator[BinaryIO]:
     if source != _STANDARD_INPUT:
         with Path(source).open("rb") as file:
             yield file
@@ -93,24 +93,24 @@ def _opened(source: str, *, is_asked_for: bool) -> Generator[BinaryIO]:
             yield file
 
 
-def _stored_link(order: Order, task_id: str, role: Role) -> str | None:
-    """Return how the page refers to a stored medium: relative, so that both can be moved together."""
-    if order.media is None:
+def _stored_link(options: GalleryOptions, task_id: str, role: Role) -> str | None:
+    """Return the link to a stored medium: relative, so that page and files can be moved together."""
+    if options.media is None:
         return None
-    file = stored(task_id, order.media, role)
+    file = stored(task_id, options.media, role)
     if file is None:
         return None
-    return quote(Path(os.path.relpath(file, order.page.parent)).as_posix())
+    return quote(Path(os.path.relpath(file, options.page.parent)).as_posix())
 
 
-def _check_page(order: Order) -> None:
-    """Refuse early what would be refused at the end, and to write over what is read."""
-    if order.page.is_dir():
-        raise ConfigurationError(f"{shown(order.page)} is a directory", advice="give the name of a file")
-    if any(source != _STANDARD_INPUT and _is_same(Path(source), order.page) for source in order.sources):
-        raise ConfigurationError(f"{shown(order.page)} is read from", advice="give the page another name")
-    if order.page.exists() and not order.overwrite:
-        raise _is_taken(order.page)
+def _check_page(options: GalleryOptions) -> None:
+    """Refuse early what would be refused at the end, and a page that is also a source."""
+    if options.page.is_dir():
+        raise ConfigurationError(f"{shown(options.page)} is a directory", advice="give the name of a file")
+    if any(source != _STANDARD_INPUT and _is_same(Path(source), options.page) for source in options.sources):
+        raise ConfigurationError(f"{shown(options.page)} is one of the sources", advice="give the page another name")
+    if options.page.exists() and not options.overwrite:
+        raise _exists(options.page)
 
 
 def _is_same(one: Path, other: Path) -> bool:
@@ -120,20 +120,22 @@ def _is_same(one: Path, other: Path) -> bool:
         return False
 
 
-def _is_taken(path: Path) -> ConfigurationError:
+def _exists(path: Path) -> ConfigurationError:
     return ConfigurationError(f"{shown(path)} exists", advice="give --overwrite, or another name")
 
 
-def _write(text: str, order: Order) -> None:
+def _write(text: str, options: GalleryOptions) -> None:
     """Write the page whole or not at all."""
-    part = Part(order.page.parent, order.page.name, _MODE)
+    part = Part(options.page.parent, options.page.name, _MODE)
     try:
         part.begin(None)
         part.write(text.encode())
-        named = part.finish(order.page, overwrite=order.overwrite)
+        named = part.finish(options.page, overwrite=options.overwrite)
     except OSError as error:
-        raise LumaError(f"{shown(order.page)} cannot be written: {error.strerror}", advice="check the place") from None
+        raise LumaError(
+            f"{shown(options.page)} cannot be written: {error.strerror}", advice="check the place"
+        ) from None
     finally:
         part.discard()
     if not named:
-        raise _is_taken(order.page)
+        raise _exists(options.page)

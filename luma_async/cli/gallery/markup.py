@@ -1,4 +1,4 @@
-"""HTML that is escaped by being made: a text becomes markup only by its element."""
+"""HTML that is escaped when it is built: only an element makes markup out of text."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from html import escape
 from luma_async._text import shown
 
 _LONGEST = 20_000
-"""Characters of one text; presigned links have some hundred."""
+"""Characters of one text; presigned links have a few hundred."""
 _VOID = ("img", "meta")
 _JOINERS = ("\u200c", "\u200d")
-"""Invisible, and harmless: emoji and Persian are written with them."""
+"""Invisible and harmless: emoji and Persian need them."""
 
 
 class Markup(str):
@@ -20,7 +20,7 @@ class Markup(str):
 
 
 def element(tag: str, /, *content: str | None, **attributes: str | float | bool | None) -> Markup:
-    """Return an element; *content* that is no markup is escaped, and its control characters are made visible.
+    """Return an element; *content* that is not markup is escaped, and its control characters are made visible.
 
     Args:
         tag: The element's name.

@@ -1,4 +1,4 @@
-"""One page of what a batch made: exhibits in, HTML out. It has no script, and asks nobody but for media."""
+"""Entries in, one HTML page out. The page has no script, and loads nothing but media."""
 
 from __future__ import annotations
 
@@ -9,48 +9,48 @@ from hashlib import sha256
 from importlib.resources import files
 from urllib.parse import urlsplit
 
-from luma_async.cli.gallery.entries import Collection, Exhibit, Section
+from luma_async.cli.gallery.entries import Collection, Entry, Section
 from luma_async.cli.gallery.markup import Markup, element
 from luma_async.cli.gallery.timeline import figure, span
 
 _LONGEST_HEADING = 120
-"""Characters; a longer prompt is unfolded below its heading."""
+"""Characters; the whole of a longer prompt can be unfolded below its heading."""
 
 _HEADINGS = {Section.COMPLETED: "Completed", Section.FAILED: "Failed", Section.NOT_DONE: "Not done"}
 
 
-def render(exhibits: Sequence[Exhibit], notes: Sequence[str] = ()) -> str:
-    """Return the page of *exhibits*.
+def render(entries: Sequence[Entry], notes: Sequence[str] = ()) -> str:
+    """Return the page of *entries*.
 
     Args:
-        exhibits: In the order in which they are shown.
-        notes: What a reader should know about how the page was made.
+        entries: In the order in which they are shown.
+        notes: What a reader should know about the lines behind the page.
     """
     style = files("luma_async.cli.gallery").joinpath("gallery.css").read_text(encoding="utf-8")
-    hung = {section: [exhibit for exhibit in exhibits if exhibit.section is section] for section in Section}
-    shown = {section: its for section, its in hung.items() if its}
-    main = element("main", *(_section(section, its) for section, its in shown.items()), _times(exhibits))
+    by_section = {section: [entry for entry in entries if entry.section is section] for section in Section}
+    shown = {section: its for section, its in by_section.items() if its}
+    main = element("main", *(_section(section, its) for section, its in shown.items()), _times(entries))
     body = element("body", _header(shown), main, element("footer", *(element("p", note) for note in notes)))
-    html = element("html", _head(style, exhibits), body, lang="en")
+    html = element("html", _head(style, entries), body, lang="en")
     return f"<!doctype html>\n{html}\n"
 
 
 def notes_on(collection: Collection) -> Iterator[str]:
-    """Yield what a reader should know about lines that are not shown."""
+    """Yield notes on lines that are not on the page."""
     lost = sum(map(len, collection.unreadable.values()))
     if lost:
         yield f"{_number(lost, 'line')} could not be read and {'is' if lost == 1 else 'are'} not shown."
     if collection.replaced:
-        told = _number(collection.replaced, "line")
-        yield f"{told} about ids that have another: the latest that tells an end counts."
+        lines = _number(collection.replaced, "line")
+        yield f"{lines} left out, because a later or final line has the same id."
 
 
 def _number(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else 's'}"
 
 
-def _head(style: str, exhibits: Sequence[Exhibit]) -> Markup:
-    policy = {"http_equiv": "Content-Security-Policy", "content": _policy(style, exhibits)}
+def _head(style: str, entries: Sequence[Entry]) -> Markup:
+    policy = {"http_equiv": "Content-Security-Policy", "content": _policy(style, entries)}
     return element(
         "head",
         element("meta", charset="utf-8"),
@@ -58,15 +58,15 @@ def _head(style: str, exhibits: Sequence[Exhibit]) -> Markup:
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="referrer", content="no-referrer"),
         element("meta", name="color-scheme", content="light dark"),
-        element("title", f"Gallery of {_number(len(exhibits), 'generation')}"),
+        element("title", f"Gallery of {_number(len(entries), 'generation')}"),
         element("style", Markup(style)),
     )
 
 
-def _policy(style: str, exhibits: Sequence[Exhibit]) -> str:
-    """Return the policy that allows this style, and media from where this page has some."""
+def _policy(style: str, entries: Sequence[Entry]) -> str:
+    """Return the policy: this style, and media from the places that this page links to."""
     digest = b64encode(sha256(style.encode()).digest()).decode()
-    pictures, videos = ({exhibit.poster for exhibit in exhibits}, {exhibit.video for exhibit in exhibits})
+    pictures, videos = ({entry.poster for entry in entries}, {entry.video for entry in entries})
     return "; ".join(
         [
             "default-src 'none'",
@@ -85,14 +85,14 @@ def _allowed(kind: str, links: set[str | None]) -> list[str]:
 
 
 def _sources(link: str | None) -> tuple[str, ...]:
-    """Return what a policy calls the place that *link* leads to; a file's page is a file, or served beside it."""
+    """Return a policy's name for the place of *link*; a stored file is a file, or served beside the page."""
     if link is None:
         return ()
     scheme = urlsplit(link).scheme
     return (f"{scheme}:",) if scheme else ("'self'", "file:")
 
 
-def _header(shown: dict[Section, list[Exhibit]]) -> Markup:
+def _header(shown: dict[Section, list[Entry]]) -> Markup:
     total = sum(map(len, shown.values()))
     counts = ", ".join(f"{len(its)} {section}" for section, its in shown.items())
     links = [(_anchor(section), f"{_HEADINGS[section]} ({len(its)})") for section, its in shown.items()]
@@ -109,35 +109,35 @@ def _anchor(section: Section) -> str:
     return section.replace(" ", "-")
 
 
-def _section(section: Section, exhibits: list[Exhibit]) -> Markup:
+def _section(section: Section, entries: list[Entry]) -> Markup:
     anchor = _anchor(section)
-    cards = (_card(exhibit, f"{anchor}-{number}") for number, exhibit in enumerate(exhibits, 1))
+    cards = (_card(entry, f"{anchor}-{number}") for number, entry in enumerate(entries, 1))
     return element(
         "section",
-        element("h2", f"{_HEADINGS[section]} ", element("span", f"{len(exhibits)}"), id=anchor),
+        element("h2", f"{_HEADINGS[section]} ", element("span", f"{len(entries)}"), id=anchor),
         element("div", *cards, class_="cards"),
         aria_labelledby=anchor,
     )
 
 
-def _times(exhibits: Sequence[Exhibit]) -> Markup:
+def _times(entries: Sequence[Entry]) -> Markup:
     return element(
-        "section", element("h2", "Times", id="times"), figure(exhibits, label="times"), aria_labelledby="times"
+        "section", element("h2", "Times", id="times"), figure(entries, label="times"), aria_labelledby="times"
     )
 
 
-def _card(exhibit: Exhibit, anchor: str) -> Markup:
-    title = exhibit.prompt or exhibit.task_id
+def _card(entry: Entry, anchor: str) -> Markup:
+    title = entry.prompt or entry.task_id
     short = title if len(title) <= _LONGEST_HEADING else f"{title[:_LONGEST_HEADING].rstrip()}…"
     return element(
         "article",
-        _medium(exhibit, short),
+        _medium(entry, short),
         element("h3", short, id=anchor, dir="auto"),
         _whole_prompt(title) if short != title else None,
-        element("p", exhibit.trouble, class_="trouble", dir="auto") if exhibit.trouble else None,
-        element("dl", *(_fact(name, told) for name, told in _facts(exhibit))),
-        _link(exhibit),
-        class_=_anchor(exhibit.section),
+        element("p", entry.trouble, class_="trouble", dir="auto") if entry.trouble else None,
+        element("dl", *(_fact(name, value) for name, value in _facts(entry))),
+        _link(entry),
+        class_=_anchor(entry.section),
         aria_labelledby=anchor,
     )
 
@@ -146,50 +146,50 @@ def _whole_prompt(prompt: str) -> Markup:
     return element("details", element("summary", "Whole prompt"), element("p", prompt, dir="auto"))
 
 
-def _medium(exhibit: Exhibit, name: str) -> Markup | None:
-    width, height = exhibit.size or (None, None)
-    if exhibit.video:
+def _medium(entry: Entry, name: str) -> Markup | None:
+    width, height = entry.size or (None, None)
+    if entry.video:
         return element(
             "video",
             controls=True,
             playsinline=True,
             preload="none",
-            poster=exhibit.poster,
-            src=exhibit.video,
+            poster=entry.poster,
+            src=entry.video,
             width=width,
             height=height,
             aria_label=f"Video: {name}",
         )
-    if exhibit.poster:
-        return element("img", src=exhibit.poster, alt=f"Picture: {name}", loading="lazy", width=width, height=height)
+    if entry.poster:
+        return element("img", src=entry.poster, alt=f"Picture: {name}", loading="lazy", width=width, height=height)
     return None
 
 
-def _facts(exhibit: Exhibit) -> Iterator[tuple[str, str | None]]:
-    yield "State", exhibit.state
-    if exhibit.size:
-        yield "Size", "{} × {}".format(*exhibit.size)
-    if exhibit.duration:
-        yield "Length", span(exhibit.duration)
-    if exhibit.created_at:
-        yield "Created", _moment(exhibit.created_at)
-    for stage, seconds in exhibit.stages:
+def _facts(entry: Entry) -> Iterator[tuple[str, str | None]]:
+    yield "State", entry.state
+    if entry.size:
+        yield "Size", "{} × {}".format(*entry.size)
+    if entry.duration:
+        yield "Length", span(entry.duration)
+    if entry.created_at:
+        yield "Created", _moment(entry.created_at)
+    for stage, seconds in entry.stages:
         if stage.is_of_the_relay:
             yield stage.capitalize(), span(seconds)
-    yield "Waited", f"{span(exhibit.waited)}, {_number(exhibit.polls, 'look')}"
-    yield "Task", element("code", exhibit.task_id)
+    yield "Waited", f"{span(entry.waited)}, {_number(entry.polls, 'poll')}"
+    yield "Task", element("code", entry.task_id)
 
 
 def _moment(moment: datetime) -> Markup:
     return element("time", f"{moment:%Y-%m-%d %H:%M} UTC", datetime=moment.isoformat(timespec="seconds"))
 
 
-def _fact(name: str, told: str | None) -> Markup:
-    return element("div", element("dt", name), element("dd", told))
+def _fact(name: str, value: str | None) -> Markup:
+    return element("div", element("dt", name), element("dd", value))
 
 
-def _link(exhibit: Exhibit) -> Markup | None:
-    if exhibit.video is None:
+def _link(entry: Entry) -> Markup | None:
+    if entry.video is None:
         return None
-    name = "Link to the video" if urlsplit(exhibit.video).scheme else "Stored file"
-    return element("p", element("a", name, href=exhibit.video), class_="link")
+    name = "Link to the video" if urlsplit(entry.video).scheme else "Stored file"
+    return element("p", element("a", name, href=entry.video), class_="link")

@@ -1,34 +1,34 @@
-"""How long generations took, drawn: one bar for each, all beginning at zero, whatever the width of the page."""
+"""Draws how long generations took: one bar for each, all from zero, at any width of the page."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import chain, count
 
-from luma_async.cli.gallery.entries import Exhibit, Section, Stage
+from luma_async.cli.gallery.entries import Entry, Section, Stage
 from luma_async.cli.gallery.markup import Markup, element, joined
 
 _MOST_TICKS = 4
 _LATE = 0.76
-"""A mark beyond this part of the axis has no name: on a narrow page there is no room for it."""
+"""A mark beyond this part of the axis has no name: a narrow page has no room for it."""
 _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200)
 _DAY = 86400.0
 _MINUTE, _HOUR = 60, 3600
 
 _LOOKS: dict[Stage, tuple[str, str]] = {Stage.QUEUE: ("7", "6"), Stage.WAITED: ("5.5", "9")}
-"""Top and height of a bar in pixels: stages are told apart without colours too."""
+"""Top and height of a bar in pixels: stages also differ without colours."""
 _FULL = ("3", "14")
 
 
-def figure(exhibits: Sequence[Exhibit], label: str) -> Markup:
-    """Return the times of *exhibits* as a figure named by the element with the id *label*."""
-    rows = [(exhibit, exhibit.stages) for exhibit in exhibits]
+def figure(entries: Sequence[Entry], label: str) -> Markup:
+    """Return the times of *entries* as a figure named by the element with the id *label*."""
+    rows = [(entry, entry.stages) for entry in entries]
     longest = max((sum(seconds for _, seconds in stages) for _, stages in rows), default=0.0) or 1.0
     seen = {stage for _, stages in rows for stage, _ in stages}
     return element(
         "figure",
         _axis(longest),
-        element("ol", *(_row(exhibit, stages, longest) for exhibit, stages in rows), role="list"),
+        element("ol", *(_row(entry, stages, longest) for entry, stages in rows), role="list"),
         element("figcaption", *(_legend(stage) for stage in Stage if stage in seen)),
         class_="timeline",
         aria_labelledby=label,
@@ -57,7 +57,7 @@ def _percent(part: float, whole: float) -> str:
 
 
 def _axis(longest: float) -> Markup:
-    """Return the marks with their names; every bar draws the same ones behind it."""
+    """Return the marks with their names; every bar has the same marks behind it."""
     ticks = list(_ticks(longest))
     places = [_percent(tick, longest) for tick in ticks]
     lines = (element("line", x1=place, x2=place, y1="0", y2="100%") for place in places)
@@ -70,21 +70,21 @@ def _axis(longest: float) -> Markup:
     return element("svg", grid, *names, class_="axis", aria_hidden="true", focusable="false")
 
 
-def _row(exhibit: Exhibit, stages: list[tuple[Stage, float]], longest: float) -> Markup:
+def _row(entry: Entry, stages: list[tuple[Stage, float]], longest: float) -> Markup:
     ticks = element("use", href="#ticks")
-    told = ", ".join(f"{stage} {span(seconds)}" for stage, seconds in stages)
+    lengths = ", ".join(f"{stage} {span(seconds)}" for stage, seconds in stages)
     return element(
         "li",
-        element("span", exhibit.prompt or exhibit.task_id, class_="name", dir="auto"),
-        element("span", told, "" if exhibit.section is Section.COMPLETED else f", {exhibit.section}", class_="told"),
-        element("svg", ticks, *_bars(exhibit, stages, longest), aria_hidden="true", focusable="false"),
+        element("span", entry.prompt or entry.task_id, class_="name", dir="auto"),
+        element("span", lengths, "" if entry.section is Section.COMPLETED else f", {entry.section}", class_="told"),
+        element("svg", ticks, *_bars(entry, stages, longest), aria_hidden="true", focusable="false"),
     )
 
 
-def _bars(exhibit: Exhibit, stages: list[tuple[Stage, float]], longest: float) -> Iterator[Markup]:
+def _bars(entry: Entry, stages: list[tuple[Stage, float]], longest: float) -> Iterator[Markup]:
     start = 0.0
     for stage, seconds in stages:
-        failed = " failed" if exhibit.section is Section.FAILED else ""
+        failed = " failed" if entry.section is Section.FAILED else ""
         yield _bar(stage, failed, x=_percent(start, longest), width=_percent(seconds, longest))
         start += seconds
 
@@ -98,7 +98,7 @@ _EXPLAINED = {
     Stage.QUEUE: "in the relay's queue",
     Stage.PROCESSING: "in processing",
     Stage.RELAY: "at the relay, queue and processing together",
-    Stage.WAITED: "waited for by us, where the relay tells no times",
+    Stage.WAITED: "our own waiting, where the relay gives no times",
 }
 
 

@@ -9,27 +9,27 @@ from typing import Any
 import pytest
 
 from luma_async import NotFoundError, TransportError
-from luma_async.cli.gallery.entries import Collection, Exhibit, Section, Stage
+from luma_async.cli.gallery.entries import Collection, Entry, Section, Stage
 from luma_async.models import Role
 from tests.cli.batch import Told
 
 
-def exhibits(*lines: bytes, stored: dict[tuple[str, Role], str] | None = None) -> list[Exhibit]:
+def entries(*lines: bytes, stored: dict[tuple[str, Role], str] | None = None) -> list[Entry]:
     """Return what *lines* tell, beside files that are *stored*."""
     collection = Collection()
     collection.read("batch.jsonl", lines)
-    return collection.exhibits(lambda task_id, role: (stored or {}).get((task_id, role)))
+    return collection.entries(lambda task_id, role: (stored or {}).get((task_id, role)))
 
 
-def exhibit(told: Told) -> Exhibit:
-    """Return the exhibit of *told*."""
-    (only,) = exhibits(told.line)
+def entry(told: Told) -> Entry:
+    """Return the entry of *told*."""
+    (only,) = entries(told.line)
     return only
 
 
 def test_a_completed_generation() -> None:
     """Everything that the page shows of it is there."""
-    it = exhibit(Told(task_id="a", prompt="a fox"))
+    it = entry(Told(task_id="a", prompt="a fox"))
 
     assert (it.task_id, it.section, it.prompt, it.trouble) == ("a", Section.COMPLETED, "a fox", None)
     assert (it.size, it.duration, it.waited, it.polls) == ((1360, 752), 5.041667, 55.2, 9)
@@ -39,7 +39,7 @@ def test_a_completed_generation() -> None:
 
 def test_a_failed_generation_says_why() -> None:
     """In the relay's words; without any, in ours, and without the id, which stands beside it."""
-    refused, silent = exhibits(
+    refused, silent = entries(
         Told(status="FAILURE", task_id="a", reason="refused").line, Told(status="FAILURE", task_id="b").line
     )
 
@@ -49,7 +49,7 @@ def test_a_failed_generation_says_why() -> None:
 
 def test_what_is_not_done() -> None:
     """Late, lost on the way or unknown to the relay: the error says it, also where no look has succeeded."""
-    late, lost, unknown = exhibits(
+    late, lost, unknown = entries(
         Told(task_id="a", status="IN_PROGRESS").line,
         Told(task_id="b").lost(TransportError("the connection was cut", task_id="b")),
         Told(task_id="c").lost(NotFoundError("no such task", status=404, task_id="c")),
@@ -68,13 +68,13 @@ def test_what_is_not_done() -> None:
 )
 def test_the_state_is_one_of_ours_or_the_relay_s(status: str, state: str) -> None:
     """A word that nobody knows is told as it is."""
-    assert exhibit(Told(status=status)).state == state
+    assert entry(Told(status=status)).state == state
 
 
 def test_stored_files_come_before_links() -> None:
     """Each on its own: a poster may be stored where a video is not."""
     stored: dict[tuple[str, Role], str] = {("a", "video"): "a.video.mp4", ("b", "thumbnail"): "b.thumbnail.jpg"}
-    a, b = exhibits(Told(task_id="a").line, Told(task_id="b").line, stored=stored)
+    a, b = entries(Told(task_id="a").line, Told(task_id="b").line, stored=stored)
 
     assert (a.video, a.poster) == ("a.video.mp4", "https://cdn.example/media/a.jpg")
     assert (b.video, b.poster) == ("https://cdn.example/media/b.mp4", "b.thumbnail.jpg")
@@ -82,9 +82,7 @@ def test_stored_files_come_before_links() -> None:
 
 def test_the_last_frame_serves_for_a_poster() -> None:
     """Where there is no thumbnail."""
-    assert (
-        exhibit(Told(links={"last_frame": {"url": "https://cdn.example/l.jpg"}})).poster == "https://cdn.example/l.jpg"
-    )
+    assert entry(Told(links={"last_frame": {"url": "https://cdn.example/l.jpg"}})).poster == "https://cdn.example/l.jpg"
 
 
 @pytest.mark.parametrize(
@@ -100,7 +98,7 @@ def test_the_last_frame_serves_for_a_poster() -> None:
 )
 def test_size_and_duration(links: dict[str, Any], size: tuple[int, int] | None, duration: float | None) -> None:
     """From wherever the relay has them, and whole or not at all."""
-    it = exhibit(Told(links=links))
+    it = entry(Told(links=links))
 
     assert (it.size, it.duration) == (size, duration)
 
@@ -108,7 +106,7 @@ def test_size_and_duration(links: dict[str, Any], size: tuple[int, int] | None, 
 @pytest.mark.parametrize("link", ["javascript:alert(1)", "data:text/html,x", "file:///etc/passwd", "//cdn.example/x"])
 def test_only_http_links_are_links(link: str) -> None:
     """Whatever else a relay sends in a link's place is none."""
-    it = exhibit(Told(links={"video": {"url": link}, "thumbnail": {"url": link}, "last_frame": link}))
+    it = entry(Told(links={"video": {"url": link}, "thumbnail": {"url": link}, "last_frame": link}))
 
     assert (it.video, it.poster) == (None, None)
 
@@ -117,7 +115,7 @@ def times(told: Told, **row: Any) -> list[tuple[Stage, float]]:
     """Return the stages of *told* whose row has other fields too."""
     record = json.loads(told.line)
     record["generation"].update(row)
-    return exhibits(json.dumps(record).encode())[0].stages
+    return entries(json.dumps(record).encode())[0].stages
 
 
 @pytest.mark.parametrize(
@@ -143,7 +141,7 @@ def test_without_an_answer_there_is_our_waiting() -> None:
     """It may be all that is known; a negative time is none."""
     line = json.loads(Told(waited=3.0).lost(TransportError("cut")))
 
-    before, after = exhibits(
+    before, after = entries(
         json.dumps(line | {"task_id": "a"}).encode(), json.dumps(line | {"task_id": "b", "elapsed": -1}).encode()
     )
 
@@ -160,7 +158,7 @@ def test_lines_that_are_no_outcomes_are_named() -> None:
     collection.read("two", [Told(task_id="b").line, b"no"])
 
     assert collection.unreadable == {"one": [3, 4, 5], "two": [2]}
-    assert [it.task_id for it in collection.exhibits(lambda *_: None)] == ["a", "b"]
+    assert [it.task_id for it in collection.entries(lambda *_: None)] == ["a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -177,7 +175,7 @@ def test_an_id_with_several_lines_is_shown_once(first: str, second: str, state: 
     collection = Collection()
     collection.read("batch", [Told(status=first).line, Told(task_id="other").line, Told(status=second).line])
 
-    its = collection.exhibits(lambda *_: None)
+    its = collection.entries(lambda *_: None)
 
     assert [it.task_id for it in its] == ["luma_gen_1", "other"]
     assert its[0].generation is not None
