@@ -122,9 +122,11 @@ class Deadlines:
             self._arm(following)
 
     def _end(self, due: list[Deadline], turns: int) -> None:
-        """End the blocks of *due* that are still under way after *turns* turns of the event loop."""
+        """End the blocks of *due* that are still due after *turns* turns of the event loop."""
+        loop = asyncio.get_running_loop()
         if turns > 1:
-            asyncio.get_running_loop().call_soon(self._end, due, turns - 1)
+            loop.call_soon(self._end, due, turns - 1)
             return
         for deadline in self.under_way.intersection(due):
-            deadline.expire()
+            if deadline.at <= loop.time():
+                deadline.expire()

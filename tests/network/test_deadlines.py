@@ -138,6 +138,20 @@ def test_an_answer_that_came_while_the_loop_stood_still_is_taken(turns: int) -> 
     assert run(main()) == "paid"
 
 
+def test_a_deadline_that_moves_in_its_last_turn_counts() -> None:
+    """A redirect that arrives together with the timer is followed, and waits for its turn in time of its own."""
+
+    async def main() -> float:
+        deadlines = Deadlines()
+        loop = asyncio.get_running_loop()
+        with deadlines.limit(1.0) as limit:
+            loop.call_at(1.0, loop.call_soon, limit.move, 5.0)
+            await asyncio.sleep(3.0)
+        return loop.time()
+
+    assert run(main()) == pytest.approx(3.0)
+
+
 def test_a_block_that_gets_nothing_in_its_grace_ends() -> None:
     """A blocked loop moves the end of a silent block by a moment, and only once."""
 
