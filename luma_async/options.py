@@ -1,4 +1,4 @@
-"""GenerationOptions: what a new generation is to be like, checked when made (contract section 3)."""
+"""The options of a new generation, checked on creation (contract section 3)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BASE64 = re.compile(r"(?:data:image/[a-z0-9.+-]+;base64,)?[A-Za-z0-9+/_-]{16,}=
 
 
 def _brief(value: object) -> str:
-    """Return a repr that fits in a line: a picture as base64 has megabytes."""
+    """Return a repr that fits in a line: a picture as base64 may have megabytes."""
     return shown(spelled(value), 60)
 
 
@@ -26,7 +26,7 @@ def _refused(name: str, value: object, wanted: str) -> ConfigurationError:
 
 
 def _written(pattern: str, wanted: str) -> Validator:
-    """Build a validator for text that is written in one way."""
+    """Build a validator for text of one format."""
     form = re.compile(pattern)
 
     def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
@@ -54,17 +54,17 @@ def _switch(instance: Any, attribute: Attribute[Any], value: Any) -> None:
 
 @frozen(kw_only=True)
 class GenerationOptions:
-    """What a new generation is to be like; what is None is left to the relay.
+    """The options of a new generation; for None, the relay decides.
 
-    Not every relay heeds every option. Checked when made: ConfigurationError names the field and what it may be.
+    Not every relay supports every option. Checked on creation: a ConfigurationError names the field and its format.
     """
 
     aspect_ratio: str | None = field(default=None, validator=_written(r"[0-9]{1,4}:[0-9]{1,4}", "text such as '16:9'"))
     """Width to height, such as ``16:9``."""
     expand_prompt: bool | None = field(default=None, validator=_switch)
-    """Whether the relay may embellish the prompt."""
+    """Whether the relay may extend the prompt."""
     loop: bool | None = field(default=None, validator=_switch)
-    """Whether the end is to lead into the beginning."""
+    """Whether the video is a loop: its end leads into its start."""
     image_url: str | None = field(default=None, validator=_picture, repr=_brief)
     """The first frame: a URL, or a picture as base64 text."""
     image_end_url: str | None = field(default=None, validator=_picture, repr=_brief)
@@ -82,8 +82,8 @@ class GenerationOptions:
     )
     """Such as ``720p``."""
     notify_hook: str | None = field(default=None, validator=_address)
-    """URL that the relay is to call when the generation has ended."""
+    """A URL that the relay calls when the generation has ended."""
 
     def given(self) -> dict[str, Any]:
-        """Return the options that are not None, by the names that relays have for them."""
+        """Return the options that are not None, under the relay's names."""
         return {name: value for name, value in asdict(self).items() if value is not None}

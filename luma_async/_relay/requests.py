@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from luma_async._relay.documents import encoded
-from luma_async._text import exactly
+from luma_async._text import plain_str
 from luma_async.errors import ConfigurationError
 from luma_async.options import GenerationOptions, _brief
 
@@ -93,4 +93,4 @@ def _checked_prompt(prompt: object) -> str:
             f"{_brief(prompt)} is not a prompt: character {unfit.start() + 1}, U+{ord(unfit[0]):04X}, is not text",
             advice="read or save it as UTF-8, and leave out control characters other than tabs and line breaks",
         )
-    return exactly(prompt)
+    return plain_str(prompt)
