@@ -1,4 +1,4 @@
-"""Waits for Luma video generations behind relay gateways: give it task ids, get finished videos."""
+"""Waits for Luma video generations behind relay gateways: task ids in, finished videos out."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ __all__ = [
     "outcome_from_json",
     "outcome_to_json",
 ]
-_ROOMS = (
+_PUBLIC_MODULES = (
     "errors",
     "models",
     "outcomes",
@@ -138,16 +138,16 @@ _ROOMS = (
     "_streams",
     "client",
 )
-"""Where the public names live, the cheapest import first; aiohttp comes with the last."""
+"""The modules of the public names, the cheapest import first; only the last one imports aiohttp."""
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for: our pytest plug-in costs nothing where it is not used."""
+    """Import a public name at its first use, so that the pytest plug-in costs nothing in projects without it."""
     if name == "__version__":
         return import_module("luma_async.settings").VERSION
     if name in __all__:
-        for room in _ROOMS:
-            value = getattr(import_module(f"luma_async.{room}"), name, None)
+        for module in _PUBLIC_MODULES:
+            value = getattr(import_module(f"luma_async.{module}"), name, None)
             if value is not None:
                 globals()[name] = value
                 return value

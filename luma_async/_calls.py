@@ -1,4 +1,4 @@
-"""Calls that are made once: a single poll, a submit, a clean link; tenacity repeats them through passing trouble."""
+"""Single calls: one poll, a submit, a clean link; tenacity retries them after passing errors."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ _UNAVAILABLE = 503
 
 @define(eq=False)
 class _Allowance:
-    """The time of one request, for all tries together; it starts with the first slot, so that queueing costs none."""
+    """The time for all tries of a call together; it starts with the first slot, so it does not include the queue."""
 
     seconds: float
     expires: float = math.inf
-    """The event loop's time at which no further try starts."""
+    """When no further try starts, in seconds on the event loop's clock."""
 
     def start(self, request: Request) -> None:
-        """Count from when *request* got its slot, unless an earlier one did."""
+        """Start the time when *request* got its slot, unless an earlier request has started it."""
         if self.expires == math.inf and request.admitted_at is not None:
             self.expires = request.admitted_at + self.seconds
 
     def is_over(self, retry_state: RetryCallState) -> bool:
-        """Whether there were enough tries, or the pause that comes next would outlast the allowance."""
+        """Whether all tries are used, or the next pause would be longer than the time left."""
         return (
             retry_state.attempt_number >= _MOST_TRIES
             or asyncio.get_running_loop().time() + retry_state.upcoming_sleep >= self.expires
@@ -55,7 +55,7 @@ async def _repeated(
     allowance: _Allowance,
     may_repeat: Callable[[LumaError], bool],
 ) -> T:
-    """Make *call* up to three times within its *allowance*, as long as its error *may_repeat*."""
+    """Call *call* up to three times within its *allowance*, as long as *may_repeat* accepts its error."""
     strategy = PollWait(policy)
 
     async def pause(retry_state: RetryCallState) -> float:
@@ -63,7 +63,7 @@ async def _repeated(
         return float(await seconds if isawaitable(seconds) else seconds)
 
     retrying = AsyncRetrying(
-        wait=cast("Any", pause),  # tenacity awaits it, though its type does not say so
+        wait=cast("Any", pause),  # tenacity awaits it, although its type does not allow this
         stop=allowance.is_over,
         retry=retry_if_exception(lambda error: isinstance(error, LumaError) and may_repeat(error)),
         reraise=True,
@@ -79,7 +79,7 @@ async def _repeated(
 
 
 async def poll_once(batcher: Batcher, policy: PollPolicy, task_id: str) -> Outcome:
-    """Poll up to three times through passing trouble, for ``request_timeout`` seconds from the first slot on."""
+    """Poll up to three times after passing errors, within ``request_timeout`` seconds from the first slot on."""
     started = asyncio.get_running_loop().time()
     poll = _SinglePoll(batcher, task_id, _Allowance(batcher.transport.settings.limits.request_timeout))
     generation = error = None
@@ -96,7 +96,7 @@ async def poll_once(batcher: Batcher, policy: PollPolicy, task_id: str) -> Outco
 
 @define(eq=False, repr=False)
 class _SinglePoll:
-    """One poll as the user sees it."""
+    """One poll with its retries."""
 
     batcher: Batcher
     task_id: str
@@ -106,7 +106,7 @@ class _SinglePoll:
     _is_out_of_time: bool = False
 
     async def attempt(self) -> Observation:
-        """Poll; where the time is over before anything comes, the trouble before is what is wrong."""
+        """Poll; if the time ends before an answer comes, raise the error of the try before."""
         self.tries += 1
         try:
             return await self._observation()
@@ -121,11 +121,11 @@ class _SinglePoll:
         raise trouble
 
     def may_repeat(self, error: LumaError) -> bool:
-        """Whether *error* passes, and there is time left."""
+        """Whether *error* is passing, and there is time left."""
         return error.retryable and not self._is_out_of_time
 
     async def _observation(self) -> Observation:
-        """Ask once; the first time, waiting for a slot may take any time."""
+        """Poll once; the wait for the first slot has no limit."""
         expires = self.allowance.expires
         if expires == math.inf:
             request = Request("GET", task_path(self.task_id))
@@ -185,16 +185,19 @@ async def clean_url(transport: Transport, policy: PollPolicy, task_id: str) -> s
 
 
 def _certain(transport: Transport, request: Request, error: LumaError) -> LumaError:
-    """Return *error* where nothing was taken: an answer says so itself, and what was never sent was not taken."""
-    is_told = isinstance(error, APIError | UncertainSubmitError)
+    """Return *error* if the relay has certainly created no task; otherwise an UncertainSubmitError.
+
+    It is certain after a refusal, after a refused redirect, and if the request was never sent.
+    """
+    is_answered = isinstance(error, APIError | UncertainSubmitError)
     is_redirected = isinstance(error, ProtocolError) and error.verdict is Verdict.FINAL
-    if is_told or is_redirected or not request.sent:
+    if is_answered or is_redirected or not request.sent:
         return error
     return uncertain(error, request.partial_answer, transport.redact)
 
 
 def _may_submit_again(error: LumaError) -> bool:
-    """Whether *error* is a refusal for now (contract section 3), or a connection that was never made."""
+    """Whether *error* is a temporary refusal (contract section 3), or a connection that was never made."""
     if isinstance(error, APIError):
         refused_for_now = error.verdict is Verdict.SLOW_DOWN or error.status == _UNAVAILABLE
         return refused_for_now and error.status >= 400  # noqa: PLR2004 - HTTP; others refuse inside a 200

@@ -1,4 +1,4 @@
-"""Validators of arguments and fields: bad input is refused before anything is sent."""
+"""Validators for arguments and fields, which refuse bad input before a request is sent."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Validator = Callable[[Any, "Attribute[Any]", Any], None]
 def check_number(
     value: object, name: str, *, above: float | None = None, optional: bool = False, whole: bool = False
 ) -> None:
-    """Refuse whatever is not a finite number, or is not more than *above*.
+    """Check that *value* is a finite number, and more than *above*.
 
     Raises:
-        ConfigurationError: It names *name* and what is wanted.
+        ConfigurationError: It is not; the text has *name* and the expected value.
     """
     kind = "a whole number" if whole else "a number"
     wanted = kind + (f" above {above:g}" if above is not None else "") + (" or None" if optional else "")
@@ -42,7 +42,7 @@ def _fits(value: object, above: float, *, whole: bool) -> bool:
 
 
 def number(*, above: float | None = None, optional: bool = False, whole: bool = False) -> Validator:
-    """Build the attrs validator that does what ``check_number`` does."""
+    """Build an attrs validator that calls ``check_number``."""
 
     def check(instance: Any, attribute: Attribute[Any], value: Any) -> None:
         name = f"{type(instance).__name__}.{attribute.name}"
@@ -52,28 +52,32 @@ def number(*, above: float | None = None, optional: bool = False, whole: bool = 
 
 
 def flag(instance: Any, attribute: Attribute[Any], value: Any) -> None:
-    """Refuse whatever is not a bool: ``"no"`` would switch a safeguard off."""
+    """Check that *value* is a bool: otherwise ``"no"`` would switch a safeguard off.
+
+    Raises:
+        ConfigurationError: It is not.
+    """
     if not isinstance(value, bool):
         name = f"{type(instance).__name__}({attribute.name}={shown(spelled(value), 40)})"
         raise ConfigurationError(f"{name} is not a bool", advice=f"give {attribute.name} as True or False")
 
 
 _PLAIN_LINK = re.compile(r"https?://[a-z0-9][a-z0-9.-]*(?:/[!-~]*)?")
-"""What nearly all links are like; others are taken apart to be judged, which takes ten times as long."""
+"""The form of nearly all links. Other links are parsed, which takes ten times as long."""
 _LONG = 2048
-"""Characters of a link that is not worth being remembered."""
+"""Characters. Longer links are not cached."""
 
 
 def link_or_none(value: Any) -> Link | None:
-    """Return *value* if it is an absolute http(s) URL (contract section 1), else None."""
+    """Return *value* if it is an absolute http(s) URL (contract section 1), otherwise None."""
     if not isinstance(value, str):
         return None
-    return _judged(value) if len(value) <= _LONG else _judged.__wrapped__(value)
+    return _parsed_link(value) if len(value) <= _LONG else _parsed_link.__wrapped__(value)
 
 
 @lru_cache(maxsize=64)
-def _judged(value: str) -> Link | None:
-    """Judge it once: an answer has most of its links in several places."""
+def _parsed_link(value: str) -> Link | None:
+    """Do the same for a text. The cache is for answers, which have most of their links in several places."""
     if _PLAIN_LINK.fullmatch(value):
         return Link(value)
     if not value.isprintable() or " " in value:

@@ -1,4 +1,4 @@
-"""What keeps files safe from crashes and from other processes: names that are on the disk, and locks."""
+"""Protects files from crashes and from other processes: syncs directories, and locks files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ else:
 
 
 def sync_directory(directory: Path) -> None:
-    """Bring names to the disk, where the system can do that: the file is whole and in its place already."""
+    """Sync the names in *directory* to the disk, if the system can do this; the file itself is complete already."""
     if hasattr(os, "O_DIRECTORY"):
         with suppress(OSError):
             handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
@@ -25,16 +25,16 @@ def sync_directory(directory: Path) -> None:
 
 
 _FAR = 2**40
-"""A byte that no file of ours has: where Windows locks a byte, nobody else can read it."""
+"""A byte beyond the end of all our files: on Windows, other processes cannot read a locked byte."""
 
 if sys.platform == "win32":
 
     def lock(descriptor: int) -> None:
-        """Take the lock of an open file until it is closed.
+        """Lock an open file until it is closed.
 
         Raises:
-            BlockingIOError: Somebody else has it.
-            OSError: The file system knows no locks.
+            BlockingIOError: Another process has the lock.
+            OSError: The file system has no locks.
         """
         where = os.lseek(descriptor, 0, os.SEEK_CUR)
         os.lseek(descriptor, _FAR, os.SEEK_SET)
@@ -48,10 +48,10 @@ if sys.platform == "win32":
 else:
 
     def lock(descriptor: int) -> None:
-        """Take the lock of an open file until it is closed.
+        """Lock an open file until it is closed.
 
         Raises:
-            BlockingIOError: Somebody else has it.
-            OSError: The file system knows no locks.
+            BlockingIOError: Another process has the lock.
+            OSError: The file system has no locks.
         """
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

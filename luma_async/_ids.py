@@ -1,4 +1,4 @@
-"""What a task id is."""
+"""Checks task ids, and collections of them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from collections.abc import (
 )
 from typing import Any
 
-from luma_async._text import exactly, shown, spelled
+from luma_async._text import plain_str, shown, spelled
 from luma_async.errors import ConfigurationError
 
-# --- what to ask ---
 _TASK_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 
 
@@ -21,12 +20,12 @@ def check_task_id(task_id: object) -> str:
     """Return *task_id* if it can stand in a path as it is (RFC 3986, unreserved characters).
 
     Raises:
-        ConfigurationError: Anything else; nothing has been sent then.
+        ConfigurationError: It cannot; nothing has been sent.
     """
     if isinstance(task_id, str) and is_task_id(task_id):
-        return exactly(task_id)
+        return plain_str(task_id)
     raise ConfigurationError(
-        f"{shown(spelled(task_id), 80)} is no task id",
+        f"{shown(spelled(task_id), 80)} is not a task id",
         advice="a task id has 1 to 128 letters, digits, '-', '_', '.' or '~': give it as the submit call returned it",
     )
 
@@ -42,7 +41,7 @@ def checked_ids(task_ids: Any) -> Ids:
     """Return *task_ids* if it can be a collection or stream of ids.
 
     Raises:
-        ConfigurationError: A single string or bytes would be read letter by letter.
+        ConfigurationError: It is not iterable, or a single string or bytes, which would be read letter by letter.
     """
     if isinstance(task_ids, str | bytes | bytearray) or not isinstance(task_ids, Iterable | AsyncIterable):
         raise ConfigurationError(
@@ -52,5 +51,5 @@ def checked_ids(task_ids: Any) -> Ids:
 
 
 def identity_of(task_id: Any) -> Hashable:
-    """Return what makes two asked-for ids the same one, however odd they are."""
-    return exactly(task_id) if isinstance(task_id, str) else (type(task_id), spelled(task_id))
+    """Return a key that is equal for two ids that are the same, even if they are invalid."""
+    return plain_str(task_id) if isinstance(task_id, str) else (type(task_id), spelled(task_id))

@@ -1,4 +1,4 @@
-"""Events to those who listen; nothing is made to be told where nobody does."""
+"""Passes events to listeners and to the log; without listeners, no event is created."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ logger = logging.getLogger("luma_async")
 
 @define(eq=False, repr=False)
 class Listeners:
-    """Who tells makes an event only if there are ``active``."""
+    """The listeners of a client. Code that reports an event creates it only if there are ``active`` listeners."""
 
     active: list[Listener] = field(factory=list[Listener])
 
     @classmethod
     def to(cls, on_event: object) -> Listeners:
-        """Tell the user's function, if there is one, and the log, if it wants to know.
+        """Build the listeners: the user's function, if there is one, and the log, if its level is DEBUG.
 
         Raises:
             ConfigurationError: *on_event* cannot be called, or would have to be awaited.
@@ -42,34 +42,34 @@ class Listeners:
         return listeners
 
     def tell(self, event: Event) -> None:
-        """Tell all, in the order in which they came; one that raises is logged, and harms nobody.
+        """Call all listeners, in the order of their registration. An exception in a listener is logged, not raised.
 
         Raises:
-            KeyboardInterrupt, SystemExit: A listener wants to end the program.
+            KeyboardInterrupt, SystemExit: A listener raised it, to end the program.
         """
         for listener in tuple(self.active):
             try:
                 listener(event)
-            except BaseException as raised:  # noqa: BLE001 - such as the CancelledError of a future that he asked
-                heed_the_end(raised)
-                log(logging.ERROR, "a listener raised at %s", type(event).__name__, error=raised)
+            except BaseException as raised:  # noqa: BLE001 - such as the CancelledError of a future that it uses
+                raise_if_exit(raised)
+                log(logging.ERROR, "a listener raised an exception for %s", type(event).__name__, error=raised)
 
 
 def log_is_curious() -> bool:
-    """Whether the log wants to know of each event and answer."""
+    """Whether each event and answer goes to the log."""
     return logger.isEnabledFor(logging.DEBUG)
 
 
 def log(level: int, text: str, *args: object, error: BaseException | None = None) -> None:
-    """Write to the log; a handler of the user's that raises harms nobody, and is shown as logging shows such errors.
+    """Write to the log. An exception in a user's handler is not raised; ``logging`` shows it in its usual way.
 
     Raises:
-        KeyboardInterrupt, SystemExit: A handler wants to end the program.
+        KeyboardInterrupt, SystemExit: A handler raised it, to end the program.
     """
     try:
         logger.log(level, text, *args, exc_info=error, stacklevel=2)
     except BaseException as raised:  # noqa: BLE001 - logging lets a handler decide what it catches
-        heed_the_end(raised)
+        raise_if_exit(raised)
         logging.Handler().handleError(logger.makeRecord(logger.name, level, __file__, 0, text, args, None))
 
 
@@ -77,7 +77,7 @@ def _log(event: Event) -> None:
     log(logging.DEBUG, "%s", event)
 
 
-def heed_the_end(raised: BaseException) -> None:
+def raise_if_exit(raised: BaseException) -> None:
     """Let *raised* end the program where it means that, also from inside a group: asyncio would only log a group.
 
     Raises:
@@ -85,7 +85,7 @@ def heed_the_end(raised: BaseException) -> None:
     """
     if isinstance(raised, BaseExceptionGroup):
         for part in raised.exceptions:
-            heed_the_end(part)
+            raise_if_exit(part)
     if isinstance(raised, KeyboardInterrupt | SystemExit):
         raise raised
 
@@ -103,7 +103,7 @@ def presentable(raised: BaseException, what: str) -> Exception:
     Raises:
         KeyboardInterrupt, SystemExit: *raised* ends the program.
     """
-    heed_the_end(raised)
+    raise_if_exit(raised)
     if isinstance(raised, Exception) and not isinstance(raised, StopIteration):
         return raised
     error = LumaError(f"{what} raised {type(raised).__name__}", advice="let it raise an Exception of its own")

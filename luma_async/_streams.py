@@ -1,4 +1,4 @@
-"""What comes bit by bit: outcomes of many ids, and snapshots of one, as async iterators."""
+"""Async iterators over the outcomes of many ids, the snapshots of one id, and the events of a client."""
 
 from __future__ import annotations
 
@@ -24,20 +24,22 @@ from luma_async.outcomes import Outcome
 
 T = TypeVar("T")
 _UNSIZED_IN_FLIGHT = 1000
-"""From an iterator, which may be endless, this many ids at once unless told otherwise."""
-_TAKEN_BEFORE_OTHERS_RUN = 100
+"""Default number of ids in flight from an iterator, which may be endless."""
+_IDS_BETWEEN_YIELDS = 100
+"""Ids that are read before other asyncio tasks get a turn."""
 _MOST_EVENTS = 10_000
-"""Told and not yet taken; a listener that is slower for long misses the oldest."""
+"""Events that wait to be read; a consumer that is too slow misses the oldest."""
 _THE_END = object()
 _SOURCE = "the source of task ids"
 
 
 @define(eq=False, repr=False)
 class _Stream(Generic[T]):
-    """Things that are ready, and those who wait for more. Leave it with ``async with`` or ``aclose``."""
+    """An async iterator with a queue of items. Close it with ``async with`` or ``aclose``."""
 
     _ready: deque[T] = field(factory=deque, init=False)
-    _news: asyncio.Event = field(factory=asyncio.Event, init=False)
+    _changed: asyncio.Event = field(factory=asyncio.Event, init=False)
+    """Set when there is a new item, or the stream may be over."""
     _closed: bool = field(default=False, init=False)
 
     def __aiter__(self) -> Self:
@@ -57,36 +59,36 @@ class _Stream(Generic[T]):
                 await self.aclose()
                 self._conclude()
                 raise StopAsyncIteration
-            self._news.clear()
-            await self._news.wait()
+            self._changed.clear()
+            await self._changed.wait()
         return self._hand_out(self._ready.popleft())
 
-    def _put(self, thing: T) -> None:
-        self._ready.append(thing)
-        self._news.set()
+    def _put(self, item: T) -> None:
+        self._ready.append(item)
+        self._changed.set()
 
-    def _hand_out(self, thing: T) -> T:
-        return thing
+    def _hand_out(self, item: T) -> T:
+        return item
 
     def _start(self) -> None:
-        """Begin, if that has not been done."""
+        """Start the stream, unless it has started."""
 
     def _is_over(self) -> bool:
-        """Whether nothing more can come."""
+        """Whether no more items can come."""
         return True
 
     def _conclude(self) -> None:
-        """Raise what ended the stream, if it was no good end."""
+        """Raise the error that ended the stream, if there is one."""
 
     async def aclose(self) -> None:
-        """Stop waiting; the generations go on at the relay. Closing twice is closing."""
+        """Stop waiting; the generations go on at the relay. A second call does nothing."""
         self._closed = True
-        self._news.set()
+        self._changed.set()
 
 
 @define(eq=False, repr=False)
 class Outcomes(_Stream[Outcome]):
-    """Outcomes in the order in which they come about; each id once."""
+    """Outcomes in the order in which the waits end; each id once."""
 
     _loops: PollLoops
     _ids: Ids
@@ -95,17 +97,17 @@ class Outcomes(_Stream[Outcome]):
     _feeder: asyncio.Task[None] | None = field(default=None, init=False)
     _waiters: dict[Hashable, Waiter] = field(factory=dict, init=False)
     _seen: set[bytes] = field(factory=set, init=False)
-    """Digests, so that no id stays in memory for having been there."""
+    """Digests of all ids so far, which take less memory than the ids."""
     _recalled: bool = field(default=False, init=False)
-    """Whether we have cancelled the feeder ourselves."""
+    """Whether this stream has cancelled the feeder."""
     _defect: Exception | None = field(default=None, init=False)
 
     @classmethod
     def of(cls, loops_of: PollLoops, task_ids: Ids, timeout: float | None, max_in_flight: int | None) -> Outcomes:
-        """Check the arguments; nothing starts before the iteration does.
+        """Check the arguments; the waits start with the iteration.
 
         Raises:
-            ConfigurationError: *task_ids* is a single string or no iterable, or a number is out of range.
+            ConfigurationError: *task_ids* is a single string or not iterable, or a number is out of range.
         """
         ids = checked_ids(task_ids)
         if max_in_flight is None and not isinstance(ids, Sized):
@@ -123,44 +125,46 @@ class Outcomes(_Stream[Outcome]):
         return self._feeder is not None and self._feeder.done() and not self._waiters
 
     def _fed(self, feeder: asyncio.Task[None]) -> None:
-        """Note the end of the source; an error of its own waits for the outcomes before it."""
+        """Record the end of the source; its error is raised after the outcomes before it."""
         if feeder.cancelled():
             if not self._recalled:
                 self._defect = presentable(asyncio.CancelledError(), _SOURCE)
         elif isinstance(defect := feeder.exception(), Exception):
             self._defect = defect
         self._loops.at_close.discard(self._client_closes)
-        self._news.set()
+        self._changed.set()
 
     def _client_closes(self) -> None:
-        """Let the rest of a collection be refused, id by id; an iterator or async iterable may be endless: leave it."""
+        """Let each further id of a collection be refused; leave an iterator or async iterable, which may be endless."""
         if isinstance(self._ids, Sized) and not isinstance(self._ids, AsyncIterable):
             room, self._room = self._room, None
             if room is not None:
                 room.release()
             return
         self._recall()
-        self._defect = ClientClosedError("the client was closed, and ids were to come", advice="make a new LumaClient")
+        self._defect = ClientClosedError(
+            "the client was closed before all ids were read", advice="make a new LumaClient"
+        )
 
     def _conclude(self) -> None:
-        """Let the source's own error, or a strategy's, come out once what was taken up has been handed out."""
+        """Raise the error of the source or of a strategy, after all outcomes have been handed out."""
         defect, self._defect = self._defect, None
         if defect is not None:
             raise defect
 
-    def _hand_out(self, thing: Outcome) -> Outcome:
+    def _hand_out(self, item: Outcome) -> Outcome:
         """Make room for another id only now, so that a slow consumer slows the source."""
         if self._room is not None:
             self._room.release()
-        return thing
+        return item
 
     def _recall(self) -> None:
-        """Take up no more ids."""
+        """Stop reading ids."""
         if self._feeder is not None:
             self._recalled = self._feeder.cancel() or self._recalled
 
     async def _feed(self) -> None:
-        """Take up all ids; whatever the source breaks off with is an error, and no cancellation of ours."""
+        """Read all ids; an exception of the source is an error, and never looks like our own cancellation."""
         feeder = cast("asyncio.Task[None]", asyncio.current_task())
         try:
             await self._take_up_all()
@@ -179,11 +183,11 @@ class Outcomes(_Stream[Outcome]):
                     return
                 if not self._take_up(task_id) and self._room is not None:
                     self._room.release()
-                if taken % _TAKEN_BEFORE_OTHERS_RUN == 0:
+                if taken % _IDS_BETWEEN_YIELDS == 0:
                     await asyncio.sleep(0)
 
     def _take_up(self, task_id: Any) -> bool:
-        """Begin to wait for *task_id*, or refuse it, alone; return whether it is new."""
+        """Start to wait for *task_id*, or give it an error outcome if it is invalid; return whether it is new."""
         key = identity_of(task_id)
         digest = _digest(key)
         if digest in self._seen:
@@ -203,10 +207,10 @@ class Outcomes(_Stream[Outcome]):
             self._put(end if type(task_id) is str else evolve(end, task_id=task_id))
         else:
             self._defect = end
-            self._news.set()
+            self._changed.set()
 
     async def aclose(self) -> None:
-        """Stop waiting for all ids; the generations go on at the relay. Closing twice is closing."""
+        """Stop waiting for all ids; the generations go on at the relay. A second call does nothing."""
         await super().aclose()
         self._recall()
         waiters, self._waiters = self._waiters, {}
@@ -232,7 +236,7 @@ class Snapshots(_Stream[Generation]):
         return self._end is not None
 
     def _conclude(self) -> None:
-        """Raise what kept the terminal state from being seen; ``failed`` was seen."""
+        """Raise the error that ended the wait; for ``failed``, the last snapshot is enough."""
         end, self._end = self._end, None
         error = end.error if isinstance(end, Outcome) else end
         if error is not None and not isinstance(error, GenerationFailedError):
@@ -240,10 +244,10 @@ class Snapshots(_Stream[Generation]):
 
     def _settle(self, end: Outcome | Exception) -> None:
         self._end = end
-        self._news.set()
+        self._changed.set()
 
     async def aclose(self) -> None:
-        """Stop watching; the generation goes on at the relay. Closing twice is closing."""
+        """Stop watching; the generation goes on at the relay. A second call does nothing."""
         await super().aclose()
         if self._waiter is not None:
             self._waiter.leave()
@@ -251,7 +255,7 @@ class Snapshots(_Stream[Generation]):
 
 @define(eq=False, repr=False)
 class EventStream(_Stream[Event]):
-    """What a client tells from when the block is entered, until it is left or the client is closed."""
+    """The events of a client, from the start of the ``async with`` block to its end, or until the client closes."""
 
     _listeners: Listeners
     _ready: deque[Event] = field(factory=lambda: deque[Event](maxlen=_MOST_EVENTS), init=False)
@@ -266,7 +270,7 @@ class EventStream(_Stream[Event]):
         return False
 
     async def aclose(self) -> None:
-        """Stop listening. What was told before can still be taken. Closing twice is closing."""
+        """Stop listening. Events from before can still be read. A second call does nothing."""
         await super().aclose()
         if self._is_listening:
             self._is_listening = False
@@ -274,16 +278,16 @@ class EventStream(_Stream[Event]):
 
 
 def listed(task_ids: Any) -> list[str]:
-    """Return all *task_ids*, of an iterable that is not async.
+    """Return all *task_ids* of an iterable that is not async.
 
     Raises:
-        ConfigurationError: It is none.
-        LumaError: It broke off with what is no Exception.
+        ConfigurationError: *task_ids* is not such an iterable.
+        LumaError: It raised something that is not an Exception.
     """
     ids = checked_ids(task_ids)
     if isinstance(ids, AsyncIterable):
         raise ConfigurationError(
-            "task_ids is an async iterable", advice="use as_completed, which takes one as it comes"
+            "task_ids is an async iterable", advice="use as_completed, which reads the ids one by one"
         )
     try:
         return list(ids)

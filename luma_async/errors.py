@@ -1,19 +1,19 @@
-"""Everything luma_async raises.
+"""All errors that luma_async raises.
 
 LumaError                          .retryable
 ├─ ConfigurationError            before any request: address, key, task id, option (also a ValueError)
 ├─ ClientClosedError             the client was closed, or belongs to another event loop
-├─ TransportError                no whole answer came (or TLS failed: then not retryable)
+├─ TransportError                no complete answer came (or TLS failed: then not retryable)
 │  └─ RequestTimeoutError        (also a TimeoutError)
-├─ APIError                      the relay said no: .status .code .message .request_id .retry_after
+├─ APIError                      the relay refused: .status .code .message .request_id .retry_after
 │  ├─ AuthenticationError        401
 │  ├─ PermissionDeniedError      403
 │  ├─ QuotaExceededError         402, or the quota codes
 │  ├─ NotFoundError              404, 410, task_not_exist
 │  ├─ RateLimitError             429, saturation
 │  └─ ServerError                5xx
-├─ ProtocolError                 what came is no answer: garbled HTTP, not JSON, no task, another task, too large
-├─ UncertainSubmitError          .trouble .body .candidates: a submit that the relay may have taken, and charged
+├─ ProtocolError                 unusable answer: invalid HTTP, not JSON, no task, another task, too large
+├─ UncertainSubmitError          .trouble .body .candidates: a submit that the relay may have accepted and charged
 ├─ GenerationFailedError         .generation .reason
 ├─ WaitTimeoutError              .task_id .last .last_error .waited (also a TimeoutError)
 ├─ DownloadError                 .url .reason .generation
@@ -30,16 +30,16 @@ from luma_async.models import Generation
 
 
 class Verdict(Enum):
-    """How much one trouble means for a wait."""
+    """What one error means for a wait."""
 
-    FINAL = "asking again changes nothing"
-    UNCONFIRMED = "final when it comes three times in a row: right after a submit it can be transient"
-    PASSING = "not done yet: ask again"
-    SLOW_DOWN = "passing, counts for nothing, and pauses all ids of the client"
+    FINAL = "another poll changes nothing"
+    UNCONFIRMED = "final if it comes three times in a row: right after a submit it can be transient"
+    PASSING = "not done yet: poll again"
+    SLOW_DOWN = "passing, not counted as a failure, and pauses all ids of the client"
 
 
 class Common(TypedDict, total=False):
-    """What every error can be told."""
+    """Keyword arguments that every error takes."""
 
     task_id: str | None
     advice: str
@@ -47,7 +47,7 @@ class Common(TypedDict, total=False):
 
 
 class LumaError(Exception):
-    """Base of everything this library raises on purpose. It pickles, and never holds the key or a request's headers."""
+    """Base of all errors of this library. They can be pickled, and never hold the key or the headers of a request."""
 
     def __init__(
         self, summary: str, *, task_id: str | None = None, advice: str = "", verdict: Verdict = Verdict.FINAL
@@ -56,25 +56,25 @@ class LumaError(Exception):
         self.summary = summary
         """What happened, in one line."""
         self.task_id = task_id
-        """The task it happened to, or None."""
+        """The task that the error is about, or None."""
         self.advice = advice
-        """What to do about it; may be empty."""
+        """What to do about the error; may be empty."""
         self.verdict = verdict
 
     @property
     def retryable(self) -> bool:
-        """Whether the same call may do better later."""
+        """Whether the same call may succeed later."""
         return self.verdict in (Verdict.PASSING, Verdict.SLOW_DOWN)
 
     def for_task(self, task_id: str) -> Self:
-        """Return a fresh copy that names *task_id*, so that each of several waiters can raise his own."""
+        """Return a copy for *task_id*, so that each of several waiters can raise its own error object."""
         fresh: Self = _rebuild(type(self), {**vars(self), "task_id": task_id}, self.args)
         fresh.__cause__ = self.__cause__
         fresh.__suppress_context__ = True
         return fresh
 
     def __str__(self) -> str:
-        """Name the task, what happened, and the way out."""
+        """Return the task, what happened, and the advice."""
         where = f"task {shown(self.task_id, 128)}: " if self.task_id is not None else ""
         advice = f" ({self.advice})" if self.advice else ""
         return f"{where}{self.summary}{advice}"
@@ -92,7 +92,7 @@ def _rebuild(kind: type[LumaError], attributes: dict[str, Any], args: tuple[Any,
 
 
 class ConfigurationError(LumaError, ValueError):
-    """An address, key, task id or option that cannot work; raised before any request."""
+    """An address, key, task id or option is unusable; raised before any request."""
 
 
 class ClientClosedError(LumaError):
@@ -100,7 +100,7 @@ class ClientClosedError(LumaError):
 
 
 class TransportError(LumaError):
-    """No whole answer came. Retryable, unless TLS failed."""
+    """No complete answer came. Retryable, unless TLS failed."""
 
 
 class RequestTimeoutError(TransportError, TimeoutError):
@@ -108,7 +108,7 @@ class RequestTimeoutError(TransportError, TimeoutError):
 
 
 class APIError(LumaError):
-    """The relay said no."""
+    """The relay refused a request."""
 
     def __init__(  # noqa: PLR0913 - what support asks for, each by its name
         self,
@@ -123,15 +123,15 @@ class APIError(LumaError):
     ) -> None:
         super().__init__(summary, **common)
         self.status = status
-        """The HTTP status; 200 where the error stood inside a successful answer."""
+        """The HTTP status; 200 if the error was inside a successful answer."""
         self.code = code
-        """The relay's own code, as it sent it."""
+        """The relay's own code, unchanged."""
         self.message = message
-        """The relay's text, shortened, control characters made visible."""
+        """The relay's text, shortened, with control characters made visible."""
         self.request_id = request_id
-        """What the relay's support asks for (``X-Oneapi-Request-Id``)."""
+        """The relay's id of the request (``X-Oneapi-Request-Id``), which its support asks for."""
         self.retry_after = retry_after
-        """Seconds the relay asked us to stay away, or None."""
+        """Seconds of the relay's ``Retry-After``, or None."""
 
 
 class AuthenticationError(APIError):
@@ -147,7 +147,7 @@ class QuotaExceededError(APIError):
 
 
 class NotFoundError(APIError):
-    """404, 410 or ``task_not_exist``: no such task for this key, or no such path at this address."""
+    """404, 410 or ``task_not_exist``: the task does not exist for this key, or the path does not exist."""
 
     names_task: bool = False
     """Whether the relay says that it does not know the task. A 404 that does not say so may mean a wrong address."""
@@ -162,12 +162,12 @@ class ServerError(APIError):
 
 
 class ProtocolError(LumaError):
-    """What came is no answer: garbled HTTP, not JSON, no task, another task, too large, a refused redirect."""
+    """The answer is unusable: invalid HTTP, not JSON, no task, another task, too large, or a refused redirect."""
 
     def __init__(self, summary: str, *, foreign: bool = False, **common: Unpack[Common]) -> None:
         super().__init__(summary, **common)
         self.foreign = foreign
-        """Whether it was an answer about another task, so that its connection cannot be trusted any more."""
+        """Whether the answer was about another task, so that its connection cannot be trusted any more."""
 
 
 _LONGEST_CANDIDATE = 300
@@ -175,25 +175,25 @@ _CANDIDATES_SHOWN = 10
 
 
 class UncertainSubmitError(LumaError):
-    """It is unknown whether the relay took a new generation, and charged it: its answer is lost, or leaves that open.
+    """The relay may have accepted a submit, and charged for it: its answer is lost or unclear.
 
-    Never retryable, and never repeated by us: look at the relay's own log first.
+    It is never retryable, and the client never retries it: check the relay's own log first.
     """
 
     def __init__(self, trouble: LumaError, *, body: str = "", candidates: tuple[str, ...] = ()) -> None:
         ids = ", ".join(shown(candidate, _LONGEST_CANDIDATE) for candidate in candidates[:_CANDIDATES_SHOWN])
         super().__init__(
-            f"it is unknown whether the relay took it: {trouble.summary}"
-            f"{f'; what may be its id: {ids}' if ids else ''}{f'; the answer: {shown(body, 500)}' if body else ''}",
+            f"it is not known whether the relay accepted the submit: {trouble.summary}"
+            f"{f'; possible task ids: {ids}' if ids else ''}{f'; the answer: {shown(body, 500)}' if body else ''}",
             task_id=trouble.task_id,
-            advice="look at the relay's log before you submit again: it may have been taken, and charged",
+            advice="check the relay's log before you submit again: the relay may have accepted and charged it",
         )
         self.trouble = trouble
-        """What left it open; an APIError among them has a ``request_id`` to look for in the log."""
+        """The error of the submit; an APIError has a ``request_id`` to search for in the relay's log."""
         self.body = body
-        """All that came of the relay's answer, as text, without the key; empty where no answer came."""
+        """All that came of the relay's answer, as text, with the key redacted; empty if no answer came."""
         self.candidates = candidates
-        """Texts in it under keys that name an id: one of them may be the task's."""
+        """Texts in the answer under keys that name an id: one of them may be the task id."""
 
 
 class GenerationFailedError(LumaError):
@@ -203,19 +203,19 @@ class GenerationFailedError(LumaError):
         reason = shown(generation.failure_reason) if generation.failure_reason else None
         super().__init__(f"the generation failed: {reason or 'the relay gave no reason'}", task_id=generation.id)
         self.generation = generation
-        """The answer that said so."""
+        """The relay's answer."""
         self.reason = reason
-        """Why, shortened, control characters made visible; None where the relay gave none."""
+        """The relay's reason, shortened, with control characters made visible; None if it gave none."""
 
 
 class WaitTimeoutError(LumaError, TimeoutError):
-    """A wait reached its deadline. The work at the relay goes on: ask again with the same id."""
+    """A wait reached its deadline. The generation goes on at the relay: wait again for the same id."""
 
     def __init__(self, task_id: str, *, waited: float, last: Generation | None, last_error: LumaError | None) -> None:
-        told = f"last state '{shown(last.state_text, 60)}'" if last else "no answer yet"
-        trouble = f"; last trouble: {last_error.summary}" if last_error else ""
+        seen = f"last state '{shown(last.state_text, 60)}'" if last else "no answer yet"
+        trouble = f"; last error: {last_error.summary}" if last_error else ""
         super().__init__(
-            f"not done after {waited:.1f} s, {told}{trouble}",
+            f"not done after {waited:.1f} s, {seen}{trouble}",
             task_id=task_id,
             advice=f"{'the generation goes on at the relay: ' if last else ''}wait again for the same id",
             verdict=Verdict.PASSING,
@@ -225,7 +225,7 @@ class WaitTimeoutError(LumaError, TimeoutError):
         self.last = last
         """The last answer, or None if there was none."""
         self.last_error = last_error
-        """What went wrong at the last look, or None if it went well."""
+        """The error of the last poll, or None if it was a good one."""
 
 
 DownloadReason = Literal[
@@ -234,7 +234,7 @@ DownloadReason = Literal[
 
 
 class DownloadError(LumaError):
-    """A finished medium could not be stored. The generation itself is unharmed."""
+    """A finished medium could not be stored. The generation at the relay is not affected."""
 
     def __init__(
         self,
@@ -247,7 +247,7 @@ class DownloadError(LumaError):
     ) -> None:
         super().__init__(summary, **common)
         self.reason: DownloadReason = reason
-        """One word for programs."""
+        """The kind of the error, for programs."""
         self.url = url
         """The link without its query, which may be a signature; None where there was no link."""
         self.generation = generation
@@ -255,7 +255,7 @@ class DownloadError(LumaError):
 
 
 class JournalError(LumaError):
-    """An outcome could not be recorded: the disk is full, say. The relay still has it, and so has who recorded it."""
+    """An outcome could not be recorded, for example because the disk is full. The caller still has the outcome."""
 
     def __init__(self, summary: str, *, path: str, **common: Unpack[Common]) -> None:
         super().__init__(summary, **common)

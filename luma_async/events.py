@@ -1,4 +1,4 @@
-"""Events: what a client tells, as it happens, to those who listen."""
+"""The events that a client passes to its listeners."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from luma_async.outcomes import Outcome
 
 @frozen(kw_only=True)
 class Event:
-    """Something that happened in a client. Each kind is a class of its own; ``str`` is one line without any link."""
+    """An event in a client. Each kind has its own class; ``str`` gives one line without any link."""
 
     at: float = field(factory=time.time)
-    """When: seconds since 1970, as ``time.time`` gives them."""
+    """When it happened, in seconds since 1970, as from ``time.time``."""
 
 
 @frozen(kw_only=True)
 class WaitStarted(Event):
-    """Somebody waits for a task, by ``wait_until_done``, ``wait_all``, ``as_completed`` or ``watch``."""
+    """A wait for a task has started, by ``wait_until_done``, ``wait_all``, ``as_completed`` or ``watch``."""
 
     task_id: str
     waiting: int
-    """How many wait for this task now; at 1 its polling begins."""
+    """Number of waiters for this task now; at 1 its polling starts."""
 
     def __str__(self) -> str:
         return f"task {self.task_id}: {self.waiting} waiting"
@@ -35,17 +35,17 @@ class WaitStarted(Event):
 
 @frozen(kw_only=True)
 class StateChanged(Event):
-    """A look saw another word for a task's state than the look before, or the first one."""
+    """A poll saw the first word for a task's state, or another one than the poll before."""
 
     task_id: str
     before: str | None
-    """The relay's word until now; None at the first look."""
+    """The relay's word before; None at the first poll."""
     state_text: str
     """The relay's word now."""
     state: State
-    """What that word means."""
+    """The state that the word means."""
     request_id: str | None
-    """The relay's name for the request that showed it, which is what its support asks for; not all relays give one."""
+    """The relay's id of the request, which its support asks for; not all relays send one."""
 
     def __str__(self) -> str:
         before = "" if self.before is None else f"{shown(self.before, 60)} -> "
@@ -55,15 +55,15 @@ class StateChanged(Event):
 
 @frozen(kw_only=True)
 class PollFailed(Event):
-    """A look of a wait failed. Mostly that passes: the end of a wait is WaitEnded."""
+    """A poll of a wait failed. Most failures pass; if the wait ends, WaitEnded follows."""
 
     task_id: str
     error: LumaError
     failures: int
-    """Failed looks in a row, this one included."""
+    """Failed polls in a row, this one included."""
 
     def __str__(self) -> str:
-        return f"failed look {self.failures}: {self.error}"
+        return f"failed poll {self.failures}: {self.error}"
 
 
 @frozen(kw_only=True)
@@ -72,13 +72,13 @@ class WaitEnded(Event):
 
     task_id: str
     outcome: Outcome | None
-    """What became of it; None where it was given up: cancelled, or left."""
+    """The outcome; None if the caller cancelled or closed the wait."""
     waiting: int
-    """How many others still wait for this task; at 0 its polling ends."""
+    """Number of other waiters for this task; at 0 its polling stops."""
 
     def __str__(self) -> str:
         if self.outcome is None:
-            return f"task {self.task_id}: given up"
+            return f"task {self.task_id}: wait cancelled"
         if self.outcome.error is not None:
             return str(self.outcome.error)
         polls = f"{self.outcome.polls} poll{'' if self.outcome.polls == 1 else 's'}"
@@ -87,12 +87,12 @@ class WaitEnded(Event):
 
 @frozen(kw_only=True)
 class CooldownStarted(Event):
-    """The relay said *slow down*: all ids of the client pause. It may come again before the end, which prolongs it."""
+    """The relay said *slow down*: all ids of the client pause. A second one before the end makes the pause longer."""
 
     seconds: float
-    """How long the pause is to be."""
+    """Planned length of the pause."""
     error: LumaError
-    """What the relay said."""
+    """The relay's refusal."""
 
     def __str__(self) -> str:
         return f"all ids pause for {self.seconds:.1f} s: {self.error}"
@@ -103,7 +103,7 @@ class CooldownEnded(Event):
     """The relay answers again, and all ids go on."""
 
     seconds: float
-    """How long the pause was, from the first complaint on."""
+    """Length of the pause, from the first refusal on."""
 
     def __str__(self) -> str:
         return f"all ids go on after {self.seconds:.1f} s"
@@ -118,7 +118,7 @@ class DownloadProgress(Event):
     stored: int
     """Bytes so far."""
     total: int
-    """Bytes in all; 0 where the server does not tell."""
+    """Bytes of the whole file; 0 if the server does not give it."""
 
     def __str__(self) -> str:
         return f"task {self.task_id}: {self.role}: {self.stored} of {self.total or '?'} bytes"
@@ -126,14 +126,14 @@ class DownloadProgress(Event):
 
 @frozen(kw_only=True)
 class DownloadEnded(Event):
-    """A file is there, or could not be stored; a download that was cancelled tells nothing."""
+    """A file was stored, or could not be stored. A cancelled download has no such event."""
 
     task_id: str
     role: Role
     path: Path | None
-    """Where it is; None where it failed."""
+    """The stored file; None if the download failed."""
     error: DownloadError | None
-    """Why it failed; None where it is there."""
+    """Why the download failed; None if the file was stored."""
 
     def __str__(self) -> str:
         return str(self.error) if self.path is None else f"task {self.task_id}: {self.role}: {shown(self.path)}"

@@ -1,4 +1,4 @@
-"""What a relay tells us about a generation: frozen values, one for each object of the contract (sections 1 and 2)."""
+"""The values of a relay's answer about a generation: one class for each object of the contract (sections 1 and 2)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any, Literal, NewType, TypeVar
 from attrs import field, frozen
 
 Link = NewType("Link", str)
-"""An absolute ``http`` or ``https`` URL; anything else in a link's place becomes None and a problem."""
+"""An absolute ``http`` or ``https`` URL. Any other value of a link field becomes None and is listed in ``problems``."""
 
 Role = Literal["video", "thumbnail", "last_frame"]
-"""Which of a generation's media is meant."""
+"""One of a generation's media."""
 
 
 class State(StrEnum):
-    """The four words of the specification, and one for every word that nobody knows."""
+    """The four states of the specification, and ``UNKNOWN`` for any other word."""
 
     PENDING = "pending"
     PROCESSING = "processing"
@@ -27,7 +27,7 @@ class State(StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether nothing comes after it; an unknown word means *still running*."""
+        """Whether the state is final; an unknown word means *still running*."""
         return self in (State.COMPLETED, State.FAILED)
 
 
@@ -36,7 +36,7 @@ class Palette:
     """The colours of a picture."""
 
     grid: str | None = None
-    """Base64 text, as the relay gave it."""
+    """Base64 text, unchanged."""
 
 
 @frozen(kw_only=True)
@@ -54,7 +54,7 @@ class Image:
 
 @frozen(kw_only=True)
 class Video:
-    """The video as Luma offers it; on some relays ``url`` bears a watermark and ``download_url`` is clean."""
+    """The video; on some relays ``url`` has a watermark, and ``download_url`` has none."""
 
     url: Link | None = None
     download_url: Link | None = None
@@ -67,7 +67,7 @@ class Video:
 
 @frozen(kw_only=True)
 class RawVideo:
-    """The clean video."""
+    """The video without a watermark."""
 
     url: Link | None = None
     width: int | None = None
@@ -84,7 +84,7 @@ _Medium = TypeVar("_Medium", Video, RawVideo, Image)
 
 @frozen(kw_only=True)
 class GenerationRequest:
-    """What was asked for."""
+    """The submitted prompt and options, as the relay repeats them."""
 
     prompt: str | None = None
     aspect_ratio: str | None = None
@@ -93,29 +93,29 @@ class GenerationRequest:
 
 @frozen(kw_only=True)
 class Assets:
-    """The official API's place for the result; some relays copy it."""
+    """The result in the form of the official API, which some relays copy."""
 
     video: Link | None = None
 
 
 @frozen(kw_only=True)
 class Artifact:
-    """The media once more, in one object."""
+    """The same media, in one object."""
 
     video: Video | None = None
     thumbnail: Image | None = None
     video_raw: RawVideo | None = None
     last_frame: Image | None = None
     created_at: datetime | None = None
-    """UTC; None where the relay sent Go's zero time."""
+    """UTC; None if the relay sent Go's zero time."""
 
 
 @frozen(kw_only=True)
 class Generation:
-    """One answer about one task. Two are equal when all but ``raw`` is."""
+    """One answer about one task. Two generations are equal if all fields except ``raw`` are."""
 
     id: str
-    """The task id that was asked for."""
+    """The task id of the poll."""
     state: State
     state_text: str
     """The relay's own word for the state."""
@@ -125,18 +125,18 @@ class Generation:
     thumbnail: Image | None = None
     video_raw: RawVideo | None = None
     created_at: datetime | None = None
-    """UTC; None where it is missing, unusable or not set."""
+    """UTC; None if it is missing, unusable or not set."""
     last_frame: Image | None = None
     failure_reason: str | None = None
-    """The relay's text, whole and unescaped: pass it through an escape before showing it."""
+    """The relay's text, in full and not escaped: escape it before you show it."""
     prompt: str | None = None
     assets: Assets | None = None
     result_url: Link | None = None
-    """The link of the row around the generation, where a relay wraps it in one."""
+    """The link in the row around the generation, if the relay sends a row."""
     problems: tuple[str, ...] = ()
     """Fields that were present but unusable, as dotted paths such as ``video.width``."""
     raw: Mapping[str, Any] = field(factory=dict[str, Any], repr=False, eq=False)
-    """The relay's answer, nothing lost."""
+    """The relay's complete answer."""
 
     @property
     def is_terminal(self) -> bool:
@@ -145,14 +145,14 @@ class Generation:
 
     @property
     def video_url(self) -> str | None:
-        """The best link to the video at hand, in the order of contract section 1, or None."""
+        """The best link to the video, in the order of contract section 1, or None."""
         return self.link("video")
 
     def link(self, role: Role) -> str | None:
-        """Return the best link to the medium *role* at hand, or None.
+        """Return the best link to the medium *role*, or None.
 
-        Where the top-level object is missing or has no link, the same one inside ``artifact`` serves (contract
-        section 1).
+        If the top-level object is missing or has no link, the object of the same name in ``artifact`` is used
+        (contract section 1).
         """
         artifact = self.artifact or Artifact()
         video = _serving(self.video, artifact.video) or Video()

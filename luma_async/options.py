@@ -1,4 +1,4 @@
-"""GenerationOptions: what a new generation is to be like, checked when made (contract section 3)."""
+"""The options of a new generation, checked on creation (contract section 3)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _refused(name: str, value: object, wanted: str) -> ConfigurationError:
 
 
 def _written(pattern: str, wanted: str) -> Validator:
-    """Build a validator for text that is written in one way."""
+    """Build a validator for text of one format."""
     form = re.compile(pattern)
 
     def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
@@ -48,15 +48,15 @@ def _switch(instance: Any, attribute: Attribute[Any], value: Any) -> None:
 
 @frozen(kw_only=True)
 class GenerationOptions:
-    """What a new generation is to be like; what is None is left to the relay.
+    """The options of a new generation; for None, the relay decides.
 
-    Not every relay heeds every option. Checked when made: ConfigurationError names the field and what it may be.
+    Not every relay supports every option. Checked on creation: a ConfigurationError names the field and its format.
     """
 
     aspect_ratio: str | None = field(default=None, validator=_written(r"[0-9]{1,4}:[0-9]{1,4}", "text such as '16:9'"))
     """Width to height, such as ``16:9``."""
     expand_prompt: bool | None = field(default=None, validator=_switch)
-    """Whether the relay may embellish the prompt."""
+    """Whether the relay may extend the prompt."""
     loop: bool | None = field(default=None, validator=_switch)
     """Whether the end is to lead into the beginning."""
     image_url: str | None = field(default=None, validator=_picture, repr=brief)
@@ -76,10 +76,10 @@ class GenerationOptions:
     )
     """Such as ``720p``."""
     notify_hook: str | None = field(default=None, validator=_address)
-    """URL that the relay is to call when the generation has ended."""
+    """A URL that the relay calls when the generation has ended."""
 
     def given(self) -> dict[str, Any]:
-        """Return the options that are not None, by the names that relays have for them."""
+        """Return the options that are not None, under the relay's names."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 

@@ -1,4 +1,4 @@
-"""What became of one task id, or of one prompt."""
+"""The result for one task id, or for one prompt."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from luma_async.models import Generation
 
 @frozen(kw_only=True)
 class GenerateResult:
-    """What ``LumaClient.generate`` has made."""
+    """The result of ``LumaClient.generate``."""
 
     generation: Generation
     path: Path | None = None
-    """Where the video is, if it was to be stored."""
+    """The stored video; None if it was not to be stored."""
 
     @property
     def task_id(self) -> str:
-        """The id that the relay gave it."""
+        """The id of the task."""
         return self.generation.id
 
 
 @frozen(kw_only=True)
 class Outcome:
-    """What became of one task id: exactly one of *generation* and *error* is set."""
+    """The result for one task id: exactly one of *generation* and *error* is set."""
 
     task_id: str
-    """What the caller passed, unchanged, however odd."""
+    """The id from the caller, unchanged, even if it is invalid."""
     generation: Generation | None = None
     error: LumaError | None = None
     elapsed: float = 0.0
-    """Seconds, from when the id was taken up."""
+    """Seconds since the wait for the id started."""
     polls: int = 0
-    """How often the relay was asked in that time."""
+    """Polls of the id in that time."""
 
     def __attrs_post_init__(self) -> None:
         if (self.generation is None) == (self.error is None):
-            message = "an Outcome has either a generation or an error"
+            message = "an Outcome needs either a generation or an error"
             raise TypeError(message)
 
     @property

@@ -1,4 +1,4 @@
-"""Address, key and limits of a client, from arguments or the environment, checked when they are made."""
+"""Address, key, limits and poll policy of a client, from arguments or the environment, checked on creation."""
 
 from __future__ import annotations
 
@@ -26,32 +26,32 @@ if TYPE_CHECKING:
 
 
 VERSION = "0.1.0"
-"""The library's own, which the ``User-Agent`` carries; a test compares it with the project file."""
+"""The version of this library, also for the ``User-Agent``; a test compares it with the project file."""
 USER_AGENT = f"luma-async/{VERSION}"
 
 
 @frozen(kw_only=True)
 class Limits:
-    """What one client may take and use. Checked when made: ConfigurationError names the field."""
+    """The limits of one client. Checked on creation: a ConfigurationError names the field."""
 
     request_timeout: float = field(default=30.0, validator=number(above=0))
     """Seconds for one request, from a free slot to the last byte; relays answer a poll in well under one."""
     max_concurrency: int = field(default=64, validator=number(above=0, whole=True))
     """Requests under way at once, and open connections; more than about 100 slows everything down."""
     requests_per_second: float | None = field(default=None, validator=number(above=0, optional=True))
-    """A limit over all ids, redirects included; None for none. Relays that state one allow 0.5 to 1 (contract, 5)."""
+    """A limit over all ids and redirects; None for no limit. Relays that document one allow 0.5 to 1 (contract, 5)."""
     batch_size: int = field(default=100, validator=number(above=0, whole=True))
-    """Ids in one batch query at most; no relay states a limit (contract section 2)."""
+    """Most ids in one batch query; relays do not document a limit (contract section 2)."""
     max_answer_bytes: int = field(default=2 * 2**20, validator=number(above=0, whole=True))
-    """Bytes of one answer after inflating; the fullest real one has 4 KiB."""
+    """Most bytes of one answer after decompression; the largest real answer has 4 KiB."""
     allow_insecure_http: bool = field(default=False, validator=flag)
-    """Whether ``base_url`` may be plain ``http`` beyond loopback: the key then crosses the network readable."""
+    """Whether ``base_url`` may be plain ``http`` beyond loopback: then the key is readable on the network."""
     allow_private_media: bool = field(default=False, validator=flag)
-    """Whether media may come over ``http`` or from private addresses, as the simulated relay serves them."""
+    """Whether media may come over ``http`` or from private addresses, as from the simulated relay."""
 
 
 class Secret(str):
-    """Text that no repr shows: tracebacks with their local variables, logs and debuggers print reprs."""
+    """Text that its repr hides: tracebacks with local variables, logs and debuggers print reprs."""
 
     __slots__ = ()
 
@@ -60,7 +60,7 @@ class Secret(str):
 
 
 def hidden(text: object) -> Secret | None:
-    """Return *text* as a Secret, None as None; what is no text becomes an empty one, which is no key."""
+    """Return *text* as a Secret, and None as None; any other value becomes an empty text, which is not a key."""
     return None if text is None else Secret(text if isinstance(text, str) else "")
 
 
@@ -76,7 +76,7 @@ _PATH = re.compile(r"([A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
 
 @frozen(kw_only=True)
 class Settings:
-    """Where to ask and with which key. The key is in no repr."""
+    """The address of the relay, the key, and the limits. No repr shows the key."""
 
     base_url: str
     """Without a trailing slash; ``/luma/...`` is appended."""
@@ -87,52 +87,52 @@ class Settings:
     def load(
         cls, base_url: str | None, api_key: str | None, limits: Limits, environ: Mapping[str, str] | None = None
     ) -> Settings:
-        """Check the arguments; what is None comes from ``LUMA_BASE_URL``, ``LUMA_API_KEY`` or ``LUMA_API_KEY_FILE``.
+        """Check the arguments. ``LUMA_BASE_URL``, ``LUMA_API_KEY`` or ``LUMA_API_KEY_FILE`` replace None.
 
         Raises:
-            ConfigurationError: Something is missing or cannot work; it names the thing, and never holds the key.
+            ConfigurationError: A setting is missing or unusable; the text names it, and never holds the key.
         """
         api_key = hidden(api_key)
         _check_limits(limits)
-        address = base_url if base_url is not None else _told("LUMA_BASE_URL", environ).strip()
+        address = base_url if base_url is not None else _from_environment("LUMA_BASE_URL", environ).strip()
         key = api_key if api_key is not None else _key_of(environ)
         return cls(base_url=check_base_url(address, limits), api_key=_check_key(key, "the API key"), limits=limits)
 
 
 def _check_limits(limits: object) -> None:
     if not isinstance(limits, Limits):
-        raise ConfigurationError("limits is no Limits value", advice="give limits as luma_async.Limits(...)")
+        raise ConfigurationError("limits is not a Limits value", advice="give limits as luma_async.Limits(...)")
 
 
-def _told(name: str, environ: Mapping[str, str] | None) -> str:
-    """Return a variable's value. Only here the environment is at hand: a local variable shows in tracebacks."""
+def _from_environment(name: str, environ: Mapping[str, str] | None) -> str:
+    """Return a variable's value. Only this function reads the environment: tracebacks show local variables."""
     return (os.environ if environ is None else environ).get(name, "")
 
 
 def _key_of(environ: Mapping[str, str] | None) -> str:
-    if key := hidden(_told("LUMA_API_KEY", environ)):
+    if key := hidden(_from_environment("LUMA_API_KEY", environ)):
         return Secret(key.rstrip("\r\n"))
-    if path := _told("LUMA_API_KEY_FILE", environ):
+    if path := _from_environment("LUMA_API_KEY_FILE", environ):
         return read_key_file(path)
     raise ConfigurationError("there is no API key", advice="set LUMA_API_KEY or LUMA_API_KEY_FILE, or give api_key=")
 
 
 _MOST_OF_A_KEY_FILE = 8192
 _MAY_BE_A_KEY = re.compile(r"(sk|pk|bearer)[\W_].*|[\w+=-]{20,}", re.IGNORECASE | re.DOTALL)
-"""What no name of a file looks like."""
+"""Text that looks like a key, and not like the name of a file."""
 
 
 def read_key_file(path: str | os.PathLike[str]) -> str:
     """Return the key in the file at *path*, without its trailing newline.
 
     Raises:
-        ConfigurationError: The file cannot be read, or holds no key.
+        ConfigurationError: The file cannot be read, or does not hold a key.
     """
     try:
         with Path(path).open("rb") as file:
             key = hidden(file.read(_MOST_OF_A_KEY_FILE).decode("latin-1").rstrip("\r\n"))
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "that is no file name"
+        reason = error.strerror if isinstance(error, OSError) else "that is not a file name"
         is_shown = _MAY_BE_A_KEY.fullmatch(str(path)) is None
         raise ConfigurationError(
             f"the key file{f' {shown(path)}' if is_shown else ''} cannot be read: {reason}",
@@ -154,7 +154,7 @@ def check_base_url(address: object, limits: Limits) -> str:
     """Return *address* without its trailing slash, if a key may be sent there.
 
     Raises:
-        ConfigurationError: It is no address for a relay; the text never holds a password.
+        ConfigurationError: *address* is not usable for a relay; the text never holds a password.
     """
     if not address:
         raise ConfigurationError("there is no relay address", advice="set LUMA_BASE_URL or give base_url=")
@@ -164,7 +164,7 @@ def check_base_url(address: object, limits: Limits) -> str:
     if "?" in str(address) or "#" in str(address):
         raise _unusable("has a query or fragment", "give only scheme, host, port and path")
     if not _PATH.fullmatch(parts.path):
-        raise _unusable("has a path with characters that no URL has", "write it like https://relay.example/v1")
+        raise _unusable("has a path with characters that a URL cannot have", "write it like https://relay.example/v1")
     if parts.scheme == "http" and not (limits.allow_insecure_http or is_loopback(parts.hostname or "")):
         raise _unusable(
             f"({shown(address, 200)}) would send the key unencrypted",
@@ -187,18 +187,18 @@ def _split(address: object) -> SplitResult:
 
 
 def _web_address(address: str) -> SplitResult | None:
-    """Return the parts of an http(s) URL with a host and port that can be connected to, else None."""
+    """Return the parts of an http(s) URL with a usable host and port, otherwise None."""
     try:
         parts = urlsplit(address)
         port = parts.port
     except ValueError:
         return None
-    written_well = parts.scheme in ("http", "https") and _HOST_AND_PORT.fullmatch(parts.netloc.rpartition("@")[2])
-    return parts if written_well and port != 0 and _can_be_found(parts.hostname or "") else None
+    is_valid = parts.scheme in ("http", "https") and _HOST_AND_PORT.fullmatch(parts.netloc.rpartition("@")[2])
+    return parts if is_valid and port != 0 and _is_usable_host(parts.hostname or "") else None
 
 
-def _can_be_found(host: str) -> bool:
-    """Whether *host* is a name of good length or a whole address; resolvers take ``127.1`` for one, others do not."""
+def _is_usable_host(host: str) -> bool:
+    """Whether *host* is a name that is not too long, or a complete address; ``127.1`` is one for resolvers only."""
     if ":" not in host and _NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2]):
         try:
             ipaddress.IPv4Address(host)
@@ -215,12 +215,14 @@ def check_proxy(proxy: object) -> str | None:
     """Return *proxy* if it is None or the URL of an HTTP proxy.
 
     Raises:
-        ConfigurationError: It is not; the text never holds a password.
+        ConfigurationError: It is neither; the text never holds a password.
     """
     if proxy is None:
         return None
     if not isinstance(proxy, str) or _web_address(proxy) is None:
-        raise ConfigurationError("proxy is no URL of an HTTP proxy", advice="write it like http://proxy.example:3128")
+        raise ConfigurationError(
+            "proxy is not the URL of an HTTP proxy", advice="write it like http://proxy.example:3128"
+        )
     return proxy
 
 
@@ -228,7 +230,7 @@ def check_ssl_context(context: object) -> ssl.SSLContext | None:
     """Return *context* if it is None or verifies certificates and host names.
 
     Raises:
-        ConfigurationError: It would hand the key to anybody.
+        ConfigurationError: It does not, so any server could get the key.
     """
     if context is None:
         return None
@@ -240,7 +242,7 @@ def check_ssl_context(context: object) -> ssl.SSLContext | None:
         or not context.check_hostname
     ):
         raise ConfigurationError(
-            "ssl_context is no SSLContext that verifies certificates and host names",
+            "ssl_context is not an SSLContext that verifies certificates and host names",
             advice="start from ssl.create_default_context() and load your certificate authority into it",
         )
     return context
@@ -256,7 +258,7 @@ def is_loopback(host: str) -> bool:
 
 _STEEPEST = 100
 _USUAL_MIN_INTERVAL = 2.0
-"""Seconds: asking one task more often gains nothing anywhere (contract section 5)."""
+"""Seconds: polling one task more often has no benefit at any relay (contract section 5)."""
 
 
 def _strategy(_: Any, __: Attribute[Any], value: Any) -> None:
@@ -268,35 +270,35 @@ def _strategy(_: Any, __: Attribute[Any], value: Any) -> None:
 
 @frozen(kw_only=True)
 class PollPolicy:
-    """How often to poll, and when to give up on a relay in trouble. Checked when made.
+    """How often to poll, and when to give up on a relay in trouble. Checked on creation.
 
     Raises:
         ConfigurationError: A field is out of range, or not ``0 < min_interval <= initial_interval <= max_interval``.
     """
 
     initial_interval: float = field(default=2.0, validator=number(above=0))
-    """Seconds before the second poll: no relay knows more earlier (contract section 5)."""
+    """Seconds before the second poll: relays have no new answer earlier (contract section 5)."""
     max_interval: float = field(default=15.0, validator=number(above=0))
-    """Seconds between two polls at most: gateways themselves ask upstream about every 15."""
+    """Most seconds between two polls: gateways themselves poll their upstream about every 15 seconds."""
     multiplier: float = field(default=1.5, validator=number(above=0))
-    """What each pause is multiplied by, 1 to 100; 1.5 goes from 2 to 15 seconds in five steps."""
+    """The factor from one pause to the next, 1 to 100; 1.5 goes from 2 to 15 seconds in five steps."""
     min_interval: float | None = field(default=None, validator=number(above=0, optional=True))
-    """Seconds between two polls at least, for any strategy, deadline or new waiter.
+    """Fewest seconds between two polls, for any strategy, deadline or new waiter.
 
-    None: 2 seconds, or ``initial_interval`` where that is shorter.
+    None means 2 seconds, or ``initial_interval`` if that is shorter.
     """
     max_consecutive_failures: int = field(default=10, validator=number(above=0, whole=True))
     """Failed polls in a row before a wait gives up; all of ``max_outage`` must have passed too."""
     max_outage: float = field(default=120.0, validator=number(above=0))
     """Seconds of unbroken trouble before a wait gives up; a gateway's restart takes less."""
     adaptive: bool = field(default=True, validator=flag)
-    """Whether pauses follow what the client's own tasks have shown, once that is enough; else they only grow."""
+    """Whether pauses follow the durations of the client's own tasks, once enough are known; if not, they just grow."""
     wait: Callable[[RetryCallState], float | Awaitable[float]] | None = field(default=None, validator=_strategy)
-    """Any tenacity strategy instead of ours, sync or async; ``min_interval`` and the relay's hints still hold.
+    """Any tenacity strategy instead of ours, sync or async; ``min_interval`` and ``Retry-After`` are still respected.
 
-    It is called as tenacity calls it: ``retry_state.outcome`` holds the last poll, a task that is still running as its
-    result, a failed poll as its exception. ``wait_exception``, which needs an exception, is asked at failed polls only.
-    What it raises ends the wait for that id alone, and comes out of it.
+    It is called as tenacity calls it. ``retry_state.outcome`` holds the last poll: a running task as its result, a
+    failed poll as its exception. ``wait_exception`` needs an exception, so it is called after failed polls only. An
+    exception of the strategy ends the wait for that id only, and the wait raises it.
     """
 
     def __attrs_post_init__(self) -> None:
@@ -304,7 +306,7 @@ class PollPolicy:
             raise ConfigurationError(
                 f"PollPolicy(min_interval={self.shortest_interval:g}, initial_interval={self.initial_interval:g},"
                 f" max_interval={self.max_interval:g}) is out of order",
-                advice="min_interval <= initial_interval <= max_interval is needed",
+                advice="it has to be min_interval <= initial_interval <= max_interval",
             )
         if not 1 <= self.multiplier <= _STEEPEST:
             raise ConfigurationError(
@@ -313,5 +315,5 @@ class PollPolicy:
 
     @property
     def shortest_interval(self) -> float:
-        """Seconds between two polls at least: ``min_interval``, or what None means there."""
+        """Fewest seconds between two polls: ``min_interval``, or its default value."""
         return min(_USUAL_MIN_INTERVAL, self.initial_interval) if self.min_interval is None else self.min_interval

@@ -1,4 +1,4 @@
-"""Statistics: what a client has seen of its tasks."""
+"""The statistics of a client about its tasks."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from luma_async.models import State
 
 @frozen(kw_only=True)
 class StateStatistics:
-    """What a client has seen of one state.
+    """The statistics of one state.
 
-    Times are seconds from when a task was first seen in it to its leaving, right to about a tenth; tasks that are
-    still in it count.
+    Times are seconds from the first poll that saw a task in the state until the task left it, with an error of about a
+    tenth. Tasks that are still in the state count too.
     """
 
     state: State
     running: int
-    """Ids waited for now that were in it at their last good look."""
+    """Ids with waiters now that were in this state at their last good poll."""
     seen: int
-    """How often a task was seen to come into it, or to be in it at the first look."""
+    """Number of stays: tasks that came into this state, or were in it at their first poll."""
     ended: int
-    """How often a generation was seen to complete or fail out of it."""
+    """Number of stays that ended with a completed or failed generation."""
     moved: int
-    """How often a task was seen to go on from it to another running state."""
+    """Number of stays that ended with a move to another running state."""
     p10: float | None
-    """Seconds after which a tenth have left it; None where too little was seen."""
+    """Seconds after which a tenth of the tasks have left the state; None if there is too little data."""
     median: float | None
-    """Seconds after which half have left it, or None."""
+    """Seconds after which half of the tasks have left the state, or None."""
     p90: float | None
-    """Seconds after which nine tenths have left it, or None."""
+    """Seconds after which nine tenths of the tasks have left the state, or None."""
     is_learned: bool
-    """Whether enough was seen to set the pace by it, as ``PollPolicy.adaptive`` does."""
+    """Whether there is enough data to plan polls by it, as ``PollPolicy.adaptive`` does."""
 
     def __str__(self) -> str:
         quantiles = " / ".join("?" if time is None else f"{time:.0f} s" for time in (self.p10, self.median, self.p90))
@@ -41,26 +41,26 @@ class StateStatistics:
 
 @frozen(kw_only=True)
 class Statistics:
-    """What a client has seen while waiting: how often it looked, what came of it, and how long states last.
+    """The statistics of all waits of a client: polls, their results, and how long states last.
 
-    Single looks, such as ``get_generation`` makes, count among the requests alone. ``str`` gives a few lines to show.
+    Single polls, as of ``get_generation``, count only in ``requests``. ``str`` gives a few lines to show.
     """
 
     waiting: int
-    """Ids that are waited for now."""
+    """Ids with waiters now."""
     completed: int
-    """Generations seen to have completed."""
+    """Generations that have completed."""
     failed: int
-    """Generations seen to have failed."""
+    """Generations that have failed."""
     polls: int
-    """Looks that were answered with a state."""
+    """Polls that were answered with a state."""
     failed_polls: int
-    """Looks that came to nothing."""
+    """Polls that failed."""
     states: tuple[StateStatistics, ...]
-    """One for each running state that was seen, in the order of ``State``."""
+    """One entry for each running state so far, in the order of ``State``."""
     requests: int = 0
-    """Requests made to the relay, those of single looks included; media are not counted."""
+    """Requests to the relay, including single polls, but not requests for media."""
 
     def __str__(self) -> str:
         ids = f"{self.waiting} waiting, {self.completed} completed, {self.failed} failed"
-        return "\n".join([f"{ids}; {self.polls} looks, {self.failed_polls} more failed", *map(str, self.states)])
+        return "\n".join([f"{ids}; {self.polls} polls, {self.failed_polls} more failed", *map(str, self.states)])

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from luma_async._listeners import Listeners, heed_the_end, log, presentable
+from luma_async._listeners import Listeners, log, presentable, raise_if_exit
 from luma_async.errors import LumaError
 from luma_async.events import CooldownEnded, Event
 
@@ -77,7 +77,7 @@ def test_what_comes_out_is_never_taken_for_something_else(raised: BaseException)
 @pytest.mark.parametrize("raised", ENDS, ids=repr)
 def test_what_ends_the_program_never_becomes_an_error(raised: BaseException) -> None:
     """Of the user's other callbacks neither."""
-    for heed in (heed_the_end, lambda raised: presentable(raised, "the callback")):
+    for heed in (raise_if_exit, lambda raised: presentable(raised, "the callback")):
         with pytest.raises((KeyboardInterrupt, SystemExit)):
             heed(raised)
 

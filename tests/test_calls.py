@@ -186,8 +186,8 @@ async def test_what_may_have_been_taken_is_never_repeated(reply: Reply) -> None:
 
     assert isinstance(error, UncertainSubmitError)
     assert error.retryable is False
-    assert str(error).startswith("it is unknown whether the relay took it: ")
-    assert "look at the relay's log before you submit again" in str(error)
+    assert str(error).startswith("it is not known whether the relay accepted the submit: ")
+    assert "check the relay's log before you submit again" in str(error)
     assert len(server.heads) == 1
 
 

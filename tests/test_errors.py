@@ -150,8 +150,9 @@ def test_a_text_is_one_readable_line(error: LumaError) -> None:
 
 
 _UNKNOWN = (
-    'it is unknown whether the relay took it: no task; what may be its id: a, \\x1b; the answer: {"job_id":\\n"a"} '
-    "(look at the relay's log before you submit again: it may have been taken, and charged)"
+    "it is not known whether the relay accepted the submit: no task; possible task ids: a, \\x1b; "
+    'the answer: {"job_id":\\n"a"} '
+    "(check the relay's log before you submit again: the relay may have accepted and charged it)"
 )
 _GOES_ON = "(the generation goes on at the relay: wait again for the same id)"
 
@@ -170,7 +171,7 @@ _GOES_ON = "(the generation goes on at the relay: wait again for the same id)"
         (GenerationFailedError(FAILED), "task t-1: the generation failed: \\x1b[31mno cats"),
         (
             WaitTimeoutError("t", waited=600.04, last=DREAMING, last_error=TransportError("no answer from a:1")),
-            f"task t: not done after 600.0 s, last state 'dreaming\\n'; last trouble: no answer from a:1 {_GOES_ON}",
+            f"task t: not done after 600.0 s, last state 'dreaming\\n'; last error: no answer from a:1 {_GOES_ON}",
         ),
         (
             WaitTimeoutError("t", waited=1, last=None, last_error=None),

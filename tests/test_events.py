@@ -197,7 +197,7 @@ async def test_a_listener_that_raises_harms_nobody(
 
     assert generation.state is State.COMPLETED
     assert [record.message for record in caplog.records] == [
-        f"a listener raised at {name}" for name in ("WaitStarted", "StateChanged", "WaitEnded")
+        f"a listener raised an exception for {name}" for name in ("WaitStarted", "StateChanged", "WaitEnded")
     ]
     assert "I cannot stand WaitStarted" in caplog.text
 
@@ -317,11 +317,11 @@ async def test_debug_shows_looks_and_events_without_key_or_link(
     assert f"GET /luma/generations/{task_id}: 429, 0 bytes (request " in caplog.text
     assert f"task {task_id}: 1 waiting" in caplog.text
     assert f"task {task_id}: pending -> processing (request " in caplog.text
-    assert f"failed look 1: task {task_id}: " in caplog.text
+    assert f"failed poll 1: task {task_id}: " in caplog.text
     assert "all ids pause for " in caplog.text
     assert "all ids go on after " in caplog.text
     assert f"task {task_id}: done after " in caplog.text
-    assert ": given up" in caplog.text
+    assert ": wait cancelled" in caplog.text
     assert f"{task_id}.video.mp4" in caplog.text
     assert " bytes" in caplog.text
     assert luma_relay.api_key not in caplog.text

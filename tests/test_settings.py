@@ -231,7 +231,7 @@ def test_limits_cannot_be_changed_afterwards() -> None:
 @pytest.mark.parametrize("limits", [None, {"request_timeout": 1}, 5])
 def test_limits_are_a_limits_value(limits: Any) -> None:
     """Nothing that merely looks like one."""
-    assert "limits is no Limits value" in refusal(base_url=ADDRESS, api_key=KEY, limits=limits)
+    assert "limits is not a Limits value" in refusal(base_url=ADDRESS, api_key=KEY, limits=limits)
 
 
 @pytest.mark.parametrize("value", [-5, 0, 1e308])
@@ -256,7 +256,7 @@ def test_an_http_proxy_is_fine(proxy: str | None) -> None:
 )
 def test_any_other_proxy_is_refused_unseen(proxy: Any) -> None:
     """The text never holds a password."""
-    with pytest.raises(ConfigurationError, match="proxy is no URL") as caught:
+    with pytest.raises(ConfigurationError, match="proxy is not the URL") as caught:
         check_proxy(proxy)
 
     assert "s3cret" not in str(caught.value)

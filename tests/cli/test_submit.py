@@ -14,7 +14,7 @@ from luma_async.testing import Fault, RelayThread, Script, SimulatedRelay
 from tests.cli.command import FAST, Ended, finish, run, running, wait_until_polled
 from tests.cli.conftest import Command
 
-LOST = "it is unknown whether the relay took it"
+LOST = "it is not known whether the relay accepted the submit"
 
 
 @pytest.fixture

@@ -194,7 +194,7 @@ async def test_what_is_submitted_stands_above_the_table() -> None:
 
     first, second = (line for line in written(table) if "a [b]cat" in line or "a dog" in line)
     assert first.endswith("submitted   t-1  a [b]cat[/b]\\x1b[2J")
-    assert second.startswith("error       it is unknown whether the relay took it")
+    assert second.startswith("error       it is not known whether the relay accepted the submit")
 
 
 async def test_the_bar_counts_by_what_was_shown() -> None:

@@ -129,7 +129,7 @@ async def test_a33_odd_ids_are_refused_alone(luma: LumaClient, relay: SimulatedR
     for refused in (waited[10], waited[21], looked[0], came[id(task_id)]):
         assert refused.task_id is task_id
         assert isinstance(refused.error, ConfigurationError)
-        assert "is no task id" in str(refused.error)
+        assert "is not a task id" in str(refused.error)
         assert str(refused.error).isprintable()
         assert len(str(refused.error)) < 300
     assert [outcome.unwrap().id for outcome in [*waited[:10], *waited[11:21]]] == HEALTHY
@@ -143,11 +143,11 @@ async def test_a33_an_odd_id_alone_is_refused_before_a_request(
     luma: LumaClient, relay: SimulatedRelay, task_id: Any
 ) -> None:
     """By each call that takes a single one; a watch says so when it is made."""
-    with pytest.raises(ConfigurationError, match="is no task id"):
+    with pytest.raises(ConfigurationError, match="is not a task id"):
         await luma.get_generation(task_id)
-    with pytest.raises(ConfigurationError, match="is no task id"):
+    with pytest.raises(ConfigurationError, match="is not a task id"):
         await luma.wait_until_done(task_id)
-    with pytest.raises(ConfigurationError, match="is no task id"):
+    with pytest.raises(ConfigurationError, match="is not a task id"):
         luma.watch(task_id)
 
     assert relay.requests == []

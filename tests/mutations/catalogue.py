@@ -908,7 +908,7 @@ MUTATIONS = [
                 "except BaseException as raised:  # noqa: BLE001 - logging",
                 "except Exception as raised:  # noqa: BLE001 - logging",
             ),
-            ("a group may end the program", "            heed_the_end(part)", "            pass"),
+            ("a group may end the program", "            raise_if_exit(part)", "            pass"),
         ],
     ),
     *_noticed_by(

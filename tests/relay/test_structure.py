@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from luma_async import Generation, State
-from luma_async._checks import _judged, link_or_none
+from luma_async._checks import _parsed_link, link_or_none
 from luma_async._relay.documents import NotJSONError, decode, opened, rows_apart
 from luma_async._relay.structure import generation
 from luma_async._relay.tasks import read_task
@@ -227,11 +227,11 @@ def test_an_absolute_web_address_is_a_link(link: str) -> None:
 def test_long_links_are_not_remembered() -> None:
     """Whatever a relay sends, its links take no memory when the answer has gone; ordinary ones are a few KiB."""
     link_or_none(LINK)
-    before = _judged.cache_info()
+    before = _parsed_link.cache_info()
 
     assert link_or_none(f"{LINK}?{'x' * 3000}") == f"{LINK}?{'x' * 3000}"
     assert link_or_none("https://" + "é" * 3000) == "https://" + "é" * 3000
-    assert _judged.cache_info() == before
+    assert _parsed_link.cache_info() == before
     assert before.maxsize == 64
 
 

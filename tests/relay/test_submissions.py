@@ -86,7 +86,7 @@ def test_trouble_upstream_leaves_it_open(status: int) -> None:
     assert isinstance(error, UncertainSubmitError)
     assert error.retryable is False
     assert str(status) in str(error)
-    assert "look at the relay's log before you submit again" in str(error)
+    assert "check the relay's log before you submit again" in str(error)
 
 
 def test_a_gateways_own_503_is_a_refusal() -> None:

@@ -226,7 +226,7 @@ _ODD_IDS = ["", ".", "..", "../x", "a/b", "a?b", "a#b", "%2e%2e", "%2F", "a\\b",
 @pytest.mark.parametrize("task_id", [*_ODD_IDS, "\ud800", "x" * 129, "x" * 5000, None, 5, b"abc", ["abc"]])
 def test_whatever_could_change_the_path_is_no_task_id(task_id: object) -> None:
     """It is refused before any request, with a short and printable message."""
-    with pytest.raises(ConfigurationError, match="is no task id") as caught:
+    with pytest.raises(ConfigurationError, match="is not a task id") as caught:
         check_task_id(task_id)
 
     assert str(caught.value).isprintable()

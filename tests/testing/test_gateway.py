@@ -127,7 +127,7 @@ def test_an_id_cannot_be_registered_twice() -> None:
 
 def test_an_id_that_no_client_could_ask_for_is_refused() -> None:
     """A test that waits for it would wait in vain."""
-    with pytest.raises(ValueError, match="no task id"):
+    with pytest.raises(ValueError, match="not a task id"):
         desk_at(Clock()).add("a/b")
 
 

@@ -302,7 +302,7 @@ def test_statistics_can_be_shown() -> None:
 
     head, pending, processing = str(learner.statistics({PROCESSING: 3, None: 1})).splitlines()
 
-    assert head == "4 waiting, 300 completed, 1 failed; 9602 looks, 1 more failed"
+    assert head == "4 waiting, 300 completed, 1 failed; 9602 polls, 1 more failed"
     assert pending == "pending: 0 running, 1 seen, 0 moved on, 1 ended; 10 / 50 / 90 % leave within ? / ? / ?"
     assert processing.startswith("processing: 3 running, 300 seen, 0 moved on, 300 ended; 10 / 50 / 90 % leave within ")
     assert "/ 30 s /" in processing
