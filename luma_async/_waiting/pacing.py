@@ -7,6 +7,7 @@ end. No other schedule sees an end as early with the same number of polls (J. B.
 
 from __future__ import annotations
 
+import asyncio
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from inspect import isawaitable
@@ -104,7 +105,9 @@ class PollWait(wait_base):
         try:
             return self._bounded(await pause, hint)
         except BaseException as raised:
-            _raise_presentable(raised)
+            task = asyncio.current_task()
+            if task is None or not task.cancelling():  # else this wait, and not the strategy, was cancelled
+                _raise_presentable(raised)
             raise
 
     def _for_others(self, retry_state: RetryCallState) -> float:

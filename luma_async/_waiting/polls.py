@@ -204,8 +204,8 @@ class PollLoop(Poller):
         now = running.time()
         self._next.hurry(now)
         earliest = self._next.at_the_earliest(self.waiters.last_poll_at(self._next))
-        if self._wakeup is not None and earliest < self._wakeup.latest:
-            self._wakeup.leave()
+        if self._strategy is not None or (self._wakeup is not None and earliest < self._wakeup.latest):
+            self._stop()
             self._rest(now)
 
     @property
@@ -323,8 +323,7 @@ class PollLoop(Poller):
         if is_end:
             self.end_with(self._end)
             return
-        soonest = self.waiters.soonest
-        if now >= soonest:
+        if now >= self.waiters.soonest:
             for waiter in self.waiters:
                 if now >= waiter.deadline:
                     self._reach_deadline(waiter)
@@ -346,6 +345,7 @@ class PollLoop(Poller):
 
     def pause(self, seconds: float, now: float) -> None:
         """Pause for *seconds* from *now* on, and poll again."""
+        self._strategy = None
         self._controller.paused(seconds)
         if self.loops.gathers:
             is_failing = bool(self._progress.failures)
