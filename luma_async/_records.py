@@ -241,6 +241,7 @@ def _facts_in_text(task_id: str, kind: str, text: str) -> dict[str, Any]:
     if kind != NotFoundError.__name__:
         return {}
     text = text.removeprefix(f"task {shown(task_id, 128)}: ")  # the id may be any word
+    text = re.sub(r" \([^()]*\)$", "", text)  # our own advice
     status = _STATUS_IN_TEXT.search(text)
     cause = cause_of(int(status[1]) if status else 0, [text])
     return {

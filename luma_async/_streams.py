@@ -198,7 +198,9 @@ class Outcomes(_Stream[Outcome]):
         except ConfigurationError as error:
             self._put(Outcome(task_id=task_id, error=error))
         else:
-            self._waiters[key] = self._loops.join(checked, self._timeout, partial(self._settle, task_id))
+            waiter = self._loops.join(checked, self._timeout, partial(self._settle, task_id))
+            if waiter.loop is not None:  # with eager tasks it can have ended already
+                self._waiters[key] = waiter
         return True
 
     def _settle(self, task_id: str, end: Outcome | Exception) -> None:
@@ -208,6 +210,8 @@ class Outcomes(_Stream[Outcome]):
         else:
             self._defect = end
             self._changed.set()
+            if self._room is not None:
+                self._room.release()
 
     async def aclose(self) -> None:
         """Stop waiting for all ids; the generations go on at the relay. A second call does nothing."""

@@ -332,3 +332,35 @@ def test_what_is_no_outcome_is_refused(line: str) -> None:
     """What is missing, or of another type, makes it none; the error is a ValueError, too."""
     with pytest.raises(ConfigurationError, match="the line is not an outcome"):
         outcome_from_json(line)
+
+
+@pytest.mark.parametrize(
+    ("message", "names_task"),
+    [
+        (
+            "the relay answered HTTP 404: Invalid (check the task id, and that the key is the one that submitted it)",
+            False,
+        ),
+        ("the relay answered HTTP 404: task not found (check the task id, and that the key is the one)", True),
+        ("the relay answered HTTP 400, code task_not_exist: task_not_exist", True),
+        ("the relay answered HTTP 410: gone (the relay has forgotten this task)", True),
+        ("the relay answered HTTP 404", False),
+    ],
+)
+def test_an_old_line_is_read_without_our_own_advice(message: str, names_task: bool) -> None:  # noqa: FBT001 - a case
+    """Only the relay's words say that it does not know the task."""
+    line = {
+        "task_id": "a",
+        "state": None,
+        "video_url": None,
+        "error": {"type": "NotFoundError", "message": f"task a: {message}", "retryable": False},
+        "elapsed": 1.0,
+        "looks": 3,
+        "generation": None,
+    }
+
+    outcome = outcome_from_json(json.dumps(line))
+
+    assert isinstance(outcome.error, NotFoundError)
+    assert outcome.error.names_task is names_task
+    assert outcome.polls == 3

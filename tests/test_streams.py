@@ -13,7 +13,7 @@ from attrs import define, field
 
 from luma_async._relay.tasks import LastAnswer, Observation, read_poll
 from luma_async._streams import Outcomes, Snapshots
-from luma_async._waiting.batching import Batcher
+from luma_async._waiting.batching import Batcher, PendingPoll, Poller
 from luma_async._waiting.pacing import PollWait
 from luma_async._waiting.polls import PollLoops
 from luma_async.errors import (
@@ -148,6 +148,43 @@ def test_ids_of_a_stream_never_stand_in_memory_at_once() -> None:
 
     assert run(main()) == 150
     assert max(alive) < 20
+
+
+@pytest.mark.parametrize("room", [1, 2])
+def test_a_strategy_that_raises_frees_its_place(room: int) -> None:
+    """With few places the stream still ends, with what was raised."""
+
+    def strategy(_: object) -> float:
+        raise KeyError("no idea")
+
+    async def main() -> None:
+        policy = PollPolicy(wait=strategy)
+        loops = PollLoops(cast("Batcher", Words(["pending"])), policy, PollWait(policy))
+        async with Outcomes.of(loops, ["a", "b", "c", "d"], 5.0, room) as outcomes:
+            assert [outcome async for outcome in outcomes] == []
+
+    with pytest.raises(KeyError):
+        run(main())
+
+
+def test_an_id_that_ends_while_it_is_taken_up_ends_once() -> None:
+    """As with an eager task factory and a relay that answers at once: its outcome comes, and the stream ends."""
+
+    class AtOnce(Words):
+        """Answers in the call."""
+
+        def ask(self, poller: Poller) -> PendingPoll:
+            pending = PendingPoll(poller)
+            said = answer({"id": poller.task_id, "state": "completed", "url": "https://cdn.example/v"})
+            pending.answer(read_poll(said, poller.task_id, None), 0.0)
+            return pending
+
+    async def main() -> list[bool]:
+        loops = PollLoops(cast("Batcher", AtOnce([])), PollPolicy(), PollWait(PollPolicy()))
+        async with Outcomes.of(loops, ["a", "b"], 5.0, None) as outcomes:
+            return [outcome.ok async for outcome in outcomes]
+
+    assert run(main()) == [True, True]
 
 
 def test_no_ids_are_no_outcomes() -> None:

@@ -88,8 +88,9 @@ class Cooldown:
         """
         self._probing = False
         lasted = None
-        if accepted:
-            lasted = asyncio.get_running_loop().time() - self._since if self._complaints else None
+        now = asyncio.get_running_loop().time()
+        if accepted and self._until <= now:  # else the relay has complained about another request meanwhile
+            lasted = now - self._since if self._complaints else None
             self.is_open = True
             self._complaints = 0
         probed, self._probed = self._probed, asyncio.Event()

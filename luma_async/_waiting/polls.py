@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from inspect import isawaitable
-from typing import Any, cast
+from typing import Any
 
 from attrs import define, field
 
@@ -80,17 +80,16 @@ class PollLoops:
         now = running.time()
         waiter = Waiter(now, math.inf if timeout is None else now + timeout, on_end, on_change)
         loop = self._loops.get(task_id)
+        is_new = loop is None
         if loop is None:
             loop = self._loops[task_id] = PollLoop(task_id, loops=self)
-            loop.admit(waiter)
-            if self._closed:
-                running.call_soon(loop.abandon)
-            else:
-                loop.poll(now)
-        else:
-            loop.admit(waiter)
+        loop.admit(waiter)
         if self.listeners.active:
             self.listeners.tell(WaitStarted(task_id=task_id, waiting=len(loop.waiters)))
+        if self._closed and is_new:
+            running.call_soon(loop.abandon)
+        elif is_new:
+            loop.poll(now)
         return waiter
 
     async def wait(self, task_id: str, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - see join
@@ -177,7 +176,6 @@ class PollLoop(Poller):
     _started: float = field(default=0.0, init=False)
     """When the last poll started."""
     _pending: PendingPoll | None = field(default=None, init=False)
-    """The poll that is under way."""
     _wakeup: Wakeup | None = field(default=None, init=False)
     """The end of the pause, between two polls."""
     _strategy: asyncio.Task[None] | None = field(default=None, init=False)
@@ -336,16 +334,17 @@ class PollLoop(Poller):
             self.pause(pause, now)
 
     def _end(self, waiter: Waiter) -> Outcome:
-        error = self._progress.error
-        if error is not None:
-            return waiter.outcome(self.task_id, self._polls, error=error)
-        finished = cast("Generation", self._progress.finished)
+        finished = self._progress.finished
+        if finished is None:
+            return waiter.outcome(self.task_id, self._polls, error=self._progress.error)
         waiter.show(finished)
         return waiter.outcome(self.task_id, self._polls, generation=finished)
 
     def pause(self, seconds: float, now: float) -> None:
         """Pause for *seconds* from *now* on, and poll again."""
         self._strategy = None
+        if not self.waiters:
+            return
         self._controller.paused(seconds)
         if self.loops.gathers:
             is_failing = bool(self._progress.failures)

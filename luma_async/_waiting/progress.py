@@ -108,6 +108,7 @@ class Progress:
             self.error = error
         self.failures += 1
         if contradicts:
+            trouble.unconfirmed = 0
             is_over = self._outweighs_good_answers(trouble, now)
         else:
             trouble.unconfirmed = trouble.unconfirmed + 1 if error.verdict is Verdict.UNCONFIRMED else 0

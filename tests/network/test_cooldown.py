@@ -123,6 +123,22 @@ def test_complaints_of_one_burst_are_one_complaint() -> None:
     assert run(main()) < 3.0
 
 
+def test_a_slow_first_answer_does_not_undo_a_complaint() -> None:
+    """The first request is a probe, too; what another one was told meanwhile still holds."""
+
+    async def main() -> float:
+        gate = cooldown()
+        assert await gate.enter()
+        began = await now()
+        gate.slow_down(10.0, probing=False)
+        gate.probe_ended(accepted=True)
+        assert not gate.is_open
+        assert await gate.enter()
+        return await now() - began
+
+    assert run(main()) == pytest.approx(10.0)
+
+
 def test_a_refused_probe_makes_the_next_pause_longer() -> None:
     """Our own backoff grows from probe to probe, and starts afresh after a good answer."""
 
@@ -137,6 +153,7 @@ def test_a_refused_probe_makes_the_next_pause_longer() -> None:
             pauses.append(await now() - began)
             gate.slow_down(None, probing=True)
             gate.probe_ended(accepted=False)
+        assert await gate.enter()
         gate.probe_ended(accepted=True)
         gate.slow_down(None, probing=False)
         began = await now()

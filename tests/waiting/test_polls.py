@@ -856,3 +856,13 @@ def test_coroutines_are_awaited_to_their_end() -> None:
     sleeping: Coroutine[Any, Any, float] = main()
 
     assert run(sleeping) == pytest.approx(3600)
+
+
+def test_a_completed_generation_without_a_link_is_not_undone_by_later_trouble() -> None:
+    """It is what the relay said last about the task, and no refusal takes it back."""
+    unknown = bad(NotFoundError, Verdict.UNCONFIRMED)
+
+    outcome = wait_for(Script([Told("completed", link=None), unknown]))
+
+    assert outcome.ok
+    assert outcome.unwrap().state is State.COMPLETED

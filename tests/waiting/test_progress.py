@@ -168,6 +168,14 @@ def test_a_refusal_in_doubtful_words_is_final_at_the_third_in_a_row() -> None:
     assert [progress.failed(error, float(now)) for now, error in enumerate(errors)] == [False, False, True]
 
 
+def test_a_refused_key_between_two_of_them_starts_the_count_of_unknown_tasks_anew() -> None:
+    """Three in a row means three."""
+    progress = begun()
+    errors = [not_found(), refusal(401), not_found(), refusal(401), not_found()]
+
+    assert not any(progress.failed(error, float(now)) for now, error in enumerate(errors))
+
+
 def test_unconfirmed_refusals_have_to_come_in_a_row() -> None:
     """Any other failure between starts the count anew."""
     progress = begun(good=0)
