@@ -143,11 +143,11 @@ class _SinglePoll:
 async def submit(transport: Transport, policy: PollPolicy, path: str, fields: Mapping[str, Any]) -> str:
     """Submit *fields* and return the new task's id.
 
-    It is repeated only where the relay has certainly not taken it (contract section 3).
+    It is retried only if the relay has certainly not accepted it (contract section 3).
 
     Raises:
-        UncertainSubmitError: It is unknown whether the relay took it.
-        LumaError: It certainly did not.
+        UncertainSubmitError: It is not known whether the relay accepted it.
+        LumaError: The relay has certainly not accepted it.
     """
     body = submit_body(fields)
     allowance = _Allowance(transport.settings.limits.request_timeout)
@@ -166,10 +166,10 @@ async def submit(transport: Transport, policy: PollPolicy, path: str, fields: Ma
 
 
 async def clean_url(transport: Transport, policy: PollPolicy, task_id: str) -> str:
-    """Ask for the link without a watermark.
+    """Return the link without a watermark.
 
     Raises:
-        LumaError: There is none, or no answer came.
+        LumaError: There is no such link, or no usable answer came.
     """
     path = clean_url_path(task_id)
     allowance = _Allowance(transport.settings.limits.request_timeout)

@@ -1,4 +1,4 @@
-"""LumaClient: one coroutine for each thing a user wants."""
+"""The public client: one method for each task of a user."""
 
 from __future__ import annotations
 
@@ -43,33 +43,33 @@ if TYPE_CHECKING:
 
 _AS_THE_RELAY_LIKES = GenerationOptions()
 _DEFAULT_TIMEOUT = 1800.0
-"""Seconds: people's own scripts wait 5 to 60 minutes (contract section 5)."""
+"""Seconds: existing scripts wait for 5 to 60 minutes (contract section 5)."""
 
 
 class LumaClient:
     """Waits for generations at one relay with one key.
 
-    Use it as ``async with LumaClient() as luma``, or call ``aclose`` when done. It belongs to the event loop it is
-    first used in. Every call can raise ClientClosedError; ConfigurationError before anything is sent;
-    AuthenticationError, PermissionDeniedError and the other APIErrors where the relay says no; TransportError and
-    ProtocolError where no usable answer comes for too long.
+    Use it as ``async with LumaClient() as luma``, or call ``aclose`` at the end. It belongs to the event loop of its
+    first use. Every call can raise ClientClosedError; ConfigurationError before anything is sent; AuthenticationError,
+    PermissionDeniedError and the other APIErrors if the relay refuses; TransportError and ProtocolError if no usable
+    answer comes for too long.
 
     Args:
-        base_url: The relay's address, which may carry a path; None: ``LUMA_BASE_URL``.
+        base_url: The relay's address, with or without a path; None: ``LUMA_BASE_URL``.
         api_key: The key; None: ``LUMA_API_KEY``, or the file that ``LUMA_API_KEY_FILE`` names.
-        polling: When to ask again, and when to give up on a relay in trouble.
-        limits: What the client may take and use.
-        batch: Whether ids that are due together share one request: ``"auto"``, where the relay can do that;
-            ``"never"``; ``"always"``, a relay that cannot is an error.
-        connector: An aiohttp connector to share with other sessions; it is never closed here.
-        proxy: URL of an HTTP proxy; the environment's proxies are not heeded.
+        polling: When to poll, and when to give up on a relay in trouble.
+        limits: The limits of the client.
+        batch: Whether ids that are due together share one request: ``"auto"``, if the relay has the batch query;
+            ``"never"``; or ``"always"``, which is an error at a relay without it.
+        connector: An aiohttp connector to share with other sessions; the client never closes it.
+        proxy: URL of an HTTP proxy; the proxies of the environment are not used.
         ssl_context: For a private certificate authority; it must verify certificates and host names.
         on_event: Called in the event loop with each Event as it happens, in order, and not awaited: it must be quick.
-            What it raises is logged and harms no wait; only KeyboardInterrupt and SystemExit end the program.
+            An exception in it is logged and affects no wait; only KeyboardInterrupt and SystemExit end the program.
             ``events`` is the same as an async iterator.
 
     Raises:
-        ConfigurationError: An argument, or the environment in its place, is missing or cannot work.
+        ConfigurationError: An argument, or its environment variable, is missing or unusable.
     """
 
     def __init__(  # noqa: PLR0913 - the public signature
@@ -106,7 +106,7 @@ class LumaClient:
         self._closed = False
 
     def __repr__(self) -> str:
-        if not hasattr(self, "_closed"):  # tracebacks with local variables show a client that could not be made, too
+        if not hasattr(self, "_closed"):  # a traceback with local variables shows a client whose __init__ failed
             return "<LumaClient unmade>"
         return f"<LumaClient {self._settings.base_url}{' closed' if self._closed else ''}>"
 
@@ -118,13 +118,13 @@ class LumaClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the client: waits still running get ClientClosedError. The generations go on at the relay.
+        """Close the client: running waits raise ClientClosedError. The generations go on at the relay.
 
-        Closing twice is closing. Cancelling does not keep connections open.
+        A second call does nothing. If this call is cancelled, the connections are closed all the same.
         """
         self._check_loop()
         self._closed = True
-        async with AsyncExitStack() as closing:  # from the last to the first, whatever comes of each
+        async with AsyncExitStack() as closing:  # runs all of them, the last one first, even if one raises
             for stream in self._event_streams:
                 closing.push_async_callback(stream.aclose)
             closing.push_async_callback(self._downloader.aclose)
@@ -133,32 +133,32 @@ class LumaClient:
 
     @property
     def statistics(self) -> Statistics:
-        """What was seen so far: looks, requests, and how long states last. It may be read at any time."""
+        """The statistics so far: polls, requests, and how long states last. They can be read at any time."""
         return evolve(self._loops.statistics(), requests=self._transport.requests)
 
     async def get_generation(self, task_id: str) -> Generation:
-        """Look once; any state is an answer, ``failed`` too.
+        """Poll once and return the generation in any state, also ``failed``.
 
-        Passing trouble is retried: at most 3 tries, within ``Limits.request_timeout`` seconds in all.
+        Passing errors are retried: at most 3 tries, within ``Limits.request_timeout`` seconds in all.
 
         Args:
-            task_id: As the submit call returned it.
+            task_id: The task id from the submit call.
 
         Raises:
             NotFoundError: The relay does not know the task.
-            LumaError: What the class says.
+            LumaError: See the class.
         """
         self._enter_loop()
         return (await self._poll(check_task_id(task_id))).unwrap()
 
     async def get_generations(self, task_ids: Iterable[str]) -> list[Outcome]:
-        """Look once at each, concurrently.
+        """Poll each id once, concurrently.
 
         Args:
-            task_ids: A bad one becomes an outcome with a ConfigurationError, and the others go on.
+            task_ids: An invalid id gets an outcome with a ConfigurationError, and does not affect the others.
 
         Returns:
-            Outcomes in the order asked; an id that was asked for twice is looked at once and stands at each place.
+            Outcomes in the order of *task_ids*; a repeated id is polled once, and its outcome is at each place.
         """
         self._enter_loop()
         asked = listed(task_ids)
@@ -175,21 +175,21 @@ class LumaClient:
     ) -> Generation:
         """Poll until the task has completed or failed.
 
-        Those who wait for the same id share one poll loop. Cancelling stops this waiting at once, never the
-        generation, and leaves the others alone.
+        All waiters of an id share one poll loop. Cancelling stops this wait immediately. It stops neither the
+        generation nor the other waiters.
 
         Args:
-            task_id: As the submit call returned it.
-            timeout: Seconds from now on; None waits for ever.
-            raise_on_failure: Whether ``failed`` is raised; else it is returned like ``completed``.
+            task_id: The task id from the submit call.
+            timeout: Seconds from now on; None waits forever.
+            raise_on_failure: Whether ``failed`` raises an error; otherwise it is returned like ``completed``.
 
         Returns:
             The generation, ``completed`` (or ``failed`` with *raise_on_failure* false).
 
         Raises:
-            GenerationFailedError: It failed; the error carries the generation.
-            WaitTimeoutError: The time is over; the work at the relay goes on, so wait again with the same id.
-            LumaError: What the class says.
+            GenerationFailedError: The generation failed; the error has it as ``.generation``.
+            WaitTimeoutError: The timeout has passed; the generation goes on at the relay: wait again for the same id.
+            LumaError: See the class.
         """
         self._enter_loop()
         outcome = await self._loops.wait(check_task_id(task_id), _checked_timeout(timeout))
@@ -203,14 +203,14 @@ class LumaClient:
         *,
         timeout: float | None = _DEFAULT_TIMEOUT,  # noqa: ASYNC109 - see wait_until_done
     ) -> list[Outcome]:
-        """Wait for many; never raises for one bad id. Cancelling stops all of them.
+        """Wait for many ids; the error of one id is in its outcome, and is not raised. Cancelling stops all waits.
 
         Args:
-            task_ids: A bad one becomes an outcome with a ConfigurationError, and the others go on.
-            timeout: Seconds for each; None waits for ever.
+            task_ids: An invalid id gets an outcome with a ConfigurationError, and does not affect the others.
+            timeout: Seconds for each id; None waits forever.
 
         Returns:
-            Outcomes in the order asked; an id that was asked for twice is polled once and stands at each place.
+            Outcomes in the order of *task_ids*; a repeated id has one wait, and its outcome is at each place.
         """
         asked = listed(task_ids)
         async with self.as_completed(asked, timeout=timeout) as outcomes:
@@ -224,21 +224,21 @@ class LumaClient:
         timeout: float | None = _DEFAULT_TIMEOUT,
         max_in_flight: int | None = None,
     ) -> Outcomes:
-        """Wait for many and hand each out as it ends; never raises for one bad id.
+        """Wait for many ids, and yield each outcome when its wait ends; the error of one id is in its outcome.
 
-        Use it as ``async with luma.as_completed(ids) as outcomes: async for outcome in outcomes``; leaving the block
-        stops the waiting for the rest. If *task_ids* itself raises, that comes out after the outcomes of all ids it
-        gave before; what is no Exception, such as the CancelledError of a task that it awaits, comes as the cause of a
-        LumaError, since nobody has cancelled the caller.
+        Use it as ``async with luma.as_completed(ids) as outcomes: async for outcome in outcomes``. The end of the block
+        stops the waits that are left. If *task_ids* raises an exception, the iteration raises it after the outcomes of
+        all ids before it. Something that is not an Exception, such as the CancelledError of a task that *task_ids*
+        awaits, becomes the cause of a LumaError: the caller itself was not cancelled.
 
         Args:
-            task_ids: Ids, or an async iterable of ids (a queue, a pipeline), pulled only as fast as outcomes are taken.
-            timeout: Seconds for each id, from when it is taken up; None waits for ever.
-            max_in_flight: Ids taken up and not yet handed out, at most. None: all of a collection; 1,000 of an
-                iterator or async iterable, which may be endless.
+            task_ids: Ids, or an async iterable of ids (a queue, a pipeline), read only as fast as outcomes are taken.
+            timeout: Seconds for each id, from the start of its wait; None waits forever.
+            max_in_flight: Most ids that are read, but whose outcomes are not taken yet. None: all of a collection;
+                1,000 of an iterator or async iterable, which may be endless.
 
         Returns:
-            Outcomes in the order in which they come about; one for an id that is asked for twice.
+            Outcomes in the order in which the waits end; one for a repeated id.
         """
         self._enter_loop()
         check_number(max_in_flight, "max_in_flight", above=0, optional=True, whole=True)
@@ -250,21 +250,21 @@ class LumaClient:
         Use it as ``async with luma.watch(task_id) as snapshots: async for snapshot in snapshots``.
 
         Args:
-            task_id: As the submit call returned it.
-            timeout: Seconds from the beginning of the iteration; None follows for ever.
+            task_id: The task id from the submit call.
+            timeout: Seconds from the start of the iteration; None follows forever.
 
         Returns:
-            Snapshots; the iteration raises WaitTimeoutError at the deadline, and LumaError where the wait has failed.
+            Snapshots; the iteration raises WaitTimeoutError at the deadline, and LumaError if the wait fails.
         """
         self._enter_loop()
         return Snapshots(partial(self._loops.join, check_task_id(task_id), _checked_timeout(timeout)))
 
     def events(self) -> EventStream:
-        """Listen to what happens in this client: waits, changes of state, failed looks, cool-downs, downloads.
+        """Listen to the events of this client: waits, changes of state, failed polls, cooldowns, downloads.
 
-        Use it as ``async with luma.events() as events: async for event in events``: it listens from when the block is
-        entered and ends when the client is closed. Each one who listens gets every event; up to 10,000 wait to be
-        taken, then the oldest are lost.
+        Use it as ``async with luma.events() as events: async for event in events``. It listens from the start of the
+        block until the client closes. Each listener gets every event. Up to 10,000 unread events are kept, then the
+        oldest are lost.
 
         Returns:
             Events in the order in which they happen.
@@ -285,25 +285,25 @@ class LumaClient:
     ) -> Path:
         """Store one medium of a finished generation as ``<task id>.<role>.<ending>``.
 
-        The file appears whole or not at all, and is checked by its length and its first bytes. What breaks off is gone
-        on with where the server proves that it has the same file still; after ``kill -9`` too, on Linux. An expired
-        link is renewed by asking for the task again. At most 8 are fetched at once. Cancelling leaves no file behind.
+        The file appears only when it is complete, and its length and first bytes are checked. A broken download is
+        resumed if the server proves that it still has the same file; on Linux also after ``kill -9``. An expired link
+        is renewed by a poll of the task. At most 8 downloads run at once. Cancelling leaves no file behind.
 
         Args:
-            generation: One that has completed.
-            directory: Made if it does not exist.
+            generation: A completed generation.
+            directory: Created if it does not exist.
             role: ``"video"``, ``"thumbnail"`` or ``"last_frame"``.
-            overwrite: Whether a file of that name is replaced; else it is an error.
-            on_progress: A plain function, called with the bytes stored so far and the bytes in all, 0 where the server
-                does not tell; the first number falls when a file is begun again. What it raises ends the download, and
-                comes out.
+            overwrite: Whether to replace a file of the same name; otherwise it is an error.
+            on_progress: A plain function, called with the bytes stored so far and the bytes of the whole file, 0 if
+                the server does not give them. The first number falls if a download starts again. An exception in it
+                ends the download, and is raised.
 
         Returns:
-            Where it is.
+            The path of the file.
 
         Raises:
-            DownloadError: It could not be stored; ``.reason`` says why in one word.
-            ConfigurationError: An argument cannot work.
+            DownloadError: The medium could not be stored; ``.reason`` is the kind of the error.
+            ConfigurationError: An argument is unusable.
         """
         self._enter_loop()
         return await self._downloader.download(
@@ -311,37 +311,37 @@ class LumaClient:
         )
 
     async def submit(self, prompt: str, options: GenerationOptions = _AS_THE_RELAY_LIKES) -> str:
-        """Ask for a new generation, which costs money, and return its task id for ``wait_until_done`` and the others.
+        """Submit a new generation, which costs money, and return its task id for ``wait_until_done`` and other calls.
 
-        A relay that has certainly refused it for now (429, 503 with a body, no connection) is asked up to three times,
-        within ``Limits.request_timeout`` seconds; one that may have taken it is not asked again. Cancelling, too,
-        leaves it open whether the relay takes it: where that matters, shield the call and take the id later.
+        After a certain, temporary refusal (429, 503 with a body, no connection) the submit is retried: at most 3 tries,
+        within ``Limits.request_timeout`` seconds. It is never retried if the relay may have accepted it. After
+        cancelling, too, the relay may have accepted it: if that matters, shield the call and await the id later.
 
         Args:
-            prompt: What the video is to show.
-            options: What else it is to be like.
+            prompt: The content of the video.
+            options: Further options of the generation.
 
         Raises:
-            UncertainSubmitError: It is unknown whether the relay took it: look at the relay's log.
-            QuotaExceededError: The account is out of credit; nothing was taken, as with every APIError.
-            LumaError: What the class says.
+            UncertainSubmitError: It is not known whether the relay accepted the submit: check the relay's log.
+            QuotaExceededError: The account is out of credit; as with every APIError, nothing was charged.
+            LumaError: See the class.
         """
         self._enter_loop()
         return await self._submit(SUBMIT_PATH, submit_fields(prompt, options))
 
     async def extend(self, task_id: str, prompt: str, options: GenerationOptions = _AS_THE_RELAY_LIKES) -> str:
-        """Ask for a completed generation to be continued, which costs money, and return the new task's id.
+        """Submit the extension of a completed generation, which costs money, and return the id of the new task.
 
-        All that ``submit`` says holds here.
+        Retries and cancelling work as in ``submit``.
 
         Args:
-            task_id: The generation to continue.
-            prompt: What happens next.
+            task_id: The generation to extend.
+            prompt: The content of the extension.
             options: ``expand_prompt``, ``image_url``, ``image_end_url`` and ``notify_hook`` only.
 
         Raises:
-            UncertainSubmitError: It is unknown whether the relay took it; ``.task_id`` is the one to continue.
-            LumaError: What the class says.
+            UncertainSubmitError: It is not known whether the relay accepted it; ``.task_id`` is the extended task.
+            LumaError: See the class.
         """
         self._enter_loop()
         path = extend_path(check_task_id(task_id))
@@ -352,14 +352,14 @@ class LumaClient:
             raise error.for_task(task_id) from None
 
     async def clean_video_url(self, task_id: str) -> str:
-        """Ask for the link to the video without a watermark, which only some relays have to be asked for.
+        """Return the link to the video without a watermark, which needs its own request at some relays.
 
-        ``Generation.video_url`` has it already where ``video.download_url`` or ``video_raw`` is there. The link can be
-        good for an hour only. Passing trouble is retried: at most 3 tries.
+        ``Generation.video_url`` is this link already if ``video.download_url`` or ``video_raw`` is there. The link may
+        be valid for an hour only. Passing errors are retried: at most 3 tries.
 
         Raises:
-            NotFoundError: The relay does not know the task, or has no such link for any.
-            LumaError: What the class says.
+            NotFoundError: The relay does not know the task, or does not have this query.
+            LumaError: See the class.
         """
         self._enter_loop()
         return await clean_url(self._transport, self._polling, check_task_id(task_id))
@@ -373,23 +373,23 @@ class LumaClient:
         timeout: float | None = _DEFAULT_TIMEOUT,  # noqa: ASYNC109 - see wait_until_done
         on_submitted: Callable[[str], None] | None = None,
     ) -> GenerateResult:
-        """Submit, wait, and store the video: the whole life of a generation.
+        """Submit, wait, and store the video.
 
-        Every error after the submit names the task (``.task_id``), so that nothing paid for is lost. A cancellation
-        cannot name it, but *on_submitted* has been told by then.
+        Every error after the submit has the ``.task_id``, so that no paid generation is lost. A cancellation cannot
+        have it, but *on_submitted* got the id before.
 
         Args:
-            prompt: What the video is to show.
-            options: What else.
+            prompt: The content of the video.
+            options: Further options of the generation.
             download_to: The directory for the video; None stores nothing.
-            timeout: Seconds to wait after the submit; None waits for ever.
-            on_submitted: A plain function, called with the task id as soon as there is one. What it raises comes out,
-                with a note of the id; the generation goes on at the relay.
+            timeout: Seconds to wait after the submit; None waits forever.
+            on_submitted: A plain function, called with the task id right after the submit. An exception in it is
+                raised, with a note of the id; the generation goes on at the relay.
 
         Raises:
-            UncertainSubmitError: It is unknown whether the relay took it.
+            UncertainSubmitError: It is not known whether the relay accepted the submit.
             DownloadError: The video could not be stored; without a ``task_id``, nothing was submitted.
-            LumaError: What ``wait_until_done`` says.
+            LumaError: See ``wait_until_done``.
         """
         self._enter_loop()
         _check_callback(on_submitted)
@@ -431,7 +431,7 @@ class LumaClient:
         """Bind the client to the running event loop.
 
         Raises:
-            ClientClosedError: It is closed, or belongs to another loop.
+            ClientClosedError: The client is closed, or belongs to another loop.
         """
         self._check_loop()
         self._loop = self._loop or _running_loop()

@@ -137,7 +137,7 @@ class Wire:
             whole = len(body) <= limit
         finally:
             if not whole and request.method == "POST":
-                body += content._read_nowait(-1)  # noqa: SLF001 - after a broken connection there is no other way
+                body += content._read_nowait(-1)  # noqa: SLF001 - the only way after a broken connection
                 request.partial_answer = self.redaction.cut_body(body[:limit], response.status)
         if not whole:
             raise ProtocolError(f"the relay's answer is larger than {limit} bytes", verdict=Verdict.PASSING)

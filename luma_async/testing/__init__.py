@@ -1,4 +1,4 @@
-"""A simulated relay that speaks the contract on loopback, so that pipelines are tested without credits or network."""
+"""A simulated relay on loopback that follows the contract: tests need no credits and no network."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FastTime", "Fault", "RelayThread", "Script", "SeenRequest", "SimulatedRelay", "Step"]
 
-_HOMES = {
+_MODULES = {
     "FastTime": "clock",
     "Fault": "faults",
     "RelayThread": "threads",
@@ -27,7 +27,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for: the pytest plug-in lives in this package and must cost nothing where it is not used."""
-    if name in _HOMES:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    """Import a public name at its first use: the pytest plug-in is in this package, and must cost nothing if unused."""
+    if name in _MODULES:
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""What the simulated relay says, as JSON values: each function gives one shape of the contract."""
+"""The answers of the simulated relay as JSON values: one function for each shape in the contract."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from luma_async.testing.scripts import Moment, Script
 
 JSON = dict[str, Any]
 LinkTo = Callable[[str], str]
-"""Gives a fresh link to one of a task's files."""
+"""Returns a new link to one of a task's files."""
 
 GO_ZERO_TIME = "0001-01-01T00:00:00Z"
 
@@ -30,20 +30,20 @@ _OUTER_WORDS = {
 
 @frozen(kw_only=True)
 class Task:
-    """One task in the relay's books."""
+    """One task of the simulated relay."""
 
     task_id: str
     number: int
     """The database key, which a row shows as its ``id``."""
     script: Script
-    born: float
-    """Relay seconds at its registration."""
+    registered_at: float
+    """When the task was registered, in relay seconds."""
     created_at: datetime
-    """The same moment as a UTC time."""
+    """The same moment in UTC."""
 
 
 def submitted(task: Task) -> JSON:
-    """Answer a submit; its time has six fraction digits, a poll's has three."""
+    """Answer a submit; its time has six fraction digits, the time of a poll has three."""
     return {
         "id": task.task_id,
         "prompt": task.script.prompt,
@@ -58,8 +58,8 @@ def submitted(task: Task) -> JSON:
 
 
 def generation(task: Task, now: float, link: LinkTo) -> JSON:
-    """Answer a look at *now*, relay seconds: the fullest shape once there are links, a sparse one before."""
-    moment = task.script.at(now - task.born)
+    """Answer a poll at *now*, in relay seconds: with all fields once there are links, with few fields before."""
+    moment = task.script.at(now - task.registered_at)
     created_at = _stamp(task.created_at, "milliseconds")
     if moment.has_links:
         return {"id": task.task_id, "state": moment.word, "created_at": created_at, **_result(task.script, link)}
@@ -78,8 +78,8 @@ def generation(task: Task, now: float, link: LinkTo) -> JSON:
 
 
 def row(task: Task, now: float, link: LinkTo) -> JSON:
-    """Wrap the generation as a gateway's database does (contract, *Wrapped answers*)."""
-    script, age = task.script, now - task.born
+    """Wrap the generation in a row of a gateway's database (contract, *Wrapped answers*)."""
+    script, age = task.script, now - task.registered_at
     moment = script.at(age)
     started, finished = age >= script.starts_after, moment.state.is_terminal
     return {
@@ -132,21 +132,21 @@ def _progress(moment: Moment) -> str:
 
 
 def enveloped(data: Any) -> JSON:
-    """Wrap *data* as gateways do; nothing found is null."""
+    """Wrap *data* in the envelope of gateways; empty data is null."""
     return {"code": "success", "message": "", "data": data or None}
 
 
-def complaint(code: str, message: str | None = None) -> JSON:
-    """Say no to a request."""
+def refusal(code: str, message: str | None = None) -> JSON:
+    """Refuse a request."""
     return {"code": code, "message": message or code, "data": None}
 
 
 def bad_key(request_id: str) -> JSON:
-    """Say no to a key."""
+    """Refuse a key."""
     return {"error": {"message": f"无效的令牌 (request id: {request_id})", "type": "new_api_error"}}
 
 
 def invalid_url(method: str, path: str) -> JSON:
-    """Say that this gateway knows no such path."""
+    """Refuse an unknown path."""
     error = {"message": f"Invalid URL ({method} {path})", "type": "invalid_request_error", "param": "", "code": ""}
     return {"error": error}

@@ -1,4 +1,4 @@
-"""The fixtures that only pytest-asyncio can run, in its strict mode and in its auto mode."""
+"""The async fixtures, which need pytest-asyncio, in its strict mode or in its auto mode."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @pytest_asyncio.fixture
 async def luma_time() -> AsyncIterator[FastTime]:
-    """Time that jumps: no test waits for its timers, and ``luma_time.elapsed`` is what they came to.
+    """Time that jumps: no test waits for its timers, and ``luma_time.elapsed`` is the time they would have taken.
 
-    ``luma_relay`` then lives in the test's own event loop at the speed of life, and ``luma_client`` polls as it
-    does in life.
+    With this fixture, ``luma_relay`` runs in the test's own event loop at real speed, and ``luma_client`` polls at its
+    usual intervals.
     """
-    from luma_async.testing import FastTime  # noqa: PLC0415 - the plug-in costs nothing where it is not used
+    from luma_async.testing import FastTime  # noqa: PLC0415 - the plug-in costs nothing if it is not used
 
     with FastTime() as fast:
         yield fast
@@ -40,7 +40,7 @@ async def _luma_relay_in_fast_time(
 
 @pytest_asyncio.fixture
 async def luma_client(request: pytest.FixtureRequest, luma_relay: SimulatedRelay) -> AsyncIterator[LumaClient]:
-    """A client of ``luma_relay`` that polls as much faster as the relay lives, closed after the test."""
+    """A client of ``luma_relay`` that polls faster, to match the relay's speed, and is closed after the test."""
     from luma_async import Limits, LumaClient, PollPolicy  # noqa: PLC0415 - it imports aiohttp
 
     options: dict[str, Any] = {"limits": Limits(allow_private_media=True)}

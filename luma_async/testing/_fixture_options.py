@@ -1,4 +1,4 @@
-"""What a test asks of its fixtures."""
+"""The options that a test gives to its fixtures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 
 def relay_options(request: pytest.FixtureRequest, **usual: Any) -> dict[str, Any]:
-    """Return what the test's marker says about its relay, and what is *usual* where it says nothing."""
+    """Return the options of the test's marker, and the *usual* values for options that it does not have."""
     marker = request.node.get_closest_marker("luma_relay")
     return {**usual, **marker.kwargs} if marker else usual
 

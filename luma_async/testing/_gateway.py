@@ -1,4 +1,4 @@
-"""Everything about the simulated relay but the network: its tasks, its clock, and what it answers."""
+"""The simulated relay without its server: its tasks, its clock, and its answers."""
 
 from __future__ import annotations
 
@@ -25,34 +25,34 @@ from luma_async.testing.scripts import Script
 
 
 @define(eq=False, kw_only=True)
-class Desk:
-    """A relay without a server: a request in, an answer out. All of it may be used from any thread."""
+class Gateway:
+    """A relay without a server: a request in, an answer out. All methods may be called from any thread."""
 
     api_key: str = field(default="sk-simulated-relay", repr=False, validator=validators.min_len(1))
-    """The one key it accepts."""
+    """The only key that it accepts."""
     speed: float = field(default=1.0, validator=validators.gt(0))
     """Relay seconds per real second."""
     envelope: bool = False
-    """Whether answers come as a gateway's rows instead of bare generations."""
+    """Whether answers are rows of a gateway instead of bare generations."""
     batch: bool = True
     """Whether ``POST /luma/tasks`` exists."""
     script: Script = field(factory=Script.completes, repr=False)
-    """What a task does that brings no script of its own."""
+    """The script of a task without its own script."""
     link_ttl: float = field(default=3600.0, validator=validators.gt(0))
-    """Relay seconds that a link lives; asking for the task again gives a fresh one."""
+    """Lifetime of a link in relay seconds; a later poll of the task gives a new link."""
     submit_status: int = 201
-    """What a submit answers; relays differ between 200 and 201."""
+    """The HTTP status of a submit; real relays use 200 or 201."""
     remember: int = field(default=50_000, repr=False)
-    """How many requests are kept in ``requests``: the latest ones."""
+    """Most requests in ``requests``; older ones are dropped."""
     clock: Callable[[], float] = field(default=time.monotonic, repr=False)
-    """Gives real seconds."""
+    """Returns real seconds."""
     epoch: datetime = field(factory=lambda: datetime.now(UTC), repr=False)
-    """The time that the relay's answers show at its relay second 0, which is its making."""
+    """The time in the relay's answers at relay second 0, when the relay is created."""
     randomness: Random = field(factory=lambda: Random(0), repr=False)  # noqa: S311 - the same ids in every run
-    """Makes up ids and the secret behind links."""
+    """Source of task ids, and of the secret that signs links."""
 
     _secret: bytes = field(init=False, repr=False)
-    _born: float = field(init=False, repr=False)
+    _created_at: float = field(init=False, repr=False)
     _tasks: dict[str, Task] = field(factory=dict[str, Task], init=False, repr=False)
     _troubles: Troubles = field(factory=Troubles, init=False, repr=False)
     _seen: deque[SeenRequest] = field(init=False, repr=False)
@@ -61,24 +61,24 @@ class Desk:
 
     def __attrs_post_init__(self) -> None:
         self._secret = self.randomness.randbytes(32)
-        self._born = self.clock()
+        self._created_at = self.clock()
         self._seen = deque(maxlen=self.remember)
 
     @property
     def base_url(self) -> str:
-        """Where the relay is to be found, without a trailing slash."""
+        """The address of the relay, without a trailing slash."""
         return "http://relay.invalid"
 
     @property
     def now(self) -> float:
-        """Relay seconds since the relay was made."""
-        return (self.clock() - self._born) * self.speed
+        """Relay seconds since the relay was created."""
+        return (self.clock() - self._created_at) * self.speed
 
     def add(self, task_id: str | None = None, *, script: Script | None = None) -> str:
-        """Register a task, whose time starts at once, and return its id; one is made up if none is given.
+        """Register a task, whose script starts now, and return its id; without *task_id*, the id is random.
 
         Raises:
-            ValueError: The id is taken, or is none that a client could ask for.
+            ValueError: The id is registered already, or is not a valid task id.
         """
         with self._lock:
             if task_id is None:
@@ -91,18 +91,20 @@ class Desk:
     def _new(self, task_id: str, script: Script) -> Task:
         now = self.now
         created_at = self.epoch + timedelta(seconds=now)
-        return Task(task_id=task_id, number=1 + len(self._tasks), script=script, born=now, created_at=created_at)
+        return Task(
+            task_id=task_id, number=1 + len(self._tasks), script=script, registered_at=now, created_at=created_at
+        )
 
     def trouble(
         self, fault: Fault, *, times: int | None = 1, task_id: str | None = None, on: Kind | None = None
     ) -> None:
-        """Let the next *times* requests meet *fault*, behind the faults there are already.
+        """Apply *fault* to the next *times* requests, after the faults that are already waiting.
 
         Args:
             fault: What goes wrong.
-            times: How often; None for ever, until :meth:`calm`.
-            task_id: Only requests about this task, alone or among others.
-            on: Only this kind of request; None for all but ``media``.
+            times: Number of requests; None for all, until :meth:`calm`.
+            task_id: Only for requests about this task, alone or in a batch.
+            on: Only for this kind of request; None for all kinds except ``media``.
 
         Raises:
             ValueError: *times* is less than one.
@@ -111,26 +113,26 @@ class Desk:
             self._troubles.add(fault, times=times, task_id=task_id, on=on)
 
     def calm(self, task_id: str | None = None) -> None:
-        """End all trouble, or the trouble scripted for one task."""
+        """Remove all faults, or the faults of one task."""
         with self._lock:
             self._troubles.clear(task_id)
 
     @property
     def task_ids(self) -> list[str]:
-        """All tasks in the order of their registration: a submit whose answer was lost has made one too."""
+        """All tasks in the order of their registration, including the task of a submit with a lost answer."""
         return list(self._tasks)
 
     @property
     def requests(self) -> list[SeenRequest]:
-        """What was asked so far, in order of arrival: a copy, without the key."""
+        """The requests so far in the order of arrival: a copy, without the key."""
         return list(self._seen)
 
     def asked_about(self, task_id: str, *, kind: Kind | None = None) -> list[SeenRequest]:
-        """Return the requests about one task, alone or among others, of one *kind* or of all."""
+        """Return the requests about one task, alone or in a batch, of one *kind* or of all."""
         return [seen for seen in self.requests if task_id in seen.task_ids and kind in (None, seen.kind)]
 
     def take(self, asked: Asked) -> tuple[Reply, Fault]:
-        """Answer a request: write it down, and use up the fault it meets."""
+        """Answer a request, record it, and use up the fault that applies to it."""
         with self._lock:
             fault = self._troubles.take(asked.target.kind, asked.ids or ()) or Fault()
         done = self._answer(asked, stranger=fault.stranger) if fault.takes or fault.reply is None else None
@@ -141,7 +143,7 @@ class Desk:
         return reply, fault
 
     def _request_id(self) -> str:
-        """Return the time and eight digits, as gateways make them."""
+        """Return a request id of gateways: the time and eight digits."""
         moment = self.epoch + timedelta(seconds=self.now)
         return f"{moment:%Y%m%d%H%M%S%f}{next(self._numbers):08d}"
 
@@ -163,10 +165,10 @@ class Desk:
     def _submit(self, asked: Asked) -> Reply:
         prompt = asked.document.get("user_prompt")
         if not isinstance(prompt, str) or not prompt.strip():
-            return Reply.json(_answers.complaint("invalid_request", "user_prompt is required"), 400)
+            return Reply.json(_answers.refusal("invalid_request", "user_prompt is required"), 400)
         extended = self._tasks.get(asked.target.task_id or "")
         if asked.target.kind == "extend" and extended is None:
-            return Reply.json(_answers.complaint("task_not_exist"), 400)
+            return Reply.json(_answers.refusal("task_not_exist"), 400)
         ratio = asked.document.get("aspect_ratio")
         ratio = ratio if isinstance(ratio, str) else (extended.script if extended else self.script).aspect_ratio
         task_id = self.add(script=evolve(self.script, prompt=prompt, aspect_ratio=ratio))
@@ -175,11 +177,11 @@ class Desk:
     def _one(self, asked: Asked, *, stranger: bool) -> Reply:
         task = self._find(asked.target.task_id or "", stranger=stranger)
         if task is None:
-            return Reply.json(_answers.complaint("task_not_exist"), 400)
+            return Reply.json(_answers.refusal("task_not_exist"), 400)
         link = self._link_to(task)
         if asked.target.kind == "link":
-            if not task.script.at(asked.now - task.born).has_links:
-                return Reply.json(_answers.complaint("task_not_completed"), 400)
+            if not task.script.at(asked.now - task.registered_at).has_links:
+                return Reply.json(_answers.refusal("task_not_completed"), 400)
             return Reply.json({"url": link(VIDEO)})
         if self.envelope:
             return Reply.json(_answers.enveloped(_answers.row(task, asked.now, link)))
@@ -187,14 +189,14 @@ class Desk:
 
     def _batch(self, asked: Asked, *, stranger: bool) -> Reply:
         if asked.ids is None:
-            return Reply.json(_answers.complaint("invalid_request", "ids must be a list of task ids"), 400)
+            return Reply.json(_answers.refusal("invalid_request", "ids must be a list of task ids"), 400)
         found = [self._find(task_id, stranger=stranger) for task_id in reversed(asked.ids)]
         shape = _answers.row if self.envelope else _answers.generation
         answers = [shape(task, asked.now, self._link_to(task)) for task in found if task]
         return Reply.json(_answers.enveloped(answers) if self.envelope else answers)
 
     def _find(self, task_id: str, *, stranger: bool) -> Task | None:
-        """Return the task, under an id that nobody asked for where it is to be a *stranger*."""
+        """Return the task; with *stranger*, under an id that is not in the request."""
         task = self._tasks.get(task_id)
         return evolve(task, task_id=f"stranger-to-{task_id}") if task and stranger else task
 

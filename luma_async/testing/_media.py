@@ -1,4 +1,4 @@
-"""The files the simulated relay serves: tiny, valid, each task's its own; and the pure side of serving them."""
+"""The files of the simulated relay: tiny, valid and different for each task; and their links and ranges."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Medium:
 
     @classmethod
     def of(cls, task_id: str, name: str) -> Medium | None:
-        """Return the file *name* of a task, which nobody else has byte for byte; None for an unknown name."""
+        """Return the file *name* of a task, with bytes that no other file has; None for an unknown name."""
         source = _SOURCES.get(name)
         if source is None:
             return None
@@ -44,11 +44,11 @@ class Medium:
 
     @property
     def etag(self) -> str:
-        """A strong one, RFC 9110 section 8.8.3."""
+        """The strong ETag of the file (RFC 9110 section 8.8.3)."""
         return f'"{hashlib.sha256(self.content).hexdigest()[:32]}"'
 
     def reply(self, headers: Mapping[str, str]) -> Reply:
-        """Answer a request for it: whole, in part, or 416 (RFC 9110 sections 13.1.5 and 14)."""
+        """Answer a request for the file: whole, a range, or 416 (RFC 9110 sections 13.1.5 and 14)."""
         size = len(self.content)
         always = {"ETag": self.etag, "Accept-Ranges": "bytes", "Content-Type": self.content_type}
         wanted = _range_of(headers, self.etag, size)
@@ -64,7 +64,7 @@ _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
 def _range_of(headers: Mapping[str, str], etag: str, size: int) -> range | None:
-    """Return the bytes wanted, empty if there are none such; None where all of them are."""
+    """Return the requested range, empty if it is outside the file; None for a request of the whole file."""
     found = _RANGE.fullmatch(headers.get("Range", "").strip())
     if found is None or found[0] == "bytes=-" or headers.get("If-Range", etag) != etag:
         return None
@@ -82,12 +82,12 @@ def _packaged(name: str) -> bytes:
 
 
 def _free_box(mark: bytes) -> bytes:
-    """Build an MP4 box that players skip (ISO/IEC 14496-12 section 8.1.2)."""
+    """Build an MP4 box that players ignore (ISO/IEC 14496-12 section 8.1.2)."""
     return struct.pack(">I4s", 8 + len(mark), b"free") + mark
 
 
 def _commented(jpeg: bytes, mark: bytes) -> bytes:
-    """Put a comment segment behind the JFIF header, which has to come first."""
+    """Insert a comment segment after the JFIF header, which has to come first."""
     (length,) = struct.unpack_from(">H", jpeg, 4)
     behind_header = 4 + length
     comment = struct.pack(">2sH", b"\xff\xfe", 2 + len(mark)) + mark
@@ -96,7 +96,7 @@ def _commented(jpeg: bytes, mark: bytes) -> bytes:
 
 @frozen(kw_only=True)
 class Links:
-    """Makes and checks presigned links, which die after a while as those of a CDN do."""
+    """Creates and checks presigned links, which expire like those of a CDN."""
 
     base_url: str
     secret: bytes = field(repr=False)
@@ -104,13 +104,13 @@ class Links:
     """Relay seconds."""
 
     def to(self, task_id: str, name: str, now: float) -> str:
-        """Return a link made at *now*, relay seconds."""
+        """Return a link created at *now*, in relay seconds."""
         path = f"/media/{quote(task_id, safe='')}/{name}"
         expires = f"{now + self.lifetime:.3f}"
         return f"{self.base_url}{path}?expires={expires}&signature={self._sign(path, expires)}"
 
     def holds(self, path: str, query: Mapping[str, str], now: float) -> bool:
-        """Whether the link is ours and still alive at *now*."""
+        """Whether the signature is valid, and the link has not expired at *now*."""
         expires = query.get("expires", "")
         genuine = hmac.compare_digest(
             self._sign(path, expires).encode(), query.get("signature", "").encode(errors="replace")
@@ -127,4 +127,4 @@ EXPIRED = Reply(
     b"<Message>Request has expired</Message></Error>",
     headers={"Content-Type": "application/xml"},
 )
-"""What a CDN says to a link that is too old, or was tampered with."""
+"""The answer of a CDN to a link that has expired, or was changed."""

@@ -1,4 +1,4 @@
-"""Time that jumps: an event loop that does not wait for its timers, so that half an hour is over in milliseconds."""
+"""Fast time for tests: an event loop that jumps to its next timer, so that half an hour takes milliseconds."""
 
 from __future__ import annotations
 
@@ -12,47 +12,47 @@ from typing import Any, Self
 from attrs import define, field
 
 _GRACE = 0.001
-"""Real seconds for bytes on their way through loopback, and for other processes' threads to hand something over."""
+"""Real seconds in which bytes on loopback, or results of threads, can still arrive before time jumps."""
 
 
 @define(eq=False)
 class FastTime:
-    """Makes the running event loop jump to its next timer whenever nothing else is to be done.
+    """Makes the running event loop jump to its next timer when there is nothing else to do.
 
-    A context manager for use inside the loop. Everything that waits by the loop's clock is fast: ``asyncio.sleep``,
-    ``asyncio.timeout``, the client, and a ``SimulatedRelay(clock=fast_time.clock)`` that lives in the same loop. Time
-    does not jump while work is under way in the loop's threads (files, ``asyncio.to_thread``). Another process, and a
-    ``RelayThread``, are not waited for: talk to none while time jumps.
+    A context manager for use inside the loop. Everything that waits on the loop's clock is fast: ``asyncio.sleep``,
+    ``asyncio.timeout``, the client, and a ``SimulatedRelay(clock=fast_time.clock)`` in the same loop. Time does not
+    jump while work is under way in the loop's threads (files, ``asyncio.to_thread``). It does jump while another
+    process or a ``RelayThread`` works, so do not use them with fast time.
 
-    On leaving the clock goes on from where it is, in real seconds.
+    After the block, the clock goes on in real seconds.
 
     Raises:
-        RuntimeError: On entering: the loop is none of asyncio's own. Inside: more than ``most`` seconds have passed.
+        RuntimeError: At the start: the loop is not one of asyncio's. Inside: more than ``most`` seconds have passed.
     """
 
     most: float = 172_800.0
-    """Seconds after which the test is taken to wait for something that never comes; two days."""
+    """Seconds after which fast time stops with an error, because the test waits for an event that never comes."""
     _jumped: float = field(default=0.0, init=False)
-    _began: float = field(default=0.0, init=False)
+    _started: float = field(default=0.0, init=False)
     _loop: Any = field(default=None, init=False, repr=False)
     _selector: Any = field(default=None, init=False, repr=False)
-    """The loop's own."""
+    """The loop's own selector."""
     _run: Any = field(default=None, init=False, repr=False)
-    """How the loop hands work to its threads."""
+    """The loop's own ``run_in_executor``."""
     _under_way: set[Future[Any]] = field(factory=set[Future[Any]], init=False, repr=False)
-    """What the loop's threads do."""
+    """The work of the loop's threads."""
 
     def clock(self) -> float:
-        """Return the time as the loop has it, in seconds; also from other threads."""
+        """Return the time of the loop's clock, in seconds; any thread may call this."""
         return float(self._loop.time())
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the beginning, most of which never passed."""
-        return self.clock() - self._began
+        """Seconds of fast time since the start of the block."""
+        return self.clock() - self._started
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Start fast time."""
         loop: Any = asyncio.get_running_loop()
         if not hasattr(loop, "_selector"):
             kind = type(loop)
@@ -60,7 +60,7 @@ class FastTime:
                 f"time can only jump in an event loop of asyncio's own, not in {kind.__module__}.{kind.__name__}:"
                 " run this test with asyncio's"
             )
-        self._loop, self._selector, self._run, self._began = loop, loop._selector, loop.run_in_executor, loop.time()
+        self._loop, self._selector, self._run, self._started = loop, loop._selector, loop.run_in_executor, loop.time()
         loop.time = partial(self._time, loop.time)
         loop.run_in_executor = self._run_in_executor
         loop._selector = _Jumping(self._selector, self)
@@ -69,7 +69,7 @@ class FastTime:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """End: timers come in real time again."""
+        """Stop fast time: timers take real time again."""
         self._loop._selector, self._loop.run_in_executor = self._selector, self._run
 
     def _time(self, real: Callable[[], float]) -> float:
@@ -82,7 +82,7 @@ class FastTime:
         return future
 
     def select(self, timeout: float | None) -> list[Any]:
-        """Wait for *timeout* seconds or for something to do, but really wait only where another thread works."""
+        """Wait for *timeout* seconds or for an event; the wait is real only while a thread works."""
         events = self._selector.select(0)
         if events or timeout == 0:
             return list(events)
@@ -102,13 +102,13 @@ class FastTime:
 
 @define(eq=False)
 class _Jumping:
-    """Stands where the loop has its selector."""
+    """Replaces the selector of the loop."""
 
     _selector: Any
     _time: FastTime
 
     def select(self, timeout: float | None = None) -> list[Any]:
-        """Wait, or let time jump."""
+        """Wait, or jump."""
         return self._time.select(timeout)
 
     def __getattr__(self, name: str) -> Any:

@@ -1,4 +1,4 @@
-"""One exchange as the simulated relay sees it, without I/O: what was asked, and what is answered."""
+"""One exchange of the simulated relay, without I/O: the request, its meaning, and the answer."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from urllib.parse import unquote
 from attrs import field, frozen
 
 Kind = Literal["look", "batch", "submit", "extend", "link", "media", "unknown"]
-"""What a request is for: one task, many, a new one, one that continues another, a clean link, a file, nothing known."""
+"""The kind of a request: one poll, a batch, a submit, an extension, a clean link, a file, or an unknown path."""
 
 _PARTS: dict[tuple[str, str], Kind] = {("POST", "extend"): "extend", ("GET", "download_video_url"): "link"}
-"""Below a task's own path."""
+"""Requests with a path below the path of a task."""
 
 
 @frozen
 class Target:
-    """What a method and a path mean."""
+    """The meaning of a method and a path."""
 
     kind: Kind
     task_id: str | None = None
@@ -26,7 +26,7 @@ class Target:
 
     @classmethod
     def of(cls, method: str, path: str) -> Target:
-        """Read *path*, still percent-encoded and without its query (contract sections 1 to 3)."""
+        """Read *path*, which is percent-encoded and without its query (contract sections 1 to 3)."""
         match method, [unquote(part) for part in path.split("/")]:
             case "GET", ["", "luma", "generations", task_id] if task_id:
                 return cls("look", task_id)
@@ -44,14 +44,14 @@ class Target:
 
 @frozen(kw_only=True)
 class Asked:
-    """A request, read to its end."""
+    """A complete request."""
 
     method: str
     path: str
     """Percent-encoded, without the query."""
     query: Mapping[str, str]
     headers: Mapping[str, str] = field(repr=False)
-    """Any case will do; holds the key."""
+    """In any case; they contain the key."""
     body: bytes = b""
     target: Target
     now: float
@@ -59,7 +59,7 @@ class Asked:
 
     @property
     def document(self) -> Mapping[str, Any]:
-        """The JSON object in the body; empty where there is none."""
+        """The JSON object in the body; empty if there is none."""
         try:
             found = json.loads(self.body)
         except ValueError:
@@ -68,7 +68,7 @@ class Asked:
 
     @property
     def ids(self) -> tuple[str, ...] | None:
-        """The tasks asked about, each once; None where a batch query has no usable list."""
+        """The task ids in the request, each once; None for a batch query without a usable list."""
         if self.target.kind != "batch":
             return (self.target.task_id,) if self.target.task_id is not None else ()
         ids = self.document.get("ids")
@@ -79,7 +79,7 @@ class Asked:
 
 @frozen(kw_only=True)
 class Reply:
-    """A whole answer."""
+    """A complete answer."""
 
     status: int = 200
     body: bytes = field(default=b"", repr=False)
@@ -87,33 +87,33 @@ class Reply:
 
     @classmethod
     def json(cls, value: Any, status: int = 200) -> Reply:
-        """Write *value* as relays do: Chinese as it is; only half a surrogate pair stays an escape."""
+        """Build an answer with *value*, as relays do: Chinese is not escaped, only a lone surrogate is."""
         body = json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace")
         return cls(status=status, body=body, headers={"Content-Type": "application/json; charset=utf-8"})
 
 
 @frozen(kw_only=True)
 class SeenRequest:
-    """A request that the simulated relay got, for assertions. The key is never in it."""
+    """A request to the simulated relay, for assertions. It never contains the key."""
 
     kind: Kind
     method: str
     path: str
     """Percent-encoded, without the query."""
     task_ids: tuple[str, ...]
-    """The tasks it is about; several in a batch query."""
+    """The tasks in the request; several in a batch query."""
     status: int | None
-    """The HTTP status answered; None where the connection was reset instead."""
+    """The HTTP status of the answer; None if the connection was reset instead."""
     at: float
-    """Relay seconds from the relay's making to the request."""
+    """When the request came, in relay seconds since the relay was created."""
     had_key: bool
-    """Whether an ``Authorization`` header came along, right or wrong; a request for media must have none."""
+    """Whether there was an ``Authorization`` header, right or wrong; a request for media must not have one."""
     headers: Mapping[str, str] = field(repr=False)
     """The request's headers, names in lower case, without ``authorization``."""
 
     @classmethod
     def of(cls, asked: Asked, status: int | None, *, key: str) -> SeenRequest:
-        """Keep what may be kept of *asked*."""
+        """Build the record of *asked*, without the key."""
         headers = {name.lower(): value.replace(key, "[key]") for name, value in asked.headers.items()}
         had_key = headers.pop("authorization", None) is not None
         return cls(

@@ -1,7 +1,7 @@
-"""The pytest plug-in: a simulated relay, a client of it, and time that jumps, as fixtures.
+"""The pytest plug-in: fixtures for a simulated relay, a client of it, and time that jumps.
 
-It loads in every pytest run of everybody who installed this package, so the relay and the client are imported by the
-fixtures that need them, and pytest-asyncio only where the user has loaded it.
+pytest loads it in every environment with this package. So only the fixtures import the relay and the client, and it
+imports pytest-asyncio only if the user has loaded that plug-in.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from luma_async.testing import SimulatedRelay
 from luma_async.testing._fixture_options import is_fast, relay_options
 
-_MARKER = "luma_relay(**options): how the luma_relay fixture makes its SimulatedRelay, such as envelope=True"
+_MARKER = "luma_relay(**options): options of the SimulatedRelay in the luma_relay fixture, such as envelope=True"
 _ASYNCIO_NAMES = ("asyncio", "pytest_asyncio", "pytest_asyncio.plugin")
-"""The entry point of pytest-asyncio, and what ``-p`` may call it."""
+"""The entry point of pytest-asyncio, and its names for ``-p``."""
 _SPEED = 50.0
-"""The usual script of five relay seconds then takes a tenth of a real one."""
+"""Relay seconds per real second: the default script of five relay seconds takes a tenth of a real second."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker, and the async fixture where pytest-asyncio can run it."""
+    """Register the marker, and the async fixtures if pytest-asyncio can run them."""
     config.addinivalue_line("markers", _MARKER)
     if any(config.pluginmanager.hasplugin(name) for name in _ASYNCIO_NAMES):
         from luma_async.testing import _asyncio_fixtures  # noqa: PLC0415 - it imports pytest-asyncio
@@ -33,10 +33,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def luma_relay(request: pytest.FixtureRequest) -> Iterator[SimulatedRelay]:
-    """A simulated relay in a thread of its own, fifty times faster than life, for one test.
+    """A simulated relay for one test, in its own thread, fifty times faster than real time.
 
-    With ``luma_time`` it lives in the test's event loop instead, at the speed of life, which then takes no time.
-    ``@pytest.mark.luma_relay(envelope=True, speed=100)`` gives other options to ``SimulatedRelay``.
+    With ``luma_time`` it runs in the test's event loop instead, at real speed, but without real waiting.
+    ``@pytest.mark.luma_relay(envelope=True, speed=100)`` passes other options to ``SimulatedRelay``.
     """
     if is_fast(request):
         yield request.getfixturevalue("_luma_relay_in_fast_time")
@@ -49,9 +49,9 @@ def luma_relay(request: pytest.FixtureRequest) -> Iterator[SimulatedRelay]:
 
 @pytest.fixture
 def luma_client() -> None:
-    """Say what is missing; where pytest-asyncio is loaded, its fixture of the same name takes this one's place."""
+    """Fail and name the missing plug-in; with pytest-asyncio, the async fixture of the same name replaces this one."""
     pytest.fail(
-        "luma_client needs the pytest-asyncio plug-in: install pytest-asyncio, or take luma_relay and make"
+        "luma_client needs the pytest-asyncio plug-in: install pytest-asyncio, or use luma_relay and create"
         " LumaClient(luma_relay.base_url, luma_relay.api_key, limits=Limits(allow_private_media=True)) yourself",
         pytrace=False,
     )
@@ -59,7 +59,7 @@ def luma_client() -> None:
 
 @pytest.fixture
 def luma_time() -> None:
-    """Say what is missing, as luma_client does."""
+    """Fail and name the missing plug-in, like luma_client."""
     pytest.fail(
         "luma_time needs the pytest-asyncio plug-in: install pytest-asyncio, or enter luma_async.testing.FastTime()"
         " in the event loop, and make SimulatedRelay(clock=...) there, yourself",

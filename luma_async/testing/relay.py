@@ -1,4 +1,4 @@
-"""The simulated relay as a server on loopback: it carries requests to the desk, and answers or breaks as told."""
+"""The simulated relay as a server on loopback: it passes requests to the gateway, and sends answers and faults."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from typing import Any, Self
 from aiohttp import web
 from attrs import define, field
 
-from luma_async.testing._gateway import Desk
+from luma_async.testing._gateway import Gateway
 from luma_async.testing.exchange import Asked, Reply, Target
 
 _MOST_BYTES = 32 * 2**20
-"""Of a request's body: a submit may carry pictures as base64."""
+"""Most bytes in the body of a request: a submit may contain pictures as base64."""
 
 _GRACE = 0.01
-"""Real seconds for requests under way when the relay closes."""
+"""Real seconds for requests that are under way when the relay closes."""
 
 _REACHED_AT = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}  # noqa: S104 - read, not bound
 
 
 @define(eq=False, kw_only=True)
-class SimulatedRelay(Desk):
-    """A relay on loopback that speaks the contract; its generations take as long as their scripts say.
+class SimulatedRelay(Gateway):
+    """A relay on loopback that follows the contract; scripts define how long its generations take.
 
-    An async context manager for the running event loop; ``RelayThread`` runs it beside synchronous code. What tests
-    call (``add``, ``trouble``, ``calm``, ``requests``) may be called from any thread, before the start and after it.
+    An async context manager for the running event loop; ``RelayThread`` runs it beside synchronous code. The methods
+    for tests (``add``, ``trouble``, ``calm``, ``requests``) may be called from any thread, before and after the start.
 
     Raises:
         ValueError: ``speed`` or ``link_ttl`` is not above zero, or the key is empty.
@@ -37,24 +37,24 @@ class SimulatedRelay(Desk):
 
     host: str = "127.0.0.1"
     port: int = 0
-    """0 takes a free one at the first start, and the same one at later ones."""
+    """0 means a free port at the first start, and the same port at later starts."""
     sleep: Callable[[float], Awaitable[Any]] = field(default=asyncio.sleep, repr=False)
-    """Waits real seconds, for faults with a delay."""
+    """Waits for real seconds, for faults with a delay."""
 
     _runner: web.AppRunner | None = field(default=None, init=False, repr=False)
 
     @property
     def base_url(self) -> str:
-        """Where a client on this machine finds the relay, without a trailing slash."""
+        """The address of the relay for clients on this machine, without a trailing slash."""
         host = _REACHED_AT.get(self.host, self.host)
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     async def start(self) -> None:
-        """Listen, on the same port again after an ``aclose``.
+        """Start to listen; after an ``aclose``, on the same port again.
 
         Raises:
-            OSError: The address is taken, or none of this machine's.
-            RuntimeError: It has been started already.
+            OSError: The address is in use, or not an address of this machine.
+            RuntimeError: The relay has been started already.
         """
         if self._runner is not None:
             raise RuntimeError("the simulated relay has been started already")
@@ -70,7 +70,7 @@ class SimulatedRelay(Desk):
         self.port = self._runner.addresses[0][1]
 
     async def aclose(self) -> None:
-        """Stop listening and break off what is under way, at once. Tasks and records stay. May be called twice."""
+        """Stop listening and break the requests under way. Tasks and records stay. A second call does nothing."""
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
@@ -107,7 +107,7 @@ class SimulatedRelay(Desk):
 
 
 async def _cut(request: web.Request, reply: Reply, after: int) -> web.StreamResponse:
-    """Promise the whole body, send its beginning, and hang up."""
+    """Announce the whole body, send its first bytes, and close the connection."""
     response = web.StreamResponse(status=reply.status, headers=reply.headers)
     response.content_length = len(reply.body)
     await response.prepare(request)
@@ -117,8 +117,8 @@ async def _cut(request: web.Request, reply: Reply, after: int) -> web.StreamResp
 
 
 def _hang_up(request: web.Request, *, reset: bool) -> None:
-    """End the connection; *reset* makes it an RST, which is what lingering for zero seconds makes of a close."""
-    if request.transport is None:  # the client was faster
+    """Close the connection; with *reset*, by an RST: a close that lingers for zero seconds sends one."""
+    if request.transport is None:  # the client has closed it before
         return
     if reset:
         connection: socket.socket = request.transport.get_extra_info("socket")

@@ -1,4 +1,4 @@
-"""What a simulated task will do: its states over time, and what it has to show in each."""
+"""The script of a simulated task: its states over time, and the details of its answers."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from luma_async.models import State
 
 def _passing(_: object, __: object, seconds: float) -> None:
     if not 0 <= seconds < inf:
-        raise ValueError(f"a state cannot last {seconds} seconds: end the script with the state that stays")
+        raise ValueError(f"a state cannot last {seconds} seconds: give the final state without seconds")
 
 
 @frozen
 class Step:
-    """A state that passes."""
+    """A state that lasts for a time."""
 
     state: str
-    """The relay's word; any word will do, known or not."""
+    """The relay's word; any word is allowed, known or not."""
     seconds: float = field(validator=_passing)
     """Relay seconds until the next state."""
 
 
 @frozen(kw_only=True)
 class Moment:
-    """Where a script stands at one time."""
+    """The point that a script has reached at one time."""
 
     word: str
     progress: float
@@ -39,12 +39,12 @@ class Moment:
 
     @property
     def state(self) -> State:
-        """What the word means to a client."""
+        """The state that the word means to a client."""
         return state_of(self.word)
 
 
 class Details(TypedDict, total=False):
-    """What every script can be told beside its states."""
+    """Keyword arguments for every script, besides its states."""
 
     failure_reason: str | None
     prompt: str
@@ -55,49 +55,49 @@ class Details(TypedDict, total=False):
 
 @frozen(kw_only=True)
 class Script:
-    """The life of one simulated task: states that pass, and a last word that stays.
+    """The script of one simulated task: states that pass, and a final state that stays.
 
-    Times are relay seconds: a relay with ``speed=50`` goes through a script of five seconds in a tenth of one.
+    Times are relay seconds: a relay with ``speed=50`` plays a script of five seconds in a tenth of a second.
 
     Raises:
-        ValueError: A step takes a negative or endless time.
+        ValueError: A step takes a negative or infinite time.
     """
 
     steps: tuple[Step, ...] = ()
     final: str = "completed"
-    """The last word, for ever; one that is not terminal makes a task that never ends."""
+    """The last word, which stays forever; if it is not terminal, the task never ends."""
     failure_reason: str | None = None
-    """What a failed generation says; None for a relay that gives no reason."""
+    """The reason of a failed generation; None for a relay that gives no reason."""
     prompt: str = "a sunrise, timelapse"
     aspect_ratio: str = "16:9"
     links_after: float = field(default=0.0, validator=validators.ge(0))
-    """Relay seconds from *completed* to the first link (contract section 1); ``math.inf`` for a task without any."""
+    """Relay seconds from *completed* to the first link (contract section 1); ``math.inf`` for a task without links."""
     watermarked_only: bool = False
-    """Whether the answer has only ``video.url``, so that the clean link has to be asked for."""
+    """Whether the answer has only ``video.url``, so that the clean link needs its own request."""
 
     @classmethod
     def of(cls, *states: tuple[str, float] | str, **details: Unpack[Details]) -> Script:
-        """Build a script of (state, relay seconds) pairs and a last word, ``completed`` if none is given.
+        """Build a script of (state, relay seconds) pairs and a final word; without one, it is ``completed``.
 
         Raises:
-            ValueError: A bare word stands before the end.
+            ValueError: A word without seconds is not the last one.
         """
         *passing, final = states if states and isinstance(states[-1], str) else (*states, "completed")
         steps = tuple(Step(*state) for state in passing if not isinstance(state, str))
         if len(steps) < len(passing) or not isinstance(final, str):
-            raise ValueError("only the last state comes without its seconds")
+            raise ValueError("only the last state can be without seconds")
         return cls(steps=steps, final=final, **details)
 
     @classmethod
     def completes(cls, *, pending: float = 2.0, processing: float = 3.0, **details: Unpack[Details]) -> Script:
-        """Build the usual life: pending, processing, completed."""
+        """Build the usual script: pending, processing, completed."""
         return cls.of(("pending", pending), ("processing", processing), "completed", **details)
 
     @classmethod
     def fails(
         cls, *, reason: str | None = "the prompt was refused", after: float = 3.0, **details: Unpack[Details]
     ) -> Script:
-        """Build a life that ends in ``failed`` after *after* relay seconds of processing."""
+        """Build a script that ends in ``failed`` after *after* relay seconds of processing."""
         return evolve(cls.of(("processing", after), "failed", **details), failure_reason=reason)
 
     @property
@@ -107,14 +107,14 @@ class Script:
 
     @property
     def starts_after(self) -> float:
-        """Relay seconds until a state other than pending, or the final word."""
+        """Relay seconds until the first state that is not pending."""
         waiting = (step.seconds for step, _ in self._ends() if state_of(step.state) is State.PENDING)
         return sum(waiting)
 
     def at(self, age: float) -> Moment:
-        """Return where the script stands *age* relay seconds after the task was registered.
+        """Return the point of the script at *age* relay seconds after the task was registered.
 
-        A request that was on its way when its task was registered is younger than nothing: that counts as nothing.
+        A negative age counts as 0: a request may have been under way when its task was registered.
         """
         age = max(0.0, age)
         for step, end in self._ends():

@@ -1,4 +1,4 @@
-"""The simulated relay in a thread of its own, for synchronous tests, subprocesses, and any async plug-in."""
+"""Runs the simulated relay in its own thread, for synchronous tests, subprocesses, and any async plug-in."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from luma_async.testing.relay import SimulatedRelay
 
 @define(eq=False)
 class RelayThread:
-    """Runs a relay in a background thread with an event loop of its own.
+    """Runs a relay in a background thread with its own event loop.
 
-    A context manager that gives the relay::
+    A context manager that returns the relay::
 
         with RelayThread(SimulatedRelay(speed=50)) as relay:
             task_id = relay.add()
 
     Raises:
-        OSError: On entering: the relay's address is taken, or none of this machine's.
+        OSError: At the start: the relay's address is in use, or not an address of this machine.
     """
 
     relay: SimulatedRelay = field(factory=SimulatedRelay)

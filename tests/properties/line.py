@@ -12,23 +12,23 @@ from aioresponses import CallbackResult, aioresponses
 from attrs import define, field
 from yarl import URL
 
-from luma_async.testing._gateway import Desk
+from luma_async.testing._gateway import Gateway
 from luma_async.testing.exchange import Asked, Target
 from tests.kit import KEY
 
 RELAY = "https://relay.example"
 
 
-def relay() -> Desk:
+def relay() -> Gateway:
     """Return a relay that goes by the clock of the running event loop."""
-    return Desk(api_key=KEY, clock=asyncio.get_running_loop().time)
+    return Gateway(api_key=KEY, clock=asyncio.get_running_loop().time)
 
 
 @define(eq=False)
 class Line:
     """Carries what clients ask to a desk, while it is open, and breaks where a fault says so."""
 
-    desk: Desk
+    desk: Gateway
     _mocked: aioresponses = field(factory=aioresponses)
 
     def open(self) -> None:

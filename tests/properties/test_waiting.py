@@ -32,7 +32,7 @@ from luma_async import (
 from luma_async._relay.tasks import state_of
 from luma_async._waiting.batch_support import Batch
 from luma_async.testing import Fault, Script
-from luma_async.testing._gateway import Desk
+from luma_async.testing._gateway import Gateway
 from luma_async.testing.exchange import Kind
 from tests.kit import KEY
 from tests.properties import costly
@@ -151,7 +151,7 @@ class Waiting(RuleBasedStateMachine):
         return multiple("nobody", self.submit(script))
 
     async def _begin(self, batch: Batch, *, envelope: bool) -> None:
-        self.desk: Desk = relay()
+        self.desk: Gateway = relay()
         self.desk.envelope = envelope
         self.line = Line(self.desk)
         self.line.open()

@@ -13,7 +13,7 @@ from luma_async._relay.answer import Answer
 from luma_async._relay.tasks import read_task
 from luma_async.models import Generation, State
 from luma_async.testing import Fault, Script
-from luma_async.testing._gateway import Desk
+from luma_async.testing._gateway import Gateway
 from luma_async.testing.exchange import Asked, Reply, Target
 from tests.kit import sample
 
@@ -33,7 +33,7 @@ class Clock:
         return self.time
 
 
-def ask(desk: Desk, method: str, link: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Reply:
+def ask(desk: Gateway, method: str, link: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Reply:
     """Send one request, with the right key if no headers are given."""
     parts = urlsplit(link)
     request = Asked(
@@ -48,22 +48,22 @@ def ask(desk: Desk, method: str, link: str, body: Any = None, headers: Mapping[s
     return desk.take(request)[0]
 
 
-def look(desk: Desk, task_id: str) -> Any:
+def look(desk: Gateway, task_id: str) -> Any:
     """Return the JSON of a look at one task, which must succeed."""
     reply = ask(desk, "GET", f"/luma/generations/{task_id}")
     assert reply.status == 200
     return json.loads(reply.body)
 
 
-def read(desk: Desk, task_id: str) -> Generation:
+def read(desk: Gateway, task_id: str) -> Generation:
     """Return what a client makes of a look at one task."""
     reply = ask(desk, "GET", f"/luma/generations/{task_id}")
     return read_task(Answer(reply.status, reply.body, reply.headers["Content-Type"]), task_id)
 
 
-def desk_at(clock: Clock, **options: Any) -> Desk:
+def desk_at(clock: Clock, **options: Any) -> Gateway:
     """Make a desk whose time the test holds."""
-    return Desk(api_key=KEY, clock=clock, epoch=EPOCH, **options)
+    return Gateway(api_key=KEY, clock=clock, epoch=EPOCH, **options)
 
 
 # --- time and tasks ---
@@ -135,7 +135,7 @@ def test_an_id_that_no_client_could_ask_for_is_refused() -> None:
 def test_a_relay_that_cannot_work_is_refused(options: dict[str, Any]) -> None:
     """No time passes, no link lives, or nobody could ever enter."""
     with pytest.raises(ValueError, match=next(iter(options))):
-        Desk(**options)
+        Gateway(**options)
 
 
 # --- one task ---
@@ -619,7 +619,7 @@ def test_the_key_is_in_no_repr() -> None:
 
 def test_what_was_asked_about_one_task_is_picked_out() -> None:
     """Alone or among others; of one kind, if that is said."""
-    desk = Desk(api_key=KEY)
+    desk = Gateway(api_key=KEY)
     mine, other = desk.add(), desk.add()
     look(desk, mine)
     look(desk, other)

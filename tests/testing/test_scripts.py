@@ -103,7 +103,7 @@ def test_a_request_older_than_its_task_finds_the_beginning() -> None:
 @pytest.mark.parametrize("seconds", [-0.1, math.inf, math.nan])
 def test_a_step_of_no_real_length_is_refused(seconds: float) -> None:
     """A state that never ends belongs at the end, and no time runs backwards."""
-    with pytest.raises(ValueError, match="end the script with the state that stays"):
+    with pytest.raises(ValueError, match="give the final state without seconds"):
         Step("pending", seconds)
 
 
