@@ -173,7 +173,7 @@ def test_no_error_is_missing_from_the_tree() -> None:
 
 def test_the_version_is_the_project_files() -> None:
     """It can be asked for, and goes out with each request."""
-    project = tomllib.loads((Path(luma_async.__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8"))
 
     assert luma_async.__version__ == project["project"]["version"]
 
