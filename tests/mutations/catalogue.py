@@ -500,6 +500,11 @@ MUTATIONS = [
                 'vars(self).setdefault("_kept_local"',
                 'vars(self.wait).setdefault("_kept_local"',
             ),
+        ],
+    ),
+    *_noticed_by(
+        "waiting/test_waiters.py",
+        rules=[
             ("leaving takes no search", "last.place = waiter.place", "pass"),
         ],
     ),

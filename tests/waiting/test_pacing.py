@@ -318,6 +318,16 @@ def strategy(learner: Learner, policy: PollPolicy = POLICY) -> PollWait:
     return PollWait(policy, middle, learner)
 
 
+def test_ids_of_one_age_in_two_states_pause_for_different_times() -> None:
+    """What was worked out for one state is not taken for the other."""
+    wait = strategy(experienced())
+
+    pending, processing, again = wait(at(25, PENDING)), wait(at(25)), wait(at(25, PENDING))
+
+    assert pending == again == pytest.approx(14.25)
+    assert processing < 10.0
+
+
 def test_pauses_only_grow_until_enough_is_known() -> None:
     """They stop at two thirds of the maximum: the longest are for times that are known to be quiet."""
     wait = strategy(Learner())

@@ -195,7 +195,9 @@ def test_an_outage_ends_by_count_and_time_together() -> None:
 
 def test_slow_down_counts_for_nothing() -> None:
     """A relay that asks for patience answers, after all."""
-    assert not any(begun().failed(limited(), now) for now in EVERY_SECOND)
+    progress = begun()
+
+    assert not any(progress.failed(limited(), now) for now in EVERY_SECOND)
 
 
 def test_a_poll_that_was_cut_does_not_hide_what_was_wrong_before() -> None:
