@@ -274,11 +274,6 @@ MUTATIONS = [
             ),
             ("what is given up is closed", "            if pool.retired:", "            if False:"),
             (
-                "aiohttp's errors become ours",
-                ("except (aiohttp.ClientError, OSError) as error:\n            trouble = self.translated"),
-                ("except aiohttp.ClientConnectionError as error:\n            trouble = self.translated"),
-            ),
-            (
                 "an unknown certificate is final",
                 "if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError) and not",
                 "if False and not",
@@ -289,6 +284,16 @@ MUTATIONS = [
                 "final trouble ends a single look",
                 "return error.retryable and not self._is_out_of_time",
                 "return not self._is_out_of_time",
+            ),
+        ],
+    ),
+    *_noticed_by(
+        "faults/test_transport_faults.py::test_a05_garbage_status_line",
+        rules=[
+            (
+                "aiohttp's errors become ours",
+                ("except (aiohttp.ClientError, OSError) as error:\n            trouble = self.translated"),
+                ("except aiohttp.ClientConnectionError as error:\n            trouble = self.translated"),
             ),
         ],
     ),

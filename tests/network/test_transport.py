@@ -488,8 +488,9 @@ async def test_silent_relay_is_left_at_the_deadline() -> None:
     assert isinstance(caught.value, TimeoutError)
 
 
-async def test_closing_ends_a_look_whose_body_has_stalled() -> None:
-    """One who reads half a body when the client is closed hears of it at once, not when the time is over."""
+@pytest.mark.parametrize("call", ["get_generation", "clean_video_url"])
+async def test_closing_ends_a_request_whose_body_has_stalled(call: str) -> None:
+    """A call that reads half a body when the client is closed ends at once, not when the time is over."""
     came = asyncio.Event()
 
     async def half(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -499,7 +500,7 @@ async def test_closing_ends_a_look_whose_body_has_stalled() -> None:
 
     async with RawServer([half]) as server:
         luma = client(server, Limits(request_timeout=30.0))
-        looking = asyncio.create_task(luma.get_generation(ID))
+        looking = asyncio.create_task(getattr(luma, call)(ID))
         await came.wait()
         await asyncio.sleep(0.05)
         await luma.aclose()
