@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from attrs import define, field
 
-_GRACE = 0.001
+_GRACE = 0.003
 """Real seconds in which bytes on loopback, or results of threads, can still arrive before time jumps."""
 
 
