@@ -386,7 +386,7 @@ async def test_a13_a_hint_is_kept(status: int, healthy: int) -> None:
         return (*[task(name, "pending", tick=tick) for tick in range(20)], done(name))
 
     scripts = {name: slowly(name) for name in (f"healthy-{number}" for number in range(healthy))}
-    polling = PollPolicy(min_interval=0.01, initial_interval=0.01, max_interval=2.0, multiplier=1)
+    polling = PollPolicy(min_interval=0.01, initial_interval=0.01, max_interval=2.0, multiplier=1, adaptive=False)
     ended = await run_case(
         [answer], healthy=healthy, patience=4.0, server=FaultServer(scripts=scripts), polling=polling
     )
