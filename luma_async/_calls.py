@@ -6,11 +6,12 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from inspect import isawaitable
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from attrs import define
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
+from tenacity import RetryCallState
 
+from luma_async._network.backoff import repeated
 from luma_async._network.request import Request
 from luma_async._network.transport import Transport
 from luma_async._relay.requests import clean_url_path, submit_body, task_path
@@ -21,8 +22,6 @@ from luma_async._waiting.pacing import PollWait
 from luma_async.errors import APIError, LumaError, ProtocolError, UncertainSubmitError, Verdict
 from luma_async.outcomes import Outcome
 from luma_async.settings import PollPolicy
-
-T = TypeVar("T")
 
 _MOST_TRIES = 3
 _UNAVAILABLE = 503
@@ -49,30 +48,15 @@ class _Allowance:
         )
 
 
-async def _repeated(
-    call: Callable[[], Awaitable[T]],
-    policy: PollPolicy,
-    allowance: _Allowance,
-    may_repeat: Callable[[LumaError], bool],
-) -> T:
-    """Call *call* up to three times within its *allowance*, as long as *may_repeat* accepts its error."""
+def _pause(policy: PollPolicy) -> Callable[[RetryCallState], Awaitable[float]]:
+    """Return the strategy for the pauses between tries; a user's own strategy may be async."""
     strategy = PollWait(policy)
 
     async def pause(retry_state: RetryCallState) -> float:
-        seconds: Any = strategy(retry_state)  # a user's own strategy may be async
+        seconds: Any = strategy(retry_state)
         return float(await seconds if isawaitable(seconds) else seconds)
 
-    retrying = AsyncRetrying(
-        wait=cast("Any", pause),  # tenacity awaits it, although its type does not allow this
-        stop=allowance.is_over,
-        retry=retry_if_exception(lambda error: isinstance(error, LumaError) and may_repeat(error)),
-        reraise=True,
-    )
-    try:
-        return await retrying(call)
-    except LumaError as error:
-        trouble = error
-    raise trouble.with_traceback(None)  # without tenacity's frames
+    return pause
 
 
 # --- a single poll ---
@@ -84,7 +68,9 @@ async def poll_once(batcher: Batcher, policy: PollPolicy, task_id: str) -> Outco
     poll = _SinglePoll(batcher, task_id, _Allowance(batcher.transport.settings.limits.request_timeout))
     generation = error = None
     try:
-        last_answer, answer = await _repeated(poll.attempt, policy, poll.allowance, poll.may_repeat)
+        last_answer, answer = await repeated(
+            poll.attempt, poll.may_repeat, stop=poll.allowance.is_over, wait=_pause(policy)
+        )
         generation = last_answer.recall(task_id) if answer is None else answer.generation()
     except LumaError as trouble:
         error = trouble.for_task(task_id)
@@ -162,7 +148,7 @@ async def submit(transport: Transport, policy: PollPolicy, path: str, fields: Ma
             allowance.start(request)
         raise trouble
 
-    return await _repeated(attempt, policy, allowance, _may_submit_again)
+    return await repeated(attempt, _may_submit_again, stop=allowance.is_over, wait=_pause(policy))
 
 
 async def clean_url(transport: Transport, policy: PollPolicy, task_id: str) -> str:
@@ -181,7 +167,7 @@ async def clean_url(transport: Transport, policy: PollPolicy, task_id: str) -> s
         finally:
             allowance.start(request)
 
-    return await _repeated(attempt, policy, allowance, lambda error: error.retryable)
+    return await repeated(attempt, lambda error: error.retryable, stop=allowance.is_over, wait=_pause(policy))
 
 
 def _certain(transport: Transport, request: Request, error: LumaError) -> LumaError:

@@ -110,6 +110,7 @@ INSIDE = {
     "_network": (
         "transport",
         "wire",
+        "redirects",
         "session",
         "request",
         "redaction",

@@ -6,12 +6,13 @@ import asyncio
 import inspect
 import os
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import aiohttp
 from attrs import Factory, define, field, frozen
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential_jitter
+from tenacity import RetryCallState, wait_exponential_jitter
 from yarl import URL
 
 from luma_async._ids import check_task_id
@@ -20,6 +21,7 @@ from luma_async._media.addresses import bare, checked_url
 from luma_async._media.files import Leftovers, Part, stored
 from luma_async._media.formats import KINDS, LARGEST, ending_of, ends_early, length_in, trouble_with, version_in
 from luma_async._media.servers import CONNECTIONS, MediaServers, Pace, cut
+from luma_async._network.backoff import repeated
 from luma_async._network.session import Network
 from luma_async._text import shown, spelled
 from luma_async.errors import (
@@ -167,7 +169,13 @@ class Downloader:
         while True:
             kept = order.part.kept
             try:
-                return await self._tries(order.part)(self._fetch, order, link)
+                return await repeated(
+                    partial(self._fetch, order, link),
+                    lambda error: isinstance(error, DownloadError) and error.retryable,
+                    stop=_Patience(order.part),
+                    wait=wait_exponential_jitter(initial=1, max=10),
+                    sleep=self._servers.pause,
+                )
             except DownloadError as error:
                 hopeless = renewals == _RENEWALS or (renewals and order.part.kept <= kept)
                 if error.reason not in ("no-link", "expired") or hopeless:
@@ -175,15 +183,6 @@ class Downloader:
                 trouble = error
             renewals += 1
             link = await self._fresh_link(order, trouble)
-
-    def _tries(self, part: Part) -> AsyncRetrying:
-        return AsyncRetrying(
-            retry=retry_if_exception(lambda error: isinstance(error, DownloadError) and error.retryable),
-            stop=_Patience(part),
-            wait=wait_exponential_jitter(initial=1, max=10),
-            sleep=self._servers.pause,
-            reraise=True,
-        )
 
     async def _fresh_link(self, order: _Order, trouble: DownloadError) -> str | None:
         """Ask for the task again.

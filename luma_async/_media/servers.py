@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -13,8 +14,10 @@ from attrs import define, field
 from yarl import URL
 
 from luma_async._media.addresses import PrivateAddressError, bare, checked_url, guarded_socket, is_global, refused
-from luma_async._network.session import Network, new_session, translated
-from luma_async.errors import ClientClosedError, DownloadError, DownloadReason, Verdict
+from luma_async._network.deadlines import Deadlines
+from luma_async._network.redirects import follow
+from luma_async._network.session import Network, closed, new_session, translated
+from luma_async.errors import DownloadError, DownloadReason, Verdict
 from luma_async.settings import USER_AGENT, Limits
 
 T = TypeVar("T")
@@ -22,10 +25,8 @@ T = TypeVar("T")
 SLOWEST = 1024
 """Bytes per second that a server has to send on average, over each ``request_timeout`` seconds of waiting for it."""
 CONNECTIONS = 8
-_MAX_REDIRECTS = 5
 _CHUNK = 2**18
 """Bytes that go to the disk at once."""
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": USER_AGENT}
 
 
@@ -74,33 +75,31 @@ class MediaServers:
     """Waits between tries, seconds."""
     _session: aiohttp.ClientSession | None = None
     _closed: bool = False
-    _waits: set[asyncio.Timeout] = field(factory=set[asyncio.Timeout])
-    """What closing has to end: aiohttp leaves those alone that read a body while it closes."""
+    _deadlines: Deadlines = field(factory=Deadlines)
+    """Closing ends these blocks too: aiohttp does not end a request that reads its body."""
 
     async def aclose(self) -> None:
         """Close the session; requests under way end with ClientClosedError."""
         self._closed = True
-        for wait in self._waits:
-            if not wait.expired():
-                wait.reschedule(asyncio.get_running_loop().time())
+        self._deadlines.expire_all()
         session, self._session = self._session, None
         if session is not None:
             await session.close()
 
     async def open(self, url: URL, wanted: dict[str, str]) -> aiohttp.ClientResponse:
         """Follow redirects by hand, each checked like the first address; return the answer at their end."""
-        for _ in range(_MAX_REDIRECTS + 1):
-            response = await self._from_network(self._get(url, wanted), url, "status")
-            location = response.headers.get("Location") if response.status in _REDIRECTS else None
-            if location is None:
-                return response
-            response.close()
-            url = checked_url(location, allow_private=self.limits.allow_private_media, base=url)
-        raise DownloadError("the link redirects too often", reason="refused", url=bare(url))
+
+        async def redirected(url: URL, location: str, _: int) -> URL:
+            return checked_url(location, allow_private=self.limits.allow_private_media, base=url)
+
+        response = await follow(url, lambda url: self._from_network(self._get(url, wanted), url, "status"), redirected)
+        if response is None:
+            raise DownloadError("the link redirects too often", reason="refused", url=bare(url))
+        return response
 
     async def _get(self, url: URL, wanted: dict[str, str]) -> aiohttp.ClientResponse:
         if self._closed:
-            raise _closed()
+            raise closed()
         self._session = self._session or self._new_session()
         headers = {**_HEADERS, **wanted}
         return await self._session.get(url, allow_redirects=False, auto_decompress=False, headers=headers)
@@ -130,26 +129,22 @@ class MediaServers:
             return await self._until_closed(coming, self.limits.request_timeout if seconds is None else seconds)
         except (aiohttp.ClientError, OSError) as error:
             trouble = _translated(error, url, reason)
-        raise _closed() if self._closed else trouble
+        raise closed() if self._closed else trouble
 
     async def pause(self, seconds: float) -> None:
         try:
-            await self._until_closed(self.sleep(seconds), None)
+            await self._until_closed(self.sleep(seconds))
         except TimeoutError:
-            raise _closed() from None
+            raise closed() from None
 
-    async def _until_closed(self, coming: Awaitable[T], seconds: float | None) -> T:
+    async def _until_closed(self, coming: Awaitable[T], seconds: float = math.inf) -> T:
         """Await *coming*.
 
         Raises:
             TimeoutError: It took longer than *seconds*, or the downloader was closed.
         """
-        async with asyncio.timeout(seconds) as wait:
-            self._waits.add(wait)
-            try:
-                return await coming
-            finally:
-                self._waits.discard(wait)
+        with self._deadlines.limit(asyncio.get_running_loop().time() + seconds):
+            return await coming
 
 
 def _translated(error: Exception, url: URL, reason: DownloadReason) -> DownloadError:
@@ -160,13 +155,6 @@ def _translated(error: Exception, url: URL, reason: DownloadReason) -> DownloadE
         return cut(f"{url.raw_host}:{url.port} sends less than {SLOWEST} bytes per second", bare(url))
     ours = translated(error, f"{url.raw_host}:{url.port}")
     return DownloadError(ours.summary, reason=reason, url=bare(url), verdict=ours.verdict, advice=ours.advice)
-
-
-def _closed() -> ClientClosedError:
-    return ClientClosedError("the client is closed", advice="make a new LumaClient")
-
-
-# --- the disk ---
 
 
 def cut(summary: str, url: str) -> DownloadError:

@@ -1,16 +1,20 @@
-"""Exponential backoff with jitter, by tenacity's ``wait_exponential``, within the bounds of a policy."""
+"""Backoff by tenacity: the growing pauses of a policy, and the loop that repeats a call."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from random import random
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from attrs import define, field
-from tenacity import RetryCallState
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 from tenacity.wait import wait_exponential
 
+from luma_async.errors import LumaError
 from luma_async.settings import PollPolicy
+
+T = TypeVar("T")
 
 JITTER = 0.2
 """Jitter to either side, as a share of the pause: ids that started together drift apart."""
@@ -66,3 +70,37 @@ def spread(policy: PollPolicy, pause: float, share: float) -> tuple[float, float
         low = min(max(low, shortest), longest)
         high = min(max(high, shortest), longest)
     return low, high
+
+
+async def repeated(
+    call: Callable[[], Awaitable[T]],
+    may_repeat: Callable[[LumaError], bool],
+    *,
+    stop: Callable[[RetryCallState], bool],
+    wait: Any,
+    sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
+) -> T:
+    """Call *call*; repeat it as long as *may_repeat* accepts its error and *stop* does not end this.
+
+    Args:
+        call: What to repeat.
+        may_repeat: Whether an error is worth another call.
+        stop: Whether the call that failed was the last one.
+        wait: A tenacity strategy, sync or async.
+        sleep: Waits between the calls.
+
+    Raises:
+        LumaError: The error of the last call, without tenacity's frames.
+    """
+    retrying = AsyncRetrying(
+        retry=retry_if_exception(lambda error: isinstance(error, LumaError) and may_repeat(error)),
+        stop=stop,
+        wait=wait,
+        sleep=sleep,
+        reraise=True,
+    )
+    try:
+        return await retrying(call)
+    except LumaError as error:
+        trouble = error
+    raise trouble.with_traceback(None)

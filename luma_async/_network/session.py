@@ -13,6 +13,7 @@ from attrs import define, field, frozen
 
 from luma_async._text import shown
 from luma_async.errors import (
+    ClientClosedError,
     LumaError,
     ProtocolError,
     RequestTimeoutError,
@@ -120,6 +121,11 @@ def new_session(
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
         trust_env=False,
     )
+
+
+def closed() -> ClientClosedError:
+    """Return the error of a request after ``aclose``."""
+    return ClientClosedError("the client is closed", advice="make a new LumaClient")
 
 
 _DROPPED_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)

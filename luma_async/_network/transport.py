@@ -60,7 +60,9 @@ class Transport:
         """Return *text* with the key redacted."""
         return self._wire.redaction.text(text)
 
-    async def exchange(self, request: Request, read: Callable[[Answer], T], *, deadline: float = math.inf) -> T:
+    async def exchange(
+        self, request: Request, read: Callable[[Answer], T], *, deadline: Callable[[], float] = lambda: math.inf
+    ) -> T:
         """Send *request*, read its answer, and record what an error means for all ids.
 
         ``request_timeout`` does not include the wait for the cooldown, the rate limit and a free slot.
@@ -68,7 +70,8 @@ class Transport:
         Args:
             request: The request to send.
             read: Turns the answer into a value, or raises a LumaError.
-            deadline: When to give up, in seconds on the event loop's clock, if that is before ``request_timeout``.
+            deadline: Returns when to give up, in seconds on the event loop's clock, if that is before
+                ``request_timeout``. It is called when the request goes out: waiters can join until then.
 
         Raises:
             LumaError: The error of *read*; TransportError, ProtocolError or ClientClosedError if no answer came.
@@ -76,7 +79,7 @@ class Transport:
         probing = await self._admitted()
         accepted = False
         try:
-            answer = await self._answer(request, deadline)
+            answer = await self._answer(request, deadline())
             if self.note is not None:
                 self.note(request, answer)
             result = read(answer)

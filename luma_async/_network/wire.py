@@ -12,15 +12,13 @@ from yarl import URL
 
 from luma_async._network.credentials import request_headers
 from luma_async._network.redaction import Redaction
+from luma_async._network.redirects import follow
 from luma_async._network.request import Body, Request
-from luma_async._network.session import Network, Pool, new_session, translated
+from luma_async._network.session import Network, Pool, closed, new_session, translated
 from luma_async._relay.answer import Answer
 from luma_async._text import shown
-from luma_async.errors import ClientClosedError, LumaError, ProtocolError, Verdict
+from luma_async.errors import LumaError, ProtocolError, Verdict
 from luma_async.settings import Settings
-
-_MAX_REDIRECTS = 5
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 Turn = Callable[[], Awaitable[None]]
 
@@ -50,7 +48,7 @@ class Wire:
             ClientClosedError: The wire is closed.
         """
         if self.is_closed:
-            raise _closed()
+            raise closed()
 
     async def send(self, request: Request, turn: Turn) -> Answer:
         """Return the whole answer, and translate the errors of aiohttp; *turn* is awaited before each redirect.
@@ -75,7 +73,7 @@ class Wire:
     def translated(self, error: Exception) -> LumaError:
         """Return our error for an error of aiohttp or the system; after ``aclose`` it is ClientClosedError."""
         url = URL(self.settings.base_url)
-        return _closed() if self.is_closed else translated(error, f"{url.host_subcomponent}:{url.port}")
+        return closed() if self.is_closed else translated(error, f"{url.host_subcomponent}:{url.port}")
 
     async def distrust(self, request: Request) -> None:
         """Close the connection that brought an answer about another task, and use new connections from now on."""
@@ -105,10 +103,9 @@ class Wire:
 
         Each redirect is one more request, and waits for its *turn*.
         """
-        start = url = request.url = request.url or URL(self.settings.base_url + request.path, encoded=True)
-        for hop in range(_MAX_REDIRECTS + 1):
-            if hop:
-                await turn()
+        start = request.url = request.url or URL(self.settings.base_url + request.path, encoded=True)
+
+        async def sent(url: URL) -> aiohttp.ClientResponse:
             body = None if request.body is None else Body(request, request.body)
             self.requests += 1
             response = await session.request(
@@ -116,16 +113,22 @@ class Wire:
             )
             if self.network.connector is not None:
                 request.answered_on = response._protocol  # noqa: SLF001 - after a whole answer, the connection is gone
-            try:
-                location = response.headers.get("Location") if response.status in _REDIRECTS else None
-                if location is None:
-                    return await self._read(request, response)
-            finally:
-                response.release()
-            url = _redirected(url, location)
-            if not _same_origin(url, start) or (request.method == "POST" and response.status < 307):  # noqa: PLR2004
-                raise _refused_redirect(f"to {self.redaction.header(url.raw_host) or 'another scheme'}")
-        raise _refused_redirect("too often")
+            return response
+
+        async def redirected(url: URL, location: str, status: int) -> URL:
+            target = _joined(url, location)
+            if not _same_origin(target, start) or (request.method == "POST" and status < 307):  # noqa: PLR2004
+                raise _refused_redirect(f"to {self.redaction.header(target.raw_host) or 'another scheme'}")
+            await turn()
+            return target
+
+        response = await follow(start, sent, redirected)
+        if response is None:
+            raise _refused_redirect("too often")
+        try:
+            return await self._read(request, response)
+        finally:
+            response.release()
 
     async def _read(self, request: Request, response: aiohttp.ClientResponse) -> Answer:
         content, limit = response.content, self.settings.limits.max_answer_bytes
@@ -152,7 +155,7 @@ class Wire:
         )
 
 
-def _redirected(url: URL, location: str) -> URL:
+def _joined(url: URL, location: str) -> URL:
     target = None
     with suppress(ValueError):
         target = url.join(URL(location))
@@ -172,7 +175,3 @@ def _refused_redirect(where: str) -> ProtocolError:
         f"the relay redirects {shown(where, 100)}: refused, because the key goes to base_url only",
         advice="check base_url: this address may not be a relay with Luma",
     )
-
-
-def _closed() -> ClientClosedError:
-    return ClientClosedError("the client is closed", advice="make a new LumaClient")

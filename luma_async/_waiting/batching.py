@@ -314,7 +314,7 @@ class Batcher:
         request = poller.request = poller.request or Request("GET", task_path(task_id))
         try:
             observation = await self.transport.exchange(
-                request, lambda answer: read_poll(answer, task_id, last_answer), deadline=poller.deadline
+                request, lambda answer: read_poll(answer, task_id, last_answer), deadline=lambda: poller.deadline
             )
         except LumaError as error:
             self._count(1)
@@ -333,7 +333,7 @@ class Batcher:
             observed = await self.transport.exchange(
                 request,
                 lambda answer: read_batch(answer, last_answers),
-                deadline=max([pending.poller.deadline for pending in polls]),
+                deadline=lambda: max(pending.poller.deadline for pending in polls),
             )
         except LumaError as error:
             self._count(len(polls))

@@ -33,6 +33,8 @@ class Controller(AsyncRetrying):
     loop around it is ours: a poll loop has no asyncio task while it waits, so it cannot await tenacity's loop.
     """
 
+    wait: PollWait
+
     def __init__(self, strategy: PollWait, progress: Progress) -> None:
         super().__init__(wait=strategy)
         self._state = RetryCallState(retry_object=self, fn=None, args=(progress,), kwargs=_NO_KEYWORDS)
@@ -53,12 +55,13 @@ class Controller(AsyncRetrying):
         ``paused`` has to follow, with the seconds.
         """
         state = self._state
-        outcome = Future(state.attempt_number)
-        if progress.error is not None:
-            outcome.set_exception(progress.error)
-        else:
-            outcome.set_result(StillRunning(task_id, progress.state, progress.word))
-        state.outcome, state.outcome_timestamp = outcome, monotonic()
+        if self.wait.needs_outcome:  # else no one sees it, and a Future costs a fifth of a poll in a batch
+            outcome = state.outcome = Future(state.attempt_number)
+            state.outcome_timestamp = monotonic()
+            if progress.error is not None:
+                outcome.set_exception(progress.error)
+            else:
+                outcome.set_result(StillRunning(task_id, progress.state, progress.word))
         return self.wait(state)
 
     def paused(self, seconds: float) -> None:

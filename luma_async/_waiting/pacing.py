@@ -83,6 +83,8 @@ class PollWait(wait_base):
         self._at = -1.0
         self._shortest_and_longest = 0.0, 0.0
         self._relearn_at = _RELEARN_AFTER
+        self.needs_outcome = policy.wait is not None
+        """Whether the policy has a strategy of the user's, which may look at the outcome of the last poll."""
         self._own_at_results = policy.wait is not None and _needs_exception(policy.wait)
 
     def __call__(self, retry_state: RetryCallState) -> float:

@@ -263,7 +263,7 @@ async def fails(kind: type[LumaError], *, deadline: float = math.inf, closes_at:
 
     async def request() -> None:
         with pytest.raises(kind):
-            await transport.exchange(Request("GET", "/luma/generations/a"), lambda _: None, deadline=deadline)
+            await transport.exchange(Request("GET", "/luma/generations/a"), lambda _: None, deadline=lambda: deadline)
 
     async with asyncio.TaskGroup() as group:
         requested = group.create_task(request())

@@ -471,10 +471,14 @@ class Wire:
     fails: bool = False
     """Whether each of them ends in a passing error instead."""
 
-    async def exchange(self, request: Request, read: Callable[[Answer], Any], *, deadline: float) -> Any:
+    queued: float = 0.0
+    """Seconds until a request gets its slot."""
+
+    async def exchange(self, request: Request, read: Callable[[Answer], Any], *, deadline: Callable[[], float]) -> Any:
         """Take note, and answer."""
+        await asyncio.sleep(self.queued)
         ids = json.loads(request.body or b"{}").get("ids", [request.path.rpartition("/")[2]])
-        self.asked.append((ids, deadline))
+        self.asked.append((ids, deadline()))
         await asyncio.sleep(2.0)
         if self.fails:
             raise ServerError("down", status=502, verdict=Verdict.PASSING)
@@ -492,6 +496,24 @@ def test_a_batch_is_given_up_at_the_latest_deadline_of_its_ids() -> None:
     run(main())
 
     assert wire.asked == [(["a", "b"], 50.0)]
+
+
+@pytest.mark.parametrize("batch", ["always", "never"])
+def test_a_waiter_that_joins_while_a_poll_has_no_slot_yet_moves_its_deadline(batch: Batch) -> None:
+    """The deadline of a poll is read when its request goes out."""
+    wire = Wire(queued=3.0)
+
+    async def main() -> None:
+        loops = PollLoops(Batcher(cast("Transport", wire), batch), PollPolicy(), PollWait(PollPolicy()))
+        loops.join("a", 5.0, lambda _: None)
+        await asyncio.sleep(1.0)
+        loops.join("a", 50.0, lambda _: None)
+        await asyncio.sleep(3.0)
+        await loops.aclose()
+
+    run(main())
+
+    assert wire.asked == [(["a"], 51.0)]
 
 
 def test_who_has_left_before_his_batch_goes_is_not_asked_for() -> None:

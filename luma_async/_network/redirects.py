@@ -1,0 +1,34 @@
+"""Follows redirects: aiohttp would send the key along, and would not check where they lead."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import aiohttp
+from yarl import URL
+
+_STATUSES = frozenset({301, 302, 303, 307, 308})
+_MOST = 5
+
+
+async def follow(
+    url: URL,
+    send: Callable[[URL], Awaitable[aiohttp.ClientResponse]],
+    redirected: Callable[[URL, str, int], Awaitable[URL]],
+) -> aiohttp.ClientResponse | None:
+    """Return the answer at the end of all redirects; None if there are more than five.
+
+    Args:
+        url: Where the first request goes.
+        send: Sends a request to a URL.
+        redirected: Returns the next URL for a URL, the ``Location`` of its answer and its status, or raises.
+    """
+    for hop in range(_MOST + 1):
+        response = await send(url)
+        location = response.headers.get("Location") if response.status in _STATUSES else None
+        if location is None:
+            return response
+        response.release()
+        if hop < _MOST:
+            url = await redirected(url, location, response.status)
+    return None
