@@ -99,7 +99,9 @@ class LumaClient:
         batcher = self._batcher = Batcher(self._transport, batch)
         self._polling = polling
         learner = Learner(polling.shortest_interval)
-        strategy = PollWait(polling, lambda: batcher.chance, learner, lambda: batcher.polls_per_request)
+        strategy = PollWait(
+            polling, lambda: batcher.requests.chance, learner, lambda: batcher.requests.polls_per_request
+        )
         self._loops = PollLoops(batcher, polling, strategy, self._transport.health, learner, listeners)
         self._downloader = Downloader(network, settings.limits, self._renewed, listeners=listeners)
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -164,10 +164,14 @@ class ServerError(APIError):
 class ProtocolError(LumaError):
     """The answer is unusable: invalid HTTP, not JSON, no task, another task, too large, or a refused redirect."""
 
-    def __init__(self, summary: str, *, foreign: bool = False, **common: Unpack[Common]) -> None:
+    def __init__(
+        self, summary: str, *, foreign: bool = False, too_large: bool = False, **common: Unpack[Common]
+    ) -> None:
         super().__init__(summary, **common)
         self.foreign = foreign
         """Whether the answer was about another task, so that its connection cannot be trusted any more."""
+        self.too_large = too_large
+        """Whether the answer was larger than ``Limits.max_answer_bytes``."""
 
 
 _LONGEST_CANDIDATE = 300

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from luma_async._relay.tasks import LastAnswer, Observation
-from luma_async._waiting.batching import PendingPoll, Poller
+from luma_async._waiting.pending import PendingPoll, Poller
 from luma_async.errors import LumaError
 
 

@@ -104,7 +104,10 @@ INSIDE = {
         "rest",
         "learning",
         "batching",
+        "poll_requests",
+        "pending",
         "batch_support",
+        "batch_search",
         "__init__",
     ),
     "_network": (

@@ -13,8 +13,9 @@ from attrs import define, field
 
 from luma_async._relay.tasks import LastAnswer, Observation, read_poll
 from luma_async._streams import Outcomes, Snapshots
-from luma_async._waiting.batching import Batcher, PendingPoll, Poller
+from luma_async._waiting.batching import Batcher
 from luma_async._waiting.pacing import PollWait
+from luma_async._waiting.pending import PendingPoll, Poller
 from luma_async._waiting.polls import PollLoops
 from luma_async.errors import (
     AuthenticationError,

@@ -143,7 +143,8 @@ class Wire:
                 body += content._read_nowait(-1)  # noqa: SLF001 - the only way after a broken connection
                 request.partial_answer = self.redaction.cut_body(body[:limit], response.status)
         if not whole:
-            raise ProtocolError(f"the relay's answer is larger than {limit} bytes", verdict=Verdict.PASSING)
+            summary = f"the relay's answer is larger than {limit} bytes"
+            raise ProtocolError(summary, too_large=True, verdict=Verdict.PASSING)
         return Answer(
             status=response.status,
             body=self.redaction.body(body, response.status),

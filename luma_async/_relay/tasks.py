@@ -104,7 +104,7 @@ def read_batch(answer: Answer, known: Mapping[str, LastAnswer | None]) -> dict[s
     for text, row in rows:
         seen_before = by_text.get(text)
         if seen_before is not None:
-            observed[seen_before[0]] = seen_before[1], None
+            _observe(observed, seen_before[0], (seen_before[1], None))
             continue
         for task, task_id, word in _identified_tasks(row):
             if task_id not in known:
@@ -112,14 +112,26 @@ def read_batch(answer: Answer, known: Mapping[str, LastAnswer | None]) -> dict[s
                 continue
             body, before = text if task is row else encoded(task), known[task_id]
             if before is not None and body == before.text:
-                observed[task_id] = before, None
+                _observe(observed, task_id, (before, None))
             else:
-                observed[task_id] = LastAnswer(body), TaskAnswer.of(task, word, task_id, task, answer.request_id)
+                seen = LastAnswer(body), TaskAnswer.of(task, word, task_id, task, answer.request_id)
+                _observe(observed, task_id, seen)
     if has_foreign and not observed:
         raise _another_task()
     if not observed and not _is_no_match(documents):
         raise refusal_inside(answer, documents)
     return observed
+
+
+def _observe(observed: dict[str, Observation], task_id: str, seen: Observation) -> None:
+    """Record what a row says; of several rows for one id, the first one that tells an end counts."""
+    if task_id not in observed or (_is_end(seen, task_id) and not _is_end(observed[task_id], task_id)):
+        observed[task_id] = seen
+
+
+def _is_end(seen: Observation, task_id: str) -> bool:
+    last_answer, answer = seen
+    return (last_answer.recall(task_id) if answer is None else answer).state.is_terminal
 
 
 def _rows(answer: Answer, known: Collection[bytes]) -> tuple[list[Any], list[Row]]:
@@ -161,13 +173,17 @@ def read_task(answer: Answer, task_id: str) -> Generation:
 
 def _read(answer: Answer, task_id: str) -> TaskAnswer:
     documents = read_documents(answer)
+    found: TaskAnswer | None = None
     has_foreign = False
     for document in documents:
         for task, found_id, word in _identified_tasks(document):
-            if found_id == task_id:
+            if found_id != task_id:
+                has_foreign = True
+            elif found is None or (state_of(word).is_terminal and not found.state.is_terminal):
                 raw = document if isinstance(document, Mapping) else task
-                return TaskAnswer.of(task, word, task_id, raw, answer.request_id)
-            has_foreign = True
+                found = TaskAnswer.of(task, word, task_id, raw, answer.request_id)
+    if found is not None:
+        return found
     if has_foreign:
         raise _another_task()
     raise refusal_inside(answer, documents)

@@ -1,123 +1,277 @@
-"""Learns whether a relay has the batch query, and what a failed batch means for its ids; no event loop, no clock."""
+"""Learns what batches a relay answers, and what a failed batch means for its ids; no event loop, no clock.
+
+No conclusion is final (architecture, rule 11): each has a time after which it is tried again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Collection, Iterable
+from enum import Enum
 from typing import Literal
 
-from attrs import define, field, frozen
+from attrs import define, field
 
+from luma_async._waiting.batch_search import Search
 from luma_async.errors import (
     APIError,
     AuthenticationError,
     ClientClosedError,
     LumaError,
+    NotFoundError,
+    PermissionDeniedError,
     ProtocolError,
-    TransportError,
     Verdict,
 )
 
 Batch = Literal["auto", "never", "always"]
 
-_NO_SUCH_QUERY = frozenset({404, 405, 501})
+_NO_SUCH_QUERY = frozenset({405, 501})
 _TRIALS = 2
-"""Failures in a row after which a relay that never answered a batch counts as having no batch query."""
+"""Failures in a row after which a relay that never answered a batch is no longer given the benefit of the doubt."""
 _OK = 200
+_NOT_FOUND = 404
+_AGAIN_IF_IT_WORKED = 1.0, 30.0
+_AGAIN_IF_IT_NEVER_DID = 60.0, 3600.0
+_LARGER_AGAIN = 30.0, 3600.0
+_REJOIN = 60.0, 3600.0
+"""Seconds until the next trial: of a batch, of a larger one, of an id that made batches fail. Each failed trial doubles
+them, from the first to the second."""
+_MOST_POLLS_ALONE = 16
+"""Good polls alone after which an id that batches leave out is asked for in a batch again, at the most."""
+_MOST_AT_FIRST = 4
+"""Failures without a success after which a search ends at a relay that has never answered a batch."""
+_TRIAL = 30.0
+"""Seconds after which a trial counts as lost: its poll may have been cancelled before it was sent."""
+_USUAL = 0.2
+"""Weight of the newest batch in the usual time of a batch."""
 
 
-@frozen
-class Failure:
+class Remedy(Enum):
     """What a failed batch means for its ids."""
 
-    error: LumaError | None
-    """The error of each id; None: poll each id alone."""
-    needs_scout: bool = False
-    """Whether to poll one id alone, to see whether only batches fail."""
+    REFUSE = "each id gets the error"
+    ALONE = "each id is polled alone"
+    SPLIT = "the ids go in smaller batches, to find those that make it fail"
+    NO_QUERY = "each id gets an error: the user wants batches always, and the relay has no such query"
+    SCOUT = "as SPLIT, if one id polled alone gets an answer; otherwise as REFUSE"
+
+    @property
+    def searches(self) -> bool:
+        """Whether more requests show what it means."""
+        return self in (Remedy.SPLIT, Remedy.SCOUT)
 
 
-_EACH_ALONE = Failure(None)
+@define(eq=False, repr=False)
+class _Again:
+    """When something is tried again; each failed trial doubles the delay."""
+
+    shortest: float
+    longest: float
+    at: float = math.inf
+    _delay: float = 0.0
+    _is_on_trial: bool = False
+
+    def is_due(self, now: float) -> bool:
+        """Whether a trial may start; it is counted as started, and no other may for a while."""
+        if now < self.at:
+            return False
+        self.at, self._is_on_trial = now + _TRIAL, True
+        return True
+
+    def failed(self, now: float) -> None:
+        """Record a failure. Failures of requests that were under way together count once."""
+        if self._is_on_trial or not now < self.at < math.inf:
+            self._delay = min(2 * self._delay, self.longest) or self.shortest
+            self.at, self._is_on_trial = now + self._delay, False
+
+
+@define(eq=False, repr=False)
+class _Apart:
+    """Why an id is polled alone."""
+
+    times: int = 0
+    """Batches in a row that left it out."""
+    polls_left: int = 0
+    """Good polls alone before it may join a batch again."""
+    again: _Again = field(factory=lambda: _Again(*_REJOIN, at=-math.inf))
+    """When an id that made batches fail may join one again."""
 
 
 @define(eq=False, repr=False)
 class BatchSupport:
-    """What is known about the batch query of a relay."""
+    """What is known about the batch query of a relay. The caller passes all times, in seconds."""
 
     mode: Batch = "never"
+    limit: int = 100
+    """Most ids in a batch by the user's settings."""
     works: bool | None = field(init=False)
     """Whether the relay has the batch query; None: not known yet."""
+    usual_time: float = 0.0
+    """Usual seconds of a batch, the newest first in weight; 0 before the first."""
+    _has_worked: bool = False
+    _again: _Again = field(factory=lambda: _Again(*_AGAIN_IF_IT_NEVER_DID))
+    """When a switched-off batch query is tried again."""
+    _size: int = field(init=False)
+    """Most ids in a batch that the relay answers in full."""
+    _larger: _Again = field(factory=lambda: _Again(*_LARGER_AGAIN))
+    """When a larger batch is tried again."""
     _failures: int = 0
-    """Failed batches in a row."""
+    """Failed batches since the last good one."""
     _scout_at: int = _TRIALS
-    """Failures in a row after which one id is polled alone; less and less often, since this adds load in an outage."""
-    _found: int = 0
-    """Successful scouts since the last successful batch."""
-    _alone: set[str] = field(factory=set)
-    """Ids that were missing in an answer, or in a batch that the relay refused."""
+    """Failures at which one id is polled alone; less and less often, since this adds load in an outage."""
+    _good_at: float = -math.inf
+    """When the last batch was answered."""
+    _suspects: dict[str, float] = field(factory=dict)
+    """The ids of failed batches, without those answered since, and when the first failure was."""
+    _apart: dict[str, _Apart] = field(factory=dict)
+    """The ids that are polled alone."""
 
     def __attrs_post_init__(self) -> None:
         self.works = {"auto": None, "never": False, "always": True}[self.mode]
+        self._size = self.limit
 
-    def takes(self, task_id: str) -> bool:
-        """Whether *task_id* can be part of a batch."""
-        return self.works is not False and task_id not in self._alone
+    # --- before a request ---
 
     @property
     def is_possible(self) -> bool:
         """Whether the relay has the batch query, or may have it."""
         return self.works is not False
 
-    def exclude(self, task_ids: Iterable[str]) -> None:
-        """Poll these ids alone from now on."""
-        self._alone.update(task_ids)
+    def takes(self, task_id: str, now: float) -> bool:
+        """Whether *task_id* can be part of a batch; one id alone is enough for the trial of a switched-off query."""
+        if self.works is False:
+            return self._again.is_due(now)
+        apart = self._apart.get(task_id)
+        return apart is None or (apart.polls_left <= 0 and now >= apart.again.at)
+
+    def most(self, now: float) -> int:
+        """Return the most ids for the next batch; now and then a larger one than the relay last answered in full."""
+        if self._size < self.limit and self._larger.is_due(now):
+            return min(2 * self._size, self.limit)
+        return self._size
+
+    # --- after a request ---
+
+    def answered(self, task_ids: Collection[str], seconds: float, now: float) -> None:
+        """Record an answer after *seconds* with rows for *task_ids*."""
+        if self.works is not True or not self._has_worked:
+            self.works = self._has_worked = True
+            self._again = _Again(*_AGAIN_IF_IT_WORKED)
+        self._failures, self._scout_at, self._good_at = 0, _TRIALS, now
+        self.usual_time += (_USUAL if self.usual_time else 1.0) * (seconds - self.usual_time)
+        if len(task_ids) > self._size:
+            self._size = min(len(task_ids), self.limit)
+            self._larger = _Again(*_LARGER_AGAIN, at=now)
+        if self._suspects or self._apart:
+            for task_id in task_ids:
+                self._suspects.pop(task_id, None)
+                self._apart.pop(task_id, None)
+
+    def left_out(self, task_ids: Iterable[str]) -> None:
+        """Record ids without a row: each is polled alone, and rejoins after its next good poll, or later each time."""
+        for task_id in task_ids:
+            apart = self._apart.setdefault(task_id, _Apart())
+            apart.times += 1
+            apart.polls_left = min(2 ** (apart.times - 1), _MOST_POLLS_ALONE)
+
+    def cut_short(self, size: int, now: float) -> None:
+        """Record that the relay answers only *size* ids of a larger batch."""
+        self._size = max(min(size, self._size), 1)
+        self._larger.failed(now)
+
+    def _spoils(self, task_id: str, now: float) -> None:
+        """Record that batches fail because of *task_id*: it is polled alone for a while."""
+        if self._suspects.pop(task_id, None) is not None:  # else no one waits for it any more
+            self._apart.setdefault(task_id, _Apart()).again.failed(now)
+
+    def answered_alone(self, task_id: str) -> None:
+        """Record a good poll of one id."""
+        if self._apart and (apart := self._apart.get(task_id)) is not None:
+            apart.polls_left -= 1
 
     def forget(self, task_id: str) -> None:
         """Drop what was learned about an id that has no waiter any more."""
-        self._alone.discard(task_id)
+        self._apart.pop(task_id, None)
+        self._suspects.pop(task_id, None)
 
-    def answered(self) -> None:
-        """Record a successful batch."""
-        self.works, self._failures, self._found, self._scout_at = True, 0, 0, _TRIALS
-
-    def failed(self, error: LumaError, task_ids: Iterable[str]) -> Failure:
+    def failed(self, error: LumaError, task_ids: Collection[str], now: float) -> Remedy:
         """Record the *error* of a batch of *task_ids*, and return what it means for them.
 
         A refusal of the batch never ends the wait for an id (architecture, *Many ids, one request*).
         """
-        if isinstance(error, AuthenticationError | TransportError | ClientClosedError):
-            return self._count(error)
-        status = error.status if isinstance(error, APIError) else 0
-        is_passing = error.verdict in (Verdict.PASSING, Verdict.SLOW_DOWN)
-        if status in _NO_SUCH_QUERY or (isinstance(error, ProtocolError) and not is_passing):
-            return self._has_none(error)
-        if not is_passing:
-            self.exclude(task_ids)
-            return _EACH_ALONE
-        if self.works is None and (isinstance(error, ProtocolError) or status == _OK):
-            return self._has_none(error)
-        return self._count(error)
-
-    def _count(self, error: LumaError) -> Failure:
+        firsts = [self._suspects.get(task_id) for task_id in task_ids]
+        since = None if not firsts or None in firsts else min(first for first in firsts if first is not None)
+        for task_id in task_ids:
+            self._suspects.setdefault(task_id, now)
         self._failures += 1
-        if error.verdict is not Verdict.PASSING:
-            return Failure(error)
-        if self.works is None and self._failures >= _TRIALS:
-            return self._has_none(error)
-        needs_scout = self.mode == "auto" and self._failures >= self._scout_at
-        if needs_scout:
-            self._scout_at = 2 * self._failures + 1
-        return Failure(error, needs_scout)
+        if self.works is False:  # the trial of a query that was switched off
+            return self._without_query(now)
+        if isinstance(error, ClientClosedError) or self._is_final_for_all(error):
+            return Remedy.REFUSE
+        if self._has_no_query(error):
+            return self._without_query(now)
+        return self._remedy(error, task_ids, since)
 
-    def scout_returned(self) -> None:
-        """Record that a single poll works while batches fail; after the second one, batches are switched off.
+    def _remedy(self, error: LumaError, task_ids: Collection[str], since: float | None) -> Remedy:
+        """Return what *error* means; *since*: when all ids were in failed batches for the first time, or None."""
+        if error.verdict is Verdict.SLOW_DOWN:
+            return Remedy.SPLIT if since is not None and len(task_ids) > 1 else Remedy.REFUSE
+        is_refusal = error.verdict is not Verdict.PASSING
+        if is_refusal and isinstance(error, AuthenticationError | PermissionDeniedError):
+            return Remedy.SCOUT if self.mode == "auto" else Remedy.REFUSE
+        is_answer = is_refusal or (isinstance(error, ProtocolError) and error.too_large)
+        if is_answer or (since is not None and self._good_at >= since):
+            return Remedy.SPLIT if len(task_ids) > 1 else self._alone
+        if self._failures < self._scout_at or self.mode != "auto":
+            return Remedy.REFUSE
+        self._scout_at = 2 * self._failures + 1
+        return Remedy.SCOUT if len(task_ids) > 1 or not self._has_worked else Remedy.REFUSE
 
-        One is not a proof: an outage can end between a batch and the poll after it.
-        """
-        self._found += 1
-        if self._failures and self._found >= _TRIALS:
-            self.works = False
+    @property
+    def _alone(self) -> Remedy:
+        return Remedy.ALONE if self.mode == "auto" else Remedy.REFUSE
 
-    def _has_none(self, error: LumaError) -> Failure:
+    @staticmethod
+    def _is_final_for_all(error: LumaError) -> bool:
+        """Whether no request can work, such as with a certificate that is not accepted."""
+        return error.verdict is Verdict.FINAL and not isinstance(error, APIError | ProtocolError)
+
+    def _has_no_query(self, error: LumaError) -> bool:
+        if isinstance(error, ProtocolError):
+            return (error.verdict is not Verdict.PASSING or not self._has_worked) and not error.too_large
+        if isinstance(error, NotFoundError) and error.status == _NOT_FOUND:
+            return not error.names_task and not self._has_worked
+        status = error.status if isinstance(error, APIError) else 0
+        return status in _NO_SUCH_QUERY or (status == _OK and self.works is None)
+
+    def _without_query(self, now: float) -> Remedy:
         if self.mode == "always":
-            return Failure(ProtocolError(f"no batch query: {error.summary}", advice='give batch="auto" or "never"'))
+            return Remedy.NO_QUERY
+        self._switch_off(now)
+        return Remedy.ALONE
+
+    def _switch_off(self, now: float) -> None:
         self.works = False
-        return _EACH_ALONE
+        self._again.failed(now)
+
+    # --- a search ---
+
+    def search(self, task_ids: Collection[str], error: LumaError, *, scouted: bool) -> Search:
+        """Start to search a failed batch; *scouted*: a single poll has just shown that the relay works."""
+        halvings = math.ceil(math.log2(max(len(task_ids), 2)))
+        most_failures = 2 * halvings + 1 if self._has_worked else _MOST_AT_FIRST
+        search = Search(len(task_ids), error, most_failures, relay_works=scouted)
+        search.relay_works = scouted or search.is_about_this_batch
+        return search
+
+    def searched(self, search: Search, now: float) -> Remedy:
+        """Record the end of *search*; return what its error means for the ids that are left."""
+        for task_id in search.spoilers:
+            self._spoils(task_id, now)
+        if search.only_batches_fail and self.mode == "auto":
+            self._switch_off(now)
+            return Remedy.ALONE
+        if search.size is not None:
+            self.cut_short(search.size, now)
+        return self._alone if search.is_about_this_batch else Remedy.REFUSE

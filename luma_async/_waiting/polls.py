@@ -20,10 +20,11 @@ from luma_async._listeners import Listeners, log
 from luma_async._relay.health import Health
 from luma_async._relay.tasks import LastAnswer, TaskAnswer
 from luma_async._text import shown
-from luma_async._waiting.batching import Batcher, PendingPoll, Poller
+from luma_async._waiting.batching import Batcher
 from luma_async._waiting.controller import Controller
 from luma_async._waiting.learning import Learner
 from luma_async._waiting.pacing import PollWait
+from luma_async._waiting.pending import PendingPoll, Poller
 from luma_async._waiting.progress import Progress
 from luma_async._waiting.rest import NextPoll
 from luma_async._waiting.scheduler import Scheduler, Wakeup

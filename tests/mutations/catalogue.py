@@ -101,7 +101,13 @@ MUTATIONS = [
     *_noticed_by(
         "relay/test_tasks.py",
         rules=[
-            ("another task's answer is never handed out", "if found_id == task_id:", "if found_id:"),
+            ("another task's answer is never handed out", "if found_id != task_id:", "if not found_id:"),
+            (
+                "the row that tells an end wins",
+                "(_is_end(seen, task_id) and not _is_end(observed[task_id], task_id))",
+                "False",
+            ),
+            ("so it does in a single poll", "(state_of(word).is_terminal and not found.state.is_terminal)", "False"),
             ("a batch about strangers is no answer", "if has_foreign and not observed:", "if False:"),
             (
                 "a row's task_id is its identity",
@@ -138,29 +144,15 @@ MUTATIONS = [
         rules=[
             (
                 "a row belongs to its own id",
-                "observed[task_id] = LastAnswer(body), TaskAnswer.of",
-                "observed[next(iter(known))] = LastAnswer(body), TaskAnswer.of",
+                "_observe(observed, task_id, seen)",
+                "_observe(observed, next(iter(known)), seen)",
             ),
-            (
-                "who is missing in an answer is asked alone from then on",
-                "self.support.exclude(_open_ids(missing))",
-                "pass",
-            ),
-            (
-                "of who has left nothing is remembered",
-                " for pending in polls if not pending.is_over]",
-                " for pending in polls]",
-            ),
+            ("nothing is kept about an id without waiters", "left_out = still_wanted(left_out)", "pass"),
             ("of a single look nothing is remembered", "batcher.forget(task_id)", "pass"),
             (
                 "what one id hears is not for another",
-                "pending.answer(observation, now)",
-                "pending.answer(next(iter(observed.values())), now)",
-            ),
-            (
-                "a relay without the query is recognised",
-                "_NO_SUCH_QUERY = frozenset({404, 405, 501})",
-                "_NO_SUCH_QUERY = frozenset({404})",
+                "            pending.answer(observation, now)",
+                "            pending.answer(next(iter(observed.values())), now)",
             ),
             (
                 "a batch is cut at the latest deadline",
@@ -170,18 +162,20 @@ MUTATIONS = [
             ("who has left is not asked for", "self._due.pop(pending, None)", "pass"),
             (
                 "a batch has no more ids than allowed",
-                "self._go_together(self._queue.take(self.most))",
-                "self._go_together(self._queue.take())",
+                "self._queue.take(self.support.most(asyncio.get_running_loop().time()))",
+                "self._queue.take()",
             ),
-            ("where only batches fail, the ids go alone", "if self._failures and self._found >= _TRIALS:", "if False:"),
-            ("one look that works is no proof against batches", "self._found >= _TRIALS:", "self._found:"),
             (
                 "a defect is no failed look",
                 ("    def _report(self, defect: BaseException) -> None:\n        self.poller.on_defect(defect)"),
                 ("    def _report(self, defect: BaseException) -> None:\n        self.poller.on_error(defect)"),
             ),
             ("a defect of a request reaches all", "                pending.fail(defect)", "                pass"),
-            ("who is answered together stays together", "lambda: batcher.chance", '__import__("random").random'),
+            (
+                "who is answered together stays together",
+                "lambda: batcher.requests.chance",
+                '__import__("random").random',
+            ),
             ("no request comes like clockwork", "        self.chance = random()", "        self.chance = 0.5"),
             ("what no future takes becomes an error", " and not isinstance(raised, StopIteration)", ""),
             (
@@ -194,13 +188,78 @@ MUTATIONS = [
     *_noticed_by(
         "waiting/test_batch_support.py",
         rules=[
-            ("a refused batch is no id's fate", "        if not is_passing:", "        if False:"),
+            ("a relay without the query is recognised", "frozenset({405, 501})", "frozenset({405})"),
             (
-                "a relay without the query is remembered",
-                ("        self.works = False\n        return _EACH_ALONE"),
-                "        return _EACH_ALONE",
+                "batches of a relay without the query stop",
+                "        self._switch_off(now)\n        return Remedy.ALONE",
+                "        return Remedy.ALONE",
             ),
+            ("a switched-off query has one trial at a time", "now + _TRIAL, True", "now, True"),
+            (
+                "each failed trial doubles the delay",
+                "min(2 * self._delay, self.longest)",
+                "self.longest and self._delay",
+            ),
+            (
+                "a query that worked is tried again soon",
+                "_AGAIN_IF_IT_WORKED = 1.0, 30.0",
+                "_AGAIN_IF_IT_WORKED = 60.0, 3600.0",
+            ),
+            ("an id that is left out rejoins", "apart.polls_left -= 1", "pass"),
+            (
+                "an id that spoils batches rejoins",
+                "_Again(*_REJOIN, at=-math.inf)",
+                "_Again(math.inf, math.inf, at=-math.inf)",
+            ),
+            (
+                "a forgotten id leaves no suspicion",
+                "        self._suspects.pop(task_id, None)\n\n    def failed",
+                "\n    def failed",
+            ),
+            ("a size that was learned is tried larger", "return min(2 * self._size, self.limit)", "return self._size"),
             ("scouts go rarer", "self._scout_at = 2 * self._failures + 1", "pass"),
+            (
+                "trouble that is new to some ids splits no batch",
+                "None if not firsts or None in firsts else",
+                "None if not firsts else now if None in firsts else",
+            ),
+        ],
+    ),
+    *_noticed_by(
+        "waiting/test_batch_search.py",
+        rules=[
+            (
+                "a refused batch is split",
+                "return Remedy.SPLIT if len(task_ids) > 1 else self._alone",
+                "return self._alone",
+            ),
+            ("a bad id is polled alone for a while", "            self._spoils(task_id, now)", "            pass"),
+            (
+                "no id is blamed where every batch fails",
+                "return self.found if self._largest_success else []",
+                "return self.found",
+            ),
+            ("an outage ends a search", "self.error.verdict is Verdict.PASSING and not self._largest_success", "False"),
+            ("slow down ends a search", "if self.error.verdict is Verdict.SLOW_DOWN or", "if False or"),
+            ("a search without success ends", "self._failures > self.most_failures", "False"),
+            (
+                "only batches that all fail are switched off",
+                "self.relay_works and not self._largest_success and",
+                "self.relay_works and",
+            ),
+            ("a limit of size is learned", "            self.cut_short(search.size, now)", "            pass"),
+            (
+                "a limit of size blames no id",
+                "self._largest_success < self._smallest_failure and not",
+                "self._largest_success and not",
+            ),
+            ("a short answer is completed", "while len(left_out) > 1:", "while False:"),
+            (
+                "a short answer shows the size",
+                "self.support.cut_short(answered, asyncio.get_running_loop().time())",
+                "pass",
+            ),
+            ("ids that are left out go alone", "        self.support.left_out(_ids(left_out))", "        pass"),
         ],
     ),
     *_noticed_by(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import permutations
 from typing import Any
 from urllib.parse import quote
 
@@ -799,3 +800,27 @@ def test_rows_about_others_are_another_tasks_answer() -> None:
 
     assert caught.value.foreign
     assert set(read_batch(Answer(200, b"[%s,%s]" % (ROW_B, ROW_A)), {"a": None})) == {"a"}
+
+
+@pytest.mark.parametrize("order", list(permutations(["pending", "completed", "processing"])))
+def test_of_several_rows_for_one_id_the_row_that_tells_an_end_counts(order: tuple[str, ...]) -> None:
+    """In a batch as in a single poll, in any order, and although another row is known already."""
+    rows = [{"task_id": "a", "status": state, "data": {"id": "a", "state": state}} for state in order]
+    both = answer({"code": "success", "data": rows})
+    known = {"a": LastAnswer(json.dumps(rows[order.index("pending")], separators=(",", ":")).encode())}
+
+    _, batch = read_batch(both, {"a": None, "b": None})["a"]
+    _, known_batch = read_batch(both, {**known, "b": None})["a"]
+    _, single = read_poll(both, "a", None)
+
+    assert [seen and seen.state for seen in (batch, known_batch, single)] == [State.COMPLETED] * 3
+
+
+def test_of_two_ends_for_one_id_the_first_counts() -> None:
+    """There is no telling which is right, so it is at least the same each time."""
+    rows = [{"task_id": "a", "status": state} for state in ("FAILURE", "SUCCESS")]
+
+    _, batch = read_batch(answer({"code": "success", "data": rows}), {"a": None})["a"]
+
+    assert batch is not None
+    assert batch.state is State.FAILED

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from itertools import pairwise
+from math import log2
 from typing import Any, cast
 
 import pytest
@@ -96,11 +97,11 @@ async def test_it_is_known_how_many_looks_share_a_request(relay: SimulatedRelay)
 
     async with client(relay) as luma:
         await luma.wait_all(ids)
-        shared = luma._batcher.polls_per_request
+        shared = luma._batcher.requests.polls_per_request
         await luma.get_generation(ids[0])
 
     assert shared > 1.5
-    assert luma._batcher.polls_per_request < shared
+    assert luma._batcher.requests.polls_per_request < shared
 
 
 async def test_a_single_id_is_asked_alone(relay: SimulatedRelay) -> None:
@@ -132,7 +133,7 @@ async def test_of_an_id_that_nobody_wants_any_more_nothing_is_remembered(relay: 
 
     async with client(relay) as luma:
         *_, unknown = await luma.get_generations([*ids, "unknown"])
-        after_a_look = set(luma._batcher.support._alone)
+        after_a_look = dict(luma._batcher.support._apart)
         relay.trouble(Fault.slow(0.1), on="batch")
         wait = asyncio.create_task(luma.wait_all([*ids, "unknown"]))
         await asyncio.sleep(0.05)
@@ -140,16 +141,17 @@ async def test_of_an_id_that_nobody_wants_any_more_nothing_is_remembered(relay: 
         await asyncio.gather(*luma._batcher._batches)
 
         assert isinstance(unknown.error, NotFoundError)
-        assert after_a_look == luma._batcher.support._alone == set()
+        assert after_a_look == luma._batcher.support._apart == {}
+        assert luma._batcher.support._suspects == {}
 
 
 async def test_no_match_at_all_is_an_answer(relay: SimulatedRelay) -> None:
-    """Where the relay knows none of the ids, each hears that for itself."""
+    """Ids that no row of two answers is about are polled alone, each with its own result."""
     async with client(relay) as luma:
         outcomes = await luma.wait_all(["a", "b", "c"], timeout=20.0)
 
     assert [type(outcome.error) for outcome in outcomes] == [NotFoundError] * 3
-    assert methods(relay)["POST"] == 1
+    assert methods(relay)["POST"] == 2
 
 
 async def test_failed_rows_are_failures(relay: SimulatedRelay) -> None:
@@ -282,21 +284,27 @@ async def test_a_relay_without_the_query_is_recognised_once(answer: bytes) -> No
 
 @pytest.mark.parametrize("answer", [pytest.param(answer, id=name) for name, answer in REFUSED.items()])
 async def test_a_refused_batch_is_no_ids_fate(answer: bytes) -> None:
-    """Its ids are asked alone."""
+    """Smaller batches are refused as well, so its ids are polled alone, without further batches."""
     async with server_of(answer) as server, LumaClient(server.base_url, KEY, polling=FAST) as luma:
         outcomes = await luma.wait_all(IDS)
+        tried = posts(server)
+        await luma.wait_all([f"later-{name}" for name in IDS])
 
     assert [outcome.unwrap().id for outcome in outcomes] == IDS
-    assert posts(server) == 1
+    assert tried <= 2 * log2(len(IDS)) + 3
+    assert posts(server) == tried
 
 
 async def test_a_relay_whose_batches_only_fail_is_asked_alone() -> None:
-    """Two failures without one good batch are enough, and no wait ends because of them."""
+    """Batches stop after a few failures beside a good single poll, and no wait ends because of them."""
     async with server_of(http(500)) as server, LumaClient(server.base_url, KEY, polling=FAST) as luma:
         outcomes = await luma.wait_all(IDS, timeout=20.0)
+        tried = posts(server)
+        await luma.wait_all([f"later-{name}" for name in IDS])
 
     assert all(outcome.ok for outcome in outcomes)
-    assert posts(server) == 2
+    assert tried <= 2 * log2(len(IDS)) + 4
+    assert posts(server) == tried
 
 
 def rows(state: str) -> bytes:
@@ -347,14 +355,14 @@ async def test_always_says_that_the_relay_has_no_query() -> None:
 
 
 async def test_a_wrong_key_is_final_for_all_ids_of_a_batch() -> None:
-    """401 means the same for a batch as for one."""
+    """One single poll that is refused as well shows it; the other ids send no request."""
     refusal = http(401, {"error": {"message": "invalid token"}})
-    async with server_of(refusal) as server, LumaClient(server.base_url, KEY, polling=FAST) as luma:
+    async with RawServer([refusal]) as server, LumaClient(server.base_url, KEY, polling=FAST) as luma:
         outcomes = await luma.wait_all(IDS)
 
     assert {type(outcome.error) for outcome in outcomes} == {AuthenticationError}
     assert len({id(outcome.error) for outcome in outcomes}) == len(IDS)
-    assert len(server.heads) == 1
+    assert len(server.heads) == 2
 
 
 ROWS: list[Any] = [

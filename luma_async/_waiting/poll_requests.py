@@ -1,0 +1,214 @@
+"""The requests for polls: one id or a batch; a batch that fails is split until it does no more harm."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Iterable, Mapping
+from random import random
+
+from attrs import define, field
+
+from luma_async._network.request import Request
+from luma_async._network.transport import Transport
+from luma_async._relay.requests import TASKS_PATH, task_path, tasks_body
+from luma_async._relay.tasks import Observation, read_batch, read_poll
+from luma_async._waiting.batch_search import Search
+from luma_async._waiting.batch_support import BatchSupport, Remedy
+from luma_async._waiting.pending import PendingPoll, refuse_all, still_wanted
+from luma_async.errors import LumaError, ProtocolError, RequestTimeoutError, Verdict
+
+_FORGETTING = 0.01
+"""Weight of the newest request in the mean number of polls per request."""
+_PATIENCE, _SHORTEST_PATIENCE = 3.0, 1.0
+"""Time for a part of a batch that timed out: a multiple of the usual time of a batch, and at least in seconds."""
+
+
+@define(eq=False, repr=False)
+class PollRequests:
+    """Sends polls to the relay, and hands out the answers."""
+
+    transport: Transport
+    support: BatchSupport
+    send_alone: Callable[[Iterable[PendingPoll]], None]
+    """Starts a request for each of these polls."""
+    on_batch: Callable[[], None]
+    """Called after each batch that was answered: other polls may be waiting for that."""
+    polls_per_request: float = 1.0
+    """Mean number of ids per request, the newest requests first in weight."""
+    chance: float = field(factory=random)
+    """Random number for the pauses after the last answer: its ids pause equally long, and can share a batch again."""
+    _is_searching: bool = False
+
+    async def send_one(self, pending: PendingPoll) -> None:
+        """Poll one id."""
+        error = await self._poll_alone(pending)
+        if error is not None:
+            pending.refuse(error)
+
+    async def send_batch(self, polls: list[PendingPoll]) -> None:
+        """Poll many ids with one request, or with more if it fails or leaves ids out."""
+        error, left_out = await self._ask_for(polls)
+        if error is not None:
+            await self._mend(still_wanted(polls), error)
+        await self._ask_again(left_out, len(polls) - len(left_out))
+
+    # --- one request ---
+
+    async def _poll_alone(self, pending: PendingPoll) -> LumaError | None:
+        """Poll one id, and hand out its answer; return the error if there is none."""
+        poller = pending.poller
+        task_id, last_answer = poller.task_id, poller.last_answer
+        request = poller.request = poller.request or Request("GET", task_path(task_id))
+        try:
+            observation = await self.transport.exchange(
+                request, lambda answer: read_poll(answer, task_id, last_answer), deadline=lambda: poller.deadline
+            )
+        except LumaError as error:
+            self._count(1)
+            return error
+        self._count(1)
+        self.support.answered_alone(task_id)
+        pending.answer(observation, asyncio.get_running_loop().time())
+        return None
+
+    async def _ask_for(
+        self, polls: list[PendingPoll], patience: float = math.inf
+    ) -> tuple[LumaError | None, list[PendingPoll]]:
+        """Send one batch, and hand out its answers.
+
+        Args:
+            polls: The polls; those that are not wanted any more are left out.
+            patience: Seconds for the request, if these are less than ``request_timeout``.
+
+        Returns:
+            The error, if there is no answer; and the polls whose ids the answer leaves out.
+        """
+        polls = still_wanted(polls)
+        if not polls:
+            return None, []
+        last_answers = {pending.poller.task_id: pending.poller.last_answer for pending in polls}
+        request = Request("POST", TASKS_PATH, tasks_body(last_answers), asks_for_many=len(last_answers) > 1)
+        clock = asyncio.get_running_loop()
+        try:
+            observed = await self.transport.exchange(
+                request,
+                lambda answer: read_batch(answer, last_answers),
+                deadline=lambda: min(max(pending.poller.deadline for pending in polls), clock.time() + patience),
+            )
+        except LumaError as error:
+            self._count(len(polls))
+            for pending in polls:
+                if pending.poller.request is not None:
+                    pending.poller.request.admitted_at = request.admitted_at
+            return error, []
+        self._count(len(polls))
+        now = clock.time()
+        self.support.answered(observed, now - (request.admitted_at or now), now)
+        self.on_batch()
+        return None, _hand_out(observed, polls, now)
+
+    def _count(self, polls: int) -> None:
+        """Record that a request for this number of *polls* is over, before a poller gets its result."""
+        self.chance = random()  # noqa: S311 - not for secrets
+        self.polls_per_request += _FORGETTING * (polls - self.polls_per_request)
+
+    # --- ids without a row ---
+
+    async def _ask_again(self, left_out: list[PendingPoll], answered: int) -> None:
+        """Ask for ids that an answer leaves out once more together: it may have been cut short; then each alone.
+
+        Args:
+            left_out: Their polls.
+            answered: The ids that the answer has rows for.
+        """
+        while len(left_out) > 1:
+            error, still_out = await self._ask_for(left_out)
+            if error is not None or len(still_out) == len(left_out):
+                break
+            if answered:
+                self.support.cut_short(answered, asyncio.get_running_loop().time())
+                answered = 0
+            left_out = still_out
+        left_out = still_wanted(left_out)
+        self.support.left_out(_ids(left_out))
+        self.send_alone(left_out)
+
+    # --- a batch that fails ---
+
+    async def _mend(self, polls: list[PendingPoll], error: LumaError) -> None:
+        """End or repeat the *polls* of a failed batch, as its *error* demands."""
+        clock = asyncio.get_running_loop()
+        remedy = self.support.failed(error, _ids(polls), clock.time())
+        if remedy.searches and self._is_searching and error.verdict in (Verdict.PASSING, Verdict.SLOW_DOWN):
+            remedy = Remedy.REFUSE  # one search at a time, so that trouble of the relay causes few requests
+        is_scouted = remedy is Remedy.SCOUT
+        if is_scouted and (trouble := await self._scout(polls)) is not None:
+            remedy, error = Remedy.REFUSE, trouble
+        if remedy.searches:
+            search = self.support.search(_ids(polls), error, scouted=is_scouted)
+            self._is_searching = True
+            try:
+                polls = await self._split(polls, search)
+            finally:
+                self._is_searching = False
+            remedy = self.support.searched(search, clock.time())
+        if remedy is Remedy.NO_QUERY:
+            error = ProtocolError(f"no batch query: {error.summary}", advice='give batch="auto" or "never"')
+        if remedy in (Remedy.REFUSE, Remedy.NO_QUERY):
+            refuse_all(polls, error)
+        else:
+            self.send_alone(still_wanted(polls))
+
+    async def _scout(self, polls: list[PendingPoll]) -> LumaError | None:
+        """Poll one id alone, to see whether only batches fail; return the error if there is no answer."""
+        for pending in still_wanted(polls)[:1]:
+            return await self._poll_alone(pending)
+        return None
+
+    async def _split(self, polls: list[PendingPoll], search: Search) -> list[PendingPoll]:
+        """Send both halves of *polls*, and split a half that fails; return the polls that have no result then."""
+        middle = len(polls) // 2
+        failed: list[list[PendingPoll]] = []
+        for half in filter(None, map(still_wanted, (polls[:middle], polls[middle:]))):
+            error, left_out = await self._ask_for(half, self._patience(search))
+            search.ended(_ids(half), failed=error is not None)
+            await self._ask_again(left_out, len(half) - len(left_out))
+            if error is not None:
+                failed.append(half)
+        if len(failed) > 1:
+            if search.needs_scout:
+                search.relay_works = await self._scout(failed[0]) is None
+            if not search.goes_on:
+                return [pending for half in failed for pending in half]
+        rest: list[PendingPoll] = []
+        for half in failed:
+            if search.is_over:
+                rest += half
+            elif len(half) == 1:
+                self.send_alone(still_wanted(half))
+            else:
+                rest += await self._split(half, search)
+        return rest
+
+    def _patience(self, search: Search) -> float:
+        """Return the time for a part of a batch; a batch that timed out must not cost that time at each halving."""
+        if isinstance(search.error, RequestTimeoutError):
+            return max(_PATIENCE * self.support.usual_time, _SHORTEST_PATIENCE)
+        return math.inf
+
+
+def _hand_out(observed: Mapping[str, Observation], polls: list[PendingPoll], now: float) -> list[PendingPoll]:
+    """Give each of *polls* its answer; return those without one."""
+    left_out: list[PendingPoll] = []
+    for pending in polls:
+        observation = observed.get(pending.poller.task_id)
+        if observation is None:
+            left_out.append(pending)
+        else:
+            pending.answer(observation, now)
+    return left_out
+
+
+def _ids(polls: Iterable[PendingPoll]) -> list[str]:
+    return [pending.poller.task_id for pending in polls]
