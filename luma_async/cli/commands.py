@@ -24,12 +24,10 @@ from luma_async.cli.options import (
     Files,
     FromFile,
     FromPrompts,
+    Gallery,
     GenerationFlags,
-    Media,
     Outcomes,
     Output,
-    Overwrite,
-    Page,
     PromptTexts,
     Relay,
     Storing,
@@ -62,7 +60,7 @@ Shell = Literal["bash", "zsh", "fish", "powershell"]
 Work = Coroutine[Any, Any, Status]
 
 _RELAY, _WAITING, _FILES, _STORING, _OUTPUT = Relay(), Waiting(), Files(), Storing(), Output()
-_GENERATION_FLAGS, _SUBMIT_FLAGS = GenerationFlags(), SubmitFlags()
+_GENERATION_FLAGS, _SUBMIT_FLAGS, _GALLERY = GenerationFlags(), SubmitFlags(), Gallery()
 
 
 def _resume_command(name: str, ids: tuple[str, ...], source: str | None, *options: object) -> ResumeCommand:
@@ -156,7 +154,8 @@ def submit(  # noqa: PLR0913 - its options, in groups
     from luma_async.cli.summary import Summary
     from luma_async.cli.work import EarlierRuns
 
-    files, summary = submitting.files, Summary(verbose=output.verbose)
+    storing, summary = submitting.storing, Summary(verbose=output.verbose)
+    files = storing.files
     earlier = EarlierRuns.of(waiting.journal, files)
     client = relay.client(waiting.polling, private_media=submitting.private_media, on_event=summary.note)
     texts = Prompts.of(prompts, from_)
@@ -165,7 +164,7 @@ def submit(  # noqa: PLR0913 - its options, in groups
         prompts=texts,
         options=generation.options,
         at_once=submitting.at_once,
-        again=_resume_command("wait", (), None, relay, waiting, submitting.storing, output),
+        again=_resume_command("wait", (), None, relay, waiting, storing, output),
     )
     waits = submitting.wait or files is not None or earlier is not None
     return submit(
@@ -187,21 +186,16 @@ def check(*, as_json: AsJsonRows = False, relay: Relay = _RELAY) -> Work:
 
 
 @app.command
-def gallery(
-    *files: Outcomes,
-    page: Page = Path("gallery.html"),
-    media: Media = None,
-    overwrite: Overwrite = False,
-) -> Work:
+def gallery(*files: Outcomes, options: Gallery = _GALLERY) -> Work:
     """Make one HTML page about a batch: videos, prompts, failures with their reasons, and times.
 
     The page has no script, and needs a network only for media that are not stored.
 
     Example: luma-async gallery outcomes.jsonl --media videos -o gallery.html
     """
-    from luma_async.cli.gallery.files import GalleryOptions, write_gallery
+    from luma_async.cli.gallery.files import write_gallery
 
-    return write_gallery(GalleryOptions(sources=files, page=page, media=media, overwrite=overwrite))
+    return write_gallery(files, options)
 
 
 @app.command

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote
 
-from attrs import frozen
-
 from luma_async._media.files import Part, stored
 from luma_async._text import shown
 from luma_async.cli.exit import Status
 from luma_async.cli.gallery.entries import Collection
 from luma_async.cli.gallery.page import notes_on, render
+from luma_async.cli.options import Gallery
 from luma_async.cli.output import say
 from luma_async.cli.usage import check_file_name
 from luma_async.errors import ConfigurationError, LumaError
@@ -27,27 +26,15 @@ _MODE = 0o600
 """For nobody else, like a journal: the page holds prompts, and links that open the videos to any reader."""
 
 
-@frozen(kw_only=True)
-class GalleryOptions:
-    """The sources of one gallery, and where its page goes."""
-
-    sources: Sequence[str]
-    """Files of lines; ``-`` is standard input."""
-    page: Path
-    media: Path | None
-    """The directory of stored media."""
-    overwrite: bool
-
-
-async def write_gallery(options: GalleryOptions) -> Status:
-    """Write a gallery; the status says whether every line could be read.
+async def write_gallery(sources: Sequence[str], options: Gallery) -> Status:
+    """Write a gallery of the lines in *sources*; the status says whether every line could be read.
 
     Raises:
         ConfigurationError: There is nothing to show, or the page exists.
         LumaError: The page cannot be written.
     """
-    _check_page(options)
-    collection = _collect(options.sources)
+    _check_page(sources, options)
+    collection = _collect(sources)
     entries = collection.entries(lambda task_id, role: _stored_link(options, task_id, role))
     for source, numbers in collection.unreadable.items():
         say(f"{shown(source)}: not an outcome in {_listed(numbers)}")
@@ -93,7 +80,7 @@ def _open(source: str, *, is_asked_for: bool) -> Generator[BinaryIO]:
             yield file
 
 
-def _stored_link(options: GalleryOptions, task_id: str, role: Role) -> str | None:
+def _stored_link(options: Gallery, task_id: str, role: Role) -> str | None:
     """Return the link to a stored medium: relative, so that page and files can be moved together."""
     if options.media is None:
         return None
@@ -103,11 +90,11 @@ def _stored_link(options: GalleryOptions, task_id: str, role: Role) -> str | Non
     return quote(Path(os.path.relpath(file, options.page.parent)).as_posix())
 
 
-def _check_page(options: GalleryOptions) -> None:
+def _check_page(sources: Sequence[str], options: Gallery) -> None:
     """Refuse early what would be refused at the end, and a page that is also a source."""
     if options.page.is_dir():
         raise ConfigurationError(f"{shown(options.page)} is a directory", advice="give the name of a file")
-    if any(source != _STANDARD_INPUT and _is_same(Path(source), options.page) for source in options.sources):
+    if any(source != _STANDARD_INPUT and _is_same(Path(source), options.page) for source in sources):
         raise ConfigurationError(f"{shown(options.page)} is one of the sources", advice="give the page another name")
     if options.page.exists() and not options.overwrite:
         raise _exists(options.page)
@@ -124,7 +111,7 @@ def _exists(path: Path) -> ConfigurationError:
     return ConfigurationError(f"{shown(path)} exists", advice="give --overwrite, or another name")
 
 
-def _write(text: str, options: GalleryOptions) -> None:
+def _write(text: str, options: Gallery) -> None:
     """Write the page whole or not at all."""
     part = Part(options.page.parent, options.page.name, _MODE)
     try:
