@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
+from luma_async._text import shown
 from luma_async.cli.exit import Status
 from luma_async.cli.naming import ResumeCommand
 from luma_async.cli.options import (
@@ -37,13 +38,8 @@ from luma_async.cli.options import (
     words_of,
 )
 from luma_async.cli.usage import usage_error
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return f"luma-async {version('luma-async')}"
-
+from luma_async.errors import ConfigurationError
+from luma_async.settings import VERSION
 
 app = App(
     name="luma-async",
@@ -51,21 +47,14 @@ app = App(
     help_epilogue="The relay's address and key come from LUMA_BASE_URL and LUMA_API_KEY (or LUMA_API_KEY_FILE). "
     "Try it without either: luma-async demo",
     help_format="plaintext",
-    version=_version,
+    version=f"luma-async {VERSION}",
     error_formatter=usage_error,
 )
-
-Shell = Literal["bash", "zsh", "fish", "powershell"]
 
 Work = Coroutine[Any, Any, Status]
 
 _RELAY, _WAITING, _FILES, _STORING, _OUTPUT = Relay(), Waiting(), Files(), Storing(), Output()
 _GENERATION_FLAGS, _SUBMIT_FLAGS, _GALLERY = GenerationFlags(), SubmitFlags(), Gallery()
-
-
-def _resume_command(name: str, ids: tuple[str, ...], source: str | None, *options: object) -> ResumeCommand:
-    """Return the command that goes on with open ids: the same one, or ``wait`` after a submit."""
-    return ResumeCommand((name, *words_of(*options)), source, frozenset(ids))
 
 
 @app.command
@@ -74,10 +63,11 @@ def get(*ids: TaskIds, from_: FromFile = None, as_json: AsJson = False, relay: R
 
     Example: luma-async get 6c1f7a52-0d0b-4b0e-9a5f-0f4b4c5d6e7f
     """
+    from luma_async.cli.ids import Ids
     from luma_async.cli.work import open_job, poll_once, run_job
 
-    again = _resume_command("get", ids, from_, relay)
-    return run_job(open_job(ids, from_, relay.client(), as_json=as_json, again=again), poll_once)
+    client, again = relay.client(), ResumeCommand(("get", *words_of(relay)), from_, frozenset(ids))
+    return run_job(open_job(client, Ids.of(ids, from_), as_json=as_json, again=again), poll_once)
 
 
 @app.command
@@ -93,17 +83,7 @@ def wait(
 
     Example: luma-async wait --from ids.txt --timeout 600 > outcomes.jsonl
     """
-    from luma_async.cli.summary import Summary
-    from luma_async.cli.work import EarlierRuns, fetch, open_job, run_job, wait
-
-    files, summary = storing.files, Summary(verbose=output.verbose)
-    client = relay.client(waiting.polling, private_media=storing.private_media, on_event=summary.note)
-    earlier = EarlierRuns.of(waiting.journal, files)
-    again = _resume_command("wait", ids, from_, relay, waiting, storing, output)
-    job = open_job(ids, from_, client, as_json=output.as_json, earlier=earlier, summary=summary, again=again)
-    if files is None:
-        return run_job(job, partial(wait, waiting=waiting))
-    return run_job(job, partial(fetch, waiting=waiting, files=files))
+    return _wait_for("wait", ids, from_, relay, waiting, storing, output)
 
 
 @app.command
@@ -121,15 +101,28 @@ def download(
 
     Example: luma-async download --directory videos 6c1f7a52-0d0b-4b0e-9a5f-0f4b4c5d6e7f
     """
-    from luma_async.cli.summary import Summary
-    from luma_async.cli.work import EarlierRuns, fetch, open_job, run_job
+    return _wait_for("download", ids, from_, relay, waiting, files, output)
 
-    summary = Summary(verbose=output.verbose)
-    client = relay.client(waiting.polling, private_media=files.private_media, on_event=summary.note)
+
+def _wait_for(  # noqa: PLR0913, PLR0917 - what both commands have
+    name: str,
+    ids: tuple[str, ...],
+    source: str | None,
+    relay: Relay,
+    waiting: Waiting,
+    storing: Storing | Files,
+    output: Output,
+) -> Work:
+    from luma_async.cli.ids import Ids
+    from luma_async.cli.summary import Summary
+    from luma_async.cli.work import EarlierRuns, open_job, run_job, wait
+
+    files, summary = storing.files, Summary(verbose=output.verbose)
+    client = relay.client(waiting.polling, private_media=storing.private_media, on_event=summary.note)
     earlier = EarlierRuns.of(waiting.journal, files)
-    again = _resume_command("download", ids, from_, relay, waiting, files, output)
-    job = open_job(ids, from_, client, as_json=output.as_json, earlier=earlier, summary=summary, again=again)
-    return run_job(job, partial(fetch, waiting=waiting, files=files))
+    again = ResumeCommand((name, *words_of(relay, waiting, storing, output)), source, frozenset(ids))
+    job = open_job(client, Ids.of(ids, source), as_json=output.as_json, earlier=earlier, summary=summary, again=again)
+    return run_job(job, partial(wait, waiting=waiting, files=files))
 
 
 @app.command
@@ -155,21 +148,16 @@ def submit(  # noqa: PLR0913 - its options, in groups
     from luma_async.cli.work import EarlierRuns
 
     storing, summary = submitting.storing, Summary(verbose=output.verbose)
-    files = storing.files
-    earlier = EarlierRuns.of(waiting.journal, files)
-    client = relay.client(waiting.polling, private_media=submitting.private_media, on_event=summary.note)
-    texts = Prompts.of(prompts, from_)
+    earlier = EarlierRuns.of(waiting.journal, storing.files)
     submissions = Submissions(
-        luma=client,
-        prompts=texts,
+        luma=relay.client(waiting.polling, private_media=storing.private_media, on_event=summary.note),
+        prompts=Prompts.of(prompts, from_),
         options=generation.options,
         at_once=submitting.at_once,
-        again=_resume_command("wait", (), None, relay, waiting, storing, output),
+        again=ResumeCommand(("wait", *words_of(relay, waiting, storing, output)), None, frozenset()),
     )
-    waits = submitting.wait or files is not None or earlier is not None
-    return submit(
-        submissions, waiting=waiting, files=files, earlier=earlier, waits=waits, as_json=output.as_json, summary=summary
-    )
+    waits = waiting if submitting.wait or storing.files or earlier else None
+    return submit(submissions, waits, storing.files, earlier=earlier, as_json=output.as_json, summary=summary)
 
 
 @app.command
@@ -246,7 +234,7 @@ def simulate(
 def install_completion(
     *,
     shell: Annotated[
-        Shell | None,
+        Literal["bash", "zsh", "fish", "powershell"] | None,
         Parameter(help="The shell. [default: the shell that runs this command]"),
     ] = None,
 ) -> None:
@@ -256,7 +244,19 @@ def install_completion(
 
     Example: luma-async --install-completion
     """
-    from luma_async.cli.completion import install
+    from cyclopts.completion.detect import ShellDetectionError
+
     from luma_async.cli.output import write
 
-    write(f"{install(app, shell)}\nIt works in every new shell.\n")
+    try:
+        path = app.install_completion(shell=shell)
+    except ShellDetectionError:
+        raise ConfigurationError(
+            "your shell is not known", advice="name it: luma-async --install-completion --shell zsh"
+        ) from None
+    except OSError as error:
+        where = shown(error.filename or "the script")
+        raise ConfigurationError(
+            f"{where} cannot be written: {error.strerror}", advice="check its permissions, and HOME"
+        ) from None
+    write(f"{path}\nIt works in every new shell.\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Self, get_type_hints
 
 from attrs import asdict, evolve, fields, frozen
 from cyclopts import Group, Parameter
@@ -227,6 +227,11 @@ class Files:
     """Replace an existing file. [default: an error for that id]"""
     private_media: _Flag = False
     """Allow media over http:// and from private addresses, as the simulated relay serves them. [default: refused]"""
+
+    @property
+    def files(self) -> Self:
+        """As of ``Storing``."""
+        return self
 
 
 @Parameter(name="*", group=_FILES)

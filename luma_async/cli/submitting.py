@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from functools import partial
 
 from attrs import define, field, frozen
 
@@ -18,7 +17,7 @@ from luma_async.cli.output import OutputLostError, is_lost, say
 from luma_async.cli.running import grace_period, is_stopping
 from luma_async.cli.show import Show
 from luma_async.cli.summary import Summary
-from luma_async.cli.work import EarlierRuns, Job, fetch, open_job, wait
+from luma_async.cli.work import EarlierRuns, open_job, wait
 from luma_async.client import LumaClient
 from luma_async.errors import LumaError, UncertainSubmitError
 from luma_async.options import GenerationOptions
@@ -180,38 +179,28 @@ async def _cancel_all(tasks: Iterable[asyncio.Task[None]]) -> None:
 
 async def submit(  # noqa: PLR0913 - what the command line gives
     submissions: Submissions,
-    *,
-    waiting: Waiting,
+    waiting: Waiting | None,
     files: Files | None,
+    *,
     earlier: EarlierRuns | None,
-    waits: bool,
     as_json: bool,
     summary: Summary,
 ) -> Status:
-    """Submit, wait for the generations if *waits*, and return the exit status."""
-    work = _work_of(waiting, files, waits=waits)
+    """Submit, wait for the generations unless *waiting* is None, and return the exit status."""
     opening = open_job(
-        submissions,
-        None,
         submissions.luma,
-        as_json=as_json or not waits,
+        submissions,
+        as_json=as_json or waiting is None,
         earlier=earlier,
-        summary=summary if waits else None,
+        summary=None if waiting is None else summary,
         again=submissions.again,
     )
     with submissions.losses_named():
         async with opening as job:
             async with submissions.under_way(job.show):
-                await work(job)
+                if waiting is not None:
+                    await wait(job, waiting, files)
+                else:
+                    async for _ in job.ids:
+                        """Each has been shown."""
             return worst([job.show.board.status, Status.ERROR if submissions.failures else Status.DONE])
-
-
-def _work_of(waiting: Waiting, files: Files | None, *, waits: bool) -> Callable[[Job], Awaitable[None]]:
-    if files is not None:
-        return partial(fetch, waiting=waiting, files=files)
-    return partial(wait, waiting=waiting) if waits else _only_submit
-
-
-async def _only_submit(job: Job) -> None:
-    async for _ in job.ids:
-        pass
