@@ -49,11 +49,7 @@ async def play(directory: Path, *, as_json: bool) -> Status:
 
 
 async def serve(*, port: int, speed: float, count: int) -> Status:
-    """Run a simulated relay until a signal.
-
-    Raises:
-        ConfigurationError: The port is taken, or not allowed.
-    """
+    """Run a simulated relay until a signal; a port that is taken or not allowed is a ConfigurationError."""
     relay = SimulatedRelay(port=port, speed=speed)
     try:
         await relay.start()

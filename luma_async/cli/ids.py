@@ -59,19 +59,15 @@ class Ids:
 
     @classmethod
     def of(cls, given: Iterable[str], path: str | None) -> Self:
-        """Return the ids *given*, then the ids of the file at *path*; without either, of standard input.
-
-        Args:
-            given: The arguments of the command.
-            path: A file, or ``-`` for standard input.
+        """Return the ids *given*, then those of the file at *path* (as ``opened``); without either, of standard input.
 
         Raises:
             ConfigurationError: The file cannot be read, or there is no source of ids.
         """
         given = tuple(given)
-        file = _opened(path, cls.what) if path is not None or not given else None
-        if file is None:
+        if given and path is None:
             return cls(iter(given), are_repeatable=True)
+        file = opened(path, _no_ids(cls.what), "check --from")
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             texts = cls.texts_in(lines_of(file, cls.what))
             return cls(chain(given, texts), are_repeatable=path not in (None, "-"))
@@ -81,21 +77,19 @@ class Ids:
         return self
 
     async def __anext__(self) -> str:
-        for task_id in self._available:
-            if self._is_new(task_id):
-                return task_id
+        for task_id in filter(self._is_new, self._available):
+            return task_id
         while self._pipe is not None and (line := await self._pipe.line()) is not None:
-            for task_id in self.texts_in([line]):
-                if self._is_new(task_id):
-                    return task_id
+            for task_id in filter(self._is_new, self.texts_in([line])):
+                return task_id
         if not self._seen:
-            raise no_ids(self.what)
+            raise _no_ids(self.what)
         raise StopAsyncIteration
 
     def remaining(self) -> list[str]:
         """Return the ids that no wait has started for, without waiting for more of a pipe."""
         left = chain(_until_error(self._available), self.texts_in(self._pipe.read_ahead()) if self._pipe else ())
-        return [task_id for task_id in left if self._is_new(task_id)]
+        return list(filter(self._is_new, left))
 
     def _is_new(self, task_id: str) -> bool:
         if task_id in self._seen:
@@ -104,17 +98,22 @@ class Ids:
         return True
 
 
-def no_ids(what: str = "task ids") -> ConfigurationError:
+def _no_ids(what: str) -> ConfigurationError:
     """Return the error of a command without any *what*."""
     return ConfigurationError(
         f"there are no {what}", advice="give them as arguments, with --from FILE, or on standard input"
     )
 
 
-def _opened(path: str | None, what: str) -> BufferedIOBase:
+def opened(path: str | None, missing: ConfigurationError, advice: str) -> BufferedIOBase:
+    """Open the file at *path*, or standard input for ``-`` and None; for None, a terminal is not an input.
+
+    Raises:
+        ConfigurationError: The file cannot be read (with *advice*), or there is none (*missing*).
+    """
     if path in (None, "-"):
         if sys.stdin is None or (path is None and sys.stdin.isatty()):
-            raise no_ids(what)
+            raise missing
         # A file object of our own: a thread that is blocked in sys.stdin would block the interpreter's exit.
         return open(sys.stdin.fileno(), "rb", closefd=False)
     check_file_name(path)
@@ -122,7 +121,7 @@ def _opened(path: str | None, what: str) -> BufferedIOBase:
         return Path(path).open("rb")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "that is not a file name"
-        raise ConfigurationError(f"{shown(path)} cannot be read: {reason}", advice="check --from") from None
+        raise ConfigurationError(f"{shown(path)} cannot be read: {reason}", advice=advice) from None
 
 
 def _until_error(texts: Iterator[str]) -> Iterator[str]:
@@ -141,11 +140,7 @@ class _Pipe:
     _reader: threading.Thread | None = field(default=None, init=False)
 
     async def line(self) -> str | None:
-        """Return the next line, or None after the last.
-
-        Raises:
-            ConfigurationError: The rest cannot be read, or is not text.
-        """
+        """Return the next line, or None after the last; raises as ``lines_of``."""
         if self._reader is None:
             loop = asyncio.get_running_loop()
             self._reader = threading.Thread(target=self._read, args=(loop,), name=self._what, daemon=True)
@@ -159,8 +154,7 @@ class _Pipe:
     def read_ahead(self) -> Iterator[str]:
         """Yield the lines that are read ahead."""
         while not self._lines.empty():
-            line = self._lines.get_nowait()
-            if isinstance(line, str):
+            if isinstance(line := self._lines.get_nowait(), str):
                 yield line
 
     def _read(self, loop: asyncio.AbstractEventLoop) -> None:

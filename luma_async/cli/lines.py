@@ -27,16 +27,11 @@ _FOREIGN_MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 def lines_of(file: BufferedIOBase, what: str) -> Iterator[str]:
     """Yield each line of *file* as soon as it is complete, without its line break, and close the file.
 
-    The text after the last line break is a line too, even if it is empty.
-
-    Bytes that are not UTF-8 become lone surrogates, so that only their line is refused.
-
-    Args:
-        file: The source.
-        what: A name of the lines, for an error.
+    The text after the last line break is a line too, even if it is empty. Bytes that are not UTF-8 become lone
+    surrogates, so that only their line is refused.
 
     Raises:
-        ConfigurationError: The rest cannot be read, or is not such text.
+        ConfigurationError: The rest of *what* cannot be read, or is not such text.
     """
     lines = _Lines(what)
     try:
@@ -59,7 +54,7 @@ class _Lines:
 
     def completed_by(self, piece: bytes) -> Iterator[str]:
         """Yield the lines that end in *piece*; an empty piece is the end, and yields the last line."""
-        text = self._decoded(piece, is_last=not piece)
+        text = self._decoded(piece)
         if "\0" in text:
             raise self._not_text()
         first, *others = text.split("\n")
@@ -81,14 +76,17 @@ class _Lines:
         self._pieces, self._length = [], 0
         return line
 
-    def _decoded(self, piece: bytes, *, is_last: bool) -> str:
+    def _decoded(self, piece: bytes) -> str:
+        is_last = not piece
         if self._decoder is None:
             self._start = piece = self._start + piece
             if not (is_last or _shows_encoding(piece)):
                 return ""
             if piece.startswith(_FOREIGN_MARKS):
                 raise self._not_text("UTF-32")
-            self._decoder = _decoder_for(piece)
+            encoding = _encoding_of(piece)
+            errors = "surrogateescape" if encoding == "utf-8" else "surrogatepass"
+            self._decoder = codecs.getincrementaldecoder(encoding)(errors)
         try:
             return self._decoder.decode(piece, is_last)
         except UnicodeDecodeError:
@@ -105,14 +103,10 @@ def _shows_encoding(start: bytes) -> bool:
     return len(start) >= _MARK or (len(start) > 1 and start[0] not in b"\0\xfe\xff" and 0 not in start)
 
 
-def _decoder_for(start: bytes) -> codecs.IncrementalDecoder:
-    encoding = _MARKS.get(start[:2]) or _without_mark(start)
-    errors = "surrogateescape" if encoding == "utf-8" else "surrogatepass"
-    return codecs.getincrementaldecoder(encoding)(errors)
-
-
-def _without_mark(start: bytes) -> str:
-    """Return the encoding of text without a mark: in UTF-16, one half of nearly each character is zero."""
+def _encoding_of(start: bytes) -> str:
+    """Return the encoding by the mark of *start*; without one: in UTF-16, half of nearly each character is zero."""
+    if start[:2] in _MARKS:
+        return _MARKS[start[:2]]
     zeros = {"utf-16-be": start[::2].count(0), "utf-16-le": start[1::2].count(0)}
     for encoding, count in zeros.items():
         if count >= max(1, len(start) // 2 * _CLEARLY):

@@ -61,14 +61,10 @@ def name_each(heading: str, task_ids: list[str]) -> None:
 
 
 def name_all(heading: str, names: Iterable[str], command: ResumeCommand | None = None) -> None:
-    """Name all of *names* on standard error; on a terminal, ten of them, and all in a file.
+    """Name all of *names*: ids if there is a *command* that goes on with them, else prompts.
 
-    Where standard error cannot be written, all are in the file.
-
-    Args:
-        heading: What the names are.
-        names: Ids if there is a *command* that goes on with them, else prompts.
-        command: Goes on with the ids in the file.
+    They are on standard error; on a terminal, ten of them, and all in a file. Where standard error cannot be written,
+    all are in the file.
     """
     names, are_ids = list(names), command is not None
     is_long = len(names) > _FEW and sys.stderr is not None and sys.stderr.isatty()

@@ -8,6 +8,7 @@ import asyncio
 import sys
 from collections.abc import Callable
 from contextlib import aclosing
+from functools import partial
 from uuid import uuid4
 
 from luma_async._network.cooldown import Cooldown
@@ -47,47 +48,29 @@ async def check(settings: Settings, *, as_json: bool) -> Status:
 
 async def examine(transport: Transport) -> list[CheckResult]:
     """Make a few polls and one batch query, and return the result of each check."""
-    polls = await _poll(transport)
-    answered = [poll for poll in polls if poll.answer is not None]
-    best = next((poll for poll in polls if poll.proves), polls[-1])
-    batch = await _ask(transport, *_batch_query()) if answered else None
-    return diagnose(best, batch, [poll.seconds for poll in answered])
-
-
-async def _poll(transport: Transport) -> list[Reply]:
-    """Poll one made-up task after another, until another poll would show nothing new."""
     polls: list[Reply] = []
+    # Until another poll would show nothing new.
     while len(polls) < _POLLS and sum(not poll.proves for poll in polls) < _MAX_FAILURES:
-        polls.append(await _ask(transport, *_single_poll()))
+        task_id = str(uuid4())
+        read = partial(read_poll, task_id=task_id, known=None)
+        polls.append(await _ask(transport, Request("GET", task_path(task_id)), read))
         if polls[-1].is_final:
             break
-    return polls
-
-
-Question = tuple[Request, Callable[[Answer], object]]
-"""A request, and the function that reads its answer."""
-
-
-def _single_poll() -> Question:
-    task_id = str(uuid4())
-    return Request("GET", task_path(task_id)), lambda answer: read_poll(answer, task_id, None)
-
-
-def _batch_query() -> Question:
-    task_ids = [str(uuid4()), str(uuid4())]
-    return Request("POST", TASKS_PATH, tasks_body(task_ids)), lambda answer: read_batch(answer, dict.fromkeys(task_ids))
+    answered = [poll for poll in polls if poll.answer is not None]
+    best, batch = next((poll for poll in polls if poll.proves), polls[-1]), None
+    if answered:
+        task_ids = [str(uuid4()), str(uuid4())]
+        query = Request("POST", TASKS_PATH, tasks_body(task_ids))
+        batch = await _ask(transport, query, partial(read_batch, known=dict.fromkeys(task_ids)))
+    return diagnose(best, batch, [poll.seconds for poll in answered])
 
 
 async def _ask(transport: Transport, request: Request, read: Callable[[Answer], object]) -> Reply:
     time = asyncio.get_running_loop().time
-    started = time()
+    started, answer, error = time(), None, None
     try:
         answer = await transport.exchange(request, lambda whole: whole)
-    except LumaError as error:
-        return Reply(None, error, time() - started)
-    seconds = time() - started
-    try:
         read(answer)
-    except LumaError as error:
-        return Reply(answer, error, seconds)
-    return Reply(answer, None, seconds)
+    except LumaError as trouble:
+        error = trouble
+    return Reply(answer, error, time() - started)

@@ -36,7 +36,7 @@ class Result(StrEnum):
     BAD = "bad"
 
 
-@frozen(kw_only=True)
+@frozen
 class CheckResult:
     """One row of what ``check`` shows."""
 
@@ -172,8 +172,6 @@ _DIAGNOSES = (
     _Diagnosis(lambda _: True, Result.UNSURE, Result.UNSURE, _OTHER_ADDRESS),
 )
 """The first row that fits decides."""
-_NOT_CHECKED = "not checked"
-_ABOVE_FIRST = "fix the rows above first"
 
 
 def diagnose(poll: Reply, batch: Reply | None, times: list[float]) -> list[CheckResult]:
@@ -197,28 +195,25 @@ def diagnose(poll: Reply, batch: Reply | None, times: list[float]) -> list[Check
 
 def _address(poll: Reply, diagnosis: _Diagnosis) -> CheckResult:
     if diagnosis.address is Result.OK:
-        return CheckResult(check="address", result=Result.OK, found="a relay with Luma answers")
+        return CheckResult("address", Result.OK, "a relay with Luma answers")
     if diagnosis.key is Result.BAD:
         found = "it answers; only a good key can show whether it has Luma"
-        return CheckResult(check="address", result=diagnosis.address, found=found, advice="fix the key first")
+        return CheckResult("address", diagnosis.address, found, advice="fix the key first")
     return _complaint("address", diagnosis.address, poll, diagnosis.advice)
 
 
 def _key(poll: Reply, diagnosis: _Diagnosis) -> CheckResult:
     if diagnosis.key is Result.OK:
-        return CheckResult(check="key", result=Result.OK, found="accepted")
+        return CheckResult("key", Result.OK, "accepted")
     return _complaint("key", Result.BAD, poll, diagnosis.advice) if diagnosis.key is Result.BAD else _unsure("key")
 
 
 def _batch(batch: Reply) -> CheckResult:
     if batch.error is None:
-        return CheckResult(check="batch query", result=Result.OK, found="supported: many ids share one request")
+        return CheckResult("batch query", Result.OK, "supported: many ids share one request")
     if batch.answer is not None and batch.answer.status in _NO_SUCH_QUERY | _GOOD:
-        found, advice = (
-            "not supported: each id is polled alone",
-            "with many ids, --requests-per-second helps",
-        )
-        return CheckResult(check="batch query", result=Result.NOTE, found=found, advice=advice)
+        advice = "with many ids, --requests-per-second helps"
+        return CheckResult("batch query", Result.NOTE, "not supported: each id is polled alone", advice)
     return _complaint("batch query", Result.UNSURE, batch, _LATER)
 
 
@@ -234,16 +229,16 @@ def _latency(times: list[float]) -> CheckResult:
     more = f", the median of {len(times)} polls; the first took {1000 * times[0]:.0f} ms" if times[1:] else ""
     found = f"{1000 * seconds:.0f} ms{more}"
     if seconds < _SLOW:
-        return CheckResult(check="latency", result=Result.OK, found=found, seconds=seconds)
+        return CheckResult("latency", Result.OK, found, seconds=seconds)
     advice = "nothing to fix: the relay is far away or busy, and each poll takes that long"
-    return CheckResult(check="latency", result=Result.NOTE, found=found, advice=advice, seconds=seconds)
+    return CheckResult("latency", Result.NOTE, found, advice=advice, seconds=seconds)
 
 
 def _complaint(check: str, result: Result, reply: Reply, advice: str) -> CheckResult:
     found = in_option_names(reply.error.summary) if reply.error else ""
     request_id = reply.answer.request_id if reply.answer else None
-    return CheckResult(check=check, result=result, found=found, advice=advice, request_id=request_id)
+    return CheckResult(check, result, found, advice=advice, request_id=request_id)
 
 
 def _unsure(check: str) -> CheckResult:
-    return CheckResult(check=check, result=Result.UNSURE, found=_NOT_CHECKED, advice=_ABOVE_FIRST)
+    return CheckResult(check, Result.UNSURE, "not checked", "fix the rows above first")

@@ -41,11 +41,6 @@ class Stage(StrEnum):
     WAITED = "waited for"
     """Our own time, where the relay gave none."""
 
-    @property
-    def is_of_the_relay(self) -> bool:
-        """Whether the relay gave it."""
-        return self is not Stage.WAITED
-
 
 @frozen(kw_only=True)
 class Entry:
@@ -130,12 +125,11 @@ class Entry:
         if self.generation is None:
             return [(Stage.WAITED, self.waited)]
         times = times_of(self.generation)
-        stages = [
-            (Stage.QUEUE, _seconds(times.submitted, times.started)),
-            (Stage.PROCESSING, _seconds(times.started, times.finished)),
-        ]
         if times.started is None:
             stages = [(Stage.RELAY, _seconds(times.submitted, times.finished))]
+        else:
+            queue, processing = (times.submitted, times.started), (times.started, times.finished)
+            stages = [(Stage.QUEUE, _seconds(*queue)), (Stage.PROCESSING, _seconds(*processing))]
         known = [(stage, seconds) for stage, seconds in stages if seconds is not None]
         return known or [(Stage.WAITED, self.waited)]
 
