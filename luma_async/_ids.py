@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import (
-    AsyncIterable,
-    Hashable,
-    Iterable,
-)
+from collections.abc import AsyncIterable, Hashable, Iterable
 from typing import Any
 
 from luma_async._text import plain_str, shown, spelled

@@ -61,8 +61,8 @@ def outcome_from_json(line: str | bytes) -> Outcome:
     try:
         return OutcomeRecord.read(line.encode() if isinstance(line, str) else line).outcome()
     except ValueError:
-        trouble = ConfigurationError("the line is not an outcome", advice="give a line as outcome_to_json returned it")
-    raise trouble
+        advice = "give a line as outcome_to_json returned it"
+        raise ConfigurationError("the line is not an outcome", advice=advice) from None
 
 
 @frozen(kw_only=True)

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
+import ipaddress
+import os
+import re
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, urlsplit
 
 from attrs import Attribute, field, frozen
 
 from luma_async._checks import flag, number
-from luma_async.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from tenacity import RetryCallState
-import ipaddress
-import os
-import re
-from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, urlsplit
-
 from luma_async._text import shown
+from luma_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import ssl
 
+    from tenacity import RetryCallState
 
 VERSION = "0.1.0"
 """The version of this library, also for the ``User-Agent``; a test compares it with the project file."""
@@ -93,15 +89,11 @@ class Settings:
             ConfigurationError: A setting is missing or unusable; the text names it, and never holds the key.
         """
         api_key = hidden(api_key)
-        _check_limits(limits)
+        if not isinstance(limits, Limits):
+            raise ConfigurationError("limits is not a Limits value", advice="give limits as luma_async.Limits(...)")
         address = base_url if base_url is not None else _from_environment("LUMA_BASE_URL", environ).strip()
         key = api_key if api_key is not None else _key_of(environ)
         return cls(base_url=check_base_url(address, limits), api_key=_check_key(key, "the API key"), limits=limits)
-
-
-def _check_limits(limits: object) -> None:
-    if not isinstance(limits, Limits):
-        raise ConfigurationError("limits is not a Limits value", advice="give limits as luma_async.Limits(...)")
 
 
 def _from_environment(name: str, environ: Mapping[str, str] | None) -> str:
@@ -217,13 +209,9 @@ def check_proxy(proxy: object) -> str | None:
     Raises:
         ConfigurationError: It is neither; the text never holds a password.
     """
-    if proxy is None:
-        return None
-    if not isinstance(proxy, str) or _web_address(proxy) is None:
-        raise ConfigurationError(
-            "proxy is not the URL of an HTTP proxy", advice="write it like http://proxy.example:3128"
-        )
-    return proxy
+    if proxy is None or (isinstance(proxy, str) and _web_address(proxy) is not None):
+        return proxy
+    raise ConfigurationError("proxy is not the URL of an HTTP proxy", advice="write it like http://proxy.example:3128")
 
 
 def check_ssl_context(context: object) -> ssl.SSLContext | None:

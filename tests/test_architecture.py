@@ -78,9 +78,7 @@ INSIDE = {
     "testing": (
         "pytest_plugin",
         "_asyncio_fixtures",
-        "_fixture_options",
         "__init__",
-        "threads",
         "relay",
         "_gateway",
         "_answers",

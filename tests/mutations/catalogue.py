@@ -710,8 +710,8 @@ MUTATIONS = [
         rules=[
             (
                 "a line is on the disk before it counts",
-                ("_write_whole(self.descriptor, lines)\n                os.fsync(self.descriptor)"),
-                "_write_whole(self.descriptor, lines)",
+                ("left = left[os.write(self.descriptor, left) :]\n                os.fsync(self.descriptor)"),
+                "left = left[os.write(self.descriptor, left) :]",
             ),
             (
                 "a journal is for its owner's eyes",
