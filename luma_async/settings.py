@@ -81,7 +81,7 @@ class Settings:
 
     @classmethod
     def load(
-        cls, base_url: str | None, api_key: str | None, limits: Limits, environ: Mapping[str, str] | None = None
+        cls, base_url: str | None, api_key: str | None, limits: object, environ: Mapping[str, str] | None = None
     ) -> Settings:
         """Check the arguments. ``LUMA_BASE_URL``, ``LUMA_API_KEY`` or ``LUMA_API_KEY_FILE`` replace None.
 
