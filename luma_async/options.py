@@ -84,11 +84,7 @@ _OF_AN_EXTENSION = frozenset({"expand_prompt", "image_url", "image_end_url", "no
 
 
 def submit_fields(prompt: object, options: object) -> dict[str, Any]:
-    """Return the fields that request a new generation.
-
-    Raises:
-        ConfigurationError: *prompt* is not a prompt, or *options* is not a GenerationOptions value.
-    """
+    """Return the fields that request a new generation, or raise a ConfigurationError about *prompt* or *options*."""
     user_prompt = _checked_prompt(prompt)
     if not isinstance(options, GenerationOptions):
         raise ConfigurationError(
@@ -99,11 +95,7 @@ def submit_fields(prompt: object, options: object) -> dict[str, Any]:
 
 
 def extension_fields(prompt: object, options: object) -> dict[str, Any]:
-    """Return the fields that request the extension of a generation.
-
-    Raises:
-        ConfigurationError: As ``submit_fields``; or an option is given that an extension does not have.
-    """
+    """Do the same for the extension of a generation, which has fewer options."""
     fields = submit_fields(prompt, options)
     for name in fields.keys() - _OF_AN_EXTENSION - {"user_prompt"}:
         raise ConfigurationError(

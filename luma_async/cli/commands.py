@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
-from cyclopts.validators import Number
 
 from luma_async._text import shown
 from luma_async.cli.exit import Status
@@ -31,6 +30,7 @@ from luma_async.cli.options import (
     Output,
     PromptTexts,
     Relay,
+    Simulation,
     Storing,
     SubmitFlags,
     TaskIds,
@@ -54,7 +54,7 @@ app = App(
 Work = Coroutine[Any, Any, Status]
 
 _RELAY, _WAITING, _FILES, _STORING, _OUTPUT = Relay(), Waiting(), Files(), Storing(), Output()
-_GENERATION_FLAGS, _SUBMIT_FLAGS, _GALLERY = GenerationFlags(), SubmitFlags(), Gallery()
+_GENERATION_FLAGS, _SUBMIT_FLAGS, _GALLERY, _SIMULATION = GenerationFlags(), SubmitFlags(), Gallery(), Simulation()
 
 
 @app.command
@@ -198,36 +198,14 @@ def demo(*, directory: Directory = Path("luma-demo"), as_json: AsJson = False) -
 
 
 @app.command
-def simulate(
-    *,
-    port: Annotated[
-        int,
-        Parameter(
-            metavar="NUMBER", help="TCP port on this machine; 0 takes a free one.", validator=Number(gte=0, lte=65535)
-        ),
-    ] = 0,
-    speed: Annotated[
-        float,
-        Parameter(
-            metavar="NUMBER", help="Relay seconds per real second: 10 is ten times as fast.", validator=Number(gt=0)
-        ),
-    ] = 1.0,
-    count: Annotated[
-        int,
-        Parameter(
-            metavar="NUMBER",
-            help="Ready-made tasks; they start at once, and every fifth fails.",
-            validator=Number(gte=0),
-        ),
-    ] = 5,
-) -> Work:
+def simulate(*, simulation: Simulation = _SIMULATION) -> Work:
     """Run a simulated relay until Ctrl-C, and print its address, its key and the ids of ready-made tasks.
 
     Example: luma-async simulate --port 8080 --speed 10
     """
     from luma_async.cli.demo import serve
 
-    return serve(port=port, speed=speed, count=count)
+    return serve(simulation)
 
 
 @app.command(name="--install-completion")

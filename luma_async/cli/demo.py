@@ -8,7 +8,7 @@ from pathlib import Path
 
 from luma_async.cli.exit import Status
 from luma_async.cli.ids import Ids
-from luma_async.cli.options import Files, Waiting
+from luma_async.cli.options import Files, Simulation, Waiting
 from luma_async.cli.output import say, write
 from luma_async.cli.summary import Summary
 from luma_async.cli.work import open_job, run_job, wait
@@ -48,15 +48,15 @@ async def play(directory: Path, *, as_json: bool) -> Status:
     return status
 
 
-async def serve(*, port: int, speed: float, count: int) -> Status:
+async def serve(simulation: Simulation) -> Status:
     """Run a simulated relay until a signal; a port that is taken or not allowed is a ConfigurationError."""
-    relay = SimulatedRelay(port=port, speed=speed)
+    port, relay = simulation.port, SimulatedRelay(port=simulation.port, speed=simulation.speed)
     try:
         await relay.start()
     except OSError as error:
         raise ConfigurationError(f"port {port} cannot be used: {error.strerror}", advice="choose another") from None
     try:
-        write(_announcement(relay, [relay.add(script=_script(number)) for number in range(1, count + 1)]))
+        write(_announcement(relay, [relay.add(script=_script(number)) for number in range(1, simulation.count + 1)]))
         forever: asyncio.Future[Status] = asyncio.get_running_loop().create_future()
         return await forever
     finally:

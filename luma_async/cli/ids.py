@@ -59,11 +59,7 @@ class Ids:
 
     @classmethod
     def of(cls, given: Iterable[str], path: str | None) -> Self:
-        """Return the ids *given*, then those of the file at *path* (as ``opened``); without either, of standard input.
-
-        Raises:
-            ConfigurationError: The file cannot be read, or there is no source of ids.
-        """
+        """Return the ids *given*, then those of the file at *path* (see ``opened``); without any, of standard input."""
         given = tuple(given)
         if given and path is None:
             return cls(iter(given), are_repeatable=True)
@@ -108,8 +104,7 @@ def _no_ids(what: str) -> ConfigurationError:
 def opened(path: str | None, missing: ConfigurationError, advice: str) -> BufferedIOBase:
     """Open the file at *path*, or standard input for ``-`` and None; for None, a terminal is not an input.
 
-    Raises:
-        ConfigurationError: The file cannot be read (with *advice*), or there is none (*missing*).
+    *advice* is for a file that cannot be read, *missing* the error where there is none.
     """
     if path in (None, "-"):
         if sys.stdin is None or (path is None and sys.stdin.isatty()):

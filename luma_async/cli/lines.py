@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from io import BufferedIOBase
 from itertools import chain
-
-from attrs import define, field
 
 from luma_async.errors import ConfigurationError
 
@@ -33,69 +31,50 @@ def lines_of(file: BufferedIOBase, what: str) -> Iterator[str]:
     Raises:
         ConfigurationError: The rest of *what* cannot be read, or is not such text.
     """
-    lines = _Lines(what)
     try:
         with file:
-            for piece in chain(iter(partial(file.read1, _PIECE), b""), [b""]):
-                yield from lines.completed_by(piece)
+            yield from _lines(_decoded(iter(partial(file.read1, _PIECE), b"")))
     except OSError as error:
         raise ConfigurationError(f"the {what} cannot be read: {error.strerror}", advice="check their source") from None
+    except _NotTextError as error:
+        raise ConfigurationError(
+            f"the {what} are not text in UTF-8 or UTF-16, but {error}", advice="save them as UTF-8, one a line"
+        ) from None
 
 
-@define(eq=False)
-class _Lines:
-    what: str
-    _start: bytes = b""
-    """Bytes before the encoding is known."""
-    _decoder: codecs.IncrementalDecoder | None = None
-    _pieces: list[str] = field(factory=list)
-    """The pieces of the last line, and their length: a slow writer may need a million pieces."""
-    _length: int = 0
+class _NotTextError(Exception):
+    """What there is instead."""
 
-    def completed_by(self, piece: bytes) -> Iterator[str]:
-        """Yield the lines that end in *piece*; an empty piece is the end, and yields the last line."""
-        text = self._decoded(piece)
+
+def _lines(texts: Iterable[str]) -> Iterator[str]:
+    pieces: list[str] = []  # of a line, and their length: a slow writer may need a million pieces
+    length = 0
+    for text in texts:
         if "\0" in text:
-            raise self._not_text()
-        first, *others = text.split("\n")
-        self._extend(first)
-        for other in others:
-            yield self._ended()
-            self._extend(other)
-        if not piece:
-            yield self._ended()
+            raise _NotTextError("something else")
+        for number, piece in enumerate(text.split("\n")):
+            if number:
+                yield "".join(pieces)
+                pieces, length = [], 0
+            pieces.append(piece)
+            length += len(piece)
+            if length > _LONGEST:
+                raise _NotTextError(f"a line of more than {_LONGEST} characters")
+    yield "".join(pieces)
 
-    def _extend(self, text: str) -> None:
-        self._pieces.append(text)
-        self._length += len(text)
-        if self._length > _LONGEST:
-            raise self._not_text(f"a line of more than {_LONGEST} characters")
 
-    def _ended(self) -> str:
-        line = "".join(self._pieces)
-        self._pieces, self._length = [], 0
-        return line
-
-    def _decoded(self, piece: bytes) -> str:
-        is_last = not piece
-        if self._decoder is None:
-            self._start = piece = self._start + piece
-            if not (is_last or _shows_encoding(piece)):
-                return ""
-            if piece.startswith(_FOREIGN_MARKS):
-                raise self._not_text("UTF-32")
-            encoding = _encoding_of(piece)
-            errors = "surrogateescape" if encoding == "utf-8" else "surrogatepass"
-            self._decoder = codecs.getincrementaldecoder(encoding)(errors)
-        try:
-            return self._decoder.decode(piece, is_last)
-        except UnicodeDecodeError:
-            raise self._not_text() from None
-
-    def _not_text(self, found: str = "something else") -> ConfigurationError:
-        return ConfigurationError(
-            f"the {self.what} are not text in UTF-8 or UTF-16, but {found}", advice="save them as UTF-8, one a line"
-        )
+def _decoded(pieces: Iterator[bytes]) -> Iterator[str]:
+    start = b""
+    while not _shows_encoding(start) and (piece := next(pieces, b"")):
+        start += piece
+    if start.startswith(_FOREIGN_MARKS):
+        raise _NotTextError("UTF-32")
+    encoding = _encoding_of(start)
+    errors = "surrogateescape" if encoding == "utf-8" else "surrogatepass"
+    try:
+        yield from codecs.iterdecode(chain([start], pieces), encoding, errors)
+    except UnicodeDecodeError:
+        raise _NotTextError("something else") from None
 
 
 def _shows_encoding(start: bytes) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self, get_type_hints
 
-from attrs import asdict, evolve, fields, frozen
+from attrs import asdict, fields, frozen
 from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
@@ -148,23 +148,18 @@ class Relay:
         private_media: bool = False,
         on_event: Callable[[Event], object] | None = None,
     ) -> LumaClient:
-        """Make the client.
-
-        Raises:
-            ConfigurationError: An option, or its environment variable, is missing or cannot work.
-        """
+        """Make the client; raises a ConfigurationError for an option, or its environment variable."""
         from luma_async.client import LumaClient  # noqa: PLC0415 - --help needs no aiohttp
 
-        limits = evolve(self._limits(), allow_private_media=private_media)
+        limits = self._limits(allow_private_media=private_media)
         return LumaClient(self.base_url, self._key(), polling=polling, limits=limits, on_event=on_event)
 
     def settings(self, *, request_timeout: float) -> Settings:
         """Return address, key and limits, with *request_timeout* seconds for a request; raises as ``client``."""
-        limits = evolve(self._limits(), request_timeout=request_timeout)
-        return Settings.load(self.base_url, self._key(), limits)
+        return Settings.load(self.base_url, self._key(), self._limits(request_timeout=request_timeout))
 
-    def _limits(self) -> Limits:
-        return Limits(allow_insecure_http=self.insecure_http, requests_per_second=self.requests_per_second)
+    def _limits(self, **more: Any) -> Limits:
+        return Limits(allow_insecure_http=self.insecure_http, requests_per_second=self.requests_per_second, **more)
 
     def _key(self) -> str | None:
         return None if self.key_file is None else read_key_file(self.key_file)
@@ -197,11 +192,7 @@ class Waiting:
 
     @property
     def polling(self) -> PollPolicy:
-        """The poll policy.
-
-        Raises:
-            ConfigurationError: A pause is out of range or out of order.
-        """
+        """The poll policy; raises a ConfigurationError for a pause."""
         return PollPolicy(
             initial_interval=self.initial_interval, max_interval=self.max_interval, min_interval=self.min_interval
         )
@@ -302,11 +293,7 @@ class GenerationFlags:
 
     @property
     def options(self) -> GenerationOptions:
-        """The library's options.
-
-        Raises:
-            ConfigurationError: An option cannot work.
-        """
+        """The library's options; raises a ConfigurationError for one that cannot work."""
         return GenerationOptions(**{name: value or None for name, value in asdict(self).items()})
 
 
@@ -327,6 +314,19 @@ class Gallery:
     ] = None
     overwrite: _Flag = False
     """Replace an existing page. [default: refused]"""
+
+
+@Parameter(name="*")
+@frozen(kw_only=True)
+class Simulation:
+    """A simulated relay on its own."""
+
+    port: Annotated[_Number, Parameter(validator=Number(gte=0, lte=65535))] = 0
+    """TCP port on this machine; 0 takes a free one."""
+    speed: Annotated[float, Parameter(metavar="NUMBER", validator=Number(gt=0))] = 1.0
+    """Relay seconds per real second: 10 is ten times as fast."""
+    count: Annotated[_Number, Parameter(validator=Number(gte=0))] = 5
+    """Ready-made tasks; they start at once, and every fifth fails."""
 
 
 def words_of(*groups: Any) -> tuple[str, ...]:

@@ -48,11 +48,7 @@ class EarlierRuns:
 
     @classmethod
     def of(cls, path: Path | None, files: Files | None = None) -> Self | None:
-        """Return the earlier runs of the journal at *path*, or None without one; nothing is opened yet.
-
-        Raises:
-            ConfigurationError: Standard output goes into the same file.
-        """
+        """Return the earlier runs of the journal at *path*, or None without one; nothing is opened yet."""
         if path is None:
             return None
         if goes_to(path):
@@ -108,10 +104,6 @@ async def open_job(  # noqa: PLR0913 - the parts of a job, each by its name
         earlier: What earlier runs have done; its journal is open until the end.
         summary: Notes the events of the *client*, and is written at the end.
         again: Goes on with open ids; None if the relay ends with the process.
-
-    Raises:
-        ConfigurationError: The journal cannot be opened.
-        OutputLostError: Standard output cannot be written.
     """
     board = Board() if summary is None else summary.board
     async with AsyncExitStack() as stack:
@@ -139,11 +131,7 @@ def _summed_up(luma: LumaClient, summary: Summary) -> Generator[None]:
 
 @asynccontextmanager
 async def _showing(board: Board, *, as_json: bool) -> AsyncGenerator[Show]:
-    """Show *board* as a live table on a terminal, else as JSON lines; *as_json* chooses lines everywhere.
-
-    Raises:
-        OutputLostError: Alone or in a group: standard output is closed.
-    """
+    """Show *board* as a live table on a terminal, else as JSON lines; *as_json* chooses lines everywhere."""
     if as_json or sys.stdout is None or not sys.stdout.isatty():
         async with asyncio.TaskGroup() as group:
             reader = group.create_task(_watch_reader())
@@ -189,13 +177,10 @@ class _OpenIds:
         self._name(f"{len(unfinished)} not done in time", unfinished, name_each)
 
     def _is_worth_naming(self, error: BaseException) -> bool:
-        """Whether to name the open ids: after a signal, and where the same command cannot have them again.
-
-        A closed pipe means that its reader has enough.
-        """
+        """Whether to name the open ids: after a signal, and where the same command cannot have them again."""
         if is_stopping() or isinstance(error, asyncio.CancelledError):
             return True
-        return not self.ids.are_repeatable and not is_closed_pipe(error)
+        return not self.ids.are_repeatable and not is_closed_pipe(error)  # its reader has enough
 
     def _name(self, heading: str, task_ids: list[str], repeatable: Callable[[str, list[str]], None]) -> None:
         """Name *task_ids*: by the function *repeatable* if the same command can have them again, else all."""
@@ -227,10 +212,7 @@ async def poll_once(job: Job) -> None:
 
 
 async def wait(job: Job, waiting: Waiting, files: Files | None = None) -> None:
-    """Wait for each id, and show it as it ends; with *files*, store its medium first.
-
-    A failed download affects no other id.
-    """
+    """Wait for each id, and show it as it ends; with *files*, store its medium first. A failed download is its own."""
 
     async def settle(outcome: Outcome) -> None:
         path = None

@@ -30,11 +30,7 @@ _MAX_FAILURES = 2
 
 
 async def check(settings: Settings, *, as_json: bool) -> Status:
-    """Poll the relay of *settings* and show the result of each check.
-
-    Raises:
-        OutputLostError: Standard output cannot be written.
-    """
+    """Poll the relay of *settings* and show the result of each check."""
     async with aclosing(Transport(settings, Network(), Cooldown(PollPolicy()))) as transport:
         found = await examine(transport)
     if as_json or sys.stdout is None or not sys.stdout.isatty():

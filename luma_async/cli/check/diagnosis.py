@@ -175,13 +175,7 @@ _DIAGNOSES = (
 
 
 def diagnose(poll: Reply, batch: Reply | None, times: list[float]) -> list[CheckResult]:
-    """Return all rows.
-
-    Args:
-        poll: The most informative of the polls of made-up tasks.
-        batch: The batch query, or None if there was none.
-        times: Seconds of the answered polls, in order; the first one opened the connection.
-    """
+    """Return all rows: by the best *poll*, the *batch* query if there was one, and the seconds of answered polls."""
     is_proven = batch is not None and batch.error is None
     diagnosis = _DIAGNOSES[0] if is_proven else next(diagnosis for diagnosis in _DIAGNOSES if diagnosis.fits(poll))
     works = diagnosis.key is Result.OK

@@ -21,11 +21,7 @@ _LONGEST = 600
 
 
 def show(base_url: str, rows: Iterable[CheckResult], console: Console | None = None) -> None:
-    """Write *rows* about the relay at *base_url*. Text of a relay is never read as markup.
-
-    Raises:
-        OutputLostError: It cannot be written.
-    """
+    """Write *rows* about the relay at *base_url*. Text of a relay is never read as markup."""
     console = console or Console(highlight=False, markup=False, emoji=False)
     with guarded():
         console.print(Text(shown(base_url)), soft_wrap=True)
@@ -36,7 +32,8 @@ def show(base_url: str, rows: Iterable[CheckResult], console: Console | None = N
 def _show_one(console: Console, row: CheckResult) -> None:
     indent = _INDENT if console.width >= _ROOMY else 2
     line = Text.assemble(f"{row.check:<13}", (f"{row.result:<6}", _STYLES[row.result]))
-    below = [_support(row), row.advice]
+    support = row.request_id and f"the relay's support may ask for request {shown(row.request_id, 80)}"
+    below = [support, row.advice]
     found = shown(row.found, _LONGEST)
     if console.width >= _ROOMY:
         grid = Grid.grid(padding=(0, 2, 0, 0))
@@ -47,7 +44,3 @@ def _show_one(console: Console, row: CheckResult) -> None:
         below.append(found)
     for text in reversed([text for text in below if text]):
         console.print(Padding(Text(text), (0, 0, 0, indent), expand=False))
-
-
-def _support(row: CheckResult) -> str | None:
-    return row.request_id and f"the relay's support may ask for request {shown(row.request_id, 80)}"

@@ -26,12 +26,7 @@ _MODE = 0o600
 
 
 async def write_gallery(sources: Sequence[str], options: Gallery) -> Status:
-    """Write a gallery of the lines in *sources*; the status says whether every line could be read.
-
-    Raises:
-        ConfigurationError: There is nothing to show, or the page exists.
-        LumaError: The page cannot be written.
-    """
+    """Write a gallery of the lines in *sources*; the status says whether every line could be read."""
     _check_page(sources, options)
     collection = _collect(sources)
     entries = collection.entries(lambda task_id, role: _stored_link(options, task_id, role))

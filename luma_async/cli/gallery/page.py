@@ -15,16 +15,9 @@ from luma_async.cli.gallery.timeline import figure, span
 _LONGEST_HEADING = 120
 """Characters; the whole of a longer prompt can be unfolded below its heading."""
 
-_HEADINGS = {Section.COMPLETED: "Completed", Section.FAILED: "Failed", Section.NOT_DONE: "Not done"}
-
 
 def render(entries: Sequence[Entry], notes: Sequence[str] = ()) -> str:
-    """Return the page of *entries*.
-
-    Args:
-        entries: In the order in which they are shown.
-        notes: What a reader should know about the lines behind the page.
-    """
+    """Return the page of *entries* in their order, with *notes* on the lines behind it."""
     style = files("luma_async.cli.gallery").joinpath("gallery.css").read_text(encoding="utf-8")
     shown = {section: its for section in Section if (its := [entry for entry in entries if entry.section is section])}
     main = element("main", *(_section(section, its) for section, its in shown.items()), _times(entries))
@@ -79,7 +72,7 @@ def _allowed(kind: str, links: Iterable[str | None]) -> list[str]:
 def _header(shown: dict[Section, list[Entry]]) -> Markup:
     total = sum(map(len, shown.values()))
     counts = ", ".join(f"{len(its)} {section}" for section, its in shown.items())
-    links = [(_anchor(section), f"{_HEADINGS[section]} ({len(its)})") for section, its in shown.items()]
+    links = [(_anchor(section), f"{section.capitalize()} ({len(its)})") for section, its in shown.items()]
     items = (element("li", element("a", name, href=f"#{anchor}")) for anchor, name in [*links, ("times", "Times")])
     return element(
         "header",
@@ -98,7 +91,7 @@ def _section(section: Section, entries: list[Entry]) -> Markup:
     cards = (_card(entry, f"{anchor}-{number}") for number, entry in enumerate(entries, 1))
     return element(
         "section",
-        element("h2", f"{_HEADINGS[section]} ", element("span", f"{len(entries)}"), id=anchor),
+        element("h2", f"{section.capitalize()} ", element("span", f"{len(entries)}"), id=anchor),
         element("div", *cards, class_="cards"),
         aria_labelledby=anchor,
     )
