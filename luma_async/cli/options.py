@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self, get_type_hints
 
@@ -331,14 +331,15 @@ class Simulation:
 
 def words_of(*groups: Any) -> tuple[str, ...]:
     """Return the words of a command line for the options in *groups* that are not at their defaults."""
-    return tuple(word for group in groups for word in _words(group))
-
-
-def _words(group: Any) -> Iterator[str]:
-    hints = get_type_hints(type(group), include_extras=True)
-    for each in fields(type(group)):
-        value = getattr(group, each.name)
-        if value != each.default:
+    words: list[str] = []
+    for group in groups:
+        hints = get_type_hints(type(group), include_extras=True)
+        for each in fields(type(group)):
+            value = getattr(group, each.name)
+            if value == each.default:
+                continue
             names = [parameter.name for parameter in getattr(hints[each.name], "__metadata__", ()) if parameter.name]
-            yield names[0][0] if names else f"--{each.name.replace('_', '-')}"
-            yield from () if value is True else (str(value).lower() if value is None else str(value),)
+            words.append(names[0][0] if names else f"--{each.name.replace('_', '-')}")
+            if value is not True:
+                words.append("none" if value is None else str(value))
+    return tuple(words)

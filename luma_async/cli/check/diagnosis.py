@@ -8,22 +8,11 @@ from statistics import median
 
 from attrs import asdict, frozen
 
+from luma_async import errors
 from luma_async._relay.answer import Answer
 from luma_async._relay.documents import encoded
 from luma_async.cli.output import in_option_names
-from luma_async.errors import (
-    APIError,
-    AuthenticationError,
-    LumaError,
-    NotFoundError,
-    PermissionDeniedError,
-    ProtocolError,
-    QuotaExceededError,
-    RateLimitError,
-    ServerError,
-    TransportError,
-    Verdict,
-)
+from luma_async.errors import LumaError, Verdict
 
 
 class Result(StrEnum):
@@ -78,7 +67,7 @@ class Reply:
         """Whether only a relay with Luma that accepts the key gives this answer."""
         if self.error is None:
             return True
-        is_unknown = isinstance(self.error, NotFoundError) and self.error.verdict is Verdict.UNCONFIRMED
+        is_unknown = isinstance(self.error, errors.NotFoundError) and self.error.verdict is Verdict.UNCONFIRMED
         return is_unknown and not self.is_page and _speaks_of_a_task(self.error)
 
     @property
@@ -89,7 +78,7 @@ class Reply:
 
 def _speaks_of_a_task(error: LumaError) -> bool:
     """Whether *not found* is about the task, not the path: web frameworks only say ``Not Found``."""
-    said = f"{error.code} {error.message}".casefold() if isinstance(error, APIError) else ""
+    said = f"{error.code} {error.message}".casefold() if isinstance(error, errors.APIError) else ""
     return any(word in said for word in ("task", "任务"))
 
 
@@ -111,20 +100,20 @@ def _is(*kinds: type[LumaError]) -> Callable[[Reply], bool]:
 
 
 def _is_secure_connection_refused(reply: Reply) -> bool:
-    return isinstance(reply.error, TransportError) and not reply.error.retryable
+    return isinstance(reply.error, errors.TransportError) and not reply.error.retryable
 
 
 def _is_wrong_path(reply: Reply) -> bool:
     error = reply.error
-    return isinstance(error, NotFoundError | ServerError) and error.verdict is Verdict.FINAL
+    return isinstance(error, errors.NotFoundError | errors.ServerError) and error.verdict is Verdict.FINAL
 
 
 def _is_refused_redirect(reply: Reply) -> bool:
-    return isinstance(reply.error, ProtocolError) and reply.answer is None and not reply.error.retryable
+    return isinstance(reply.error, errors.ProtocolError) and reply.answer is None and not reply.error.retryable
 
 
 def _is_said_inside_200(reply: Reply) -> bool:
-    return isinstance(reply.error, APIError) and reply.error.status == 200  # noqa: PLR2004 - HTTP
+    return isinstance(reply.error, errors.APIError) and reply.error.status == 200  # noqa: PLR2004 - HTTP
 
 
 _OTHER_ADDRESS = "look up the API's address in the relay's documentation: another host, or no path such as /v1"
@@ -139,7 +128,7 @@ _DIAGNOSES = (
         "check host and port; the certificate must be valid for that name, and the port must speak https",
     ),
     _Diagnosis(
-        _is(TransportError),
+        _is(errors.TransportError),
         Result.BAD,
         Result.UNSURE,
         "check the address for typing errors, and whether this machine reaches it: DNS, firewall, VPN",
@@ -148,22 +137,22 @@ _DIAGNOSES = (
     _Diagnosis(lambda reply: reply.is_page, Result.BAD, Result.UNSURE, _OTHER_ADDRESS),
     _Diagnosis(_is_wrong_path, Result.BAD, Result.UNSURE, f"a gateway without Luma here: {_OTHER_ADDRESS}"),
     _Diagnosis(
-        _is(AuthenticationError),
+        _is(errors.AuthenticationError),
         Result.UNSURE,
         Result.BAD,
         "check the key: copied whole, not expired, of this relay (LUMA_API_KEY, LUMA_API_KEY_FILE or --key-file)",
     ),
     _Diagnosis(
-        _is(PermissionDeniedError),
+        _is(errors.PermissionDeniedError),
         Result.UNSURE,
         Result.BAD,
         "allow Luma for this key at the relay: its group, its models, the allowed client addresses",
     ),
-    _Diagnosis(_is(QuotaExceededError), Result.UNSURE, Result.BAD, "the account is out of credit: top it up"),
-    _Diagnosis(_is(RateLimitError), Result.UNSURE, Result.UNSURE, "too many requests: check again in a minute"),
-    _Diagnosis(_is(ServerError), Result.UNSURE, Result.UNSURE, _LATER),
+    _Diagnosis(_is(errors.QuotaExceededError), Result.UNSURE, Result.BAD, "the account is out of credit: top it up"),
+    _Diagnosis(_is(errors.RateLimitError), Result.UNSURE, Result.UNSURE, "too many requests: check again in a minute"),
+    _Diagnosis(_is(errors.ServerError), Result.UNSURE, Result.UNSURE, _LATER),
     _Diagnosis(
-        _is(NotFoundError),
+        _is(errors.NotFoundError),
         Result.UNSURE,
         Result.UNSURE,
         "poll a task that exists: luma-async get ID. If that is not found either, the address is wrong",
