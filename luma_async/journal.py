@@ -135,15 +135,13 @@ class Journal:
         record = OutcomeRecord.of(outcome)
         if task_id in self or not _is_end(record):
             return False
-        written = self._pending.get(task_id)
-        is_new = written is None
-        if written is None:
+        if is_new := task_id not in self._pending:
             self._lines[task_id] = record.state, f"{record.line()}\n".encode("ascii")
-            written = self._pending[task_id] = asyncio.get_running_loop().create_future()
+            self._pending[task_id] = asyncio.get_running_loop().create_future()
             self._writer = self._writer or asyncio.create_task(self._write(file), name="luma_async journal")
+        written = self._pending[task_id]
         await asyncio.wait([written])
-        error = written.result()
-        if error is not None:
+        if error := written.result():
             raise error.for_task(task_id)
         return is_new
 

@@ -19,7 +19,6 @@ from rich.progress import (
     DownloadColumn,
     Progress,
     ProgressColumn,
-    Task,
     TaskID,
     TaskProgressColumn,
     TextColumn,
@@ -134,12 +133,6 @@ class Table(Show):
         what = shown(task_id) if task_id else shown(in_option_names(str(error)), _LONGEST_TROUBLE)
         self._ended.append(Text.assemble((f"{word:<10}", style), f"  {what}  {shown(prompt)}"))
 
-    def _shown(self) -> list[tuple[str, Row]]:
-        """Return the oldest open ids, so that a visible id stays visible until it ends."""
-        room = max(1, min(_MOST_ROWS, self._height - len(self._shown_bars())))
-        waiting = (item for item in self.board.rows.items() if item[1].stored is None)
-        return list(islice(waiting, room))
-
     def _update_bars(self) -> None:
         """Let the bar of each file grow; it shrinks where a file starts again."""
         for task_id, row in self.board.rows.items():
@@ -148,17 +141,13 @@ class Table(Show):
                     self._bars[task_id] = self._files.add_task(shown(task_id), total=None)
                 self._files.update(self._bars[task_id], completed=row.stored, total=row.total or None)
 
-    def _shown_bars(self) -> list[Task]:
-        return self._files.tasks[: max(1, self._height // 2)]
-
-    @property
-    def _height(self) -> int:
-        return self.console.height - _OTHER_LINES
-
     def picture(self) -> RenderableType:
-        """Return the table of open ids, with the bar."""
+        """Return the table of the oldest open ids, so that a visible id stays visible until it ends, with the bar."""
         self._update_bars()
-        rows, bars = self._shown(), self._shown_bars()
+        height = self.console.height - _OTHER_LINES
+        bars = self._files.tasks[: max(1, height // 2)]
+        waiting = (item for item in self.board.rows.items() if item[1].stored is None)
+        rows = list(islice(waiting, max(1, min(_MOST_ROWS, height - len(bars)))))
         hidden = len(self.board.rows) - len(rows) - len(bars)
         parts: list[RenderableType] = [self._grid(rows)] if rows else []
         if bars:

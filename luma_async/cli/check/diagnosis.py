@@ -194,15 +194,14 @@ def _key(poll: Reply, diagnosis: _Diagnosis) -> CheckResult:
 def _batch(batch: Reply) -> CheckResult:
     if batch.error is None:
         return CheckResult("batch query", Result.OK, "supported: many ids share one request")
-    if batch.answer is not None and batch.answer.status in _NO_SUCH_QUERY | _GOOD:
+    if batch.answer is not None and batch.answer.status in _NO_SUCH_QUERY:
         advice = "with many ids, --requests-per-second helps"
         return CheckResult("batch query", Result.NOTE, "not supported: each id is polled alone", advice)
     return _complaint("batch query", Result.UNSURE, batch, _LATER)
 
 
-_NO_SUCH_QUERY = frozenset({400, 403, 404, 405, 413, 422, 501})
-_GOOD = frozenset(range(200, 204))
-"""The path gives something else than tasks, such as a web page."""
+_NO_SUCH_QUERY = frozenset({200, 201, 202, 203, 400, 403, 404, 405, 413, 422, 501})
+"""A good status: the path gives something else than tasks, such as a web page."""
 _SLOW = 2.0
 """Seconds."""
 
