@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Generator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
+from itertools import filterfalse
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -112,7 +113,7 @@ async def open_job(  # noqa: PLR0913 - the parts of a job, each by its name
             if journal:
                 say(f"{len(journal)} that have ended before are in {shown(journal.path)}")
         luma = await stack.enter_async_context(client)
-        stack.enter_context(_OpenIds(board, ids, luma, earlier, again).named_at_end())
+        stack.enter_context(_open_ids_named(board, ids, luma, earlier, again))
         if summary is not None:
             stack.enter_context(_summed_up(luma, summary))
         show = await stack.enter_async_context(_showing(board, as_json=as_json))
@@ -152,46 +153,34 @@ async def _watch_reader() -> None:
         await asyncio.sleep(_READER_CHECK)
 
 
-@frozen
-class _OpenIds:
-    """The ids of a job that are not done at its end."""
+@contextmanager
+def _open_ids_named(
+    board: Board, ids: Ids, luma: LumaClient, earlier: EarlierRuns | None, again: ResumeCommand | None
+) -> Generator[None]:
+    """Name the ids that were not done in time; where the block raises, all that are not done."""
 
-    board: Board
-    ids: Ids
-    luma: LumaClient
-    earlier: EarlierRuns | None
-    again: ResumeCommand | None
-
-    @contextmanager
-    def named_at_end(self) -> Generator[None]:
-        """Name the ids that were not done in time; where the block raises, all that are not done."""
-        try:
-            yield
-        except BaseException as error:
-            if self._is_worth_naming(error):
-                rest = [id_ for id_ in self.ids.remaining() if self.earlier is None or not self.earlier.has(id_)]
-                left = [*self.board.unfinished, *self.board.rows, *rest]
-                self._name(f"stopped with {len(left)} not done", left, partial(name_few, command=self.again))
-            raise
-        unfinished = self.board.unfinished
-        self._name(f"{len(unfinished)} not done in time", unfinished, name_each)
-
-    def _is_worth_naming(self, error: BaseException) -> bool:
-        """Whether to name the open ids: after a signal, and where the same command cannot have them again."""
-        if is_stopping() or isinstance(error, asyncio.CancelledError):
-            return True
-        return not self.ids.are_repeatable and not is_closed_pipe(error)  # its reader has enough
-
-    def _name(self, heading: str, task_ids: list[str], repeatable: Callable[[str, list[str]], None]) -> None:
+    def name(task_ids: list[str], what: str, repeatable: Callable[[str, list[str]], None]) -> None:
         """Name *task_ids*: by the function *repeatable* if the same command can have them again, else all."""
         # Without a good poll, the relay may know none of them.
-        are_known = self.board.has_generation or self.luma.statistics.polls > 0
-        if are_known and self.again is not None:
-            heading += "; their generations go on at the relay"
-        if self.ids.are_repeatable:
+        are_known = board.has_generation or luma.statistics.polls > 0
+        goes_on = "; their generations go on at the relay" if are_known and again is not None else ""
+        heading = f"{what.format(len(task_ids))}{goes_on}"
+        if ids.are_repeatable:
             repeatable(heading, task_ids)
         else:
-            name_all(heading, task_ids, self.again)
+            name_all(heading, task_ids, again)
+
+    try:
+        yield
+    except BaseException as error:
+        has_ended = earlier.has if earlier is not None else frozenset[str]().__contains__
+        # After a signal; and where the ids are lost, unless a closed pipe means that its reader has enough.
+        are_lost = not ids.are_repeatable and not is_closed_pipe(error)
+        if is_stopping() or are_lost or isinstance(error, asyncio.CancelledError):
+            left = [*board.unfinished, *board.rows, *filterfalse(has_ended, ids.remaining())]
+            name(left, "stopped with {} not done", partial(name_few, command=again))
+        raise
+    name(board.unfinished, "{} not done in time", name_each)
 
 
 async def run_job(opening: AbstractAsyncContextManager[Job], work: Callable[[Job], Awaitable[None]]) -> Status:

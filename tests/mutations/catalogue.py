@@ -878,7 +878,7 @@ MUTATIONS = [
     *_noticed_by(
         "cli/test_endings.py::test_a41_that_generations_go_on_is_said_of_a_relay_that_knows_them",
         rules=[
-            ("that generations go on is known of a good poll", "self.luma.statistics.polls > 0", "True"),
+            ("that generations go on is known of a good poll", "luma.statistics.polls > 0", "True"),
         ],
     ),
     *_noticed_by(
