@@ -28,9 +28,6 @@ class Section(StrEnum):
     NOT_DONE = "not done"
 
 
-_SECTIONS = {State.COMPLETED: Section.COMPLETED, State.FAILED: Section.FAILED}
-
-
 class Stage(StrEnum):
     """How the time of a generation was spent."""
 
@@ -80,7 +77,9 @@ class Entry:
     @property
     def section(self) -> Section:
         """The section it belongs to."""
-        return Section.NOT_DONE if self.generation is None else _SECTIONS.get(self.generation.state, Section.NOT_DONE)
+        if self.generation is None or not self.generation.is_terminal:
+            return Section.NOT_DONE
+        return Section(self.generation.state)
 
     @property
     def state(self) -> str:
