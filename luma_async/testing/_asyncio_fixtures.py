@@ -42,11 +42,9 @@ async def luma_client(request: pytest.FixtureRequest, luma_relay: SimulatedRelay
     """A client of ``luma_relay`` that polls faster, to match the relay's speed, and is closed after the test."""
     from luma_async import Limits, LumaClient, PollPolicy  # noqa: PLC0415 - it imports aiohttp
 
-    options: dict[str, Any] = {"limits": Limits(allow_private_media=True)}
+    polling, limits = PollPolicy(), Limits(allow_private_media=True)
     if "luma_time" not in request.fixturenames:
-        options = {
-            "polling": PollPolicy(initial_interval=0.02, min_interval=0.02, max_interval=0.2, max_outage=5.0),
-            "limits": Limits(request_timeout=5.0, allow_private_media=True),
-        }
-    async with LumaClient(luma_relay.base_url, luma_relay.api_key, **options) as client:
+        polling = PollPolicy(initial_interval=0.02, min_interval=0.02, max_interval=0.2, max_outage=5.0)
+        limits = Limits(request_timeout=5.0, allow_private_media=True)
+    async with LumaClient(luma_relay.base_url, luma_relay.api_key, polling=polling, limits=limits) as client:
         yield client
