@@ -201,7 +201,7 @@ async def poll_once(job: Job) -> None:
 
 
 async def wait(job: Job, waiting: Waiting, files: Files | None = None) -> None:
-    """Wait for each id and show it as it ends; with *files*, store its medium first, which may fail for that id only."""
+    """Wait for each id and show it as it ends; with *files*, store its medium first, which can fail for it alone."""
 
     async def settle(outcome: Outcome) -> None:
         path = None
