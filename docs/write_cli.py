@@ -191,7 +191,11 @@ def _command(name: str) -> Iterator[str]:
     yield f"\n## {name}\n\n"
     yield from (f"{sentence}\n" for sentence in sentences)
     yield f"\n```sh\n{example.removeprefix('Example: ')}\n```\n"
-    options = [argument for argument in app[name].assemble_argument_collection() if argument.names != ("*",)]
+    options = [
+        argument
+        for argument in app[name].assemble_argument_collection(parse_docstring=True)
+        if argument.names != ("*",)
+    ]
     options.sort(key=_order)
     for heading, group in groupby(options, _heading):
         yield f"\n| {heading} | |\n|---|---|\n"

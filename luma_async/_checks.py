@@ -20,25 +20,17 @@ Validator = Callable[[Any, "Attribute[Any]", Any], None]
 
 
 def check_number(
-    value: object, name: str, *, above: float | None = None, optional: bool = False, whole: bool = False
+    value: Any, name: str, *, above: float | None = None, optional: bool = False, whole: bool = False
 ) -> None:
-    """Check that *value* is a finite number, and more than *above*.
-
-    Raises:
-        ConfigurationError: It is not; the text has *name* and the expected value.
-    """
-    kind = "a whole number" if whole else "a number"
-    wanted = kind + (f" above {above:g}" if above is not None else "") + (" or None" if optional else "")
+    """Raise a ConfigurationError with *name* unless *value* is a finite number, and more than *above*."""
     if optional and value is None:
         return
-    if not _fits(value, -math.inf if above is None else above, whole=whole):
-        raise ConfigurationError(f"{name}={shown(spelled(value), 40)} is not {wanted}", advice=f"give {wanted}")
-
-
-def _fits(value: object, above: float, *, whole: bool) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
-        return False
-    return above < value <= sys.float_info.max
+    lowest = -math.inf if above is None else above
+    is_number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+    if not (is_number and lowest < value <= sys.float_info.max):
+        limit = "" if above is None else f" above {above:g}"
+        wanted = f"a {'whole ' if whole else ''}number{limit}{' or None' if optional else ''}"
+        raise ConfigurationError(f"{name}={brief(value, 40)} is not {wanted}", advice=f"give {wanted}")
 
 
 def number(*, above: float | None = None, optional: bool = False, whole: bool = False) -> Validator:
@@ -52,13 +44,9 @@ def number(*, above: float | None = None, optional: bool = False, whole: bool = 
 
 
 def flag(instance: Any, attribute: Attribute[Any], value: Any) -> None:
-    """Check that *value* is a bool: otherwise ``"no"`` would switch a safeguard off.
-
-    Raises:
-        ConfigurationError: It is not.
-    """
+    """Raise a ConfigurationError unless *value* is a bool: ``"no"`` would switch a safeguard off."""
     if not isinstance(value, bool):
-        name = f"{type(instance).__name__}({attribute.name}={shown(spelled(value), 40)})"
+        name = f"{type(instance).__name__}({attribute.name}={brief(value, 40)})"
         raise ConfigurationError(f"{name} is not a bool", advice=f"give {attribute.name} as True or False")
 
 
@@ -89,6 +77,6 @@ def _parsed_link(value: str) -> Link | None:
     return Link(value) if parts.scheme in ("http", "https") and parts.hostname else None
 
 
-def brief(value: object) -> str:
+def brief(value: object, limit: int = 60) -> str:
     """Return a repr that fits in a line: a picture as base64 has megabytes."""
-    return shown(spelled(value), 60)
+    return shown(spelled(value), limit)

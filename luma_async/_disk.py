@@ -27,15 +27,15 @@ def sync_directory(directory: Path) -> None:
 _FAR = 2**40
 """A byte beyond the end of all our files: on Windows, other processes cannot read a locked byte."""
 
-if sys.platform == "win32":
 
-    def lock(descriptor: int) -> None:
-        """Lock an open file until it is closed.
+def lock(descriptor: int) -> None:
+    """Lock an open file until it is closed.
 
-        Raises:
-            BlockingIOError: Another process has the lock.
-            OSError: The file system has no locks.
-        """
+    Raises:
+        BlockingIOError: Another process has the lock.
+        OSError: The file system has no locks.
+    """
+    if sys.platform == "win32":
         where = os.lseek(descriptor, 0, os.SEEK_CUR)
         os.lseek(descriptor, _FAR, os.SEEK_SET)
         try:
@@ -44,14 +44,5 @@ if sys.platform == "win32":
             raise BlockingIOError from error
         finally:
             os.lseek(descriptor, where, os.SEEK_SET)
-
-else:
-
-    def lock(descriptor: int) -> None:
-        """Lock an open file until it is closed.
-
-        Raises:
-            BlockingIOError: Another process has the lock.
-            OSError: The file system has no locks.
-        """
+    else:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import (
-    AsyncIterable,
-    Hashable,
-    Iterable,
-)
+from collections.abc import AsyncIterable, Hashable, Iterable
 from typing import Any
 
 from luma_async._text import plain_str, shown, spelled
 from luma_async.errors import ConfigurationError
 
 _TASK_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
+Ids = Iterable[str] | AsyncIterable[str]
 
 
 def check_task_id(task_id: object) -> str:
-    """Return *task_id* if it can stand in a path as it is (RFC 3986, unreserved characters).
-
-    Raises:
-        ConfigurationError: It cannot; nothing has been sent.
-    """
+    """Return *task_id* if a path can hold it as it is (RFC 3986, unreserved characters), else raise our error."""
     if isinstance(task_id, str) and is_task_id(task_id):
         return plain_str(task_id)
     raise ConfigurationError(
@@ -34,15 +27,8 @@ def is_task_id(text: str) -> bool:
     return _TASK_ID.fullmatch(text) is not None and text not in (".", "..")
 
 
-Ids = Iterable[str] | AsyncIterable[str]
-
-
 def checked_ids(task_ids: Any) -> Ids:
-    """Return *task_ids* if it can be a collection or stream of ids.
-
-    Raises:
-        ConfigurationError: It is not iterable, or a single string or bytes, which would be read letter by letter.
-    """
+    """Return *task_ids* if it is a collection or stream; a single string or bytes would be read letter by letter."""
     if isinstance(task_ids, str | bytes | bytearray) or not isinstance(task_ids, Iterable | AsyncIterable):
         raise ConfigurationError(
             f"task_ids is a single {type(task_ids).__name__}", advice="give a list of task ids, even for one"

@@ -25,28 +25,23 @@ class Listeners:
 
     @classmethod
     def to(cls, on_event: object) -> Listeners:
-        """Build the listeners: the user's function, if there is one, and the log, if its level is DEBUG.
+        """Build the listeners: the log, if its level is DEBUG, and the user's function, if there is one.
 
         Raises:
             ConfigurationError: *on_event* cannot be called, or would have to be awaited.
         """
         listeners = cls([_log] if log_is_curious() else [])
-        if on_event is None:
-            return listeners
-        if not callable(on_event) or inspect.iscoroutinefunction(on_event):
+        if callable(on_event) and not inspect.iscoroutinefunction(on_event):
+            listeners.active.append(on_event)
+        elif on_event is not None:
             raise ConfigurationError(
                 f"on_event={shown(spelled(on_event), 40)} cannot be called without awaiting it",
                 advice="give a plain function of one event; to await something, iterate over client.events()",
             )
-        listeners.active.append(on_event)
         return listeners
 
     def tell(self, event: Event) -> None:
-        """Call all listeners, in the order of their registration. An exception in a listener is logged, not raised.
-
-        Raises:
-            KeyboardInterrupt, SystemExit: A listener raised it, to end the program.
-        """
+        """Call all listeners, in their order; what one raises is logged, unless it ends the program."""
         for listener in tuple(self.active):
             try:
                 listener(event)
@@ -61,11 +56,7 @@ def log_is_curious() -> bool:
 
 
 def log(level: int, text: str, *args: object, error: BaseException | None = None) -> None:
-    """Write to the log. An exception in a user's handler is not raised; ``logging`` shows it in its usual way.
-
-    Raises:
-        KeyboardInterrupt, SystemExit: A handler raised it, to end the program.
-    """
+    """Write to the log; what a user's handler raises is shown by ``logging``, unless it ends the program."""
     try:
         logger.log(level, text, *args, exc_info=error, stacklevel=2)
     except BaseException as raised:  # noqa: BLE001 - logging lets a handler decide what it catches
@@ -78,11 +69,7 @@ def _log(event: Event) -> None:
 
 
 def raise_if_exit(raised: BaseException) -> None:
-    """Let *raised* end the program where it means that, also from inside a group: asyncio would only log a group.
-
-    Raises:
-        KeyboardInterrupt, SystemExit: *raised* is one, or has one in it.
-    """
+    """Raise a KeyboardInterrupt or SystemExit again, also from inside a group: asyncio would only log a group."""
     if isinstance(raised, BaseExceptionGroup):
         for part in raised.exceptions:
             raise_if_exit(part)
@@ -91,17 +78,11 @@ def raise_if_exit(raised: BaseException) -> None:
 
 
 def presentable(raised: BaseException, what: str) -> Exception:
-    """Return what may come out of *raised* where somebody waits: an Exception as it is, anything else as our error.
+    """Return what a waiter gets for *raised*: an Exception as it is, anything else as our error.
 
     A CancelledError as it is would look as if the waiting task had been cancelled, and end it without a word; a
-    StopIteration can go through no future.
-
-    Args:
-        raised: What the user's code has raised.
-        what: The code, as the user knows it.
-
-    Raises:
-        KeyboardInterrupt, SystemExit: *raised* ends the program.
+    StopIteration cannot go through a future. *what* is the code that raised it, as the user knows it. What ends the
+    program (``raise_if_exit``) is raised.
     """
     raise_if_exit(raised)
     if isinstance(raised, Exception) and not isinstance(raised, StopIteration):

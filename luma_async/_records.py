@@ -20,19 +20,7 @@ from luma_async._relay.documents import NotJSONError, _check, _decoder
 from luma_async._relay.refusals import cause_of
 from luma_async._relay.tasks import generation_of, identity, tasks_in
 from luma_async._text import shown, spelled
-from luma_async.errors import (
-    APIError,
-    ConfigurationError,
-    DownloadError,
-    DownloadReason,
-    GenerationFailedError,
-    JournalError,
-    LumaError,
-    NotFoundError,
-    UncertainSubmitError,
-    Verdict,
-    WaitTimeoutError,
-)
+from luma_async.errors import DownloadReason, LumaError, Verdict
 from luma_async.models import Generation, Link, State
 from luma_async.outcomes import Outcome
 
@@ -61,8 +49,8 @@ def outcome_from_json(line: str | bytes) -> Outcome:
     try:
         return OutcomeRecord.read(line.encode() if isinstance(line, str) else line).outcome()
     except ValueError:
-        trouble = ConfigurationError("the line is not an outcome", advice="give a line as outcome_to_json returned it")
-    raise trouble
+        advice = "give a line as outcome_to_json returned it"
+        raise errors.ConfigurationError("the line is not an outcome", advice=advice) from None
 
 
 @frozen(kw_only=True)
@@ -92,11 +80,11 @@ class ErrorRecord:
             type=type(error).__name__,
             message=str(error),
             status=getattr(error, "status", None),
-            code=error.reason if isinstance(error, DownloadError) else getattr(error, "code", None),
+            code=error.reason if isinstance(error, errors.DownloadError) else getattr(error, "code", None),
             verdict=error.verdict,
             retryable=error.retryable,
             names_task=getattr(error, "names_task", False),
-            body=shown(error.body, 500) if isinstance(error, UncertainSubmitError) else None,
+            body=shown(error.body, 500) if isinstance(error, errors.UncertainSubmitError) else None,
             candidates=getattr(error, "candidates", None),
         )
 
@@ -111,22 +99,22 @@ class ErrorRecord:
         kind: Any = getattr(errors, self.type, None)
         if not (isinstance(kind, type) and issubclass(kind, LumaError)):
             kind = LumaError
-        if issubclass(kind, APIError):
+        if issubclass(kind, errors.APIError):
             error: LumaError = kind(self.message, status=self.status or 0, code=self.code)
-            if isinstance(error, NotFoundError):
+            if isinstance(error, errors.NotFoundError):
                 error.names_task = self.names_task
-        elif kind is WaitTimeoutError:
-            error = WaitTimeoutError("", waited=waited, last=generation, last_error=None)
-        elif kind is GenerationFailedError:
-            error = LumaError(self.message) if generation is None else GenerationFailedError(generation)
-        elif kind is DownloadError:
+        elif kind is errors.WaitTimeoutError:
+            error = errors.WaitTimeoutError("", waited=waited, last=generation, last_error=None)
+        elif kind is errors.GenerationFailedError:
+            error = LumaError(self.message) if generation is None else errors.GenerationFailedError(generation)
+        elif kind is errors.DownloadError:
             reason = cast("DownloadReason", self.code or "unknown")  # lines of earlier versions have none
-            error = DownloadError(self.message, reason=reason, generation=generation)
-        elif kind is UncertainSubmitError:
+            error = errors.DownloadError(self.message, reason=reason, generation=generation)
+        elif kind is errors.UncertainSubmitError:
             trouble, candidates = LumaError(self.message), self.candidates or ()
-            error = UncertainSubmitError(trouble, body=self.body or "", candidates=candidates)
+            error = errors.UncertainSubmitError(trouble, body=self.body or "", candidates=candidates)
         else:
-            error = JournalError(self.message, path="") if kind is JournalError else kind(self.message)
+            error = errors.JournalError(self.message, path="") if kind is errors.JournalError else kind(self.message)
         return error
 
 
@@ -176,11 +164,7 @@ class OutcomeRecord:
 
     @classmethod
     def read(cls, line: bytes) -> Self:
-        """Read *line*.
-
-        Raises:
-            NotJSONError: It is not such a line, or it is cut.
-        """
+        """Read *line*; a NotJSONError means that it is not such a line, or is cut."""
         try:
             fields = _decoder.decode(line.decode())
             _check(fields, deepest=inf)
@@ -238,7 +222,7 @@ def _as_written_today(fields: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _facts_in_text(task_id: str, kind: str, text: str) -> dict[str, Any]:
     """Return the facts of a NotFoundError, which decide whether its id has ended."""
-    if kind != NotFoundError.__name__:
+    if kind != errors.NotFoundError.__name__:
         return {}
     text = text.removeprefix(f"task {shown(task_id, 128)}: ")  # the id may be any word
     text = re.sub(r" \([^()]*\)$", "", text)  # our own advice

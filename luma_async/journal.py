@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
@@ -31,8 +31,8 @@ def _checked_path(path: str | os.PathLike[str]) -> Path:
     try:
         return Path(path)
     except TypeError:
-        trouble = ConfigurationError(f"{shown(spelled(path), 80)} is not a file name", advice="give a str or a Path")
-    raise trouble
+        text = f"{shown(spelled(path), 80)} is not a file name"
+        raise ConfigurationError(text, advice="give a str or a Path") from None
 
 
 @define(eq=False)
@@ -135,15 +135,13 @@ class Journal:
         record = OutcomeRecord.of(outcome)
         if task_id in self or not _is_end(record):
             return False
-        written = self._pending.get(task_id)
-        is_new = written is None
-        if written is None:
+        if is_new := task_id not in self._pending:
             self._lines[task_id] = record.state, f"{record.line()}\n".encode("ascii")
-            written = self._pending[task_id] = asyncio.get_running_loop().create_future()
+            self._pending[task_id] = asyncio.get_running_loop().create_future()
             self._writer = self._writer or asyncio.create_task(self._write(file), name="luma_async journal")
+        written = self._pending[task_id]
         await asyncio.wait([written])
-        error = written.result()
-        if error is not None:
+        if error := written.result():
             raise error.for_task(task_id)
         return is_new
 
@@ -156,7 +154,13 @@ class Journal:
             ConfigurationError: The journal is not open, or its file can no longer be read.
         """
         at = 0
-        while lines := await _on_disk(self.path, self._opened().lines, at):
+        while True:
+            try:
+                lines = await asyncio.to_thread(self._opened().lines, at)
+            except OSError as error:
+                raise _trouble(self.path, error) from None
+            if not lines:
+                return
             at += sum(map(len, lines))
             for record in filter(_is_end, map(OutcomeRecord.read, filter(bytes.strip, lines))):
                 yield _outcome(record)
@@ -170,25 +174,21 @@ class Journal:
         """Write until nothing is left: one write and one flush for all pending lines."""
         try:
             while self._lines:
-                lines, self._lines = self._lines, {}
-                error = await self._appended(file, b"".join(line for _, line in lines.values()))
+                lines, self._lines, error = self._lines, {}, None
+                try:
+                    await asyncio.to_thread(file.append, b"".join(line for _, line in lines.values()))
+                except OSError as cause:
+                    error = JournalError(
+                        f"the outcome cannot be recorded in {shown(self.path)}: {cause.strerror or cause}",
+                        path=str(self.path),
+                        advice="make room or repair the disk, and start again: it waits for the missing ids only",
+                    )
                 for task_id, (state, _) in lines.items():
                     if error is None:
                         self._states[task_id] = state
                     self._pending.pop(task_id).set_result(error)
         finally:
             self._writer = None
-
-    async def _appended(self, file: _File, lines: bytes) -> JournalError | None:
-        try:
-            await asyncio.to_thread(file.append, lines)
-        except OSError as error:
-            return JournalError(
-                f"the outcome cannot be recorded in {shown(self.path)}: {error.strerror or error}",
-                path=str(self.path),
-                advice="make room or repair the disk, and start again: it waits for the missing ids only",
-            )
-        return None
 
 
 @define(eq=False)
@@ -252,11 +252,7 @@ class _File:
 
     @classmethod
     def opened(cls, path: Path) -> Self:
-        """Open, lock, read, and repair the file at *path*.
-
-        Raises:
-            ConfigurationError: It cannot be a journal.
-        """
+        """Open, lock, read, and repair the file at *path*; it is a ConfigurationError if that is not a journal."""
         try:
             file = cls(path, os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0), _MODE))
             try:
@@ -265,10 +261,8 @@ class _File:
                 file.close()
                 raise
         except (OSError, ValueError) as error:
-            trouble = _trouble(path, error)
-        else:
-            return file
-        raise trouble
+            raise _trouble(path, error) from None
+        return file
 
     def _take(self) -> None:
         status = os.fstat(self.descriptor)
@@ -278,9 +272,6 @@ class _File:
         if status.st_size == 0:
             os.fsync(self.descriptor)
             sync_directory(self.path.parent)
-        self._read()
-
-    def _read(self) -> None:
         with open(self.descriptor, "rb", closefd=False) as file:
             file.seek(0)
             if file.peek(1)[:1] not in (b"", b"{"):
@@ -295,11 +286,7 @@ class _File:
                 whole += len(line)
 
     def _learn(self, line: bytes, number: int) -> bool:
-        """Note the id that ended by *line*, and return whether the line is whole.
-
-        Raises:
-            ConfigurationError: It is neither an outcome nor the start of one.
-        """
+        """Note the id that ended by *line*, and return whether the line is whole; anything else is an error."""
         if not line.strip():
             return True
         try:
@@ -313,11 +300,7 @@ class _File:
         return True
 
     def append(self, lines: bytes) -> None:
-        """Write *lines* and flush them to the disk; if that fails, leave the file unchanged.
-
-        Raises:
-            OSError: The disk is full or broken, or the file is deleted or closed.
-        """
+        """Write *lines* and flush them to the disk; an OSError leaves the file unchanged."""
         with self._busy:
             if self._closed:
                 raise OSError("it is closed")
@@ -327,7 +310,9 @@ class _File:
                 raise OSError("it has been deleted")
             self._torn_at = status.st_size
             try:
-                _write_whole(self.descriptor, lines)
+                left = memoryview(lines)
+                while left:
+                    left = left[os.write(self.descriptor, left) :]
                 os.fsync(self.descriptor)
                 self._torn_at = None
             except OSError:
@@ -354,24 +339,10 @@ class _File:
                 os.close(self.descriptor)
 
 
-def _write_whole(descriptor: int, data: bytes) -> None:
-    left = memoryview(data)
-    while left:
-        left = left[os.write(descriptor, left) :]
-
-
 def _close_unwanted(opening: asyncio.Task[_File]) -> None:
     """Close a file whose opening was cancelled."""
     if not opening.cancelled() and opening.exception() is None:
         opening.result().close()
-
-
-async def _on_disk(path: Path, step: Callable[[int], list[bytes]], start: int) -> list[bytes]:
-    try:
-        return await asyncio.to_thread(step, start)
-    except OSError as error:
-        trouble = _trouble(path, error)
-    raise trouble
 
 
 def _trouble(path: Path, error: OSError | ValueError) -> ConfigurationError:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from attrs import Attribute, asdict, field, frozen
+from attrs.validators import optional
 
 from luma_async._checks import Validator, brief, flag, link_or_none
 from luma_async.errors import ConfigurationError
@@ -13,37 +15,32 @@ from luma_async.errors import ConfigurationError
 _BASE64 = re.compile(r"(?:data:image/[a-z0-9.+-]+;base64,)?[A-Za-z0-9+/_-]{16,}={0,2}")
 
 
-def _refused(name: str, value: object, wanted: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"GenerationOptions({name}={brief(value)}) is not {wanted}", advice=f"give {name} as {wanted}, or leave it out"
-    )
+def _fitting(fits: Callable[[Any], object], wanted: str) -> Validator:
+    """Build a validator for None, and for each value that *fits*."""
+
+    def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
+        if value is not None and not fits(value):
+            raise ConfigurationError(
+                f"GenerationOptions({attribute.name}={brief(value)}) is not {wanted}",
+                advice=f"give {attribute.name} as {wanted}, or leave it out",
+            )
+
+    return check
 
 
 def _written(pattern: str, wanted: str) -> Validator:
     """Build a validator for text of one format."""
     form = re.compile(pattern)
 
-    def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
-        if value is not None and not (isinstance(value, str) and form.fullmatch(value)):
-            raise _refused(attribute.name, value, wanted)
-
-    return check
+    return _fitting(lambda value: isinstance(value, str) and form.fullmatch(value), wanted)
 
 
-def _picture(_: object, attribute: Attribute[Any], value: object) -> None:
-    is_fine = isinstance(value, str) and (link_or_none(value) or _BASE64.fullmatch(value))
-    if value is not None and not is_fine:
-        raise _refused(attribute.name, value, "an absolute http(s) URL or a picture as base64 text")
-
-
-def _address(_: object, attribute: Attribute[Any], value: object) -> None:
-    if value is not None and link_or_none(value) is None:
-        raise _refused(attribute.name, value, "an absolute http(s) URL")
-
-
-def _switch(instance: Any, attribute: Attribute[Any], value: Any) -> None:
-    if value is not None:
-        flag(instance, attribute, value)
+_picture = _fitting(
+    lambda value: isinstance(value, str) and (link_or_none(value) or _BASE64.fullmatch(value)),
+    "an absolute http(s) URL or a picture as base64 text",
+)
+_address = _fitting(link_or_none, "an absolute http(s) URL")
+_switch = optional(flag)
 
 
 @frozen(kw_only=True)
@@ -87,20 +84,18 @@ _OF_AN_EXTENSION = frozenset({"expand_prompt", "image_url", "image_end_url", "no
 
 
 def submit_fields(prompt: object, options: object) -> dict[str, Any]:
-    """Return the fields that request a new generation.
-
-    Raises:
-        ConfigurationError: *prompt* is not a prompt, or *options* is not a GenerationOptions value.
-    """
-    return {"user_prompt": _checked_prompt(prompt), **_checked_options(options).given()}
+    """Return the fields that request a new generation, or raise a ConfigurationError about *prompt* or *options*."""
+    user_prompt = _checked_prompt(prompt)
+    if not isinstance(options, GenerationOptions):
+        raise ConfigurationError(
+            f"options={brief(options)} is not a GenerationOptions value",
+            advice='give options as luma_async.GenerationOptions(aspect_ratio="16:9", ...)',
+        )
+    return {"user_prompt": user_prompt, **options.given()}
 
 
 def extension_fields(prompt: object, options: object) -> dict[str, Any]:
-    """Return the fields that request the extension of a generation.
-
-    Raises:
-        ConfigurationError: As ``submit_fields``; or an option is given that an extension does not have.
-    """
+    """Do the same for the extension of a generation, which has fewer options."""
     fields = submit_fields(prompt, options)
     for name in fields.keys() - _OF_AN_EXTENSION - {"user_prompt"}:
         raise ConfigurationError(
@@ -110,18 +105,7 @@ def extension_fields(prompt: object, options: object) -> dict[str, Any]:
     return fields
 
 
-def _checked_options(options: object) -> GenerationOptions:
-    if isinstance(options, GenerationOptions):
-        return options
-    raise ConfigurationError(
-        f"options={brief(options)} is not a GenerationOptions value",
-        advice='give options as luma_async.GenerationOptions(aspect_ratio="16:9", ...)',
-    )
-
-
 _NONCHARACTERS = "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
-
-
 _UNFIT = re.compile(rf"(?!\t|\r?\n)[\x00-\x1f\x7f-\x9f]|[\ud800-\udfff\ufdd0-\ufdef{_NONCHARACTERS}]")
 """Control characters other than tabs and line breaks, lone surrogates, and Unicode's noncharacters.
 

@@ -40,8 +40,7 @@ class Outcome:
 
     def __attrs_post_init__(self) -> None:
         if (self.generation is None) == (self.error is None):
-            message = "an Outcome needs either a generation or an error"
-            raise TypeError(message)
+            raise TypeError("an Outcome needs either a generation or an error")
 
     @property
     def ok(self) -> bool:

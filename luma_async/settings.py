@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
+import ipaddress
+import os
+import re
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, urlsplit
 
 from attrs import Attribute, field, frozen
 
 from luma_async._checks import flag, number
-from luma_async.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from tenacity import RetryCallState
-import ipaddress
-import os
-import re
-from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, urlsplit
-
 from luma_async._text import shown
+from luma_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import ssl
 
+    from tenacity import RetryCallState
 
 VERSION = "0.1.0"
 """The version of this library, also for the ``User-Agent``; a test compares it with the project file."""
@@ -85,23 +81,18 @@ class Settings:
 
     @classmethod
     def load(
-        cls, base_url: str | None, api_key: str | None, limits: Limits, environ: Mapping[str, str] | None = None
+        cls, base_url: str | None, api_key: str | None, limits: object, environ: Mapping[str, str] | None = None
     ) -> Settings:
         """Check the arguments. ``LUMA_BASE_URL``, ``LUMA_API_KEY`` or ``LUMA_API_KEY_FILE`` replace None.
 
-        Raises:
-            ConfigurationError: A setting is missing or unusable; the text names it, and never holds the key.
+        The text of a ConfigurationError names what is missing or unusable, and never holds the key.
         """
         api_key = hidden(api_key)
-        _check_limits(limits)
+        if not isinstance(limits, Limits):
+            raise ConfigurationError("limits is not a Limits value", advice="give limits as luma_async.Limits(...)")
         address = base_url if base_url is not None else _from_environment("LUMA_BASE_URL", environ).strip()
         key = api_key if api_key is not None else _key_of(environ)
         return cls(base_url=check_base_url(address, limits), api_key=_check_key(key, "the API key"), limits=limits)
-
-
-def _check_limits(limits: object) -> None:
-    if not isinstance(limits, Limits):
-        raise ConfigurationError("limits is not a Limits value", advice="give limits as luma_async.Limits(...)")
 
 
 def _from_environment(name: str, environ: Mapping[str, str] | None) -> str:
@@ -123,11 +114,7 @@ _MAY_BE_A_KEY = re.compile(r"(sk|pk|bearer)[\W_].*|[\w+=-]{20,}", re.IGNORECASE 
 
 
 def read_key_file(path: str | os.PathLike[str]) -> str:
-    """Return the key in the file at *path*, without its trailing newline.
-
-    Raises:
-        ConfigurationError: The file cannot be read, or does not hold a key.
-    """
+    """Return the key in the file at *path*, without its trailing newline, if the file holds one."""
     try:
         with Path(path).open("rb") as file:
             key = hidden(file.read(_MOST_OF_A_KEY_FILE).decode("latin-1").rstrip("\r\n"))
@@ -151,11 +138,7 @@ def _check_key(key: object, what: str) -> Secret:
 
 
 def check_base_url(address: object, limits: Limits) -> str:
-    """Return *address* without its trailing slash, if a key may be sent there.
-
-    Raises:
-        ConfigurationError: *address* is not usable for a relay; the text never holds a password.
-    """
+    """Return *address* without its trailing slash, if a key may be sent there; the error never holds a password."""
     if not address:
         raise ConfigurationError("there is no relay address", advice="set LUMA_BASE_URL or give base_url=")
     parts = _split(address)
@@ -212,26 +195,14 @@ def _unusable(what: str, advice: str) -> ConfigurationError:
 
 
 def check_proxy(proxy: object) -> str | None:
-    """Return *proxy* if it is None or the URL of an HTTP proxy.
-
-    Raises:
-        ConfigurationError: It is neither; the text never holds a password.
-    """
-    if proxy is None:
-        return None
-    if not isinstance(proxy, str) or _web_address(proxy) is None:
-        raise ConfigurationError(
-            "proxy is not the URL of an HTTP proxy", advice="write it like http://proxy.example:3128"
-        )
-    return proxy
+    """Return *proxy* if it is None or the URL of an HTTP proxy; the error never holds a password."""
+    if proxy is None or (isinstance(proxy, str) and _web_address(proxy) is not None):
+        return proxy
+    raise ConfigurationError("proxy is not the URL of an HTTP proxy", advice="write it like http://proxy.example:3128")
 
 
 def check_ssl_context(context: object) -> ssl.SSLContext | None:
-    """Return *context* if it is None or verifies certificates and host names.
-
-    Raises:
-        ConfigurationError: It does not, so any server could get the key.
-    """
+    """Return *context* if it is None or verifies certificates and host names: else any server could get the key."""
     if context is None:
         return None
     import ssl  # noqa: PLC0415 - slow to import, and rarely needed

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
-from cyclopts.validators import Number
 
+from luma_async._text import shown
 from luma_async.cli.exit import Status
 from luma_async.cli.naming import ResumeCommand
 from luma_async.cli.options import (
@@ -24,14 +24,13 @@ from luma_async.cli.options import (
     Files,
     FromFile,
     FromPrompts,
+    Gallery,
     GenerationFlags,
-    Media,
     Outcomes,
     Output,
-    Overwrite,
-    Page,
     PromptTexts,
     Relay,
+    Simulation,
     Storing,
     SubmitFlags,
     TaskIds,
@@ -39,13 +38,8 @@ from luma_async.cli.options import (
     words_of,
 )
 from luma_async.cli.usage import usage_error
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return f"luma-async {version('luma-async')}"
-
+from luma_async.errors import ConfigurationError
+from luma_async.settings import VERSION
 
 app = App(
     name="luma-async",
@@ -53,21 +47,14 @@ app = App(
     help_epilogue="The relay's address and key come from LUMA_BASE_URL and LUMA_API_KEY (or LUMA_API_KEY_FILE). "
     "Try it without either: luma-async demo",
     help_format="plaintext",
-    version=_version,
+    version=f"luma-async {VERSION}",
     error_formatter=usage_error,
 )
-
-Shell = Literal["bash", "zsh", "fish", "powershell"]
 
 Work = Coroutine[Any, Any, Status]
 
 _RELAY, _WAITING, _FILES, _STORING, _OUTPUT = Relay(), Waiting(), Files(), Storing(), Output()
-_GENERATION_FLAGS, _SUBMIT_FLAGS = GenerationFlags(), SubmitFlags()
-
-
-def _resume_command(name: str, ids: tuple[str, ...], source: str | None, *options: object) -> ResumeCommand:
-    """Return the command that goes on with open ids: the same one, or ``wait`` after a submit."""
-    return ResumeCommand((name, *words_of(*options)), source, frozenset(ids))
+_GENERATION_FLAGS, _SUBMIT_FLAGS, _GALLERY, _SIMULATION = GenerationFlags(), SubmitFlags(), Gallery(), Simulation()
 
 
 @app.command
@@ -76,10 +63,11 @@ def get(*ids: TaskIds, from_: FromFile = None, as_json: AsJson = False, relay: R
 
     Example: luma-async get 6c1f7a52-0d0b-4b0e-9a5f-0f4b4c5d6e7f
     """
+    from luma_async.cli.ids import Ids
     from luma_async.cli.work import open_job, poll_once, run_job
 
-    again = _resume_command("get", ids, from_, relay)
-    return run_job(open_job(ids, from_, relay.client(), as_json=as_json, again=again), poll_once)
+    client, again = relay.client(), ResumeCommand(("get", *words_of(relay)), from_, frozenset(ids))
+    return run_job(open_job(client, Ids.of(ids, from_), as_json=as_json, again=again), poll_once)
 
 
 @app.command
@@ -95,17 +83,7 @@ def wait(
 
     Example: luma-async wait --from ids.txt --timeout 600 > outcomes.jsonl
     """
-    from luma_async.cli.summary import Summary
-    from luma_async.cli.work import EarlierRuns, fetch, open_job, run_job, wait
-
-    files, summary = storing.files, Summary(verbose=output.verbose)
-    client = relay.client(waiting.polling, private_media=storing.private_media, on_event=summary.note)
-    earlier = EarlierRuns.of(waiting.journal, files)
-    again = _resume_command("wait", ids, from_, relay, waiting, storing, output)
-    job = open_job(ids, from_, client, as_json=output.as_json, earlier=earlier, summary=summary, again=again)
-    if files is None:
-        return run_job(job, partial(wait, waiting=waiting))
-    return run_job(job, partial(fetch, waiting=waiting, files=files))
+    return _wait_for("wait", ids, from_, relay, waiting, storing, output)
 
 
 @app.command
@@ -123,15 +101,28 @@ def download(
 
     Example: luma-async download --directory videos 6c1f7a52-0d0b-4b0e-9a5f-0f4b4c5d6e7f
     """
-    from luma_async.cli.summary import Summary
-    from luma_async.cli.work import EarlierRuns, fetch, open_job, run_job
+    return _wait_for("download", ids, from_, relay, waiting, files, output)
 
-    summary = Summary(verbose=output.verbose)
-    client = relay.client(waiting.polling, private_media=files.private_media, on_event=summary.note)
+
+def _wait_for(  # noqa: PLR0913, PLR0917 - what both commands have
+    name: str,
+    ids: tuple[str, ...],
+    source: str | None,
+    relay: Relay,
+    waiting: Waiting,
+    storing: Storing | Files,
+    output: Output,
+) -> Work:
+    from luma_async.cli.ids import Ids
+    from luma_async.cli.summary import Summary
+    from luma_async.cli.work import EarlierRuns, open_job, run_job, wait
+
+    files, summary = storing.files, Summary(verbose=output.verbose)
+    client = relay.client(waiting.polling, private_media=storing.private_media, on_event=summary.note)
     earlier = EarlierRuns.of(waiting.journal, files)
-    again = _resume_command("download", ids, from_, relay, waiting, files, output)
-    job = open_job(ids, from_, client, as_json=output.as_json, earlier=earlier, summary=summary, again=again)
-    return run_job(job, partial(fetch, waiting=waiting, files=files))
+    again = ResumeCommand((name, *words_of(relay, waiting, storing, output)), source, frozenset(ids))
+    job = open_job(client, Ids.of(ids, source), as_json=output.as_json, earlier=earlier, summary=summary, again=again)
+    return run_job(job, partial(wait, waiting=waiting, files=files))
 
 
 @app.command
@@ -156,21 +147,17 @@ def submit(  # noqa: PLR0913 - its options, in groups
     from luma_async.cli.summary import Summary
     from luma_async.cli.work import EarlierRuns
 
-    files, summary = submitting.files, Summary(verbose=output.verbose)
-    earlier = EarlierRuns.of(waiting.journal, files)
-    client = relay.client(waiting.polling, private_media=submitting.private_media, on_event=summary.note)
-    texts = Prompts.of(prompts, from_)
+    storing, summary = submitting.storing, Summary(verbose=output.verbose)
+    earlier = EarlierRuns.of(waiting.journal, storing.files)
     submissions = Submissions(
-        luma=client,
-        prompts=texts,
+        luma=relay.client(waiting.polling, private_media=storing.private_media, on_event=summary.note),
+        prompts=Prompts.of(prompts, from_),
         options=generation.options,
         at_once=submitting.at_once,
-        again=_resume_command("wait", (), None, relay, waiting, submitting.storing, output),
+        again=ResumeCommand(("wait", *words_of(relay, waiting, storing, output)), None, frozenset()),
     )
-    waits = submitting.wait or files is not None or earlier is not None
-    return submit(
-        submissions, waiting=waiting, files=files, earlier=earlier, waits=waits, as_json=output.as_json, summary=summary
-    )
+    waits = waiting if submitting.wait or storing.files or earlier else None
+    return submit(submissions, waits, storing.files, earlier=earlier, as_json=output.as_json, summary=summary)
 
 
 @app.command
@@ -187,21 +174,16 @@ def check(*, as_json: AsJsonRows = False, relay: Relay = _RELAY) -> Work:
 
 
 @app.command
-def gallery(
-    *files: Outcomes,
-    page: Page = Path("gallery.html"),
-    media: Media = None,
-    overwrite: Overwrite = False,
-) -> Work:
+def gallery(*files: Outcomes, options: Gallery = _GALLERY) -> Work:
     """Make one HTML page about a batch: videos, prompts, failures with their reasons, and times.
 
     The page has no script, and needs a network only for media that are not stored.
 
     Example: luma-async gallery outcomes.jsonl --media videos -o gallery.html
     """
-    from luma_async.cli.gallery.files import GalleryOptions, write_gallery
+    from luma_async.cli.gallery.files import write_gallery
 
-    return write_gallery(GalleryOptions(sources=files, page=page, media=media, overwrite=overwrite))
+    return write_gallery(files, options)
 
 
 @app.command
@@ -216,43 +198,21 @@ def demo(*, directory: Directory = Path("luma-demo"), as_json: AsJson = False) -
 
 
 @app.command
-def simulate(
-    *,
-    port: Annotated[
-        int,
-        Parameter(
-            metavar="NUMBER", help="TCP port on this machine; 0 takes a free one.", validator=Number(gte=0, lte=65535)
-        ),
-    ] = 0,
-    speed: Annotated[
-        float,
-        Parameter(
-            metavar="NUMBER", help="Relay seconds per real second: 10 is ten times as fast.", validator=Number(gt=0)
-        ),
-    ] = 1.0,
-    count: Annotated[
-        int,
-        Parameter(
-            metavar="NUMBER",
-            help="Ready-made tasks; they start at once, and every fifth fails.",
-            validator=Number(gte=0),
-        ),
-    ] = 5,
-) -> Work:
+def simulate(*, simulation: Simulation = _SIMULATION) -> Work:
     """Run a simulated relay until Ctrl-C, and print its address, its key and the ids of ready-made tasks.
 
     Example: luma-async simulate --port 8080 --speed 10
     """
     from luma_async.cli.demo import serve
 
-    return serve(port=port, speed=speed, count=count)
+    return serve(simulation)
 
 
 @app.command(name="--install-completion")
 def install_completion(
     *,
     shell: Annotated[
-        Shell | None,
+        Literal["bash", "zsh", "fish", "powershell"] | None,
         Parameter(help="The shell. [default: the shell that runs this command]"),
     ] = None,
 ) -> None:
@@ -262,7 +222,19 @@ def install_completion(
 
     Example: luma-async --install-completion
     """
-    from luma_async.cli.completion import install
+    from cyclopts.completion.detect import ShellDetectionError
+
     from luma_async.cli.output import write
 
-    write(f"{install(app, shell)}\nIt works in every new shell.\n")
+    try:
+        path = app.install_completion(shell=shell)
+    except ShellDetectionError:
+        raise ConfigurationError(
+            "your shell is not known", advice="name it: luma-async --install-completion --shell zsh"
+        ) from None
+    except OSError as error:
+        where = shown(error.filename or "the script")
+        raise ConfigurationError(
+            f"{where} cannot be written: {error.strerror}", advice="check its permissions, and HOME"
+        ) from None
+    write(f"{path}\nIt works in every new shell.\n")

@@ -7,10 +7,11 @@ from functools import partial
 from pathlib import Path
 
 from luma_async.cli.exit import Status
-from luma_async.cli.options import Files, Waiting
+from luma_async.cli.ids import Ids
+from luma_async.cli.options import Files, Simulation, Waiting
 from luma_async.cli.output import say, write
 from luma_async.cli.summary import Summary
-from luma_async.cli.work import fetch, open_job, run_job
+from luma_async.cli.work import open_job, run_job, wait
 from luma_async.client import LumaClient
 from luma_async.errors import ConfigurationError
 from luma_async.settings import Limits
@@ -41,26 +42,21 @@ async def play(directory: Path, *, as_json: bool) -> Status:
         limits = Limits(allow_private_media=True)
         summary = Summary()
         client = LumaClient(relay.base_url, relay.api_key, polling=_PACE.polling, limits=limits, on_event=summary.note)
-        files = Files(directory=directory, overwrite=True)
-        work = partial(fetch, waiting=_PACE, files=files)
-        status = await run_job(open_job(_SCRIPTS, None, client, as_json=as_json, summary=summary), work)
+        work = partial(wait, waiting=_PACE, files=Files(directory=directory, overwrite=True))
+        status = await run_job(open_job(client, Ids.of(_SCRIPTS, None), as_json=as_json, summary=summary), work)
     say(f"the videos are in {directory}")
     return status
 
 
-async def serve(*, port: int, speed: float, count: int) -> Status:
-    """Run a simulated relay until a signal.
-
-    Raises:
-        ConfigurationError: The port is taken, or not allowed.
-    """
-    relay = SimulatedRelay(port=port, speed=speed)
+async def serve(simulation: Simulation) -> Status:
+    """Run a simulated relay until a signal; a port that is taken or not allowed is a ConfigurationError."""
+    port, relay = simulation.port, SimulatedRelay(port=simulation.port, speed=simulation.speed)
     try:
         await relay.start()
     except OSError as error:
         raise ConfigurationError(f"port {port} cannot be used: {error.strerror}", advice="choose another") from None
     try:
-        write(_announcement(relay, [relay.add(script=_script(number)) for number in range(1, count + 1)]))
+        write(_announcement(relay, [relay.add(script=_script(number)) for number in range(1, simulation.count + 1)]))
         forever: asyncio.Future[Status] = asyncio.get_running_loop().create_future()
         return await forever
     finally:

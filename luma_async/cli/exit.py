@@ -19,8 +19,7 @@ class Status(IntEnum):
     def __new__(cls, value: int, meaning: str) -> Self:
         """Make a status with its meaning."""
         status = int.__new__(cls, value)
-        status._value_ = value
-        status.meaning = meaning
+        status._value_, status.meaning = value, meaning
         return status
 
     DONE = 0, "every generation completed (`get`: every id was answered, and none has failed)"
@@ -34,32 +33,24 @@ class Status(IntEnum):
     TERMINATED = 143, "SIGTERM; otherwise like 130"
 
 
-_WORST_FIRST = (Status.ERROR, Status.UNFINISHED, Status.FAILED)
-
-
 def status_of(outcome: Outcome) -> Status:
     """Return the exit status for *outcome* alone."""
-    match outcome.error:
-        case None:
-            failed = outcome.generation is not None and outcome.generation.state is State.FAILED
-            return Status.FAILED if failed else Status.DONE
-        case GenerationFailedError():
-            return Status.FAILED
-        case WaitTimeoutError():
-            return Status.UNFINISHED
-        case _:
-            return Status.ERROR
-
-
-_ENDS: dict[State | None, Status] = {State.COMPLETED: Status.DONE, State.FAILED: Status.FAILED}
+    if isinstance(outcome.error, WaitTimeoutError):
+        return Status.UNFINISHED
+    has_failed = outcome.generation is not None and outcome.generation.state is State.FAILED
+    if has_failed or isinstance(outcome.error, GenerationFailedError):
+        return Status.FAILED
+    return Status.DONE if outcome.error is None else Status.ERROR
 
 
 def status_of_state(state: State | None) -> Status:
     """Return the status for an id that ended in *state* in an earlier run; None: the relay did not know the task."""
-    return _ENDS.get(state, Status.ERROR)
+    if state is State.COMPLETED:
+        return Status.DONE
+    return Status.FAILED if state is State.FAILED else Status.ERROR
 
 
 def worst(statuses: Iterable[Status]) -> Status:
     """Return the status for all of *statuses* together."""
     met = set(statuses)
-    return next((status for status in _WORST_FIRST if status in met), Status.DONE)
+    return next((worse for worse in (Status.ERROR, Status.UNFINISHED, Status.FAILED) if worse in met), Status.DONE)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import os
 import stat
 import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from io import BufferedIOBase
 from itertools import chain
 from pathlib import Path
@@ -17,10 +19,19 @@ from typing import Self
 from attrs import define, field
 
 from luma_async._text import shown
-from luma_async.cli.lines import lines_of
 from luma_async.cli.usage import check_file_name
 from luma_async.errors import ConfigurationError
 
+_PIECE = 2**16
+"""Most bytes of one read; a pipe gives what it has."""
+_LONGEST = 2**20
+"""Characters of a line. A longer one is not text (a video, for example) and would fill the memory."""
+_MARK = 4
+"""Bytes of the longest byte order mark."""
+_CLEARLY = 3 / 4
+"""Text without a mark is UTF-16 if one half is zero in at least this share of its characters."""
+_MARKS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+_FOREIGN_MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _READ_AHEAD = 1000
 """Lines that are read ahead of a pipe; beyond that, its writer waits."""
 _BLANK = "\ufeff \t\r\n\v\f"
@@ -59,19 +70,11 @@ class Ids:
 
     @classmethod
     def of(cls, given: Iterable[str], path: str | None) -> Self:
-        """Return the ids *given*, then the ids of the file at *path*; without either, of standard input.
-
-        Args:
-            given: The arguments of the command.
-            path: A file, or ``-`` for standard input.
-
-        Raises:
-            ConfigurationError: The file cannot be read, or there is no source of ids.
-        """
+        """Return the ids *given*, then those of the file at *path* (see ``opened``); without any, of standard input."""
         given = tuple(given)
-        file = _opened(path, cls.what) if path is not None or not given else None
-        if file is None:
+        if given and path is None:
             return cls(iter(given), are_repeatable=True)
+        file = opened(path, _no_ids(cls.what), "check --from")
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             texts = cls.texts_in(lines_of(file, cls.what))
             return cls(chain(given, texts), are_repeatable=path not in (None, "-"))
@@ -81,21 +84,19 @@ class Ids:
         return self
 
     async def __anext__(self) -> str:
-        for task_id in self._available:
-            if self._is_new(task_id):
-                return task_id
+        for task_id in filter(self._is_new, self._available):
+            return task_id
         while self._pipe is not None and (line := await self._pipe.line()) is not None:
-            for task_id in self.texts_in([line]):
-                if self._is_new(task_id):
-                    return task_id
+            for task_id in filter(self._is_new, self.texts_in([line])):
+                return task_id
         if not self._seen:
-            raise no_ids(self.what)
+            raise _no_ids(self.what)
         raise StopAsyncIteration
 
     def remaining(self) -> list[str]:
         """Return the ids that no wait has started for, without waiting for more of a pipe."""
         left = chain(_until_error(self._available), self.texts_in(self._pipe.read_ahead()) if self._pipe else ())
-        return [task_id for task_id in left if self._is_new(task_id)]
+        return list(filter(self._is_new, left))
 
     def _is_new(self, task_id: str) -> bool:
         if task_id in self._seen:
@@ -104,17 +105,21 @@ class Ids:
         return True
 
 
-def no_ids(what: str = "task ids") -> ConfigurationError:
+def _no_ids(what: str) -> ConfigurationError:
     """Return the error of a command without any *what*."""
     return ConfigurationError(
         f"there are no {what}", advice="give them as arguments, with --from FILE, or on standard input"
     )
 
 
-def _opened(path: str | None, what: str) -> BufferedIOBase:
+def opened(path: str | None, missing: ConfigurationError, advice: str) -> BufferedIOBase:
+    """Open the file at *path*, or standard input for ``-`` and None; for None, a terminal is not an input.
+
+    *advice* is for a file that cannot be read, *missing* the error where there is none.
+    """
     if path in (None, "-"):
         if sys.stdin is None or (path is None and sys.stdin.isatty()):
-            raise no_ids(what)
+            raise missing
         # A file object of our own: a thread that is blocked in sys.stdin would block the interpreter's exit.
         return open(sys.stdin.fileno(), "rb", closefd=False)
     check_file_name(path)
@@ -122,7 +127,7 @@ def _opened(path: str | None, what: str) -> BufferedIOBase:
         return Path(path).open("rb")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "that is not a file name"
-        raise ConfigurationError(f"{shown(path)} cannot be read: {reason}", advice="check --from") from None
+        raise ConfigurationError(f"{shown(path)} cannot be read: {reason}", advice=advice) from None
 
 
 def _until_error(texts: Iterator[str]) -> Iterator[str]:
@@ -141,11 +146,7 @@ class _Pipe:
     _reader: threading.Thread | None = field(default=None, init=False)
 
     async def line(self) -> str | None:
-        """Return the next line, or None after the last.
-
-        Raises:
-            ConfigurationError: The rest cannot be read, or is not text.
-        """
+        """Return the next line, or None after the last; raises as ``lines_of``."""
         if self._reader is None:
             loop = asyncio.get_running_loop()
             self._reader = threading.Thread(target=self._read, args=(loop,), name=self._what, daemon=True)
@@ -159,8 +160,7 @@ class _Pipe:
     def read_ahead(self) -> Iterator[str]:
         """Yield the lines that are read ahead."""
         while not self._lines.empty():
-            line = self._lines.get_nowait()
-            if isinstance(line, str):
+            if isinstance(line := self._lines.get_nowait(), str):
                 yield line
 
     def _read(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -173,3 +173,74 @@ class _Pipe:
             loop.call_soon_threadsafe(self._lines.put_nowait, error)
         except RuntimeError:
             """The event loop is closed."""
+
+
+def lines_of(file: BufferedIOBase, what: str) -> Iterator[str]:
+    """Yield each line of *file* as soon as it is complete, without its line break, and close the file.
+
+    The text after the last line break is a line too, even if it is empty. Bytes that are not UTF-8 become lone
+    surrogates, so that only their line is refused.
+
+    Raises:
+        ConfigurationError: The rest of *what* cannot be read, or is not such text.
+    """
+    try:
+        with file:
+            yield from _lines(_decoded(iter(partial(file.read1, _PIECE), b"")))
+    except OSError as error:
+        raise ConfigurationError(f"the {what} cannot be read: {error.strerror}", advice="check their source") from None
+    except _NotTextError as error:
+        raise ConfigurationError(
+            f"the {what} are not text in UTF-8 or UTF-16, but {error}", advice="save them as UTF-8, one a line"
+        ) from None
+
+
+class _NotTextError(Exception):
+    """What there is instead."""
+
+
+def _lines(texts: Iterable[str]) -> Iterator[str]:
+    pieces: list[str] = []  # of a line, and their length: a slow writer may need a million pieces
+    length = 0
+    for text in texts:
+        if "\0" in text:
+            raise _NotTextError("something else")
+        for number, piece in enumerate(text.split("\n")):
+            if number:
+                yield "".join(pieces)
+                pieces, length = [], 0
+            pieces.append(piece)
+            length += len(piece)
+            if length > _LONGEST:
+                raise _NotTextError(f"a line of more than {_LONGEST} characters")
+    yield "".join(pieces)
+
+
+def _decoded(pieces: Iterator[bytes]) -> Iterator[str]:
+    start = b""
+    while not _shows_encoding(start) and (piece := next(pieces, b"")):
+        start += piece
+    if start.startswith(_FOREIGN_MARKS):
+        raise _NotTextError("UTF-32")
+    encoding = _encoding_of(start)
+    errors = "surrogateescape" if encoding == "utf-8" else "surrogatepass"
+    try:
+        yield from codecs.iterdecode(chain([start], pieces), encoding, errors)
+    except UnicodeDecodeError:
+        raise _NotTextError("something else") from None
+
+
+def _shows_encoding(start: bytes) -> bool:
+    """Whether *start* shows the encoding, so that no more of a slow pipe has to be awaited."""
+    return len(start) >= _MARK or (len(start) > 1 and start[0] not in b"\0\xfe\xff" and 0 not in start)
+
+
+def _encoding_of(start: bytes) -> str:
+    """Return the encoding by the mark of *start*; without one: in UTF-16, half of nearly each character is zero."""
+    if start[:2] in _MARKS:
+        return _MARKS[start[:2]]
+    zeros = {"utf-16-be": start[::2].count(0), "utf-16-le": start[1::2].count(0)}
+    for encoding, count in zeros.items():
+        if count >= max(1, len(start) // 2 * _CLEARLY):
+            return encoding
+    return "utf-8"

@@ -61,31 +61,19 @@ def name_each(heading: str, task_ids: list[str]) -> None:
 
 
 def name_all(heading: str, names: Iterable[str], command: ResumeCommand | None = None) -> None:
-    """Name all of *names* on standard error; on a terminal, ten of them, and all in a file.
+    """Name all of *names*: ids if there is a *command* that goes on with them, else prompts.
 
-    Where standard error cannot be written, all are in the file.
-
-    Args:
-        heading: What the names are.
-        names: Ids if there is a *command* that goes on with them, else prompts.
-        command: Goes on with the ids in the file.
+    They are on standard error; on a terminal, ten of them, and all in a file. Where standard error cannot be written,
+    all are in the file.
     """
-    names = list(names)
-    if not names:
-        return
-    if not _is_terminal() or len(names) <= _FEW:
-        if not say(_list(heading, names)):
-            _store(heading, names, are_ids=command is not None)
-        return
-    path = _store(heading, names, are_ids=command is not None)
-    say(_list(heading, names if path is None else names[:_FEW]))
-    if path is not None:
+    names, are_ids = list(names), command is not None
+    is_long = len(names) > _FEW and sys.stderr is not None and sys.stderr.isatty()
+    if is_long and (path := _store(heading, names, are_ids=are_ids)) is not None:
+        say(_list(heading, names[:_FEW]))
         how = "" if command is None else f"; to go on: {command.from_file(path)}"
         say(f"all {len(names)} are in {path}{how}")
-
-
-def _is_terminal() -> bool:
-    return sys.stderr is not None and sys.stderr.isatty()
+    elif names and not say(_list(heading, names)):
+        _store(heading, names, are_ids=are_ids)
 
 
 def _named(name: str) -> str:

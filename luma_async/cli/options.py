@@ -1,12 +1,12 @@
-"""The options that commands share, as attrs values."""
+"""The options that commands share, as attrs values: the docstring of a field is its help, where one line is enough."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Self, get_type_hints
 
-from attrs import asdict, evolve, fields, frozen
+from attrs import asdict, fields, frozen
 from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
@@ -19,21 +19,26 @@ if TYPE_CHECKING:
     from luma_async.events import Event
 
 _IDS = Group("Task ids", sort_key=1)
+_PROMPTS = Group("Prompts", sort_key=1)
+_GENERATION = Group("Generation", sort_key=1.5)
 _RELAY = Group("Relay", sort_key=2)
 _WAITING = Group("Waiting", sort_key=3)
 _FILES = Group("Files", sort_key=4)
 _OUTPUT = Group("Output", sort_key=5)
-_PROMPTS = Group("Prompts", sort_key=1)
-_GENERATION = Group("Generation", sort_key=1.5)
+_GALLERY = Group("Gallery", sort_key=6)
 
 _POLLING = PollPolicy()
+
+_Flag = Annotated[bool, Parameter(negative="", show_default=False)]
+_URL = Annotated[str | None, Parameter(metavar="URL")]
+_Number = Annotated[int, Parameter(metavar="NUMBER")]
+_Seconds = Annotated[float, Parameter(metavar="SECONDS")]
+_SecondsOrNone = Annotated[float | None, Parameter(metavar="SECONDS")]
 
 TaskIds = Annotated[
     str,
     Parameter(
-        name="ID",
-        group=_IDS,
-        help="Task ids. Without any, and without --from, they are read from standard input.",
+        name="ID", group=_IDS, help="Task ids. Without any, and without --from, they are read from standard input."
     ),
 ]
 """Each argument of a command."""
@@ -50,234 +55,6 @@ FromFile = Annotated[
     ),
 ]
 
-AsJson = Annotated[
-    bool,
-    Parameter(
-        name="--json",
-        group=_OUTPUT,
-        negative="",
-        show_default=False,
-        help="Write one JSON line for each outcome on a terminal too, as in a pipe. [default: only in a pipe]",
-    ),
-]
-
-AsJsonRows = Annotated[
-    bool,
-    Parameter(
-        name="--json",
-        group=_OUTPUT,
-        negative="",
-        show_default=False,
-        help="Write one JSON line for each row on a terminal too, as in a pipe. [default: only in a pipe]",
-    ),
-]
-
-
-@Parameter(name="*")
-@frozen(kw_only=True)
-class Output:
-    """What a command writes."""
-
-    as_json: AsJson = False
-    verbose: Annotated[
-        bool,
-        Parameter(
-            name=["--verbose", "-v"],
-            group=_OUTPUT,
-            negative="",
-            show_default=False,
-            help="Write each change of state, failed poll and cool-down to standard error as it happens, with the "
-            "relay's request id, and the summary in a pipe too. [default: only the summary, on a terminal]",
-        ),
-    ] = False
-
-
-@Parameter(name="*")
-@frozen(kw_only=True)
-class Relay:
-    """The relay, its key, and the limits of requests."""
-
-    base_url: Annotated[
-        str | None,
-        Parameter(
-            group=_RELAY, metavar="URL", help="The relay's address, which may carry a path. [default: $LUMA_BASE_URL]"
-        ),
-    ] = None
-    key_file: Annotated[
-        Path | None,
-        Parameter(
-            group=_RELAY,
-            metavar="FILE",
-            help="File that holds the API key; the key itself is not an option, because any user could read it in the "
-            "list of processes. [default: $LUMA_API_KEY, or the file $LUMA_API_KEY_FILE]",
-        ),
-    ] = None
-    insecure_http: Annotated[
-        bool,
-        Parameter(
-            group=_RELAY,
-            negative="",
-            show_default=False,
-            help="Allow an http:// address beyond this machine: the key then crosses the network unencrypted. "
-            "[default: refused]",
-        ),
-    ] = False
-    requests_per_second: Annotated[
-        float | None,
-        Parameter(group=_RELAY, metavar="NUMBER", help="Most requests per second, over all ids. [default: no limit]"),
-    ] = None
-
-    def client(
-        self,
-        polling: PollPolicy = _POLLING,
-        *,
-        private_media: bool = False,
-        on_event: Callable[[Event], object] | None = None,
-    ) -> LumaClient:
-        """Make the client.
-
-        Raises:
-            ConfigurationError: An option, or its environment variable, is missing or cannot work.
-        """
-        from luma_async.client import LumaClient  # noqa: PLC0415 - --help needs no aiohttp
-
-        limits = evolve(self._limits(), allow_private_media=private_media)
-        return LumaClient(self.base_url, self._key(), polling=polling, limits=limits, on_event=on_event)
-
-    def settings(self, *, request_timeout: float) -> Settings:
-        """Return address, key and limits, with *request_timeout* seconds for a request.
-
-        Raises:
-            ConfigurationError: As ``client``.
-        """
-        limits = evolve(self._limits(), request_timeout=request_timeout)
-        return Settings.load(self.base_url, self._key(), limits)
-
-    def _limits(self) -> Limits:
-        return Limits(allow_insecure_http=self.insecure_http, requests_per_second=self.requests_per_second)
-
-    def _key(self) -> str | None:
-        return None if self.key_file is None else read_key_file(self.key_file)
-
-
-@Parameter(name="*")
-@frozen(kw_only=True)
-class Waiting:
-    """How long to wait, how often to poll, and which ids are done already."""
-
-    timeout: Annotated[
-        float | None,
-        Parameter(
-            group=_WAITING,
-            metavar="SECONDS",
-            help='Wait this long for each id, from its start; "none" waits forever.',
-        ),
-    ] = 1800.0
-    max_in_flight: Annotated[
-        int,
-        Parameter(group=_WAITING, metavar="NUMBER", help="Ids to wait for at once; more are read as these end."),
-    ] = 1000
-    initial_interval: Annotated[
-        float,
-        Parameter(group=_WAITING, metavar="SECONDS", help="Pause before an id's second poll; pauses grow from there."),
-    ] = _POLLING.initial_interval
-    max_interval: Annotated[
-        float,
-        Parameter(group=_WAITING, metavar="SECONDS", help="Longest pause between two polls of an id."),
-    ] = _POLLING.max_interval
-    min_interval: Annotated[
-        float | None,
-        Parameter(
-            group=_WAITING,
-            metavar="SECONDS",
-            help="Shortest pause between two polls of an id. [default: 2, or --initial-interval where that is shorter]",
-        ),
-    ] = None
-    journal: Annotated[
-        Path | None,
-        Parameter(
-            group=_OUTPUT,
-            metavar="FILE",
-            help="Record each id that has ended in this file, and skip the ids that are in it: "
-            "the same command, started again, waits for the rest. [default: none]",
-        ),
-    ] = None
-
-    @property
-    def polling(self) -> PollPolicy:
-        """The poll policy.
-
-        Raises:
-            ConfigurationError: A pause is out of range or out of order.
-        """
-        return PollPolicy(
-            initial_interval=self.initial_interval, max_interval=self.max_interval, min_interval=self.min_interval
-        )
-
-
-PrivateMedia = Annotated[
-    bool,
-    Parameter(
-        group=_FILES,
-        negative="",
-        show_default=False,
-        help="Allow media over http:// and from private addresses, as the simulated relay serves them. "
-        "[default: refused]",
-    ),
-]
-
-Directory = Annotated[
-    Path,
-    Parameter(
-        name=["--directory", "-o"],
-        group=_FILES,
-        metavar="DIR",
-        help="Directory for the files; made if it is missing.",
-    ),
-]
-
-
-@Parameter(name="*")
-@frozen(kw_only=True)
-class Storing:
-    """Whether ``wait`` also stores media."""
-
-    download: Annotated[
-        Path | None,
-        Parameter(
-            group=_FILES,
-            metavar="DIR",
-            help="Also store each video in this directory as soon as its generation has completed; made if it is "
-            "missing. The command download has more options. [default: nothing is stored]",
-        ),
-    ] = None
-    private_media: PrivateMedia = False
-
-    @property
-    def files(self) -> Files | None:
-        """Which media go where, or None."""
-        return None if self.download is None else Files(directory=self.download, private_media=self.private_media)
-
-
-@Parameter(name="*")
-@frozen(kw_only=True)
-class Files:
-    """Which media go where."""
-
-    directory: Directory = Path()
-    role: Annotated[Role, Parameter(group=_FILES, help="Which of a generation's media.")] = "video"
-    overwrite: Annotated[
-        bool,
-        Parameter(
-            group=_FILES,
-            negative="",
-            show_default=False,
-            help="Replace an existing file. [default: an error for that id]",
-        ),
-    ] = False
-    private_media: PrivateMedia = False
-
-
 PromptTexts = Annotated[
     str,
     Parameter(
@@ -288,108 +65,13 @@ PromptTexts = Annotated[
 ]
 
 FromPrompts = Annotated[
-    str | None,
+    FromFile,
     Parameter(
-        name="--from",
         group=_PROMPTS,
-        metavar="FILE",
-        allow_leading_hyphen=True,
         help="Also read prompts from this file, one a line; - is standard input. "
         "Blank lines and lines that start with # are skipped; a prompt that appears twice is submitted twice.",
     ),
 ]
-
-
-def _generation_flag(metavar: str, help_: str) -> Parameter:
-    return Parameter(group=_GENERATION, metavar=metavar, help=f"{help_} [default: the relay's]")
-
-
-@Parameter(name="*")
-@frozen(kw_only=True)
-class GenerationFlags:
-    """The options of all new generations."""
-
-    aspect_ratio: Annotated[str | None, _generation_flag("RATIO", "Width to height, such as 16:9.")] = None
-    model_name: Annotated[str | None, _generation_flag("NAME", "Model, such as ray-v2.")] = None
-    duration: Annotated[str | None, _generation_flag("SECONDS", "Length with its unit, such as 5s.")] = None
-    resolution: Annotated[str | None, _generation_flag("LINES", "Such as 720p.")] = None
-    image_url: Annotated[str | None, _generation_flag("URL", "First frame.")] = None
-    image_end_url: Annotated[str | None, _generation_flag("URL", "Last frame.")] = None
-    notify_hook: Annotated[str | None, _generation_flag("URL", "URL that the relay calls at the end.")] = None
-    loop: Annotated[
-        bool,
-        Parameter(group=_GENERATION, negative="", show_default=False, help="Let the end lead into the start."),
-    ] = False
-    expand_prompt: Annotated[
-        bool,
-        Parameter(group=_GENERATION, negative="", show_default=False, help="Let the relay embellish the prompts."),
-    ] = False
-
-    @property
-    def options(self) -> GenerationOptions:
-        """The library's options.
-
-        Raises:
-            ConfigurationError: An option cannot work.
-        """
-        return GenerationOptions(**{name: value or None for name, value in asdict(self).items()})
-
-
-@Parameter(name="*")
-@frozen(kw_only=True)
-class SubmitFlags:
-    """How many submits run at once, and whether to wait for their generations."""
-
-    at_once: Annotated[
-        int,
-        Parameter(group=_PROMPTS, metavar="NUMBER", help="Submits at once.", validator=Number(gte=1)),
-    ] = 4
-    wait: Annotated[
-        bool,
-        Parameter(
-            group=_WAITING,
-            negative="",
-            show_default=False,
-            help="Wait for the generations, as the command wait does. [default: print the ids and end]",
-        ),
-    ] = False
-    download: Annotated[
-        Path | None,
-        Parameter(
-            group=_FILES,
-            metavar="DIR",
-            help="Wait, and store each video in this directory; made if it is missing. [default: nothing is stored]",
-        ),
-    ] = None
-    private_media: PrivateMedia = False
-
-    @property
-    def storing(self) -> Storing:
-        """The same options, as the command wait has them."""
-        return Storing(download=self.download, private_media=self.private_media)
-
-    @property
-    def files(self) -> Files | None:
-        """Which media go where, or None."""
-        return self.storing.files
-
-
-def words_of(*groups: Any) -> tuple[str, ...]:
-    """Return the words of a command line for the options in *groups* that are not at their defaults."""
-    return tuple(word for group in groups for word in _words(group))
-
-
-def _words(group: Any) -> Iterator[str]:
-    hints = get_type_hints(type(group), include_extras=True)
-    for each in fields(type(group)):
-        value = getattr(group, each.name)
-        if value != each.default:
-            names = [parameter.name for parameter in hints[each.name].__metadata__ if parameter.name]
-            yield names[0][0] if names else f"--{each.name.replace('_', '-')}"
-            yield from () if value is True else (str(value).lower() if value is None else str(value),)
-
-
-_GALLERY = Group("Gallery", sort_key=6)
 
 Outcomes = Annotated[
     str,
@@ -403,26 +85,261 @@ Outcomes = Annotated[
 ]
 """Each argument of ``gallery``."""
 
-Page = Annotated[Path, Parameter(name=["--output", "-o"], group=_GALLERY, metavar="FILE", help="The page to write.")]
-
-Media = Annotated[
-    Path | None,
+AsJson = Annotated[
+    _Flag,
     Parameter(
-        name="--media",
-        group=_GALLERY,
-        metavar="DIR",
-        help="Show the files that download stored in this directory instead of the relay's links, which expire. "
-        "[default: links]",
+        name="--json",
+        group=_OUTPUT,
+        help="Write one JSON line for each outcome on a terminal too, as in a pipe. [default: only in a pipe]",
     ),
 ]
 
-Overwrite = Annotated[
-    bool,
+AsJsonRows = Annotated[
+    AsJson,
+    Parameter(help="Write one JSON line for each row on a terminal too, as in a pipe. [default: only in a pipe]"),
+]
+
+
+@Parameter(name="*", group=_OUTPUT)
+@frozen(kw_only=True)
+class Output:
+    """What a command writes."""
+
+    as_json: AsJson = False
+    verbose: Annotated[
+        _Flag,
+        Parameter(
+            name=["--verbose", "-v"],
+            help="Write each change of state, failed poll and cool-down to standard error as it happens, with the "
+            "relay's request id, and the summary in a pipe too. [default: only the summary, on a terminal]",
+        ),
+    ] = False
+
+
+@Parameter(name="*", group=_RELAY)
+@frozen(kw_only=True)
+class Relay:
+    """The relay, its key, and the limits of requests."""
+
+    base_url: _URL = None
+    """The relay's address, which may carry a path. [default: $LUMA_BASE_URL]"""
+    key_file: Annotated[
+        Path | None,
+        Parameter(
+            metavar="FILE",
+            help="File that holds the API key; the key itself is not an option, because any user could read it in the "
+            "list of processes. [default: $LUMA_API_KEY, or the file $LUMA_API_KEY_FILE]",
+        ),
+    ] = None
+    insecure_http: Annotated[
+        _Flag,
+        Parameter(
+            help="Allow an http:// address beyond this machine: the key then crosses the network unencrypted. "
+            "[default: refused]"
+        ),
+    ] = False
+    requests_per_second: Annotated[float | None, Parameter(metavar="NUMBER")] = None
+    """Most requests per second, over all ids. [default: no limit]"""
+
+    def client(
+        self,
+        polling: PollPolicy = _POLLING,
+        *,
+        private_media: bool = False,
+        on_event: Callable[[Event], object] | None = None,
+    ) -> LumaClient:
+        """Make the client; raises a ConfigurationError for an option, or its environment variable."""
+        from luma_async.client import LumaClient  # noqa: PLC0415 - --help needs no aiohttp
+
+        limits = self._limits(allow_private_media=private_media)
+        return LumaClient(self.base_url, self._key(), polling=polling, limits=limits, on_event=on_event)
+
+    def settings(self, *, request_timeout: float) -> Settings:
+        """Return address, key and limits, with *request_timeout* seconds for a request; raises as ``client``."""
+        return Settings.load(self.base_url, self._key(), self._limits(request_timeout=request_timeout))
+
+    def _limits(self, **more: Any) -> Limits:
+        return Limits(allow_insecure_http=self.insecure_http, requests_per_second=self.requests_per_second, **more)
+
+    def _key(self) -> str | None:
+        return None if self.key_file is None else read_key_file(self.key_file)
+
+
+@Parameter(name="*", group=_WAITING)
+@frozen(kw_only=True)
+class Waiting:
+    """How long to wait, how often to poll, and which ids are done already."""
+
+    timeout: _SecondsOrNone = 1800.0
+    """Wait this long for each id, from its start; "none" waits forever."""
+    max_in_flight: _Number = 1000
+    """Ids to wait for at once; more are read as these end."""
+    initial_interval: _Seconds = _POLLING.initial_interval
+    """Pause before an id's second poll; pauses grow from there."""
+    max_interval: _Seconds = _POLLING.max_interval
+    """Longest pause between two polls of an id."""
+    min_interval: _SecondsOrNone = None
+    """Shortest pause between two polls of an id. [default: 2, or --initial-interval where that is shorter]"""
+    journal: Annotated[
+        Path | None,
+        Parameter(
+            group=_OUTPUT,
+            metavar="FILE",
+            help="Record each id that has ended in this file, and skip the ids that are in it: "
+            "the same command, started again, waits for the rest. [default: none]",
+        ),
+    ] = None
+
+    @property
+    def polling(self) -> PollPolicy:
+        """The poll policy; raises a ConfigurationError for a pause."""
+        return PollPolicy(
+            initial_interval=self.initial_interval, max_interval=self.max_interval, min_interval=self.min_interval
+        )
+
+
+Directory = Annotated[
+    Path,
     Parameter(
-        name="--overwrite",
-        group=_GALLERY,
-        negative="",
-        show_default=False,
-        help="Replace an existing page. [default: refused]",
+        name=["--directory", "-o"], group=_FILES, metavar="DIR", help="Directory for the files; made if it is missing."
     ),
 ]
+
+
+@Parameter(name="*", group=_FILES)
+@frozen(kw_only=True)
+class Files:
+    """Which media go where."""
+
+    directory: Directory = Path()
+    role: Role = "video"
+    """Which of a generation's media."""
+    overwrite: _Flag = False
+    """Replace an existing file. [default: an error for that id]"""
+    private_media: _Flag = False
+    """Allow media over http:// and from private addresses, as the simulated relay serves them. [default: refused]"""
+
+    @property
+    def files(self) -> Self:
+        """As of ``Storing``."""
+        return self
+
+
+@Parameter(name="*", group=_FILES)
+@frozen(kw_only=True)
+class Storing:
+    """Whether ``wait`` also stores media."""
+
+    download: Annotated[
+        Path | None,
+        Parameter(
+            metavar="DIR",
+            help="Also store each video in this directory as soon as its generation has completed; made if it is "
+            "missing. The command download has more options. [default: nothing is stored]",
+        ),
+    ] = None
+    private_media: _Flag = False
+    """Allow media over http:// and from private addresses, as the simulated relay serves them. [default: refused]"""
+
+    @property
+    def files(self) -> Files | None:
+        """Which media go where, or None."""
+        return None if self.download is None else Files(directory=self.download, private_media=self.private_media)
+
+
+@Parameter(name="*", group=_FILES)
+@frozen(kw_only=True)
+class SubmitFlags:
+    """How many submits run at once, and whether to wait for their generations."""
+
+    at_once: Annotated[_Number, Parameter(group=_PROMPTS, validator=Number(gte=1))] = 4
+    """Submits at once."""
+    wait: Annotated[_Flag, Parameter(group=_WAITING)] = False
+    """Wait for the generations, as the command wait does. [default: print the ids and end]"""
+    download: Annotated[Path | None, Parameter(metavar="DIR")] = None
+    """Wait, and store each video in this directory; made if it is missing. [default: nothing is stored]"""
+    private_media: _Flag = False
+    """Allow media over http:// and from private addresses, as the simulated relay serves them. [default: refused]"""
+
+    @property
+    def storing(self) -> Storing:
+        """The options that the command wait has too."""
+        return Storing(download=self.download, private_media=self.private_media)
+
+
+@Parameter(name="*", group=_GENERATION)
+@frozen(kw_only=True)
+class GenerationFlags:
+    """The options of all new generations."""
+
+    aspect_ratio: Annotated[str | None, Parameter(metavar="RATIO")] = None
+    """Width to height, such as 16:9. [default: the relay's]"""
+    model_name: Annotated[str | None, Parameter(metavar="NAME")] = None
+    """Model, such as ray-v2. [default: the relay's]"""
+    duration: Annotated[str | None, Parameter(metavar="SECONDS")] = None
+    """Length with its unit, such as 5s. [default: the relay's]"""
+    resolution: Annotated[str | None, Parameter(metavar="LINES")] = None
+    """Such as 720p. [default: the relay's]"""
+    image_url: _URL = None
+    """First frame. [default: the relay's]"""
+    image_end_url: _URL = None
+    """Last frame. [default: the relay's]"""
+    notify_hook: _URL = None
+    """URL that the relay calls at the end. [default: the relay's]"""
+    loop: _Flag = False
+    """Let the end lead into the start."""
+    expand_prompt: _Flag = False
+    """Let the relay embellish the prompts."""
+
+    @property
+    def options(self) -> GenerationOptions:
+        """The library's options; raises a ConfigurationError for one that cannot work."""
+        return GenerationOptions(**{name: value or None for name, value in asdict(self).items()})
+
+
+@Parameter(name="*", group=_GALLERY)
+@frozen(kw_only=True)
+class Gallery:
+    """Where the page of a gallery goes, and what is on it."""
+
+    page: Annotated[Path, Parameter(name=["--output", "-o"], metavar="FILE")] = Path("gallery.html")
+    """The page to write."""
+    media: Annotated[
+        Path | None,
+        Parameter(
+            metavar="DIR",
+            help="Show the files that download stored in this directory instead of the relay's links, which expire. "
+            "[default: links]",
+        ),
+    ] = None
+    overwrite: _Flag = False
+    """Replace an existing page. [default: refused]"""
+
+
+@Parameter(name="*")
+@frozen(kw_only=True)
+class Simulation:
+    """A simulated relay on its own."""
+
+    port: Annotated[_Number, Parameter(validator=Number(gte=0, lte=65535))] = 0
+    """TCP port on this machine; 0 takes a free one."""
+    speed: Annotated[float, Parameter(metavar="NUMBER", validator=Number(gt=0))] = 1.0
+    """Relay seconds per real second: 10 is ten times as fast."""
+    count: Annotated[_Number, Parameter(validator=Number(gte=0))] = 5
+    """Ready-made tasks; they start at once, and every fifth fails."""
+
+
+def words_of(*groups: Any) -> tuple[str, ...]:
+    """Return the words of a command line for the options in *groups* that are not at their defaults."""
+    words: list[str] = []
+    for group in groups:
+        hints = get_type_hints(type(group), include_extras=True)
+        for each in fields(type(group)):
+            value = getattr(group, each.name)
+            if value == each.default:
+                continue
+            names = [parameter.name for parameter in getattr(hints[each.name], "__metadata__", ()) if parameter.name]
+            words.append(names[0][0] if names else f"--{each.name.replace('_', '-')}")
+            if value is not True:
+                words.append("none" if value is None else str(value))
+    return tuple(words)

@@ -25,6 +25,10 @@ _OPTION_NAMES = {
 """The library's wording of advice, and the command line's."""
 
 
+_given_up: set[int] = set()
+"""Descriptors that lead to the null device now."""
+
+
 class OutputLostError(Exception):
     """Standard output cannot be written: its reader has closed it, or its disk is full."""
 
@@ -102,15 +106,8 @@ def _give_up(stream: TextIO | None) -> None:
         _given_up.add(descriptor)
 
 
-_given_up: set[int] = set()
-"""Descriptors that lead to the null device now."""
-
-
 def is_lost(stream: TextIO | None) -> bool:
-    """Return whether *stream* is a pipe or terminal that is closed at its other end.
-
-    False where that cannot be known.
-    """
+    """Whether *stream* is a pipe or terminal that is closed at its other end; False where that cannot be known."""
     if stream is None or not hasattr(select, "poll"):
         return False
     try:
@@ -133,11 +130,7 @@ def goes_to(path: Path) -> bool:
 
 
 def write(text: str) -> None:
-    """Write *text* to standard output, at once.
-
-    Raises:
-        OutputLostError: It cannot be written.
-    """
+    """Write *text* to standard output, at once; raises as ``guarded``."""
     with guarded():
         if sys.stdout is None:
             raise OSError("it is closed")

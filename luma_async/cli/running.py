@@ -103,17 +103,14 @@ class _Stop:
         """Ask the loop to cancel, and set an alarm: a handler also runs while a write blocks."""
         if self.status is None:
             self.status = _SIGNALS[number]
-            self._set_alarm(self.status)
-            task.get_loop().call_soon_threadsafe(task.cancel)
         elif self.grace_period > _GRACE_PERIOD:
             self.grace_period = _GRACE_PERIOD
-            self._set_alarm(self.status)
-            task.get_loop().call_soon_threadsafe(task.cancel)
-
-    def _set_alarm(self, status: Status) -> None:
-        alarm = threading.Timer(self.grace_period, os._exit, (int(status),))
+        else:
+            return
+        alarm = threading.Timer(self.grace_period, os._exit, (int(self.status),))
         alarm.daemon = True
         alarm.start()
+        task.get_loop().call_soon_threadsafe(task.cancel)
 
 
 def _first(group: BaseExceptionGroup[Any]) -> Any:

@@ -38,13 +38,11 @@ class Row:
 
 def reason_of(error: LumaError) -> str:
     """Return in a few words why an id failed; the same text for all ids with the same reason."""
-    match error:
-        case GenerationFailedError():
-            return shown(error.reason or "the relay gave no reason", _LONGEST_REASON)
-        case DownloadError():
-            return f"not stored: {error.reason}"
-        case _:
-            return shown(in_option_names(error.summary), _LONGEST_REASON)
+    if isinstance(error, DownloadError):
+        return f"not stored: {error.reason}"
+    if isinstance(error, GenerationFailedError):
+        return shown(error.reason or "the relay gave no reason", _LONGEST_REASON)
+    return shown(in_option_names(error.summary), _LONGEST_REASON)
 
 
 @define(eq=False)
@@ -105,43 +103,24 @@ class Board:
 
 
 @define(eq=False)
-class _Lines:
-    """Writes lines in a thread, one after the other, so that a slow reader delays nothing but the lines."""
-
-    _turn: asyncio.Lock = field(factory=asyncio.Lock, init=False)
-
-    async def put(self, line: str) -> None:
-        """Write *line* at once.
-
-        Raises:
-            OutputLostError: Standard output cannot be written.
-        """
-        async with self._turn:
-            await asyncio.to_thread(write, f"{line}\n")
-
-
-@define(eq=False)
 class Show:
-    """Shows outcomes as JSON lines; the base of the table."""
+    """Shows outcomes as JSON lines; the base of the table. Both methods raise OutputLostError."""
 
     board: Board
-    _lines: _Lines = field(factory=_Lines, init=False)
+    _turn: asyncio.Lock = field(factory=asyncio.Lock, init=False)
 
     async def end(self, outcome: Outcome, stored: Path | None = None) -> None:
-        """Show *outcome*, and where its medium was *stored*.
-
-        Raises:
-            OutputLostError: Standard output cannot be written.
-        """
+        """Show *outcome*, and where its medium was *stored*."""
         self.board.end(outcome)
-        await self._lines.put(OutcomeRecord.of(outcome, stored).line())
+        await self._write(OutcomeRecord.of(outcome, stored).line())
         if stored is not None:
             say(f"stored {stored}")
 
     async def submitted(self, prompt: str, task_id: str | None, error: LumaError | None) -> None:
-        """Show that *prompt* was given *task_id*, or why not.
+        """Show that *prompt* was given *task_id*, or why not."""
+        await self._write(submission_line(prompt, task_id, error))
 
-        Raises:
-            OutputLostError: Standard output cannot be written.
-        """
-        await self._lines.put(submission_line(prompt, task_id, error))
+    async def _write(self, line: str) -> None:
+        """Write *line* in a thread, after the lines before: a slow reader delays nothing but the lines."""
+        async with self._turn:
+            await asyncio.to_thread(write, f"{line}\n")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from functools import partial
 
 from attrs import define, field, frozen
 
@@ -18,7 +17,7 @@ from luma_async.cli.output import OutputLostError, is_lost, say
 from luma_async.cli.running import grace_period, is_stopping
 from luma_async.cli.show import Show
 from luma_async.cli.summary import Summary
-from luma_async.cli.work import EarlierRuns, Job, fetch, open_job, wait
+from luma_async.cli.work import EarlierRuns, open_job, wait
 from luma_async.client import LumaClient
 from luma_async.errors import LumaError, UncertainSubmitError
 from luma_async.options import GenerationOptions
@@ -66,8 +65,6 @@ class Submissions(Ids):
     at_once: int
     again: ResumeCommand
     """Goes on with the submitted ids."""
-    show: Show | None = field(default=None, init=False)
-    failures: int = field(default=0, init=False)
     _available: Iterator[str] = field(factory=lambda: iter(()), init=False)
     _taken: asyncio.Queue[str | Exception | None] = field(factory=asyncio.Queue, init=False)
     """Ids, then the error that ended the submits, or None."""
@@ -88,11 +85,15 @@ class Submissions(Ids):
         left = [self._taken.get_nowait() for _ in range(self._taken.qsize())]
         return [task_id for task_id in left if isinstance(task_id, str)]
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether any submit has."""
+        return any(each.error for each in self._submitted)
+
     @asynccontextmanager
     async def under_way(self, show: Show) -> AsyncGenerator[None]:
         """Submit the prompts and pass each result to *show*; however the block ends, no paid id is lost."""
-        self.show = show
-        dispatcher = asyncio.create_task(self._dispatch())
+        dispatcher = asyncio.create_task(self._dispatch(show))
         try:
             with grace_period(_LAST_ANSWERS + 1.0):
                 try:
@@ -101,9 +102,12 @@ class Submissions(Ids):
                     dispatcher.cancel()
                     await self._last_answers()
         finally:
-            await _cancel_all([dispatcher, *self._under_way])
+            tasks = [dispatcher, *self._under_way]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _dispatch(self) -> None:
+    async def _dispatch(self, show: Show) -> None:
         slots = asyncio.Semaphore(self.at_once)
         try:
             while True:
@@ -111,7 +115,7 @@ class Submissions(Ids):
                 prompt = await anext(self.prompts, None)
                 if prompt is None:
                     break
-                task = asyncio.create_task(self._submit(prompt, slots))
+                task = asyncio.create_task(self._submit(prompt, slots, show))
                 self._under_way[task] = prompt
                 task.add_done_callback(self._under_way.pop)
             if self._under_way:
@@ -120,28 +124,24 @@ class Submissions(Ids):
             self._taken.put_nowait(error)
         self._taken.put_nowait(None)
 
-    async def _submit(self, prompt: str, slots: asyncio.Semaphore) -> None:
+    async def _submit(self, prompt: str, slots: asyncio.Semaphore, show: Show) -> None:
         task_id, error = None, None
         try:
             task_id = await self.luma.submit(prompt, self.options)
         except LumaError as trouble:
-            self.failures += 1
             error = trouble
         finally:
             slots.release()
-        await self._show(_Submit(prompt, task_id, error))
-
-    async def _show(self, submitted: _Submit) -> None:
-        """Show a submit; where standard output cannot be written, name it on standard error."""
+        submitted = _Submit(prompt, task_id, error)
         self._submitted.append(submitted)
         try:
-            await self.show.submitted(submitted.prompt, submitted.task_id, submitted.error)  # type: ignore[union-attr] # the block has set it
+            await show.submitted(prompt, task_id, error)
         except OutputLostError as lost:
             self._name([submitted])
             self._taken.put_nowait(lost)
         else:
-            if submitted.task_id is not None:
-                self._taken.put_nowait(submitted.task_id)
+            if task_id is not None:
+                self._taken.put_nowait(task_id)
 
     def _name(self, submitted: list[_Submit]) -> None:
         """Name submits that may be paid for."""
@@ -171,47 +171,30 @@ class Submissions(Ids):
                 name_all("not submitted", self.prompts.remaining())
 
 
-async def _cancel_all(tasks: Iterable[asyncio.Task[None]]) -> None:
-    tasks = list(tasks)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
 async def submit(  # noqa: PLR0913 - what the command line gives
     submissions: Submissions,
-    *,
-    waiting: Waiting,
+    waiting: Waiting | None,
     files: Files | None,
+    *,
     earlier: EarlierRuns | None,
-    waits: bool,
     as_json: bool,
     summary: Summary,
 ) -> Status:
-    """Submit, wait for the generations if *waits*, and return the exit status."""
-    work = _work_of(waiting, files, waits=waits)
+    """Submit, wait for the generations unless *waiting* is None, and return the exit status."""
     opening = open_job(
-        submissions,
-        None,
         submissions.luma,
-        as_json=as_json or not waits,
+        submissions,
+        as_json=as_json or waiting is None,
         earlier=earlier,
-        summary=summary if waits else None,
+        summary=None if waiting is None else summary,
         again=submissions.again,
     )
     with submissions.losses_named():
         async with opening as job:
             async with submissions.under_way(job.show):
-                await work(job)
-            return worst([job.show.board.status, Status.ERROR if submissions.failures else Status.DONE])
-
-
-def _work_of(waiting: Waiting, files: Files | None, *, waits: bool) -> Callable[[Job], Awaitable[None]]:
-    if files is not None:
-        return partial(fetch, waiting=waiting, files=files)
-    return partial(wait, waiting=waiting) if waits else _only_submit
-
-
-async def _only_submit(job: Job) -> None:
-    async for _ in job.ids:
-        pass
+                if waiting is not None:
+                    await wait(job, waiting, files)
+                else:
+                    async for _ in job.ids:
+                        """Each has been shown."""
+            return worst([job.show.board.status, Status.ERROR if submissions.has_failed else Status.DONE])

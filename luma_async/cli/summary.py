@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from statistics import median
 
-from attrs import define, field
+from attrs import Factory, define, field
 
 from luma_async.cli.exit import Status
 from luma_async.cli.output import say
@@ -34,30 +34,23 @@ class Summary:
     verbose: bool = False
     clock: Callable[[], float] = time.monotonic
     """Returns seconds."""
-    _started: float = field(init=False)
+    _started: float = field(default=Factory(lambda self: self.clock(), takes_self=True), init=False)
     _since: dict[str, StateChanged] = field(factory=dict, init=False)
     """The last change of state of each id that is waited for."""
     _times: defaultdict[str, list[float]] = field(factory=lambda: defaultdict(list), init=False)
     """Seconds of each finished time in a state."""
 
-    def __attrs_post_init__(self) -> None:
-        self._started = self.clock()
-
     def note(self, event: Event) -> None:
         """Note *event*, and with ``--verbose`` write it to standard error."""
         self.board.note(event)
         if isinstance(event, StateChanged):
-            self._move(event)
+            if before := self._since.get(event.task_id):
+                self._times[_STATES.get(before.state, _OTHER)].append(event.at - before.at)
+            self._since[event.task_id] = event
         elif isinstance(event, WaitEnded) and not event.waiting:
             self._since.pop(event.task_id, None)
         if self.verbose and isinstance(event, _VERBOSE):
             say(f"{time.strftime('%H:%M:%S', time.localtime(event.at))} {event}")
-
-    def _move(self, event: StateChanged) -> None:
-        before = self._since.pop(event.task_id, None)
-        if before is not None:
-            self._times[_STATES.get(before.state, _OTHER)].append(event.at - before.at)
-        self._since[event.task_id] = event
 
     def write(self, requests: int) -> None:
         """Write the summary to standard error if that is a terminal, and with ``--verbose``."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Self
@@ -20,7 +19,6 @@ from rich.progress import (
     DownloadColumn,
     Progress,
     ProgressColumn,
-    Task,
     TaskID,
     TaskProgressColumn,
     TextColumn,
@@ -61,13 +59,6 @@ _WORDS = {
     Status.UNFINISHED: ("not done", "yellow"),
     Status.ERROR: ("error", "red"),
 }
-_FULL: tuple[Callable[[], ProgressColumn], ...] = (
-    partial(BarColumn, bar_width=20),
-    DownloadColumn,
-    TransferSpeedColumn,
-)
-_NARROW: tuple[Callable[[], ProgressColumn], ...] = (partial(BarColumn, bar_width=8), TaskProgressColumn)
-"""The columns after a file's id."""
 
 
 @define(eq=False)
@@ -82,10 +73,12 @@ class Table(Show):
     _files: Progress = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        columns = _FULL if self.console.width >= _ROOMY else _NARROW
+        columns: list[ProgressColumn] = [BarColumn(bar_width=8), TaskProgressColumn()]
+        if self.console.width >= _ROOMY:
+            columns = [BarColumn(bar_width=20), DownloadColumn(), TransferSpeedColumn()]
         self._files = Progress(
             TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="crop")),
-            *(column() for column in columns),
+            *columns,
             console=self.console,
             auto_refresh=False,
             expand=True,
@@ -130,10 +123,8 @@ class Table(Show):
         word, style = _WORDS[status]
         if status is Status.DONE and outcome.generation is not None:
             word = shown(outcome.generation.state, 12)
-        times = f"{outcome.elapsed:7.1f} s"
-        result = Text(_result(outcome, stored), Style(link=_link(outcome, stored)))
-        line = Text.assemble((f"{word:<10}", style), f" {times}  {shown(outcome.task_id)}  ", result)
-        self._ended.append(line)
+        before = f" {outcome.elapsed:7.1f} s  {shown(outcome.task_id)}  "
+        self._ended.append(Text.assemble((f"{word:<10}", style), before, _result(outcome, stored)))
         self._words[word] += 1
 
     async def submitted(self, prompt: str, task_id: str | None, error: LumaError | None) -> None:
@@ -141,12 +132,6 @@ class Table(Show):
         word, style = ("submitted", "") if error is None else _WORDS[Status.ERROR]
         what = shown(task_id) if task_id else shown(in_option_names(str(error)), _LONGEST_TROUBLE)
         self._ended.append(Text.assemble((f"{word:<10}", style), f"  {what}  {shown(prompt)}"))
-
-    def _shown(self) -> list[tuple[str, Row]]:
-        """Return the oldest open ids, so that a visible id stays visible until it ends."""
-        room = max(1, min(_MOST_ROWS, self._height - len(self._shown_bars())))
-        waiting = (item for item in self.board.rows.items() if item[1].stored is None)
-        return list(islice(waiting, room))
 
     def _update_bars(self) -> None:
         """Let the bar of each file grow; it shrinks where a file starts again."""
@@ -156,17 +141,13 @@ class Table(Show):
                     self._bars[task_id] = self._files.add_task(shown(task_id), total=None)
                 self._files.update(self._bars[task_id], completed=row.stored, total=row.total or None)
 
-    def _shown_bars(self) -> list[Task]:
-        return self._files.tasks[: max(1, self._height // 2)]
-
-    @property
-    def _height(self) -> int:
-        return self.console.height - _OTHER_LINES
-
     def picture(self) -> RenderableType:
-        """Return the table of open ids, with the bar."""
+        """Return the table of the oldest open ids, so that a visible id stays visible until it ends, with the bar."""
         self._update_bars()
-        rows, bars = self._shown(), self._shown_bars()
+        height = self.console.height - _OTHER_LINES
+        bars = self._files.tasks[: max(1, height // 2)]
+        waiting = (item for item in self.board.rows.items() if item[1].stored is None)
+        rows = list(islice(waiting, max(1, min(_MOST_ROWS, height - len(bars)))))
         hidden = len(self.board.rows) - len(rows) - len(bars)
         parts: list[RenderableType] = [self._grid(rows)] if rows else []
         if bars:
@@ -211,19 +192,13 @@ def _drawn(live: Live) -> Generator[Live]:
             live.stop()
 
 
-def _link(outcome: Outcome, stored: Path | None) -> str | None:
-    """Return the link of the result of *outcome*, if it is safe for a terminal."""
+def _result(outcome: Outcome, stored: Path | None) -> Text:
+    """Return the file, the error or the link of *outcome*; a link that is safe for a terminal can be clicked."""
     if stored is not None:
-        return stored.absolute().as_uri()
-    link = outcome.generation and outcome.generation.video_url
-    return link if link and link.isascii() and link.isprintable() and len(link) <= _LONGEST_LINK else None
-
-
-def _result(outcome: Outcome, stored: Path | None) -> str:
-    if stored is not None:
-        return shown(stored, _LONGEST_LINK)
+        return Text(shown(stored, _LONGEST_LINK), Style(link=stored.absolute().as_uri()))
     if outcome.error is not None:
         advice = f" ({outcome.error.advice})" if outcome.error.advice else ""
-        return shown(in_option_names(f"{outcome.error.summary}{advice}"), 600)
-    link = outcome.generation and outcome.generation.video_url
-    return shown(link or "", _LONGEST_LINK)
+        return Text(shown(in_option_names(f"{outcome.error.summary}{advice}"), 600))
+    link = (outcome.generation and outcome.generation.video_url) or ""
+    is_safe = link.isascii() and link.isprintable() and len(link) <= _LONGEST_LINK
+    return Text(shown(link, _LONGEST_LINK), Style(link=link if link and is_safe else None))

@@ -40,10 +40,9 @@ def usage_error(error: CycloptsError) -> Panel:
 
 
 def check_file_name(name: str) -> None:
-    """Refuse a mistyped option in the place of a file: where ``-`` is standard input, cyclopts takes it for a file.
+    """Refuse a mistyped option in the place of a file, without its value.
 
-    Raises:
-        ConfigurationError: It names the option without its value.
+    Where ``-`` is standard input, cyclopts takes it for a file.
     """
     if name.startswith("-") and name != "-":
         raise ConfigurationError(f"{_safe(name)} is not an option", advice="see --help; a file of that name is ./NAME")

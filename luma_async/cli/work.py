@@ -1,10 +1,13 @@
-"""What commands do with ids: poll each once, wait for them, store their media."""
+"""What commands do with ids: poll each once, wait for them, store their media, name those that are not done."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Iterable
+import sys
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Generator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
+from itertools import filterfalse
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -12,13 +15,12 @@ from attrs import evolve, frozen
 
 from luma_async._media.files import stored
 from luma_async._text import shown
-from luma_async.cli.display import showing
 from luma_async.cli.exit import Status, status_of_state
 from luma_async.cli.ids import Ids
-from luma_async.cli.naming import ResumeCommand
-from luma_async.cli.open_ids import OpenIds
+from luma_async.cli.naming import ResumeCommand, name_all, name_each, name_few
 from luma_async.cli.options import Files, Waiting
-from luma_async.cli.output import goes_to, say
+from luma_async.cli.output import OutputLostError, goes_to, is_closed_pipe, is_lost, say
+from luma_async.cli.running import is_stopping
 from luma_async.cli.show import Board, Show
 from luma_async.cli.summary import Summary
 from luma_async.client import LumaClient
@@ -33,6 +35,8 @@ _POLLS_AT_ONCE = 64
 _DOWNLOADS_AT_ONCE = 8
 _RECORDS_AT_ONCE = 256
 """Outcomes that wait for the disk together: the journal writes them at once."""
+_READER_CHECK = 0.5
+"""Seconds."""
 
 
 @frozen
@@ -45,11 +49,7 @@ class EarlierRuns:
 
     @classmethod
     def of(cls, path: Path | None, files: Files | None = None) -> Self | None:
-        """Return the earlier runs of the journal at *path*, or None without one; nothing is opened yet.
-
-        Raises:
-            ConfigurationError: Standard output goes into the same file.
-        """
+        """Return the earlier runs of the journal at *path*, or None without one; nothing is opened yet."""
         if path is None:
             return None
         if goes_to(path):
@@ -85,17 +85,11 @@ class Job:
                 self.show.board.start(task_id)
                 yield task_id
 
-    async def record(self, outcome: Outcome) -> None:
-        """Record *outcome*, if there is a journal."""
-        if self.earlier is not None:
-            await self.earlier.journal.record(outcome)
-
 
 @asynccontextmanager
 async def open_job(  # noqa: PLR0913 - the parts of a job, each by its name
-    given: Iterable[str] | Ids,
-    path: str | None,
     client: LumaClient,
+    ids: Ids,
     *,
     as_json: bool,
     earlier: EarlierRuns | None = None,
@@ -105,31 +99,24 @@ async def open_job(  # noqa: PLR0913 - the parts of a job, each by its name
     """Open everything a job needs, and name at its end the ids that are not done.
 
     Args:
-        given: Task ids.
-        path: A file with more ids, ``-`` for standard input; None for standard input if no id is *given*.
         client: Closed at the end.
+        ids: Task ids.
         as_json: Whether to write JSON lines on a terminal too.
         earlier: What earlier runs have done; its journal is open until the end.
         summary: Notes the events of the *client*, and is written at the end.
         again: Goes on with open ids; None if the relay ends with the process.
-
-    Raises:
-        ConfigurationError: There is no source of ids, or the journal cannot be opened.
-        OutputLostError: Standard output cannot be written.
     """
     board = Board() if summary is None else summary.board
-    ids = given if isinstance(given, Ids) else Ids.of(given, path)
     async with AsyncExitStack() as stack:
         if earlier is not None:
             journal = await stack.enter_async_context(earlier.journal)
             if journal:
                 say(f"{len(journal)} that have ended before are in {shown(journal.path)}")
         luma = await stack.enter_async_context(client)
-        has_ended = earlier.has if earlier is not None else frozenset[str]().__contains__
-        stack.enter_context(OpenIds(board, ids, luma, has_ended, again).named_at_end())
+        stack.enter_context(_open_ids_named(board, ids, luma, earlier, again))
         if summary is not None:
             stack.enter_context(_summed_up(luma, summary))
-        show = await stack.enter_async_context(showing(board, as_json=as_json))
+        show = await stack.enter_async_context(_showing(board, as_json=as_json))
         yield Job(luma, ids, show, earlier)
 
 
@@ -141,6 +128,59 @@ def _summed_up(luma: LumaClient, summary: Summary) -> Generator[None]:
         summary.write(luma.statistics.requests)
         raise
     summary.write(luma.statistics.requests)
+
+
+@asynccontextmanager
+async def _showing(board: Board, *, as_json: bool) -> AsyncGenerator[Show]:
+    """Show *board* as a live table on a terminal, else as JSON lines; *as_json* chooses lines everywhere."""
+    if as_json or sys.stdout is None or not sys.stdout.isatty():
+        async with asyncio.TaskGroup() as group:
+            reader = group.create_task(_watch_reader())
+            yield Show(board)
+            reader.cancel()
+        return
+    from luma_async.cli.table import Table  # noqa: PLC0415 - only a terminal needs rich
+
+    async with Table.live(board) as table:
+        yield table
+
+
+async def _watch_reader() -> None:
+    """Raise as soon as a pipe is closed: the next write, which would fail, may be half an hour away."""
+    while True:
+        if is_lost(sys.stdout):
+            raise OutputLostError(BrokenPipeError())
+        await asyncio.sleep(_READER_CHECK)
+
+
+@contextmanager
+def _open_ids_named(
+    board: Board, ids: Ids, luma: LumaClient, earlier: EarlierRuns | None, again: ResumeCommand | None
+) -> Generator[None]:
+    """Name the ids that were not done in time; where the block raises, all that are not done."""
+
+    def name(task_ids: list[str], what: str, repeatable: Callable[[str, list[str]], None]) -> None:
+        """Name *task_ids*: by the function *repeatable* if the same command can have them again, else all."""
+        # Without a good poll, the relay may know none of them.
+        are_known = board.has_generation or luma.statistics.polls > 0
+        goes_on = "; their generations go on at the relay" if are_known and again is not None else ""
+        heading = f"{what.format(len(task_ids))}{goes_on}"
+        if ids.are_repeatable:
+            repeatable(heading, task_ids)
+        else:
+            name_all(heading, task_ids, again)
+
+    try:
+        yield
+    except BaseException as error:
+        has_ended = earlier.has if earlier is not None else frozenset[str]().__contains__
+        # After a signal; and where the ids are lost, unless a closed pipe means that its reader has enough.
+        are_lost = not ids.are_repeatable and not is_closed_pipe(error)
+        if is_stopping() or are_lost or isinstance(error, asyncio.CancelledError):
+            left = [*board.unfinished, *board.rows, *filterfalse(has_ended, ids.remaining())]
+            name(left, "stopped with {} not done", partial(name_few, command=again))
+        raise
+    name(board.unfinished, "{} not done in time", name_each)
 
 
 async def run_job(opening: AbstractAsyncContextManager[Job], work: Callable[[Job], Awaitable[None]]) -> Status:
@@ -160,40 +200,27 @@ async def poll_once(job: Job) -> None:
     await _for_each(job.open_ids(), poll, _POLLS_AT_ONCE)
 
 
-async def wait(job: Job, waiting: Waiting) -> None:
-    """Wait for each id, and show it as it ends."""
+async def wait(job: Job, waiting: Waiting, files: Files | None = None) -> None:
+    """Wait for each id and show it as it ends; with *files*, store its medium first, which can fail for it alone."""
 
     async def settle(outcome: Outcome) -> None:
-        await job.record(outcome)
-        await job.show.end(outcome)
+        path = None
+        if job.earlier is not None:
+            await job.earlier.journal.record(outcome)
+        if files is not None and outcome.generation is not None:
+            job.show.board.set_state(outcome.task_id, "storing")
+            try:
+                path = await job.luma.download(
+                    outcome.generation, files.directory, role=files.role, overwrite=files.overwrite
+                )
+            except LumaError as error:
+                outcome = evolve(outcome, generation=None, error=error)
+        await job.show.end(outcome, path)
 
-    async with _outcomes(job, waiting) as outcomes:
-        await _for_each(outcomes, settle, _RECORDS_AT_ONCE if job.earlier else 1)
-
-
-async def fetch(job: Job, waiting: Waiting, files: Files) -> None:
-    """Wait for each id, and store its medium as soon as it has completed; a failed download affects no other id."""
-
-    async def store(outcome: Outcome) -> None:
-        await job.record(outcome)
-        if outcome.generation is None:
-            await job.show.end(outcome)
-            return
-        job.show.board.set_state(outcome.task_id, "storing")
-        try:
-            path = await job.luma.download(
-                outcome.generation,
-                files.directory,
-                role=files.role,
-                overwrite=files.overwrite,
-            )
-        except LumaError as error:
-            await job.show.end(evolve(outcome, generation=None, error=error))
-        else:
-            await job.show.end(outcome, path)
-
-    async with _outcomes(job, waiting) as outcomes:
-        await _for_each(outcomes, store, _DOWNLOADS_AT_ONCE)
+    records_at_once = _RECORDS_AT_ONCE if job.earlier else 1
+    opening = job.luma.as_completed(job.open_ids(), timeout=waiting.timeout, max_in_flight=waiting.max_in_flight)
+    async with opening as outcomes:
+        await _for_each(outcomes, settle, _DOWNLOADS_AT_ONCE if files else records_at_once)
 
 
 async def _for_each(items: AsyncIterable[T], work: Callable[[T], Awaitable[None]], at_once: int) -> None:
@@ -210,7 +237,3 @@ async def _for_each(items: AsyncIterable[T], work: Callable[[T], Awaitable[None]
         async for item in items:
             await slots.acquire()
             group.create_task(one(item))
-
-
-def _outcomes(job: Job, waiting: Waiting) -> AbstractAsyncContextManager[AsyncIterable[Outcome]]:
-    return job.luma.as_completed(job.open_ids(), timeout=waiting.timeout, max_in_flight=waiting.max_in_flight)

@@ -9,25 +9,19 @@ if TYPE_CHECKING:
     from luma_async.testing.clock import FastTime
     from luma_async.testing.exchange import SeenRequest
     from luma_async.testing.faults import Fault
-    from luma_async.testing.relay import SimulatedRelay
+    from luma_async.testing.relay import RelayThread, SimulatedRelay
     from luma_async.testing.scripts import Script, Step
-    from luma_async.testing.threads import RelayThread
 
 __all__ = ["FastTime", "Fault", "RelayThread", "Script", "SeenRequest", "SimulatedRelay", "Step"]
 
-_MODULES = {
-    "FastTime": "clock",
-    "Fault": "faults",
-    "RelayThread": "threads",
-    "Script": "scripts",
-    "SeenRequest": "exchange",
-    "SimulatedRelay": "relay",
-    "Step": "scripts",
-}
+_MODULES = ("clock", "exchange", "faults", "scripts", "relay")
+"""Only the last one imports aiohttp."""
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name at its first use: the pytest plug-in is in this package, and must cost nothing if unused."""
-    if name in _MODULES:
-        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    for module in _MODULES if name in __all__ else ():
+        value = getattr(import_module(f"{__name__}.{module}"), name, None)
+        if value is not None:
+            return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -49,11 +49,7 @@ def submitted(task: Task) -> JSON:
         "prompt": task.script.prompt,
         "state": "pending",
         "created_at": _stamp(task.created_at, "microseconds"),
-        "video": None,
-        "thumbnail": None,
-        "last_frame": None,
-        "liked": None,
-        "estimate_wait_seconds": None,
+        **dict.fromkeys(("video", "thumbnail", "last_frame", "liked", "estimate_wait_seconds")),
     }
 
 
@@ -107,12 +103,7 @@ def _result(script: Script, link: LinkTo) -> JSON:
     clean = link(_media.VIDEO)
     media = {
         "video": {"url": link(_media.WATERMARKED), **size, "download_url": clean},
-        "thumbnail": {
-            "url": link(_media.THUMBNAIL),
-            **size,
-            "palette": {"grid": _PALETTE},
-            "media_type": "image",
-        },
+        "thumbnail": {"url": link(_media.THUMBNAIL), **size, "palette": {"grid": _PALETTE}, "media_type": "image"},
         "video_raw": {"url": clean, **size, "duration": _media.DURATION, "media_type": "video"},
         "last_frame": {"url": link(_media.LAST_FRAME), **size, "palette": None, "media_type": "image"},
     }

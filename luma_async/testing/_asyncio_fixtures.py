@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from luma_async.testing._fixture_options import is_fast, relay_options
-
 if TYPE_CHECKING:
     from luma_async import LumaClient
     from luma_async.testing import FastTime, SimulatedRelay
@@ -30,11 +28,12 @@ async def luma_time() -> AsyncIterator[FastTime]:
 
 @pytest_asyncio.fixture
 async def _luma_relay_in_fast_time(
-    request: pytest.FixtureRequest, luma_time: FastTime
+    _luma_relay_options: dict[str, Any], luma_time: FastTime
 ) -> AsyncIterator[SimulatedRelay]:
     from luma_async.testing import SimulatedRelay  # noqa: PLC0415 - it imports aiohttp
 
-    async with SimulatedRelay(**relay_options(request, clock=luma_time.clock)) as relay:
+    options: dict[str, Any] = {"clock": luma_time.clock, **_luma_relay_options}
+    async with SimulatedRelay(**options) as relay:
         yield relay
 
 
@@ -43,11 +42,9 @@ async def luma_client(request: pytest.FixtureRequest, luma_relay: SimulatedRelay
     """A client of ``luma_relay`` that polls faster, to match the relay's speed, and is closed after the test."""
     from luma_async import Limits, LumaClient, PollPolicy  # noqa: PLC0415 - it imports aiohttp
 
-    options: dict[str, Any] = {"limits": Limits(allow_private_media=True)}
-    if not is_fast(request):
-        options = {
-            "polling": PollPolicy(initial_interval=0.02, min_interval=0.02, max_interval=0.2, max_outage=5.0),
-            "limits": Limits(request_timeout=5.0, allow_private_media=True),
-        }
-    async with LumaClient(luma_relay.base_url, luma_relay.api_key, **options) as client:
+    polling, limits = PollPolicy(), Limits(allow_private_media=True)
+    if "luma_time" not in request.fixturenames:
+        polling = PollPolicy(initial_interval=0.02, min_interval=0.02, max_interval=0.2, max_outage=5.0)
+        limits = Limits(request_timeout=5.0, allow_private_media=True)
+    async with LumaClient(luma_relay.base_url, luma_relay.api_key, polling=polling, limits=limits) as client:
         yield client

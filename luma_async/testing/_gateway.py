@@ -85,15 +85,15 @@ class Gateway:
                 task_id = str(UUID(int=self.randomness.getrandbits(128), version=4))
             if check_task_id(task_id) in self._tasks:
                 raise ValueError(f"task {task_id!r} is registered already")
-            self._tasks[task_id] = self._new(task_id, script or self.script)
+            now = self.now
+            self._tasks[task_id] = Task(
+                task_id=task_id,
+                number=1 + len(self._tasks),
+                script=script or self.script,
+                registered_at=now,
+                created_at=self.epoch + timedelta(seconds=now),
+            )
             return task_id
-
-    def _new(self, task_id: str, script: Script) -> Task:
-        now = self.now
-        created_at = self.epoch + timedelta(seconds=now)
-        return Task(
-            task_id=task_id, number=1 + len(self._tasks), script=script, registered_at=now, created_at=created_at
-        )
 
     def trouble(
         self, fault: Fault, *, times: int | None = 1, task_id: str | None = None, on: Kind | None = None
@@ -153,14 +153,12 @@ class Gateway:
             return self._medium(asked, stranger=stranger)
         if kind == "unknown" or (kind == "batch" and not self.batch):
             return Reply.json(_answers.invalid_url(asked.method, asked.path), 404)
-        if not self._knows(asked.headers.get("Authorization", "")):
+        authorization = asked.headers.get("Authorization", "").encode(errors="replace")
+        if not hmac.compare_digest(authorization, f"Bearer {self.api_key}".encode()):
             return Reply.json(_answers.bad_key(self._request_id()), 401)
         if kind in ("submit", "extend"):
             return self._submit(asked)
         return self._batch(asked, stranger=stranger) if kind == "batch" else self._one(asked, stranger=stranger)
-
-    def _knows(self, authorization: str) -> bool:
-        return hmac.compare_digest(authorization.encode(errors="replace"), f"Bearer {self.api_key}".encode())
 
     def _submit(self, asked: Asked) -> Reply:
         prompt = asked.document.get("user_prompt")

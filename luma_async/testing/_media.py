@@ -39,7 +39,8 @@ class Medium:
             return None
         mark = f"{task_id}/{name}".encode()
         if source.endswith(".mp4"):
-            return cls(_packaged(source) + _free_box(mark), "video/mp4")
+            # A box that players ignore (ISO/IEC 14496-12 section 8.1.2).
+            return cls(_packaged(source) + struct.pack(">I4s", 8 + len(mark), b"free") + mark, "video/mp4")
         return cls(_commented(_packaged(source), mark), "image/jpeg")
 
     @property
@@ -81,15 +82,9 @@ def _packaged(name: str) -> bytes:
     return files("luma_async.testing").joinpath(name).read_bytes()
 
 
-def _free_box(mark: bytes) -> bytes:
-    """Build an MP4 box that players ignore (ISO/IEC 14496-12 section 8.1.2)."""
-    return struct.pack(">I4s", 8 + len(mark), b"free") + mark
-
-
 def _commented(jpeg: bytes, mark: bytes) -> bytes:
     """Insert a comment segment after the JFIF header, which has to come first."""
-    (length,) = struct.unpack_from(">H", jpeg, 4)
-    behind_header = 4 + length
+    behind_header = 4 + int.from_bytes(jpeg[4:6])
     comment = struct.pack(">2sH", b"\xff\xfe", 2 + len(mark)) + mark
     return jpeg[:behind_header] + comment + jpeg[behind_header:]
 
@@ -112,10 +107,8 @@ class Links:
     def holds(self, path: str, query: Mapping[str, str], now: float) -> bool:
         """Whether the signature is valid, and the link has not expired at *now*."""
         expires = query.get("expires", "")
-        genuine = hmac.compare_digest(
-            self._sign(path, expires).encode(), query.get("signature", "").encode(errors="replace")
-        )
-        return genuine and now < float(expires)
+        signature = query.get("signature", "").encode(errors="replace")
+        return hmac.compare_digest(self._sign(path, expires).encode(), signature) and now < float(expires)
 
     def _sign(self, path: str, expires: str) -> str:
         return hmac.new(self.secret, f"{path}?{expires}".encode(), "sha256").hexdigest()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import Future
-from collections.abc import Callable
-from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -55,13 +53,13 @@ class FastTime:
         """Start fast time."""
         loop: Any = asyncio.get_running_loop()
         if not hasattr(loop, "_selector"):
-            kind = type(loop)
+            kind = f"{type(loop).__module__}.{type(loop).__name__}"
             raise RuntimeError(
-                f"time can only jump in an event loop of asyncio's own, not in {kind.__module__}.{kind.__name__}:"
-                " run this test with asyncio's"
+                f"time can only jump in an event loop of asyncio's own, not in {kind}: run this test with asyncio's"
             )
         self._loop, self._selector, self._run, self._started = loop, loop._selector, loop.run_in_executor, loop.time()
-        loop.time = partial(self._time, loop.time)
+        real = loop.time
+        loop.time = lambda: real() + self._jumped
         loop.run_in_executor = self._run_in_executor
         loop._selector = _Jumping(self._selector, self)
         return self
@@ -71,9 +69,6 @@ class FastTime:
     ) -> None:
         """Stop fast time: timers take real time again."""
         self._loop._selector, self._loop.run_in_executor = self._selector, self._run
-
-    def _time(self, real: Callable[[], float]) -> float:
-        return real() + self._jumped
 
     def _run_in_executor(self, *call: Any) -> Future[Any]:
         future: Future[Any] = self._run(*call)
@@ -90,14 +85,11 @@ class FastTime:
             return list(self._selector.select(timeout))
         events = self._selector.select(min(timeout, _GRACE))
         if not events:
-            self._jump(timeout)
+            self._jumped += timeout
+            if self.elapsed > self.most:
+                self.__exit__(None, None, None)
+                raise RuntimeError(f"{self.most:.0f} seconds of fast time are over: does the test wait for something?")
         return list(events)
-
-    def _jump(self, seconds: float) -> None:
-        self._jumped += seconds
-        if self.elapsed > self.most:
-            self.__exit__(None, None, None)
-            raise RuntimeError(f"{self.most:.0f} seconds of fast time are over: does the test wait for something?")
 
 
 @define(eq=False)

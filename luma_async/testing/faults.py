@@ -112,11 +112,7 @@ class Troubles:
     _entries: list[_Entry] = field(factory=list, init=False)
 
     def add(self, fault: Fault, *, times: int | None, task_id: str | None, on: Kind | None) -> None:
-        """Append *fault* to the queue.
-
-        Raises:
-            ValueError: *times* is less than one.
-        """
+        """Append *fault* to the queue."""
         if times is not None and times < 1:
             raise ValueError(f"times={times}: a fault has to come at least once")
         self._entries.append(_Entry(fault, times, task_id, on))

@@ -7,13 +7,12 @@ imports pytest-asyncio only if the user has loaded that plug-in.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from luma_async.testing import SimulatedRelay
-from luma_async.testing._fixture_options import is_fast, relay_options
 
 _MARKER = "luma_relay(**options): options of the SimulatedRelay in the luma_relay fixture, such as envelope=True"
 _ASYNCIO_NAMES = ("asyncio", "pytest_asyncio", "pytest_asyncio.plugin")
@@ -32,18 +31,25 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture
-def luma_relay(request: pytest.FixtureRequest) -> Iterator[SimulatedRelay]:
+def _luma_relay_options(request: pytest.FixtureRequest) -> dict[str, Any]:
+    marker = request.node.get_closest_marker("luma_relay")
+    return marker.kwargs if marker else {}
+
+
+@pytest.fixture
+def luma_relay(request: pytest.FixtureRequest, _luma_relay_options: dict[str, Any]) -> Iterator[SimulatedRelay]:
     """A simulated relay for one test, in its own thread, fifty times faster than real time.
 
     With ``luma_time`` it runs in the test's event loop instead, at real speed, but without real waiting.
     ``@pytest.mark.luma_relay(envelope=True, speed=100)`` passes other options to ``SimulatedRelay``.
     """
-    if is_fast(request):
+    if "luma_time" in request.fixturenames:
         yield request.getfixturevalue("_luma_relay_in_fast_time")
         return
     from luma_async.testing import RelayThread, SimulatedRelay  # noqa: PLC0415 - they import aiohttp
 
-    with RelayThread(SimulatedRelay(**relay_options(request, speed=_SPEED))) as relay:
+    options: dict[str, Any] = {"speed": _SPEED, **_luma_relay_options}
+    with RelayThread(SimulatedRelay(**options)) as relay:
         yield relay
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import accumulate
 from math import inf
 from typing import TypedDict, Unpack
 
@@ -108,20 +106,17 @@ class Script:
     @property
     def starts_after(self) -> float:
         """Relay seconds until the first state that is not pending."""
-        waiting = (step.seconds for step, _ in self._ends() if state_of(step.state) is State.PENDING)
-        return sum(waiting)
+        return sum(step.seconds for step in self.steps if state_of(step.state) is State.PENDING)
 
     def at(self, age: float) -> Moment:
         """Return the point of the script at *age* relay seconds after the task was registered.
 
         A negative age counts as 0: a request may have been under way when its task was registered.
         """
-        age = max(0.0, age)
-        for step, end in self._ends():
+        age, end = max(0.0, age), 0.0
+        for step in self.steps:
+            end += step.seconds
             if age < end:
                 return Moment(word=step.state, progress=age / self.duration, has_links=False)
         completed = state_of(self.final) is State.COMPLETED
         return Moment(word=self.final, progress=1.0, has_links=completed and age >= self.duration + self.links_after)
-
-    def _ends(self) -> Iterator[tuple[Step, float]]:
-        return zip(self.steps, accumulate(step.seconds for step in self.steps), strict=True)

@@ -10,8 +10,8 @@ from rich.console import Console
 
 from luma_async._relay.answer import Answer
 from luma_async._relay.tasks import read_batch, read_poll
+from luma_async.cli.check.command import show
 from luma_async.cli.check.diagnosis import CheckResult, Reply, Result, diagnose
-from luma_async.cli.check.report import show
 from luma_async.errors import LumaError, ProtocolError, RequestTimeoutError, TransportError, Verdict
 from tests.kit import TASK_ID, answer, sample, sample_names
 

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from luma_async import ConfigurationError
-from luma_async.cli.ids import Ids, _Pipe, ids_in
-from luma_async.cli.lines import lines_of
+from luma_async.cli.ids import Ids, _Pipe, ids_in, lines_of
 
 
 @pytest.mark.parametrize(

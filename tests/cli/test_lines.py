@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luma_async import ConfigurationError
-from luma_async.cli.lines import lines_of
+from luma_async.cli.ids import lines_of
 
 MARKED = {"utf-8": "", "utf-8-sig": "", "utf-16-le": "\ufeff", "utf-16-be": "\ufeff"}
 

@@ -8,22 +8,11 @@ from statistics import median
 
 from attrs import asdict, frozen
 
+from luma_async import errors
 from luma_async._relay.answer import Answer
 from luma_async._relay.documents import encoded
 from luma_async.cli.output import in_option_names
-from luma_async.errors import (
-    APIError,
-    AuthenticationError,
-    LumaError,
-    NotFoundError,
-    PermissionDeniedError,
-    ProtocolError,
-    QuotaExceededError,
-    RateLimitError,
-    ServerError,
-    TransportError,
-    Verdict,
-)
+from luma_async.errors import LumaError, Verdict
 
 
 class Result(StrEnum):
@@ -36,7 +25,7 @@ class Result(StrEnum):
     BAD = "bad"
 
 
-@frozen(kw_only=True)
+@frozen
 class CheckResult:
     """One row of what ``check`` shows."""
 
@@ -78,7 +67,7 @@ class Reply:
         """Whether only a relay with Luma that accepts the key gives this answer."""
         if self.error is None:
             return True
-        is_unknown = isinstance(self.error, NotFoundError) and self.error.verdict is Verdict.UNCONFIRMED
+        is_unknown = isinstance(self.error, errors.NotFoundError) and self.error.verdict is Verdict.UNCONFIRMED
         return is_unknown and not self.is_page and _speaks_of_a_task(self.error)
 
     @property
@@ -89,7 +78,7 @@ class Reply:
 
 def _speaks_of_a_task(error: LumaError) -> bool:
     """Whether *not found* is about the task, not the path: web frameworks only say ``Not Found``."""
-    said = f"{error.code} {error.message}".casefold() if isinstance(error, APIError) else ""
+    said = f"{error.code} {error.message}".casefold() if isinstance(error, errors.APIError) else ""
     return any(word in said for word in ("task", "任务"))
 
 
@@ -111,20 +100,20 @@ def _is(*kinds: type[LumaError]) -> Callable[[Reply], bool]:
 
 
 def _is_secure_connection_refused(reply: Reply) -> bool:
-    return isinstance(reply.error, TransportError) and not reply.error.retryable
+    return isinstance(reply.error, errors.TransportError) and not reply.error.retryable
 
 
 def _is_wrong_path(reply: Reply) -> bool:
     error = reply.error
-    return isinstance(error, NotFoundError | ServerError) and error.verdict is Verdict.FINAL
+    return isinstance(error, errors.NotFoundError | errors.ServerError) and error.verdict is Verdict.FINAL
 
 
 def _is_refused_redirect(reply: Reply) -> bool:
-    return isinstance(reply.error, ProtocolError) and reply.answer is None and not reply.error.retryable
+    return isinstance(reply.error, errors.ProtocolError) and reply.answer is None and not reply.error.retryable
 
 
 def _is_said_inside_200(reply: Reply) -> bool:
-    return isinstance(reply.error, APIError) and reply.error.status == 200  # noqa: PLR2004 - HTTP
+    return isinstance(reply.error, errors.APIError) and reply.error.status == 200  # noqa: PLR2004 - HTTP
 
 
 _OTHER_ADDRESS = "look up the API's address in the relay's documentation: another host, or no path such as /v1"
@@ -139,7 +128,7 @@ _DIAGNOSES = (
         "check host and port; the certificate must be valid for that name, and the port must speak https",
     ),
     _Diagnosis(
-        _is(TransportError),
+        _is(errors.TransportError),
         Result.BAD,
         Result.UNSURE,
         "check the address for typing errors, and whether this machine reaches it: DNS, firewall, VPN",
@@ -148,22 +137,22 @@ _DIAGNOSES = (
     _Diagnosis(lambda reply: reply.is_page, Result.BAD, Result.UNSURE, _OTHER_ADDRESS),
     _Diagnosis(_is_wrong_path, Result.BAD, Result.UNSURE, f"a gateway without Luma here: {_OTHER_ADDRESS}"),
     _Diagnosis(
-        _is(AuthenticationError),
+        _is(errors.AuthenticationError),
         Result.UNSURE,
         Result.BAD,
         "check the key: copied whole, not expired, of this relay (LUMA_API_KEY, LUMA_API_KEY_FILE or --key-file)",
     ),
     _Diagnosis(
-        _is(PermissionDeniedError),
+        _is(errors.PermissionDeniedError),
         Result.UNSURE,
         Result.BAD,
         "allow Luma for this key at the relay: its group, its models, the allowed client addresses",
     ),
-    _Diagnosis(_is(QuotaExceededError), Result.UNSURE, Result.BAD, "the account is out of credit: top it up"),
-    _Diagnosis(_is(RateLimitError), Result.UNSURE, Result.UNSURE, "too many requests: check again in a minute"),
-    _Diagnosis(_is(ServerError), Result.UNSURE, Result.UNSURE, _LATER),
+    _Diagnosis(_is(errors.QuotaExceededError), Result.UNSURE, Result.BAD, "the account is out of credit: top it up"),
+    _Diagnosis(_is(errors.RateLimitError), Result.UNSURE, Result.UNSURE, "too many requests: check again in a minute"),
+    _Diagnosis(_is(errors.ServerError), Result.UNSURE, Result.UNSURE, _LATER),
     _Diagnosis(
-        _is(NotFoundError),
+        _is(errors.NotFoundError),
         Result.UNSURE,
         Result.UNSURE,
         "poll a task that exists: luma-async get ID. If that is not found either, the address is wrong",
@@ -172,18 +161,10 @@ _DIAGNOSES = (
     _Diagnosis(lambda _: True, Result.UNSURE, Result.UNSURE, _OTHER_ADDRESS),
 )
 """The first row that fits decides."""
-_NOT_CHECKED = "not checked"
-_ABOVE_FIRST = "fix the rows above first"
 
 
 def diagnose(poll: Reply, batch: Reply | None, times: list[float]) -> list[CheckResult]:
-    """Return all rows.
-
-    Args:
-        poll: The most informative of the polls of made-up tasks.
-        batch: The batch query, or None if there was none.
-        times: Seconds of the answered polls, in order; the first one opened the connection.
-    """
+    """Return all rows: by the best *poll*, the *batch* query if there was one, and the seconds of answered polls."""
     is_proven = batch is not None and batch.error is None
     diagnosis = _DIAGNOSES[0] if is_proven else next(diagnosis for diagnosis in _DIAGNOSES if diagnosis.fits(poll))
     works = diagnosis.key is Result.OK
@@ -197,34 +178,30 @@ def diagnose(poll: Reply, batch: Reply | None, times: list[float]) -> list[Check
 
 def _address(poll: Reply, diagnosis: _Diagnosis) -> CheckResult:
     if diagnosis.address is Result.OK:
-        return CheckResult(check="address", result=Result.OK, found="a relay with Luma answers")
+        return CheckResult("address", Result.OK, "a relay with Luma answers")
     if diagnosis.key is Result.BAD:
         found = "it answers; only a good key can show whether it has Luma"
-        return CheckResult(check="address", result=diagnosis.address, found=found, advice="fix the key first")
+        return CheckResult("address", diagnosis.address, found, advice="fix the key first")
     return _complaint("address", diagnosis.address, poll, diagnosis.advice)
 
 
 def _key(poll: Reply, diagnosis: _Diagnosis) -> CheckResult:
     if diagnosis.key is Result.OK:
-        return CheckResult(check="key", result=Result.OK, found="accepted")
+        return CheckResult("key", Result.OK, "accepted")
     return _complaint("key", Result.BAD, poll, diagnosis.advice) if diagnosis.key is Result.BAD else _unsure("key")
 
 
 def _batch(batch: Reply) -> CheckResult:
     if batch.error is None:
-        return CheckResult(check="batch query", result=Result.OK, found="supported: many ids share one request")
-    if batch.answer is not None and batch.answer.status in _NO_SUCH_QUERY | _GOOD:
-        found, advice = (
-            "not supported: each id is polled alone",
-            "with many ids, --requests-per-second helps",
-        )
-        return CheckResult(check="batch query", result=Result.NOTE, found=found, advice=advice)
+        return CheckResult("batch query", Result.OK, "supported: many ids share one request")
+    if batch.answer is not None and batch.answer.status in _NO_SUCH_QUERY:
+        advice = "with many ids, --requests-per-second helps"
+        return CheckResult("batch query", Result.NOTE, "not supported: each id is polled alone", advice)
     return _complaint("batch query", Result.UNSURE, batch, _LATER)
 
 
-_NO_SUCH_QUERY = frozenset({400, 403, 404, 405, 413, 422, 501})
-_GOOD = frozenset(range(200, 204))
-"""The path gives something else than tasks, such as a web page."""
+_NO_SUCH_QUERY = frozenset({200, 201, 202, 203, 400, 403, 404, 405, 413, 422, 501})
+"""A good status: the path gives something else than tasks, such as a web page."""
 _SLOW = 2.0
 """Seconds."""
 
@@ -234,16 +211,16 @@ def _latency(times: list[float]) -> CheckResult:
     more = f", the median of {len(times)} polls; the first took {1000 * times[0]:.0f} ms" if times[1:] else ""
     found = f"{1000 * seconds:.0f} ms{more}"
     if seconds < _SLOW:
-        return CheckResult(check="latency", result=Result.OK, found=found, seconds=seconds)
+        return CheckResult("latency", Result.OK, found, seconds=seconds)
     advice = "nothing to fix: the relay is far away or busy, and each poll takes that long"
-    return CheckResult(check="latency", result=Result.NOTE, found=found, advice=advice, seconds=seconds)
+    return CheckResult("latency", Result.NOTE, found, advice=advice, seconds=seconds)
 
 
 def _complaint(check: str, result: Result, reply: Reply, advice: str) -> CheckResult:
     found = in_option_names(reply.error.summary) if reply.error else ""
     request_id = reply.answer.request_id if reply.answer else None
-    return CheckResult(check=check, result=result, found=found, advice=advice, request_id=request_id)
+    return CheckResult(check, result, found, advice=advice, request_id=request_id)
 
 
 def _unsure(check: str) -> CheckResult:
-    return CheckResult(check=check, result=Result.UNSURE, found=_NOT_CHECKED, advice=_ABOVE_FIRST)
+    return CheckResult(check, Result.UNSURE, "not checked", "fix the rows above first")

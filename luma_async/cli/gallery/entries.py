@@ -28,9 +28,6 @@ class Section(StrEnum):
     NOT_DONE = "not done"
 
 
-_SECTIONS = {State.COMPLETED: Section.COMPLETED, State.FAILED: Section.FAILED}
-
-
 class Stage(StrEnum):
     """How the time of a generation was spent."""
 
@@ -40,11 +37,6 @@ class Stage(StrEnum):
     """The relay gave the end and not the start."""
     WAITED = "waited for"
     """Our own time, where the relay gave none."""
-
-    @property
-    def is_of_the_relay(self) -> bool:
-        """Whether the relay gave it."""
-        return self is not Stage.WAITED
 
 
 @frozen(kw_only=True)
@@ -85,7 +77,9 @@ class Entry:
     @property
     def section(self) -> Section:
         """The section it belongs to."""
-        return Section.NOT_DONE if self.generation is None else _SECTIONS.get(self.generation.state, Section.NOT_DONE)
+        if self.generation is None or not self.generation.is_terminal:
+            return Section.NOT_DONE
+        return Section(self.generation.state)
 
     @property
     def state(self) -> str:
@@ -130,12 +124,11 @@ class Entry:
         if self.generation is None:
             return [(Stage.WAITED, self.waited)]
         times = times_of(self.generation)
-        stages = [
-            (Stage.QUEUE, _seconds(times.submitted, times.started)),
-            (Stage.PROCESSING, _seconds(times.started, times.finished)),
-        ]
         if times.started is None:
             stages = [(Stage.RELAY, _seconds(times.submitted, times.finished))]
+        else:
+            queue, processing = (times.submitted, times.started), (times.started, times.finished)
+            stages = [(Stage.QUEUE, _seconds(*queue)), (Stage.PROCESSING, _seconds(*processing))]
         known = [(stage, seconds) for stage, seconds in stages if seconds is not None]
         return known or [(Stage.WAITED, self.waited)]
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
 from urllib.parse import quote
-
-from attrs import frozen
 
 from luma_async._media.files import Part, stored
 from luma_async._text import shown
 from luma_async.cli.exit import Status
 from luma_async.cli.gallery.entries import Collection
 from luma_async.cli.gallery.page import notes_on, render
+from luma_async.cli.ids import opened
+from luma_async.cli.options import Gallery
 from luma_async.cli.output import say
 from luma_async.cli.usage import check_file_name
 from luma_async.errors import ConfigurationError, LumaError
@@ -27,30 +25,14 @@ _MODE = 0o600
 """For nobody else, like a journal: the page holds prompts, and links that open the videos to any reader."""
 
 
-@frozen(kw_only=True)
-class GalleryOptions:
-    """The sources of one gallery, and where its page goes."""
-
-    sources: Sequence[str]
-    """Files of lines; ``-`` is standard input."""
-    page: Path
-    media: Path | None
-    """The directory of stored media."""
-    overwrite: bool
-
-
-async def write_gallery(options: GalleryOptions) -> Status:
-    """Write a gallery; the status says whether every line could be read.
-
-    Raises:
-        ConfigurationError: There is nothing to show, or the page exists.
-        LumaError: The page cannot be written.
-    """
-    _check_page(options)
-    collection = _collect(options.sources)
+async def write_gallery(sources: Sequence[str], options: Gallery) -> Status:
+    """Write a gallery of the lines in *sources*; the status says whether every line could be read."""
+    _check_page(sources, options)
+    collection = _collect(sources)
     entries = collection.entries(lambda task_id, role: _stored_link(options, task_id, role))
     for source, numbers in collection.unreadable.items():
-        say(f"{shown(source)}: not an outcome in {_listed(numbers)}")
+        lines = f"line{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
+        say(f"{shown(source)}: not an outcome in {lines}")
     if not entries:
         raise ConfigurationError(
             "there are no outcomes to show", advice="give a journal, or files that wait, get or download wrote"
@@ -60,71 +42,49 @@ async def write_gallery(options: GalleryOptions) -> Status:
     return Status.ERROR if collection.unreadable else Status.DONE
 
 
-def _listed(numbers: list[int]) -> str:
-    return f"line{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
-
-
 def _collect(sources: Sequence[str]) -> Collection:
-    collection = Collection()
-    for source in sources:
-        check_file_name(source)
-    for source in sources or [_STANDARD_INPUT]:
-        name = "standard input" if source == _STANDARD_INPUT else source
-        try:
-            with _open(source, is_asked_for=bool(sources)) as lines:
+    collection, advice = Collection(), "check the name"
+    missing = ConfigurationError("there are no outcomes", advice="give a file, or outcomes on standard input")
+    for path in sources:
+        check_file_name(path)
+    inputs: Sequence[str | None] = sources or [None]
+    for source in inputs:
+        name = "standard input" if source in (None, _STANDARD_INPUT) else source
+        with opened(source, missing, advice) as lines:
+            try:
                 collection.read(name, lines)
-        except (OSError, ValueError) as error:
-            if isinstance(error, ConfigurationError):
-                raise
-            reason = (isinstance(error, OSError) and error.strerror) or "that is not a file name"
-            raise ConfigurationError(f"{shown(name)} cannot be read: {reason}", advice="check the name") from None
+            except OSError as error:
+                raise ConfigurationError(f"{shown(name)} cannot be read: {error.strerror}", advice=advice) from None
     return collection
 
 
-@contextmanager
-def _open(source: str, *, is_asked_for: bool) -> Generator[BinaryIO]:
-    if source != _STANDARD_INPUT:
-        with Path(source).open("rb") as file:
-            yield file
-    elif sys.stdin is None or (sys.stdin.isatty() and not is_asked_for):
-        raise ConfigurationError("there are no outcomes", advice="give a file, or outcomes on standard input")
-    else:
-        with open(sys.stdin.fileno(), "rb", closefd=False) as file:
-            yield file
-
-
-def _stored_link(options: GalleryOptions, task_id: str, role: Role) -> str | None:
+def _stored_link(options: Gallery, task_id: str, role: Role) -> str | None:
     """Return the link to a stored medium: relative, so that page and files can be moved together."""
-    if options.media is None:
-        return None
-    file = stored(task_id, options.media, role)
-    if file is None:
-        return None
-    return quote(Path(os.path.relpath(file, options.page.parent)).as_posix())
+    file = None if options.media is None else stored(task_id, options.media, role)
+    return None if file is None else quote(Path(os.path.relpath(file, options.page.parent)).as_posix())
 
 
-def _check_page(options: GalleryOptions) -> None:
+def _check_page(sources: Sequence[str], options: Gallery) -> None:
     """Refuse early what would be refused at the end, and a page that is also a source."""
     if options.page.is_dir():
         raise ConfigurationError(f"{shown(options.page)} is a directory", advice="give the name of a file")
-    if any(source != _STANDARD_INPUT and _is_same(Path(source), options.page) for source in options.sources):
+    if any(source != _STANDARD_INPUT and _is_same(source, options.page) for source in sources):
         raise ConfigurationError(f"{shown(options.page)} is one of the sources", advice="give the page another name")
     if options.page.exists() and not options.overwrite:
         raise _exists(options.page)
 
 
-def _is_same(one: Path, other: Path) -> bool:
-    try:
-        return one.samefile(other)
-    except (OSError, ValueError):
-        return False
+def _is_same(source: str, page: Path) -> bool:
+    with suppress(OSError, ValueError):
+        return page.samefile(source)
+    return False
 
 
 def _exists(path: Path) -> ConfigurationError:
     return ConfigurationError(f"{shown(path)} exists", advice="give --overwrite, or another name")
 
 
-def _write(text: str, options: GalleryOptions) -> None:
+def _write(text: str, options: Gallery) -> None:
     """Write the page whole or not at all."""
     part = Part(options.page.parent, options.page.name, _MODE)
     try:

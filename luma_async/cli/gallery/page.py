@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from importlib.resources import files
 from urllib.parse import urlsplit
 
-from luma_async.cli.gallery.entries import Collection, Entry, Section
+from luma_async.cli.gallery.entries import Collection, Entry, Section, Stage
 from luma_async.cli.gallery.markup import Markup, element
 from luma_async.cli.gallery.timeline import figure, span
 
 _LONGEST_HEADING = 120
 """Characters; the whole of a longer prompt can be unfolded below its heading."""
 
-_HEADINGS = {Section.COMPLETED: "Completed", Section.FAILED: "Failed", Section.NOT_DONE: "Not done"}
-
 
 def render(entries: Sequence[Entry], notes: Sequence[str] = ()) -> str:
-    """Return the page of *entries*.
-
-    Args:
-        entries: In the order in which they are shown.
-        notes: What a reader should know about the lines behind the page.
-    """
+    """Return the page of *entries* in their order, with *notes* on the lines behind it."""
     style = files("luma_async.cli.gallery").joinpath("gallery.css").read_text(encoding="utf-8")
-    by_section = {section: [entry for entry in entries if entry.section is section] for section in Section}
-    shown = {section: its for section, its in by_section.items() if its}
+    shown = {section: its for section in Section if (its := [entry for entry in entries if entry.section is section])}
     main = element("main", *(_section(section, its) for section, its in shown.items()), _times(entries))
     body = element("body", _header(shown), main, element("footer", *(element("p", note) for note in notes)))
     html = element("html", _head(style, entries), body, lang="en")
@@ -50,11 +41,10 @@ def _number(number: int, word: str) -> str:
 
 
 def _head(style: str, entries: Sequence[Entry]) -> Markup:
-    policy = {"http_equiv": "Content-Security-Policy", "content": _policy(style, entries)}
     return element(
         "head",
         element("meta", charset="utf-8"),
-        element("meta", **policy),
+        element("meta", http_equiv="Content-Security-Policy", content=_policy(style, entries)),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="referrer", content="no-referrer"),
         element("meta", name="color-scheme", content="light dark"),
@@ -66,36 +56,23 @@ def _head(style: str, entries: Sequence[Entry]) -> Markup:
 def _policy(style: str, entries: Sequence[Entry]) -> str:
     """Return the policy: this style, and media from the places that this page links to."""
     digest = b64encode(sha256(style.encode()).digest()).decode()
-    pictures, videos = ({entry.poster for entry in entries}, {entry.video for entry in entries})
-    return "; ".join(
-        [
-            "default-src 'none'",
-            f"style-src 'sha256-{digest}'",
-            *_allowed("img-src", pictures),
-            *_allowed("media-src", videos),
-            "base-uri 'none'",
-            "form-action 'none'",
-        ]
-    )
+    pictures = _allowed("img-src", (entry.poster for entry in entries))
+    videos = _allowed("media-src", (entry.video for entry in entries))
+    own = ["default-src 'none'", f"style-src 'sha256-{digest}'"]
+    return "; ".join([*own, *pictures, *videos, "base-uri 'none'", "form-action 'none'"])
 
 
-def _allowed(kind: str, links: set[str | None]) -> list[str]:
-    sources = {source for link in links for source in _sources(link)}
+def _allowed(kind: str, links: Iterable[str | None]) -> list[str]:
+    """Allow the places of *links*; a stored file is a file, or served beside the page."""
+    schemes = {urlsplit(link).scheme for link in links if link is not None}
+    sources = {source for scheme in schemes for source in ((f"{scheme}:",) if scheme else ("'self'", "file:"))}
     return [f"{kind} {' '.join(sorted(sources))}"] if sources else []
-
-
-def _sources(link: str | None) -> tuple[str, ...]:
-    """Return a policy's name for the place of *link*; a stored file is a file, or served beside the page."""
-    if link is None:
-        return ()
-    scheme = urlsplit(link).scheme
-    return (f"{scheme}:",) if scheme else ("'self'", "file:")
 
 
 def _header(shown: dict[Section, list[Entry]]) -> Markup:
     total = sum(map(len, shown.values()))
     counts = ", ".join(f"{len(its)} {section}" for section, its in shown.items())
-    links = [(_anchor(section), f"{_HEADINGS[section]} ({len(its)})") for section, its in shown.items()]
+    links = [(_anchor(section), f"{section.capitalize()} ({len(its)})") for section, its in shown.items()]
     items = (element("li", element("a", name, href=f"#{anchor}")) for anchor, name in [*links, ("times", "Times")])
     return element(
         "header",
@@ -114,7 +91,7 @@ def _section(section: Section, entries: list[Entry]) -> Markup:
     cards = (_card(entry, f"{anchor}-{number}") for number, entry in enumerate(entries, 1))
     return element(
         "section",
-        element("h2", f"{_HEADINGS[section]} ", element("span", f"{len(entries)}"), id=anchor),
+        element("h2", f"{section.capitalize()} ", element("span", f"{len(entries)}"), id=anchor),
         element("div", *cards, class_="cards"),
         aria_labelledby=anchor,
     )
@@ -135,7 +112,7 @@ def _card(entry: Entry, anchor: str) -> Markup:
         element("h3", short, id=anchor, dir="auto"),
         _whole_prompt(title) if short != title else None,
         element("p", entry.trouble, class_="trouble", dir="auto") if entry.trouble else None,
-        element("dl", *(_fact(name, value) for name, value in _facts(entry))),
+        element("dl", *(element("div", element("dt", name), element("dd", value)) for name, value in _facts(entry))),
         _link(entry),
         class_=_anchor(entry.section),
         aria_labelledby=anchor,
@@ -171,21 +148,13 @@ def _facts(entry: Entry) -> Iterator[tuple[str, str | None]]:
         yield "Size", "{} × {}".format(*entry.size)
     if entry.duration:
         yield "Length", span(entry.duration)
-    if entry.created_at:
-        yield "Created", _moment(entry.created_at)
+    if at := entry.created_at:
+        yield "Created", element("time", f"{at:%Y-%m-%d %H:%M} UTC", datetime=at.isoformat(timespec="seconds"))
     for stage, seconds in entry.stages:
-        if stage.is_of_the_relay:
+        if stage is not Stage.WAITED:
             yield stage.capitalize(), span(seconds)
     yield "Waited", f"{span(entry.waited)}, {_number(entry.polls, 'poll')}"
     yield "Task", element("code", entry.task_id)
-
-
-def _moment(moment: datetime) -> Markup:
-    return element("time", f"{moment:%Y-%m-%d %H:%M} UTC", datetime=moment.isoformat(timespec="seconds"))
-
-
-def _fact(name: str, value: str | None) -> Markup:
-    return element("div", element("dt", name), element("dd", value))
 
 
 def _link(entry: Entry) -> Markup | None:

@@ -71,20 +71,19 @@ def _axis(longest: float) -> Markup:
 
 
 def _row(entry: Entry, stages: list[tuple[Stage, float]], longest: float) -> Markup:
-    ticks = element("use", href="#ticks")
     lengths = ", ".join(f"{stage} {span(seconds)}" for stage, seconds in stages)
     return element(
         "li",
         element("span", entry.prompt or entry.task_id, class_="name", dir="auto"),
         element("span", lengths, "" if entry.section is Section.COMPLETED else f", {entry.section}", class_="told"),
-        element("svg", ticks, *_bars(entry, stages, longest), aria_hidden="true", focusable="false"),
+        element("svg", *_bars(entry, stages, longest), aria_hidden="true", focusable="false"),
     )
 
 
 def _bars(entry: Entry, stages: list[tuple[Stage, float]], longest: float) -> Iterator[Markup]:
-    start = 0.0
+    start, failed = 0.0, " failed" if entry.section is Section.FAILED else ""
+    yield element("use", href="#ticks")
     for stage, seconds in stages:
-        failed = " failed" if entry.section is Section.FAILED else ""
         yield _bar(stage, failed, x=_percent(start, longest), width=_percent(seconds, longest))
         start += seconds
 
