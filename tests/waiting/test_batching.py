@@ -525,8 +525,8 @@ def test_a_waiter_that_joins_while_a_poll_has_no_slot_yet_moves_its_deadline(bat
 
 
 def test_who_has_left_before_his_batch_goes_is_not_asked_for() -> None:
-    """Those who gather behind the first batch may change their minds."""
-    wire = Wire()
+    """An id that nobody waits for any more takes no place in a batch of others."""
+    wire = Wire(Settings.load(RELAY, KEY, Limits(batch_size=2), environ={}))
 
     async def main() -> None:
         batcher = Batcher(cast("Transport", wire), "auto")
@@ -540,6 +540,20 @@ def test_who_has_left_before_his_batch_goes_is_not_asked_for() -> None:
     run(main())
 
     assert [ids for ids, _ in wire.asked] == [["a", "b"], ["d", "e"]]
+
+
+def test_a_single_poll_that_is_not_wanted_any_more_ends_its_request() -> None:
+    """It does not hold its slot until the relay answers."""
+
+    async def main() -> int:
+        batcher = Batcher(cast("Transport", Wire()), "never")
+        poll = asyncio.create_task(batcher.poll("a"))
+        await asyncio.sleep(0.5)
+        poll.cancel()
+        await asyncio.sleep(0.5)
+        return len(batcher._singles)
+
+    assert run(main()) == 0
 
 
 @pytest.mark.parametrize("batch", ["always", "never"])
