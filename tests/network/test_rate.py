@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from aioresponses import CallbackResult, aioresponses
@@ -29,7 +29,7 @@ from luma_async._network.session import Network
 from luma_async._network.transport import Transport
 from luma_async.settings import Settings
 from tests.kit import KEY
-from tests.virtual_time import VirtualLoop, run
+from tests.virtual_time import run, stand_still
 
 RELAY = "https://relay.example"
 
@@ -145,13 +145,12 @@ def test_what_a_blocked_event_loop_has_missed_is_no_burst() -> None:
     told: list[tuple[str, float]] = []
 
     async def main() -> None:
-        loop = cast("VirtualLoop", asyncio.get_running_loop())
         rate = Rate(10.0)
         waiting = queue(rate, "abcdefghij", told)
         await asyncio.sleep(0.05)
-        loop._virtual.now += 5.0
+        stand_still(5.0)
         await asyncio.sleep(0.23)
-        loop._virtual.now += 0.1
+        stand_still(0.1)
         await asyncio.wait(waiting)
 
     run(main())
