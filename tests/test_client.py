@@ -89,17 +89,6 @@ async def test_failed_is_returned_where_that_is_wanted(relay: SimulatedRelay, lu
     assert (generation.state, generation.failure_reason) == (State.FAILED, "moderated")
 
 
-async def test_trouble_on_the_way_is_invisible(relay: SimulatedRelay, luma: LumaClient) -> None:
-    """One 502, one reset and one web page do not keep a generation from its user."""
-    task_id = relay.add(script=SHORT)
-    for fault in (Fault.bad_gateway(), Fault.connection_reset(), Fault.html_page()):
-        relay.trouble(fault, task_id=task_id)
-
-    generation = await luma.wait_until_done(task_id)
-
-    assert generation.state is State.COMPLETED
-
-
 async def test_deadline_holds(relay: SimulatedRelay, luma: LumaClient) -> None:
     """The time-out comes at its time, names the task and carries the last state."""
     task_id = relay.add(script=Script.completes(pending=1e6))

@@ -46,13 +46,15 @@ def text(body: str) -> bytes:
             "Python": b"{'id': 'the-bad-one', 'state': 'completed'}",
             "half": json.dumps(DONE).encode()[:-1],
         }.items()
-    )
+    ),
+    fault("page by its type", http(200, b"<!doctype html><html>", "Content-Type: text/html"), ProtocolError),
 )
 async def test_a18_bodies_without_a_task(trial: Trial) -> None:
     """What says nothing about the task is retried."""
     ended = await trial.run()
 
     assert ended.kind in trial.kinds
+    assert ended.passes
     assert ended.asked == 2 or trial.lasts
 
 
@@ -99,6 +101,7 @@ async def test_a20_encodings(trial: Trial) -> None:
     ended = await trial.run()
 
     assert ended.kind in trial.kinds
+    assert ended.passes
 
 
 # --- what is an answer, however odd ---

@@ -15,6 +15,7 @@ from luma_async import (
     Generation,
     NotFoundError,
     ProtocolError,
+    QuotaExceededError,
     RateLimitError,
     RequestTimeoutError,
     ServerError,
@@ -226,7 +227,13 @@ async def test_other_statuses_that_pass(trial: Trial) -> None:
     assert ended.kind in trial.kinds
 
 
-@each(*(fault(str(status), http(status, BODY), kind) for status, kind in FINAL.items()), lasting=(True,), among=False)
+@each(
+    *(fault(str(status), http(status, BODY), kind) for status, kind in FINAL.items()),
+    fault("403 quota", http(403, {"code": "quota_not_enough", "message": "m", "data": None}), QuotaExceededError),
+    fault("404 path", http(404, {"error": {"message": "Invalid URL (GET /luma)"}}), NotFoundError),
+    lasting=(True,),
+    among=False,
+)
 async def test_other_statuses_that_are_final(trial: Trial) -> None:
     """They end the wait after one request."""
     ended = await trial.run()

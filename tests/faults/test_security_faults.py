@@ -43,6 +43,8 @@ ELSEWHERE = {
     "no number for a port": "http://127.0.0.1:x/",
     "a bad host": "http://a..b/",
     "brackets": "http://[/",
+    "half a bracket": "http://[",
+    "gopher": "gopher://x/",
     "a file": "file:///etc/passwd",
     "a program": "javascript:alert(1)",
 }
@@ -117,6 +119,7 @@ async def test_a29_redirects_in_a_circle(place: str, healthy: int) -> None:
 
     assert ended.kind is ProtocolError
     assert not ended.error.retryable
+    assert "too often" in str(ended.error)
     assert ended.asked == 6
 
 
@@ -253,6 +256,7 @@ async def test_a30_plain_http_on_the_tls_port(healthy: int) -> None:
 
     assert {type(outcome.error) for outcome in outcomes} == {TransportError}
     assert not any(outcome.error is None or outcome.error.retryable for outcome in outcomes)
+    assert all("secure" in str(outcome.error) for outcome in outcomes)
     assert server.connections == healthy + 1
 
 

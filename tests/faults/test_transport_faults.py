@@ -115,6 +115,7 @@ async def test_a01_connection_refused_for_ever(healthy: int) -> None:
     outcomes = await outcomes_at(f"http://127.0.0.1:{port}", healthy=healthy)
 
     assert {type(outcome.error) for outcome in outcomes} == {TransportError}
+    assert all(outcome.error and outcome.error.retryable for outcome in outcomes)
     assert all(f"127.0.0.1:{port}" in str(outcome.error) for outcome in outcomes)
 
 
@@ -176,6 +177,7 @@ async def test_a03_no_byte_of_an_answer(trial: Trial) -> None:
     ended = await trial.run()
 
     assert ended.kind in trial.kinds
+    assert ended.passes
     assert ended.asked >= 3
 
 
@@ -273,6 +275,7 @@ async def test_a09_no_answer_at_all(trial: Trial) -> None:
     ended = await trial.run()
 
     assert ended.kind in trial.kinds
+    assert ended.passes
     assert ended.outcome.elapsed < trial.fault.patience + 1 or not trial.lasts
 
 
@@ -298,12 +301,17 @@ PASSING = {408: APIError, 425: APIError, 429: RateLimitError} | dict.fromkeys(
 )
 
 
-@each(*(fault(str(status), http(status), kind, patience=1.0) for status, kind in PASSING.items()))
+@each(
+    *(fault(str(status), http(status), kind, patience=1.0) for status, kind in PASSING.items()),
+    fault("502 with a code", http(502, {"code": "fail_to_fetch_task", "message": "bad gateway"}), ServerError),
+    fault("520 with a page", http(520, b"<!DOCTYPE html><title>520</title>", "Content-Type: text/html"), ServerError),
+)
 async def test_a11_statuses_that_pass(trial: Trial) -> None:
     """One such answer costs one retry and no more."""
     ended = await trial.run()
 
     assert ended.kind in trial.kinds
+    assert ended.passes
     assert ended.asked == 2 or trial.lasts
 
 
@@ -327,6 +335,7 @@ async def test_a12_statuses_that_are_final(trial: Trial) -> None:
 
     assert ended.kind in trial.kinds
     assert ended.asked == 1
+    assert not ended.error.retryable
     assert isinstance(ended.error, APIError)
     assert ended.error.message.startswith(r"\x1b[2Jno \u202e way xxx")
     assert len(str(ended.error)) < 500

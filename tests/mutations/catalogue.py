@@ -245,6 +245,25 @@ MUTATIONS = [
         rules=[
             ("answers are capped", "if not whole:", "if False:"),
             ("reading ends at the cap", " and len(body) <= limit:", ":"),
+            ("the relay's echo of the key is blanked out", 'body = body.replace(spelling, b"[key]")', "pass"),
+            (
+                "a stranger's connection is given up",
+                "if isinstance(error, ProtocolError) and error.foreign:",
+                "if False:",
+            ),
+            ("what is given up is closed", "            if pool.retired:", "            if False:"),
+            ("closing ends looks under way", "self._deadlines.expire_all()", "pass"),
+            ("a single look is three tries", ("_MOST_TRIES = 3\n"), ("_MOST_TRIES = 30\n")),
+            (
+                "final trouble ends a single look",
+                "return error.retryable and not self._is_out_of_time",
+                "return not self._is_out_of_time",
+            ),
+        ],
+    ),
+    *_noticed_by(
+        "faults/test_security_faults.py",
+        rules=[
             ("the key stays with its origin", "if not _same_origin(url, start) or", "if False or"),
             (
                 "another port is another origin",
@@ -262,28 +281,19 @@ MUTATIONS = [
                 ("_MAX_REDIRECTS = 50\n_REDIRECTS = frozenset({301, 302, 303, 307, 308})\n"),
             ),
             (
-                "cookies are not kept",
-                "cookie_jar=aiohttp.DummyCookieJar(),",
-                "cookie_jar=aiohttp.CookieJar(unsafe=True),",
-            ),
-            ("the relay's echo of the key is blanked out", 'body = body.replace(spelling, b"[key]")', "pass"),
-            (
-                "a stranger's connection is given up",
-                "if isinstance(error, ProtocolError) and error.foreign:",
-                "if False:",
-            ),
-            ("what is given up is closed", "            if pool.retired:", "            if False:"),
-            (
                 "an unknown certificate is final",
                 "if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError) and not",
                 "if False and not",
             ),
-            ("closing ends looks under way", "self._deadlines.expire_all()", "pass"),
-            ("a single look is three tries", ("_MOST_TRIES = 3\n"), ("_MOST_TRIES = 30\n")),
+        ],
+    ),
+    *_noticed_by(
+        "faults/test_further_faults.py::test_no_cookie_goes_out",
+        rules=[
             (
-                "final trouble ends a single look",
-                "return error.retryable and not self._is_out_of_time",
-                "return not self._is_out_of_time",
+                "cookies are not kept",
+                "cookie_jar=aiohttp.DummyCookieJar(),",
+                "cookie_jar=aiohttp.CookieJar(unsafe=True),",
             ),
         ],
     ),
