@@ -16,10 +16,8 @@ from luma_async import (
     NotFoundError,
     ProtocolError,
     QuotaExceededError,
-    RateLimitError,
     RequestTimeoutError,
     ServerError,
-    State,
     TransportError,
 )
 from tests.faults.server import BAD, VIDEO, FaultServer, done, dripping, endless, idle_then
@@ -259,29 +257,12 @@ async def test_the_key_that_comes_back_is_blanked_out(trial: Trial) -> None:
     assert KEY not in str(ended.error).lower()
 
 
-HINTS = {
-    "negative": "-5",
-    "a fraction": "0.5",
-    "huge": "9" * 30,
-    "a past date": "Wed, 21 Oct 2015 07:28:00 GMT",
-    "a date of year 0": "Mon, 00 Jan 0000 00:00:00 GMT",
-    "a date beyond all bounds": "Fri, 31 Dec 99999 23:59:59 GMT",
-    "words": "soon",
-    "nothing": "",
-    "other digits": "٣",
-    "NaN": "nan",
-    "infinity": "inf",
-    "not ASCII": "\udcff",
-}
-
-
-@ALONE_AND_AMONG
-@pytest.mark.parametrize("hint", HINTS.values(), ids=HINTS)
-async def test_hints_that_are_none(hint: str, healthy: int) -> None:
+@pytest.mark.parametrize("hint", ["-5", "9" * 30, "soon", "", "nan", "inf", "٣", "\udcff"])
+async def test_hints_that_are_none(hint: str) -> None:
     """They are ignored: the own pace holds."""
-    ended = await run_case([http(429, b"", f"Retry-After: {hint}"), done()], healthy=healthy)
+    ended = await run_case([http(429, b"", f"Retry-After: {hint}"), done()])
 
-    first, second = (at for at, name in zip(ended.server.times, ended.server.order, strict=True) if name == BAD)
+    first, second = ended.server.times
     assert ended.kind is Generation
     assert second - first >= OFTEN.shortest_interval * 0.9
 
@@ -329,31 +310,8 @@ async def test_a_server_that_speaks_first(healthy: int) -> None:
 
 # --- bodies ---
 
-WRAPPED: dict[str, object] = {
-    "in data": {"data": END},
-    "in four envelopes": {"data": {"result": {"response": {"data": END}}}},
-    "as text": {"code": "success", "data": json.dumps(END)},
-    "one of many": [{"id": "x", "state": "failed"}, END, {"id": "y", "state": "pending"}],
-    "a row": {"code": 0, "data": {"id": 7, "task_id": BAD, "status": "SUCCESS", "fail_reason": VIDEO}},
-    "with an empty error": {**END, "error": None, "code": 0, "message": ""},
-    "with big numbers": {**END, "seed": 2**63 - 1, "user_id": -(2**60)},
-    "blanks around its state": {**END, "state": " Completed\n"},
-}
-
-
-@each(*(fault(name, http(200, body), Generation) for name, body in WRAPPED.items()), lasting=(True,), among=False)
-async def test_wrapped_answers(trial: Trial) -> None:
-    """The task is found, at the first look."""
-    ended = await trial.run()
-
-    assert ended.kind is Generation
-    assert ended.outcome.unwrap().state is State.COMPLETED
-    assert ended.outcome.unwrap().video_url == VIDEO
-    assert ended.asked == 1
-
 
 NO_TASKS: dict[str, object] = {
-    "id in capitals": {**END, "id": BAD.upper()},
     "id with blanks": {**END, "id": f" {BAD} "},
     "id a number": {**END, "id": 5},
     "id a list": {**END, "id": [BAD]},
@@ -361,31 +319,18 @@ NO_TASKS: dict[str, object] = {
     "id with escapes": {**END, "id": "\x1b[2J"},
     "id of 1 MiB": {**END, "id": "x" * 2**20},
     "no id": {"state": "completed", "video": {"url": VIDEO}},
-    "no state": {"id": BAD},
-    "state null": {**END, "state": None},
-    "state a number": {**END, "state": 3},
-    "state a list": {**END, "state": ["completed"]},
-    "state empty": {**END, "state": ""},
-    "another in an envelope": {"code": "success", "data": {**END, "id": "somebody-elses"}},
-    "true": True,
-    "nothing in it": {},
     "lists in lists": [[[[]]]],
     "a comma too many": json.dumps(END)[:-1].encode() + b",}",
     "a comment": BODY + b"// done",
     "JSONP": b"callback(" + BODY + b")",
-    "an event": b"data: " + BODY + b"\n\n",
     "XML": b"<?xml version='1.0'?><state>completed</state>",
     "a form": b"id=the-bad-one&state=completed",
     "NULs": b"\0" * 100,
     "NUL first": b"\0" + BODY,
     "two marks": b"\xef\xbb\xbf" * 2 + BODY,
-    "UTF-32": json.dumps(END).encode("utf-32"),
     "surrogates in bytes": BODY.replace(b"completed", b"completed\xed\xa0\x80"),
     "a raw line break in a string": BODY.replace(b"completed", b"comp\nleted"),
-    "65 deep": {**END, "x": json.loads("[" * 65 + "]" * 65)},
-    "a million brackets": b"[" * 10**6,
     "many documents": BODY * 100,
-    "an exponent": BODY[:-1] + b', "x": 1e99999}',
 }
 
 
@@ -398,35 +343,6 @@ async def test_bodies_that_say_nothing_about_the_task(trial: Trial) -> None:
     assert len(str(ended.outcome.error)) < 500
 
 
-ERRORS_INSIDE: dict[str, tuple[object, type[APIError]]] = {
-    "no data": ({"code": "success", "message": "", "data": None}, APIError),
-    "a failure": ({"success": False, "message": "busy"}, APIError),
-    "a code": ({"code": 500, "message": "fail_to_fetch_task"}, ServerError),
-    "a message": ({"error": {"message": "internal", "type": "new_api_error"}}, APIError),
-    "a detail": ({"detail": "upstream"}, APIError),
-}
-
-
-@each(*(fault(name, http(200, body), kind) for name, (body, kind) in ERRORS_INSIDE.items()), among=False)
-async def test_errors_inside_200(trial: Trial) -> None:
-    """They pass, but for those that have a name."""
-    ended = await trial.run()
-
-    assert ended.kind in trial.kinds
-
-
-@each(
-    fault("unknown task", http(200, {"code": "task_not_exist", "data": None}), NotFoundError, patience=1.0),
-    fault("saturated", http(200, {"error": {"code": "upstream_load_saturated"}}), RateLimitError, patience=1.0),
-    fault("too many", http(200, {"code": 429, "message": "slow down"}), RateLimitError, patience=1.0),
-)
-async def test_errors_with_a_name_inside_200(trial: Trial) -> None:
-    """They are what their name says, in a 200 too."""
-    ended = await trial.run()
-
-    assert ended.kind in trial.kinds
-
-
 @ALONE_AND_AMONG
 async def test_a_task_that_goes_back_and_forth(healthy: int) -> None:
     """States may come in any order; the end is the first that is one."""
@@ -436,15 +352,6 @@ async def test_a_task_that_goes_back_and_forth(healthy: int) -> None:
 
     assert ended.kind is Generation
     assert ended.outcome.polls == 6
-
-
-@ALONE_AND_AMONG
-async def test_a_completed_task_without_any_link(healthy: int) -> None:
-    """It is looked at three more times, and handed out as it is."""
-    ended = await run_case([task(BAD, "completed")], healthy=healthy)
-
-    assert ended.outcome.unwrap().video_url is None
-    assert ended.asked == 4
 
 
 # --- faults of a batch ---

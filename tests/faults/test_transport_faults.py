@@ -303,6 +303,7 @@ PASSING = {408: APIError, 425: APIError, 429: RateLimitError} | dict.fromkeys(
 
 @each(
     *(fault(str(status), http(status), kind, patience=1.0) for status, kind in PASSING.items()),
+    fault("an error inside 200", http(200, {"code": 400, "message": "fail_to_fetch_task"}), APIError),
     fault("502 with a code", http(502, {"code": "fail_to_fetch_task", "message": "bad gateway"}), ServerError),
     fault("520 with a page", http(520, b"<!DOCTYPE html><title>520</title>", "Content-Type: text/html"), ServerError),
 )

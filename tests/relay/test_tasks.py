@@ -315,6 +315,10 @@ _GENERATION = {"id": TASK_ID, "state": "completed", "video": {"download_url": CL
         pytest.param(row("SUCCESS", data={**_GENERATION, "id": "another-at-the-upstream"}), id="row-of-another-name"),
         pytest.param({**_GENERATION, "data": {"billing": 3}}, id="data-about-something-else"),
         pytest.param({"id": "req-1", "code": "success", "data": _GENERATION}, id="envelope-with-an-id"),
+        pytest.param({"code": "success", "data": json.dumps(_GENERATION)}, id="envelope-of-text"),
+        pytest.param({**_GENERATION, "error": None, "code": 0, "message": ""}, id="an-empty-error"),
+        pytest.param({**_GENERATION, "seed": 2**63 - 1, "user_id": -(2**60)}, id="big-numbers"),
+        pytest.param({**_GENERATION, "state": " Completed\n"}, id="blanks-around-its-state"),
         pytest.param('"{\\"id\\": \\"' + TASK_ID + '\\", \\"state\\": \\"completed\\", \\"video\\": '
                      '{\\"download_url\\": \\"' + CLEAN + '\\"}}"', id="text-of-text"),
     ],
@@ -565,6 +569,7 @@ _ALL: dict[str, Any] = {
     [
         ({}, CLEAN),
         ({"video": {"url": MARKED}}, RAW),
+        ({"video": None}, RAW),
         ({"video": {"url": MARKED, "download_url": ""}}, RAW),
         ({"video": {"url": MARKED, "download_url": "/relative.mp4"}}, RAW),
         ({"video": {"url": MARKED}, "video_raw": None}, MARKED),
