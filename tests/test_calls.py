@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from luma_async import (
+    APIError,
     ClientClosedError,
     ConfigurationError,
     DownloadError,
@@ -223,6 +224,7 @@ async def test_an_answer_that_stalls_is_kept_as_far_as_it_came() -> None:
 
     assert isinstance(error, UncertainSubmitError)
     assert isinstance(error.trouble, RequestTimeoutError)
+    assert isinstance(pickle.loads(pickle.dumps(error)).trouble, RequestTimeoutError)  # noqa: S301 - our own bytes
     assert (error.body, error.candidates) == ('{"task_id": "a/1", ', ("a/1",))
 
 
@@ -254,15 +256,6 @@ async def test_what_is_kept_does_not_hold_the_key(key: str, status: int, whole: 
     assert "bad [key]" in caught.value.body
     assert key not in told
     assert whole or len(key) < 8 or key[:-1] not in told
-
-
-async def test_the_trouble_stays_known() -> None:
-    """For programs, and through a pickle."""
-    error, _ = await submitted(stay_silent)
-
-    assert isinstance(error, UncertainSubmitError)
-    assert isinstance(error.trouble, RequestTimeoutError)
-    assert isinstance(pickle.loads(pickle.dumps(error)).trouble, RequestTimeoutError)  # noqa: S301 - our own bytes
 
 
 async def test_a_stale_connection_repeats_no_submit() -> None:
@@ -320,14 +313,23 @@ async def test_what_was_refused_for_now_is_handed_in_again(refusal: bytes) -> No
     assert len(server.heads) == 3
 
 
-@pytest.mark.parametrize(("refusal", "kind"), [(BUSY, RateLimitError), (NO_CHANNEL, ServerError)])
-async def test_a_relay_that_goes_on_refusing_is_left_alone(refusal: bytes, kind: type[LumaError]) -> None:
-    """After the third time; the error says that it may be tried later."""
+@pytest.mark.parametrize(
+    ("refusal", "kind", "requests"),
+    [
+        (BUSY, RateLimitError, 3),
+        (NO_CHANNEL, ServerError, 3),
+        pytest.param(http(200, {"code": 429, "message": "slow down"}), RateLimitError, 1, id="429 inside 200"),
+        *((http(status, {"error": {"message": "no"}}), APIError, 1) for status in (400, 401, 402, 403, 404, 422)),
+    ],
+)
+async def test_a_relay_that_goes_on_refusing_is_believed(refusal: bytes, kind: type[LumaError], requests: int) -> None:
+    """What passes is submitted three times and may be tried later; anything else ends it at once."""
     error, server = await submitted(refusal)
 
     assert isinstance(error, kind)
-    assert error.retryable is True
-    assert len(server.heads) == 3
+    assert not isinstance(error, UncertainSubmitError)
+    assert error.retryable is (kind is not APIError)
+    assert len(server.heads) == requests
 
 
 async def test_a_hint_beyond_the_requests_time_ends_it() -> None:
@@ -336,24 +338,6 @@ async def test_a_hint_beyond_the_requests_time_ends_it() -> None:
 
     assert isinstance(error, RateLimitError)
     assert error.retry_after == 30.0
-    assert len(server.heads) == 1
-
-
-@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 422])
-async def test_a_refusal_is_believed(status: int) -> None:
-    """At once."""
-    error, server = await submitted(http(status, {"error": {"message": "no"}}), TAKEN)
-
-    assert not isinstance(error, str | UncertainSubmitError)
-    assert error.retryable is False
-    assert len(server.heads) == 1
-
-
-async def test_a_429_inside_a_200_is_not_repeated() -> None:
-    """The contract does not call it certain enough for a second time."""
-    error, server = await submitted(http(200, {"code": 429, "message": "slow down"}), TAKEN)
-
-    assert isinstance(error, RateLimitError)
     assert len(server.heads) == 1
 
 
