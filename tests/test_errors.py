@@ -194,15 +194,6 @@ def test_what_passes_can_be_retried(verdict: Verdict, retryable: bool) -> None: 
     assert not LumaError("x").retryable
 
 
-@pytest.mark.parametrize(
-    ("kind", "builtin"),
-    [(ConfigurationError, ValueError), (RequestTimeoutError, TimeoutError), (WaitTimeoutError, TimeoutError)],
-)
-def test_some_are_builtin_errors_too(kind: type[LumaError], builtin: type[Exception]) -> None:
-    """So that code which knows nothing of us can still catch them."""
-    assert issubclass(kind, builtin)
-
-
 def test_a_failed_generation_carries_why() -> None:
     """The reason is fit to be shown; the generation has it as it came; a missing one is None."""
     error = GenerationFailedError(FAILED)

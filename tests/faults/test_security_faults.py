@@ -12,7 +12,7 @@ import pytest
 import trustme
 from attrs import frozen
 
-from luma_async import ConfigurationError, Generation, Limits, LumaClient, ProtocolError, TransportError
+from luma_async import Generation, Limits, ProtocolError, TransportError
 from luma_async._network.session import translated
 from tests.faults.server import BAD, FaultServer, done
 from tests.faults.trials import ALONE_AND_AMONG, LIMITS, cause_of, outcomes_at, run_case
@@ -32,6 +32,7 @@ ELSEWHERE = {
     "same host in other words": "http://127.1:{here}/",
     "a user": "http://user:secret@127.0.0.1:{here}/",
     "a password": "http://:secret@127.0.0.1:{here}/",
+    "a user without a scheme": "//u@127.0.0.1:{here}/x",
     "a user without a name": "http://@127.0.0.1:{other}/",
     "no ASCII": "http://\u2460.\u24ea.\u24ea.\u2460:{other}/",
     "no UTF-8": "http://127.0.0.1\udcff:{other}/",
@@ -358,21 +359,6 @@ async def test_a30_a_handshake_that_hangs(healthy: int) -> None:
 
     assert [outcome.error for outcome in outcomes] == [None] * (healthy + 1)
     assert server.connections >= 2
-
-
-def trusting_anybody() -> ssl.SSLContext:
-    """Return a context that verifies nothing."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-@pytest.mark.parametrize("option", [False, True, 0, "none", trusting_anybody()])
-async def test_a30_nothing_switches_verification_off(option: object) -> None:
-    """What does not verify certificates is refused when the client is made."""
-    with pytest.raises(ConfigurationError, match="ssl_context"):
-        LumaClient("https://localhost", KEY, ssl_context=option)  # type: ignore[arg-type]
 
 
 async def test_a30_redirect_from_tls_to_plain_http() -> None:

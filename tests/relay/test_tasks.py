@@ -418,6 +418,8 @@ def test_a_filled_fail_reason_is_no_failure() -> None:
         pytest.param({"id": TASK_ID, "state": "failed", "failure_reason": "moderated"}, "moderated", id="bare"),
         pytest.param({"id": TASK_ID, "state": "failed", "error": {"message": "no"}}, "no", id="error-object"),
         pytest.param({"id": TASK_ID, "state": "failed", "error": "no"}, "no", id="error-text"),
+        pytest.param({"task_id": TASK_ID, "status": "failed", "url": "", "error": "no"}, "no", id="flat-row"),
+        pytest.param(row("FAILURE", fail_reason="任务超时", data={"state": "processing"}), "任务超时", id="timed-out"),
         pytest.param({"id": TASK_ID, "state": "failed", "message": "no"}, "no", id="message"),
         pytest.param({"id": TASK_ID, "state": "failed", "failure_reason": None}, None, id="null"),
         pytest.param({"id": TASK_ID, "state": "failed", "failure_reason": ""}, None, id="empty"),

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from attrs import evolve, frozen
-from attrs.exceptions import FrozenInstanceError
 from hypothesis import given
 from hypothesis import strategies as st
 from tenacity import AsyncRetrying, Future, RetryCallState
@@ -79,18 +78,6 @@ def after(polled: Polled, attempt: int = 1) -> RetryCallState:
 # --- the policy ---
 
 
-def test_the_policy_has_these_defaults() -> None:
-    """From the contract's facts."""
-    assert (POLICY.initial_interval, POLICY.max_interval, POLICY.multiplier, POLICY.shortest_interval) == (
-        2.0,
-        15.0,
-        1.5,
-        2.0,
-    )
-    assert (POLICY.max_consecutive_failures, POLICY.max_outage) == (10, 120.0)
-    assert (POLICY.adaptive, POLICY.wait) == (True, None)
-
-
 _NUMBERS = ["initial_interval", "max_interval", "multiplier", "max_consecutive_failures", "max_outage"]
 
 
@@ -149,18 +136,6 @@ def test_the_bounds_themselves_are_fine() -> None:
 def test_the_least_interval_is_two_seconds_or_the_first_pause(fields: dict[str, float], shortest: float) -> None:
     """Who asks for shorter pauses need not say so twice."""
     assert PollPolicy(**fields).shortest_interval == shortest  # type: ignore[arg-type]
-
-
-def test_a_policys_fields_are_named() -> None:
-    """Nobody knows by heart which number comes first."""
-    with pytest.raises(TypeError):
-        PollPolicy(2.0)  # type: ignore[call-arg]
-
-
-def test_a_policy_cannot_be_changed_afterwards() -> None:
-    """So that what was checked stays so."""
-    with pytest.raises(FrozenInstanceError):
-        POLICY.initial_interval = 0.0  # type: ignore[misc]
 
 
 # --- backoff ---

@@ -99,26 +99,6 @@ def test_a_strategy_sees_the_genuine_state() -> None:
     assert third == (3, 3, False, StillRunning(ID, State.PROCESSING, "processing"), 6.0)
 
 
-def test_each_loop_has_a_controller_of_its_own() -> None:
-    """And its state is not shared: attempts of one id do not count for another."""
-    attempts: dict[int, list[int]] = {}
-
-    def strategy(state: RetryCallState) -> float:
-        assert isinstance(state.retry_object, AsyncRetrying)
-        attempts.setdefault(id(state.retry_object), []).append(state.attempt_number)
-        return 3.0
-
-    async def main() -> None:
-        policy = PollPolicy(wait=strategy)
-        loops = PollLoops(cast("Batcher", Script([PENDING] * 4 + [COMPLETED])), policy, PollWait(policy))
-        await asyncio.gather(loops.wait("a", 600.0), loops.wait("b", 600.0))
-
-    run(main())
-
-    assert len(attempts) == 2
-    assert all(numbers == list(range(1, len(numbers) + 1)) for numbers in attempts.values())
-
-
 def test_an_async_strategy_drives_a_wait() -> None:
     """It is awaited, as tenacity awaits it."""
 
