@@ -272,22 +272,14 @@ async def fails(kind: type[LumaError], *, deadline: float = math.inf, closes_at:
     return ended
 
 
-def test_the_deadline_holds_while_a_redirect_waits() -> None:
-    """Not so the request's own time."""
-    ended, times = asked(lambda: fails(RequestTimeoutError, deadline=5.0), redirects(9))
-
-    assert ended == pytest.approx(5.0)
-    assert times == [0.0]
-
-
-def test_closing_holds_while_a_redirect_waits() -> None:
-    """It does not wait for the turn."""
-
-    async def main() -> float:
-        await fails(ClientClosedError, closes_at=5.0)
-        return now()
-
-    ended, times = asked(main, redirects(9))
+@pytest.mark.parametrize(
+    ("kind", "ends"),
+    [(RequestTimeoutError, {"deadline": 5.0}), (ClientClosedError, {"closes_at": 5.0})],
+    ids=["the deadline", "closing"],
+)
+def test_a_redirect_that_waits_for_its_turn_is_ended_at_once(kind: type[LumaError], ends: dict[str, float]) -> None:
+    """By the deadline or by closing, though not by the request's own time."""
+    ended, times = asked(lambda: fails(kind, **ends), redirects(9))
 
     assert ended == pytest.approx(5.0)
     assert times == [0.0]

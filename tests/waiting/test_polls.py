@@ -111,6 +111,16 @@ def wait_for(script: Script, timeout: float | None = None, policy: PollPolicy = 
     return run(loops_of(script, policy).wait(ID, timeout))
 
 
+def together(script: Script, *timeouts: float | None) -> list[Outcome]:
+    """Wait for one id several times at once in virtual time."""
+
+    async def main() -> list[Outcome]:
+        room = loops_of(script)
+        return await asyncio.gather(*(room.wait(ID, timeout) for timeout in timeouts))
+
+    return run(main())
+
+
 def error_of(outcome: Outcome) -> LumaError:
     """Return the error that the outcome must have."""
     assert outcome.error is not None
@@ -196,11 +206,7 @@ def test_a_poll_is_cut_at_the_latest_of_the_deadlines(timeout: float | None, cut
     """A poll for several waiters may last as long as the most patient one waits, without a deadline forever."""
     script = Script([PENDING, COMPLETED])
 
-    async def main() -> None:
-        room = loops_of(script)
-        await asyncio.gather(room.wait(ID, 5.0), room.wait(ID, timeout))
-
-    run(main())
+    together(script, 5.0, timeout)
 
     assert script.cut_at == pytest.approx([cut_at, cut_at])
 
@@ -209,11 +215,7 @@ def test_loop_lives_on_for_those_with_later_deadlines() -> None:
     """One who leaves at his deadline takes nothing from the other."""
     script = Script([PENDING] * 6 + [COMPLETED])
 
-    async def main() -> tuple[Outcome, Outcome]:
-        room = loops_of(script)
-        return await asyncio.gather(room.wait(ID, 3.0), room.wait(ID, None))
-
-    hasty, patient = run(main())
+    hasty, patient = together(script, 3.0, None)
 
     assert isinstance(hasty.error, WaitTimeoutError)
     assert hasty.elapsed == pytest.approx(3.0)
@@ -595,11 +597,7 @@ def test_all_who_wait_for_one_id_share_one_loop() -> None:
     """Fifty waiters cost the looks of one, and each gets the same generation."""
     script = Script([PENDING, PROCESSING, COMPLETED])
 
-    async def main() -> list[Outcome]:
-        room = loops_of(script)
-        return await asyncio.gather(*(room.wait(ID, None) for _ in range(50)))
-
-    outcomes = run(main())
+    outcomes = together(script, *[None] * 50)
 
     assert len(script.at) == 3
     assert len({id(outcome.unwrap()) for outcome in outcomes}) == 1
@@ -610,12 +608,7 @@ def test_all_who_wait_for_one_id_share_one_loop() -> None:
 )
 def test_each_waiter_gets_his_own_exception(told: Told | LumaError) -> None:
     """Two who raise the same object would write into each other's tracebacks."""
-
-    async def main() -> tuple[Outcome, Outcome]:
-        room = loops_of(Script([told]))
-        return await asyncio.gather(room.wait(ID, 30.0), room.wait(ID, 30.0))
-
-    one, two = run(main())
+    one, two = together(Script([told]), 30.0, 30.0)
 
     assert type(one.error) is type(two.error) is not type(None)
     assert one.error is not two.error
