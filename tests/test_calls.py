@@ -368,10 +368,7 @@ async def test_without_a_connection_nothing_was_taken() -> None:
 async def test_submits_share_the_clients_limits() -> None:
     """So many connections at most, and each prompt once."""
     limits = Limits(max_concurrency=3)
-    async with (
-        RawServer([TAKEN]) as server,
-        LumaClient(server.base_url, KEY, polling=FAST, limits=limits) as luma,
-    ):
+    async with RawServer([TAKEN]) as server, LumaClient(server.base_url, KEY, polling=FAST, limits=limits) as luma:
         await asyncio.gather(*(luma.submit(f"cat {number}") for number in range(20)))
 
     assert server.open_most <= 3

@@ -164,10 +164,7 @@ _GOES_ON = "(the generation goes on at the relay: wait again for the same id)"
         (LumaError("plain", task_id="t", advice="try"), "task t: plain (try)"),
         (LumaError("plain", task_id="a\nb"), "task a\\nb: plain"),
         (LumaError("plain", task_id=""), "task : plain"),
-        (
-            UncertainSubmitError(ProtocolError("no task"), body='{"job_id":\n"a"}', candidates=("a", "\x1b")),
-            _UNKNOWN,
-        ),
+        (UncertainSubmitError(ProtocolError("no task"), body='{"job_id":\n"a"}', candidates=("a", "\x1b")), _UNKNOWN),
         (GenerationFailedError(FAILED), "task t-1: the generation failed: \\x1b[31mno cats"),
         (
             WaitTimeoutError("t", waited=600.04, last=DREAMING, last_error=TransportError("no answer from a:1")),

@@ -89,10 +89,7 @@ def test_ids_that_were_not_done_in_time_are_told(command: Command, luma_relay: S
     ended = command("wait", done, endless, *FAST, "--timeout", "0.5", relay=luma_relay)
 
     assert ended.status == 4
-    assert ended.err.splitlines() == [
-        "luma-async: 1 not done in time; their generations go on at the relay:",
-        endless,
-    ]
+    assert ended.err.splitlines() == ["luma-async: 1 not done in time; their generations go on at the relay:", endless]
     assert ended.by_id[endless]["state"] == "processing"
     assert ended.by_id[endless]["error"]["type"] == "WaitTimeoutError"
 

@@ -469,10 +469,7 @@ def shell(command: str, relay: SimulatedRelay) -> Ended:
 
 
 def on_terminal(
-    *arguments: str,
-    relay: SimulatedRelay,
-    encoding: str,
-    then: Callable[[str], bytes] = lambda _: b"",
+    *arguments: str, relay: SimulatedRelay, encoding: str, then: Callable[[str], bytes] = lambda _: b""
 ) -> Ended:
     """Run a command on a terminal of its own; *then* says what is typed once it has shown something."""
     _, terminal = forked = fork(*arguments, relay=relay, encoding=encoding)

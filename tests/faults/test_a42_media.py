@@ -151,10 +151,7 @@ WRONG_RESTS: dict[str, Deed] = {
     "no range": ranged(""),
     "two ranges": with_header(honest, "Content-Range: bytes 0-9/10"),
     "shorter than told": lambda found, headers: http(
-        206,
-        b"short",
-        f"ETag: {found.etag}",
-        f"Content-Range: {headers['Range'].replace('=', ' ')}{TOTAL - 1}/{TOTAL}",
+        206, b"short", f"ETag: {found.etag}", f"Content-Range: {headers['Range'].replace('=', ' ')}{TOTAL - 1}/{TOTAL}"
     ),
     "packed": with_header(honest, "Content-Encoding: gzip"),
     "of unknown version": with_etag(honest, ""),

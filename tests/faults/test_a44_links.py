@@ -17,16 +17,7 @@ from attrs import define, field
 from luma_async import DownloadError, Limits
 from luma_async._media.servers import _GuardedResolver
 from luma_async._network.session import Network
-from tests.downloads import (
-    BODY,
-    GOOD,
-    OPEN,
-    Naps,
-    downloading,
-    generation,
-    names,
-    with_link,
-)
+from tests.downloads import BODY, GOOD, OPEN, Naps, downloading, generation, names, with_link
 from tests.raw_server import RawServer, http
 
 CERTIFICATE = """\

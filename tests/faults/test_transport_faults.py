@@ -200,9 +200,7 @@ async def test_a03_no_connection_for_longer_than_a_moment(end: Act, healthy: int
     fault("200 of them", http(200, A_TASK, *(f"X-{number}: 1" for number in range(200))), ProtocolError),
     fault("a length of abc", HEAD + b"Content-Length: abc\r\n\r\n" + A_TASK, ProtocolError),
     fault(
-        "length and chunks",
-        HEAD + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        ProtocolError,
+        "length and chunks", HEAD + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", ProtocolError
     ),
     fault("NUL", http(200, A_TASK, "X-Nul: a\0b"), ProtocolError),
 )
@@ -498,10 +496,7 @@ async def test_a16_answers_that_come_on_idle_connections(extra: bytes, healthy: 
 
     scripts: dict[str, list[Reply]] = {name: [pushing(task(name, "pending")), done(name)] for name in names}
     options: dict[str, Any] = {"limits": Limits(max_concurrency=64), "batch": "never"}
-    async with (
-        FaultServer(scripts=scripts) as server,
-        new_client(server.base_url, **options) as luma,
-    ):
+    async with FaultServer(scripts=scripts) as server, new_client(server.base_url, **options) as luma:
         await luma.get_generations(names)
         for _ in names:
             await pushes.acquire()

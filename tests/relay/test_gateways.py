@@ -190,12 +190,7 @@ _NESTED = '{"error":{"message":"{\\"code\\":\\"upstream_load_saturated\\",\\"mes
 _REFUSED: dict[str, tuple[int, Any, type[LumaError], Verdict]] = {
     "used-up-key": (
         401,
-        {
-            "error": {
-                "message": "该令牌额度已用尽 [sk-8pe***Wqz] (request id: 2025a)",
-                "type": "new_api_error",
-            }
-        },
+        {"error": {"message": "该令牌额度已用尽 [sk-8pe***Wqz] (request id: 2025a)", "type": "new_api_error"}},
         AuthenticationError,
         Verdict.FINAL,
     ),
@@ -258,12 +253,7 @@ _REFUSED: dict[str, tuple[int, Any, type[LumaError], Verdict]] = {
     "envoy": (503, _ENVOY, ServerError, Verdict.PASSING),
     "no-channel": (
         503,
-        {
-            "error": {
-                "code": "model_not_found",
-                "message": "分组 default 下模型 luma_video_api 无可用渠道",
-            }
-        },
+        {"error": {"code": "model_not_found", "message": "分组 default 下模型 luma_video_api 无可用渠道"}},
         ServerError,
         Verdict.PASSING,
     ),
@@ -289,12 +279,7 @@ _REFUSED: dict[str, tuple[int, Any, type[LumaError], Verdict]] = {
         Verdict.PASSING,
     ),
     "parked-domain": (200, "<!doctype html><title>Buy this domain</title>", ProtocolError, Verdict.PASSING),
-    "xml-of-a-store": (
-        200,
-        '<?xml version="1.0"?><Error><Code>No</Code></Error>',
-        ProtocolError,
-        Verdict.PASSING,
-    ),
+    "xml-of-a-store": (200, '<?xml version="1.0"?><Error><Code>No</Code></Error>', ProtocolError, Verdict.PASSING),
     "a-warning-before-the-json": (200, "<br />\n<b>Warning</b>: x{}", ProtocolError, Verdict.PASSING),
 }
 

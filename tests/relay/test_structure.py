@@ -160,8 +160,7 @@ def test_an_unusable_time_is_a_problem_and_nothing_worse(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "width"),
-    [(1360, 1360), (1360.0, 1360), (0, 0), (-1, -1), (10**19 + 1, 10**19 + 1), (None, None)],
+    ("value", "width"), [(1360, 1360), (1360.0, 1360), (0, 0), (-1, -1), (10**19 + 1, 10**19 + 1), (None, None)]
 )
 def test_a_whole_number_is_a_size(value: Any, width: int | None) -> None:
     """A float without a fraction may stand for an integer; the type is ``int`` in any case."""

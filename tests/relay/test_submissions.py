@@ -217,9 +217,7 @@ def test_a_short_key_does_not_hide_an_id() -> None:
 
 
 @pytest.mark.parametrize(
-    "body",
-    [{"url": LINK}, {"data": {"url": LINK}}, {"code": "success", "data": LINK}, {"download_url": LINK}],
-    ids=str,
+    "body", [{"url": LINK}, {"data": {"url": LINK}}, {"code": "success", "data": LINK}, {"download_url": LINK}], ids=str
 )
 def test_the_clean_link_is_found(body: Any) -> None:
     """Bare or in an envelope."""

@@ -398,8 +398,7 @@ def test_an_unknown_task_does_not_exist(path: str) -> None:
 
 @pytest.mark.parametrize("authorization", [None, "", KEY, f"Basic {KEY}", f"Bearer {KEY}x", "Bearer \udcff"])
 @pytest.mark.parametrize(
-    ("method", "path"),
-    [("GET", "/luma/generations/a"), ("POST", "/luma/tasks"), ("POST", "/luma/generations")],
+    ("method", "path"), [("GET", "/luma/generations/a"), ("POST", "/luma/tasks"), ("POST", "/luma/generations")]
 )
 def test_a_wrong_key_opens_nothing(method: str, path: str, authorization: str | None) -> None:
     """No task, no list and no submit: 401, in the shape of real relays."""

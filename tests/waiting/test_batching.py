@@ -295,11 +295,7 @@ def rows(state: str) -> bytes:
     return http(200, [{"id": name, "state": state, "video": {"url": "https://cdn.example/v.mp4"}} for name in IDS])
 
 
-LATER_BAD = {
-    "too large": http(200, b" " * 5000),
-    "500": http(500),
-    "half a JSON": http(200, b"["),
-}
+LATER_BAD = {"too large": http(200, b" " * 5000), "500": http(500), "half a JSON": http(200, b"[")}
 
 
 @pytest.mark.parametrize("answer", [pytest.param(answer, id=name) for name, answer in LATER_BAD.items()])
