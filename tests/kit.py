@@ -8,7 +8,9 @@ from typing import Any
 
 from attrs import frozen
 
+from luma_async import RateLimitError
 from luma_async._relay.answer import Answer
+from luma_async.errors import Verdict
 
 KEY = "sk-test-0123456789"
 TASK_ID = "4665a07c-7641-4809-a133-10786201bb56"
@@ -63,3 +65,8 @@ def as_bytes(body: Any) -> bytes:
     if isinstance(body, bytes):
         return body
     return (body if isinstance(body, str) else json.dumps(body)).encode("utf-8", "surrogatepass")
+
+
+def limited() -> RateLimitError:
+    """Return a 429."""
+    return RateLimitError("no", status=429, verdict=Verdict.SLOW_DOWN)

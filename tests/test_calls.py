@@ -467,18 +467,25 @@ async def test_every_error_after_the_submit_names_the_task(tmp_path: Path) -> No
     assert [[error.task_id] for error, _ in ends] == [ids for _, ids in ends]
 
 
-async def test_a_client_that_closes_names_the_task(relay: SimulatedRelay, luma: LumaClient) -> None:
-    """Whoever waited for what was submitted is told its id."""
+@pytest.mark.parametrize("ends", ["close", "cancel"])
+async def test_who_waits_for_what_was_submitted_knows_its_id(
+    relay: SimulatedRelay, luma: LumaClient, ends: str
+) -> None:
+    """A client that closes names the task in its error; a cancellation cannot, but ``on_submitted`` has come before."""
     relay.script = Script.of("processing")
     ids: asyncio.Queue[str] = asyncio.Queue()
     life = asyncio.create_task(luma.generate("a cat", on_submitted=ids.put_nowait))
     task_id = await ids.get()
-    await luma.aclose()
+    if ends == "close":
+        await luma.aclose()
+    else:
+        life.cancel()
 
-    with pytest.raises(ClientClosedError) as caught:
+    with pytest.raises(ClientClosedError if ends == "close" else asyncio.CancelledError) as caught:
         await life
 
-    assert caught.value.task_id == task_id
+    assert relay.task_ids == [task_id]
+    assert getattr(caught.value, "task_id", task_id) == task_id
 
 
 async def test_a_client_that_has_closed_by_then_names_the_task(relay: SimulatedRelay, luma: LumaClient) -> None:
@@ -487,20 +494,6 @@ async def test_a_client_that_has_closed_by_then_names_the_task(relay: SimulatedR
         await luma.generate("a cat", on_submitted=lambda _: setattr(luma, "_closed", True))
 
     assert [caught.value.task_id] == relay.task_ids
-
-
-async def test_who_is_cancelled_has_been_told_the_id(relay: SimulatedRelay, luma: LumaClient) -> None:
-    """A cancellation cannot carry it."""
-    relay.script = Script.of("processing")
-    ids: asyncio.Queue[str] = asyncio.Queue()
-    life = asyncio.create_task(luma.generate("a cat", on_submitted=ids.put_nowait))
-    task_id = await ids.get()
-    life.cancel()
-
-    with pytest.raises(asyncio.CancelledError):
-        await life
-
-    assert relay.task_ids == [task_id]
 
 
 @pytest.mark.parametrize(

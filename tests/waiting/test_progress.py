@@ -15,12 +15,12 @@ from luma_async.errors import (
     LumaError,
     NotFoundError,
     PermissionDeniedError,
-    RateLimitError,
     ServerError,
     TransportError,
     Verdict,
 )
 from luma_async.settings import PollPolicy
+from tests.kit import limited
 
 PENDING = TaskAnswer.of({"id": "a"}, "pending", "a", {})
 POLICY = PollPolicy(max_consecutive_failures=4, max_outage=100.0)
@@ -40,11 +40,6 @@ def not_found() -> LumaError:
 def outage() -> LumaError:
     """Return a failure that passes."""
     return TransportError("no", verdict=Verdict.PASSING)
-
-
-def limited() -> LumaError:
-    """Return a 429."""
-    return RateLimitError("no", status=429, verdict=Verdict.SLOW_DOWN)
 
 
 def ends_at(progress: Progress, error: int, times: Sequence[float]) -> float | None:

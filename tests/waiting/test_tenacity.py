@@ -18,15 +18,9 @@ from luma_async._waiting.batching import Batcher
 from luma_async._waiting.controller import StillRunning
 from luma_async._waiting.pacing import PollWait
 from luma_async._waiting.polls import PollLoops
-from luma_async.errors import Verdict
+from tests.kit import limited
 from tests.virtual_time import run
 from tests.waiting.test_polls import COMPLETED, ID, PENDING, PROCESSING, Script, outage
-
-
-def limited() -> RateLimitError:
-    """Return a 429."""
-    return RateLimitError("no", status=429, verdict=Verdict.SLOW_DOWN)
-
 
 STRATEGIES: dict[str, Callable[[], wait_base]] = {
     "wait_none": tenacity.wait_none,
