@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import define, frozen
 
 from luma_async import RateLimitError
 from luma_async._relay.answer import Answer
@@ -43,6 +43,17 @@ class Sample:
             retry_after=self.headers.get("Retry-After"),
             request_id=self.headers.get("X-Oneapi-Request-Id"),
         )
+
+
+@define
+class Clock:
+    """A clock that a test sets, in seconds."""
+
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now
 
 
 def sample_names() -> list[str]:

@@ -293,17 +293,19 @@ def test_a_source_that_breaks_off_is_no_quiet_end(kind: str) -> None:
     assert (cancelling, rest) == (0, [])
 
 
+async def one_and_no_more() -> AsyncIterator[str]:
+    """Yield one id, and keep its taker waiting for the next."""
+    yield "1-completed"
+    await asyncio.sleep(1000.0)
+
+
 def test_our_own_cancelling_is_no_error_of_the_source() -> None:
     """Who has left a block finds the end of it; who goes on when the client has closed is told that."""
 
-    async def ids() -> AsyncIterator[str]:
-        yield "1-completed"
-        await asyncio.sleep(1000.0)
-
     async def main() -> list[BaseException | None]:
         loops_of = room()
-        left = Outcomes.of(loops_of, ids(), None, None)
-        async with left, Outcomes.of(loops_of, ids(), None, None) as stays:
+        left = Outcomes.of(loops_of, one_and_no_more(), None, None)
+        async with left, Outcomes.of(loops_of, one_and_no_more(), None, None) as stays:
             await anext(left)
             await left.aclose()
             await loops_of.aclose()
@@ -363,12 +365,8 @@ def test_a_source_may_end_the_program() -> None:
 def test_who_cancels_every_task_ends_no_stream_quietly() -> None:
     """The ids that were to come are missed."""
 
-    async def ids() -> AsyncIterator[str]:
-        yield "1-completed"
-        await asyncio.sleep(1000.0)
-
     async def main() -> tuple[list[str], BaseException | None, int]:
-        async with Outcomes.of(room(), ids(), None, None) as outcomes:
+        async with Outcomes.of(room(), one_and_no_more(), None, None) as outcomes:
             consumer = asyncio.create_task(until_the_end(outcomes))
             await asyncio.sleep(10.0)
             for task in asyncio.all_tasks() - {asyncio.current_task(), consumer}:
@@ -400,12 +398,8 @@ def test_leaving_early_stops_the_waiting() -> None:
 def test_leaving_early_leaves_the_source_behind() -> None:
     """When the block has been left, nothing waits for the source's next id any more."""
 
-    async def ids() -> AsyncIterator[str]:
-        yield "1-completed"
-        await asyncio.sleep(1000.0)
-
     async def main() -> set[str]:
-        async with Outcomes.of(room(), ids(), None, None) as outcomes:
+        async with Outcomes.of(room(), one_and_no_more(), None, None) as outcomes:
             await anext(outcomes)
         return {task.get_name() for task in asyncio.all_tasks() if task is not asyncio.current_task()}
 

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from attrs import define, evolve
+from attrs import evolve
 
 from luma_async._relay.answer import Answer
 from luma_async._relay.tasks import read_task
@@ -15,22 +15,11 @@ from luma_async.models import Generation, State
 from luma_async.testing import Fault, Script
 from luma_async.testing._gateway import Gateway
 from luma_async.testing.exchange import Asked, Reply, Target
-from tests.kit import sample
+from tests.kit import Clock, sample
 
 KEY = "sk-test-0123456789"
 EPOCH = datetime(2024, 12, 22, 13, 38, 40, 139409, tzinfo=UTC)
 ENVELOPE = pytest.mark.parametrize("envelope", [False, True], ids=["bare", "envelope"])
-
-
-@define
-class Clock:
-    """Real seconds, as the test says."""
-
-    time: float = 1000.0
-
-    def __call__(self) -> float:
-        """Return them."""
-        return self.time
 
 
 def ask(desk: Gateway, method: str, link: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Reply:
@@ -79,7 +68,7 @@ def test_a_client_sees_the_states_of_the_script_in_their_time(*, envelope: bool)
 
     for _ in range(5):
         seen.append(read(desk, "a").state)
-        clock.time += 0.8
+        clock.now += 0.8
 
     assert seen == [State.PENDING, State.PENDING, State.PROCESSING, State.PROCESSING, State.COMPLETED]
 
@@ -99,7 +88,7 @@ def test_a_tasks_time_starts_when_it_is_registered() -> None:
     """Not when the relay was made."""
     clock = Clock()
     desk = desk_at(clock)
-    clock.time += 100
+    clock.now += 100
 
     desk.add("a")
 
@@ -218,7 +207,7 @@ def test_completed_can_come_a_moment_before_any_link() -> None:
     desk.add("a", script=Script.of("completed", links_after=2))
     before = read(desk, "a")
 
-    clock.time += 2
+    clock.now += 2
 
     assert (before.state, before.video_url) == (State.COMPLETED, None)
     assert read(desk, "a").video_url is not None
@@ -243,7 +232,7 @@ def test_a_row_is_a_gateways() -> None:
     desk = desk_at(clock, envelope=True)
     desk.add("first")
     desk.add("second", script=Script.completes(pending=2, processing=2))
-    clock.time += 3
+    clock.now += 3
 
     answer = look(desk, "second")
 
@@ -280,7 +269,7 @@ def test_a_finished_row_says_when() -> None:
     clock = Clock()
     desk = desk_at(clock, envelope=True)
     desk.add("a", script=Script.fails(reason="moderation", after=3))
-    clock.time += 100
+    clock.now += 100
 
     row = look(desk, "a")["data"]
 
@@ -476,7 +465,7 @@ def test_an_expired_link_is_renewed_by_asking_again() -> None:
     desk = desk_at(clock, link_ttl=60)
     desk.add("a", script=Script.of("completed"))
     old = look(desk, "a")["video"]["download_url"]
-    clock.time += 60
+    clock.now += 60
 
     fresh = look(desk, "a")["video"]["download_url"]
 
@@ -556,7 +545,7 @@ def test_requests_are_remembered_in_their_order() -> None:
     desk.add("a")
     desk.trouble(Fault.bad_gateway(), on="batch")
     ask(desk, "GET", "/luma/generations/a")
-    clock.time += 0.5
+    clock.now += 0.5
 
     ask(desk, "POST", "/luma/tasks", {"ids": ["a"]})
 

@@ -114,17 +114,18 @@ def test_an_async_strategy_that_raises_ends_its_own_wait_alone() -> None:
         waited(strategy, PENDING)
 
 
+async def never(_: RetryCallState) -> float:
+    """Hang."""
+    await asyncio.Event().wait()
+    return 0.0
+
+
 def test_a_new_waiter_does_not_wait_for_an_async_strategy() -> None:
     """It is polled for as soon as the interval allows, and the loop goes on with the next answer."""
-
-    async def strategy(_: RetryCallState) -> float:
-        await asyncio.Event().wait()
-        return 0.0
-
     script = Script([PENDING, COMPLETED])
 
     async def main() -> list[bool]:
-        policy = PollPolicy(wait=strategy)
+        policy = PollPolicy(wait=never)
         loops = PollLoops(cast("Batcher", script), policy, PollWait(policy))
         first = asyncio.create_task(loops.wait(ID, None))
         await asyncio.sleep(10.0)
@@ -136,12 +137,7 @@ def test_a_new_waiter_does_not_wait_for_an_async_strategy() -> None:
 
 def test_an_async_strategy_that_hangs_holds_up_nobody() -> None:
     """A wait ends at its deadline, and leaves nothing running."""
-
-    async def strategy(_: RetryCallState) -> float:
-        await asyncio.Event().wait()
-        return 0.0
-
-    policy = PollPolicy(wait=strategy)
+    policy = PollPolicy(wait=never)
     loops = PollLoops(cast("Batcher", Script([PENDING])), policy, PollWait(policy))
 
     outcome = run(loops.wait(ID, 5.0))
