@@ -69,3 +69,8 @@ def stand_still(seconds: float) -> None:
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
     loop.stand_still(seconds)
+
+
+def now() -> float:
+    """Return the running loop's time, in seconds."""
+    return asyncio.get_running_loop().time()

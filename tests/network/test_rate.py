@@ -29,14 +29,9 @@ from luma_async._network.session import Network
 from luma_async._network.transport import Transport
 from luma_async.settings import Settings
 from tests.kit import KEY
-from tests.virtual_time import run, stand_still
+from tests.virtual_time import now, run, stand_still
 
 RELAY = "https://relay.example"
-
-
-def now() -> float:
-    """Return the event loop's time."""
-    return asyncio.get_running_loop().time()
 
 
 async def takes(rate: Rate, name: str, told: list[tuple[str, float]]) -> None:

@@ -160,41 +160,6 @@ def test_unconfirmed_refusals_have_to_come_in_a_row(good: int) -> None:
     assert not any(failed.failed(error, float(now)) for now, error in enumerate(failures))
 
 
-def test_an_outage_ends_by_count_and_time_together() -> None:
-    """Neither alone is enough."""
-    many, long = begun(), begun()
-
-    assert not any(many.failed(outage(), now / 10) for now in range(100))
-    assert not any(long.failed(outage(), now) for now in (0.0, 500.0, 1000.0))
-    assert long.failed(outage(), 1001.0)
-
-
-def test_slow_down_counts_for_nothing() -> None:
-    """A relay that asks for patience answers, after all."""
-    progress = begun()
-
-    assert not any(progress.failed(limited(), now) for now in EVERY_SECOND)
-
-
-def test_a_poll_that_was_cut_does_not_hide_what_was_wrong_before() -> None:
-    """At a deadline the real trouble matters."""
-    progress, trouble, cut = begun(), outage(), outage()
-
-    progress.failed(trouble, 1.0)
-    progress.failed(cut, 2.0, is_cut=True)
-
-    assert progress.error is trouble
-
-
-def test_a_completed_generation_without_a_link_is_polled_three_more_times() -> None:
-    """The link can come a moment later (rule 5); a failed one has none."""
-    progress = begun()
-    bare, failed = (TaskAnswer.of({"id": "a", "state": word}, word, "a", {}) for word in ("completed", "failed"))
-
-    assert [progress.succeeded(bare) for _ in range(4)] == [False, False, False, True]
-    assert begun().succeeded(failed)
-
-
 def test_server_errors_are_counted_with_all_other_failures() -> None:
     """The number of the pause grows with each."""
     progress = begun()
