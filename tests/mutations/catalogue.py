@@ -237,15 +237,6 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("no poll comes within the interval", "            at = max(at, self.not_before)\n", "            pass\n"),
         ("a pause of the user's is not shortened", "if is_ours:", "if True:"),
     ],
-    (
-        "waiting/test_batching.py",
-        "waiting/test_polls.py",
-        "test_client.py",
-        "network/test_transport.py",
-        "properties/test_cancelling.py",
-    ): [
-        ("an id without a waiter is not waited for", "                pending.alone.cancel()", "                pass"),
-    ],
     ("waiting/test_scheduler.py",): [
         ("a waiter that left is not kept", "self.on_turn = _do_nothing", "pass"),
         ("an id that goes along needs no timer", "taken += self._resting.pop(", "taken += self._resting.get("),
@@ -401,6 +392,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a group may end the program", "            raise_if_exit(part)", "            pass"),
     ],
     ("network/test_rate.py",): [
+        ("an id without a waiter is not waited for", "                pending.alone.cancel()", "                pass"),
         ("a request cancelled before its turn frees its slot", "self._slots.release()\n                raise", "raise"),
         ("an unused turn is given back", "                self._rate.give_back()", "                pass"),
         ("redirects wait for their turn", "                await turn()", "                pass"),
