@@ -467,8 +467,8 @@ _FASTER_THAN_THE_QUEUE = {"count": _MANY, "within": 300}
         ("15 s, sigma 0.5", _STREAM, 0.99, 0.45),
         ("15 s, sigma 0.2", _STREAM, 0.99, 0.32),
         # Hardly anything can be saved in an hour, and nothing is lost.
-        ("1 h, sigma 0.5", _LONG, 1.0001, 1.05),
-        ("1 h, sigma 0.2", _LONG, 1.0001, 0.9),
+        ("1 h, sigma 0.5", _LONG, 1.0, 1.05),
+        ("1 h, sigma 0.2", _LONG, 1.0, 0.9),
         # Tasks still running count, so that the first ends do not set the pace for all.
         *((kind, _AT_ONCE, 1.12, 1.05) for kind in KINDS if "1 h" not in kind),
         # The polls that the queue will save are not spent before.
@@ -481,7 +481,7 @@ def test_ends_are_noticed_earlier_with_fewer_requests(
     """As shares of what exponential backoff needs: fewer requests, and less latency."""
     requests, delay = compared(kind, **tasks)
 
-    assert requests < most_requests
+    assert requests <= most_requests
     assert delay < latency
 
 
