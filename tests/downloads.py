@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Never, TypeVar
 
 import pytest
 from attrs import define, evolve, field
@@ -135,6 +136,15 @@ async def failure(replies: Sequence[Reply], directory: Path, *, limits: Limits =
     assert names(directory) == before
     assert isinstance(downloader.sleep, Naps)
     return Failure(caught.value, len(server.heads), len(downloader.sleep.taken))
+
+
+def refusing(code: int) -> Callable[..., Never]:
+    """Return a system call that always fails with *code*."""
+
+    def call(*_: object) -> Never:
+        raise OSError(code, os.strerror(code))
+
+    return call
 
 
 def put_directory(path: Path) -> None:

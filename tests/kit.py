@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import define, frozen
 
+from luma_async import RateLimitError
 from luma_async._relay.answer import Answer
+from luma_async.errors import Verdict
 
 KEY = "sk-test-0123456789"
 TASK_ID = "4665a07c-7641-4809-a133-10786201bb56"
@@ -43,6 +45,17 @@ class Sample:
         )
 
 
+@define
+class Clock:
+    """A clock that a test sets, in seconds."""
+
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now
+
+
 def sample_names() -> list[str]:
     """Return the names of all samples."""
     return sorted(path.stem for path in _SAMPLES.glob("*.json"))
@@ -63,3 +76,8 @@ def as_bytes(body: Any) -> bytes:
     if isinstance(body, bytes):
         return body
     return (body if isinstance(body, str) else json.dumps(body)).encode("utf-8", "surrogatepass")
+
+
+def limited() -> RateLimitError:
+    """Return a 429."""
+    return RateLimitError("no", status=429, verdict=Verdict.SLOW_DOWN)

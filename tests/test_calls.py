@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from luma_async import (
+    APIError,
     ClientClosedError,
     ConfigurationError,
     DownloadError,
@@ -223,6 +224,7 @@ async def test_an_answer_that_stalls_is_kept_as_far_as_it_came() -> None:
 
     assert isinstance(error, UncertainSubmitError)
     assert isinstance(error.trouble, RequestTimeoutError)
+    assert isinstance(pickle.loads(pickle.dumps(error)).trouble, RequestTimeoutError)  # noqa: S301 - our own bytes
     assert (error.body, error.candidates) == ('{"task_id": "a/1", ', ("a/1",))
 
 
@@ -254,15 +256,6 @@ async def test_what_is_kept_does_not_hold_the_key(key: str, status: int, whole: 
     assert "bad [key]" in caught.value.body
     assert key not in told
     assert whole or len(key) < 8 or key[:-1] not in told
-
-
-async def test_the_trouble_stays_known() -> None:
-    """For programs, and through a pickle."""
-    error, _ = await submitted(stay_silent)
-
-    assert isinstance(error, UncertainSubmitError)
-    assert isinstance(error.trouble, RequestTimeoutError)
-    assert isinstance(pickle.loads(pickle.dumps(error)).trouble, RequestTimeoutError)  # noqa: S301 - our own bytes
 
 
 async def test_a_stale_connection_repeats_no_submit() -> None:
@@ -320,14 +313,23 @@ async def test_what_was_refused_for_now_is_handed_in_again(refusal: bytes) -> No
     assert len(server.heads) == 3
 
 
-@pytest.mark.parametrize(("refusal", "kind"), [(BUSY, RateLimitError), (NO_CHANNEL, ServerError)])
-async def test_a_relay_that_goes_on_refusing_is_left_alone(refusal: bytes, kind: type[LumaError]) -> None:
-    """After the third time; the error says that it may be tried later."""
+@pytest.mark.parametrize(
+    ("refusal", "kind", "requests"),
+    [
+        (BUSY, RateLimitError, 3),
+        (NO_CHANNEL, ServerError, 3),
+        pytest.param(http(200, {"code": 429, "message": "slow down"}), RateLimitError, 1, id="429 inside 200"),
+        *((http(status, {"error": {"message": "no"}}), APIError, 1) for status in (400, 401, 402, 403, 404, 422)),
+    ],
+)
+async def test_a_relay_that_goes_on_refusing_is_believed(refusal: bytes, kind: type[LumaError], requests: int) -> None:
+    """What passes is submitted three times and may be tried later; anything else ends it at once."""
     error, server = await submitted(refusal)
 
     assert isinstance(error, kind)
-    assert error.retryable is True
-    assert len(server.heads) == 3
+    assert not isinstance(error, UncertainSubmitError)
+    assert error.retryable is (kind is not APIError)
+    assert len(server.heads) == requests
 
 
 async def test_a_hint_beyond_the_requests_time_ends_it() -> None:
@@ -336,24 +338,6 @@ async def test_a_hint_beyond_the_requests_time_ends_it() -> None:
 
     assert isinstance(error, RateLimitError)
     assert error.retry_after == 30.0
-    assert len(server.heads) == 1
-
-
-@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 422])
-async def test_a_refusal_is_believed(status: int) -> None:
-    """At once."""
-    error, server = await submitted(http(status, {"error": {"message": "no"}}), TAKEN)
-
-    assert not isinstance(error, str | UncertainSubmitError)
-    assert error.retryable is False
-    assert len(server.heads) == 1
-
-
-async def test_a_429_inside_a_200_is_not_repeated() -> None:
-    """The contract does not call it certain enough for a second time."""
-    error, server = await submitted(http(200, {"code": 429, "message": "slow down"}), TAKEN)
-
-    assert isinstance(error, RateLimitError)
     assert len(server.heads) == 1
 
 
@@ -384,10 +368,7 @@ async def test_without_a_connection_nothing_was_taken() -> None:
 async def test_submits_share_the_clients_limits() -> None:
     """So many connections at most, and each prompt once."""
     limits = Limits(max_concurrency=3)
-    async with (
-        RawServer([TAKEN]) as server,
-        LumaClient(server.base_url, KEY, polling=FAST, limits=limits) as luma,
-    ):
+    async with RawServer([TAKEN]) as server, LumaClient(server.base_url, KEY, polling=FAST, limits=limits) as luma:
         await asyncio.gather(*(luma.submit(f"cat {number}") for number in range(20)))
 
     assert server.open_most <= 3
@@ -486,18 +467,25 @@ async def test_every_error_after_the_submit_names_the_task(tmp_path: Path) -> No
     assert [[error.task_id] for error, _ in ends] == [ids for _, ids in ends]
 
 
-async def test_a_client_that_closes_names_the_task(relay: SimulatedRelay, luma: LumaClient) -> None:
-    """Whoever waited for what was submitted is told its id."""
+@pytest.mark.parametrize("ends", ["close", "cancel"])
+async def test_who_waits_for_what_was_submitted_knows_its_id(
+    relay: SimulatedRelay, luma: LumaClient, ends: str
+) -> None:
+    """A client that closes names the task in its error; a cancellation cannot, but ``on_submitted`` has come before."""
     relay.script = Script.of("processing")
     ids: asyncio.Queue[str] = asyncio.Queue()
     life = asyncio.create_task(luma.generate("a cat", on_submitted=ids.put_nowait))
     task_id = await ids.get()
-    await luma.aclose()
+    if ends == "close":
+        await luma.aclose()
+    else:
+        life.cancel()
 
-    with pytest.raises(ClientClosedError) as caught:
+    with pytest.raises(ClientClosedError if ends == "close" else asyncio.CancelledError) as caught:
         await life
 
-    assert caught.value.task_id == task_id
+    assert relay.task_ids == [task_id]
+    assert getattr(caught.value, "task_id", task_id) == task_id
 
 
 async def test_a_client_that_has_closed_by_then_names_the_task(relay: SimulatedRelay, luma: LumaClient) -> None:
@@ -506,20 +494,6 @@ async def test_a_client_that_has_closed_by_then_names_the_task(relay: SimulatedR
         await luma.generate("a cat", on_submitted=lambda _: setattr(luma, "_closed", True))
 
     assert [caught.value.task_id] == relay.task_ids
-
-
-async def test_who_is_cancelled_has_been_told_the_id(relay: SimulatedRelay, luma: LumaClient) -> None:
-    """A cancellation cannot carry it."""
-    relay.script = Script.of("processing")
-    ids: asyncio.Queue[str] = asyncio.Queue()
-    life = asyncio.create_task(luma.generate("a cat", on_submitted=ids.put_nowait))
-    task_id = await ids.get()
-    life.cancel()
-
-    with pytest.raises(asyncio.CancelledError):
-        await life
-
-    assert relay.task_ids == [task_id]
 
 
 @pytest.mark.parametrize(

@@ -89,30 +89,6 @@ async def test_failed_is_returned_where_that_is_wanted(relay: SimulatedRelay, lu
     assert (generation.state, generation.failure_reason) == (State.FAILED, "moderated")
 
 
-async def test_trouble_on_the_way_is_invisible(relay: SimulatedRelay, luma: LumaClient) -> None:
-    """One 502, one reset and one web page do not keep a generation from its user."""
-    task_id = relay.add(script=SHORT)
-    for fault in (Fault.bad_gateway(), Fault.connection_reset(), Fault.html_page()):
-        relay.trouble(fault, task_id=task_id)
-
-    generation = await luma.wait_until_done(task_id)
-
-    assert generation.state is State.COMPLETED
-
-
-async def test_deadline_holds(relay: SimulatedRelay, luma: LumaClient) -> None:
-    """The time-out comes at its time, names the task and carries the last state."""
-    task_id = relay.add(script=Script.completes(pending=1e6))
-    began = asyncio.get_running_loop().time()
-
-    with pytest.raises(WaitTimeoutError, match=task_id) as caught:
-        await luma.wait_until_done(task_id, timeout=0.5)
-
-    assert 0.5 <= asyncio.get_running_loop().time() - began < 1.5
-    assert caught.value.last is not None
-    assert caught.value.last.state is State.PENDING
-
-
 async def test_one_look_takes_any_state(relay: SimulatedRelay, luma: LumaClient) -> None:
     """get_generation does not wait, and failed is an answer."""
     waiting, failed = relay.add(script=Script.completes(pending=1e6)), relay.add(script=Script.fails(after=0.0))
@@ -131,16 +107,6 @@ async def test_an_envelope_is_unwrapped() -> None:
 
     assert (generation.id, generation.state, generation.state_text) == (task_id, State.COMPLETED, "SUCCESS")
     assert generation.raw["data"]["task_id"] == task_id
-
-
-async def test_watch_gives_each_state_once(relay: SimulatedRelay, luma: LumaClient) -> None:
-    """One who watches sees pending, processing and completed."""
-    task_id = relay.add(script=Script.completes(pending=4.0, processing=4.0))
-
-    async with luma.watch(task_id) as snapshots:
-        states = [snapshot.state async for snapshot in snapshots]
-
-    assert states == [State.PENDING, State.PROCESSING, State.COMPLETED]
 
 
 # --- many ids ---
@@ -165,18 +131,6 @@ async def test_a_thousand_ids_are_a_thousand_outcomes() -> None:
     assert {task_id for task_id, kind in kinds.items() if kind is type(None)} == set(good)
     assert {task_id for task_id, kind in kinds.items() if kind is GenerationFailedError} == set(failing)
     assert {task_id for task_id, kind in kinds.items() if kind is NotFoundError} == set(unknown)
-
-
-async def test_lists_keep_the_order_asked(relay: SimulatedRelay, luma: LumaClient) -> None:
-    """wait_all gives each place its outcome, for an id at two places the same one, polled once."""
-    slow = relay.add(script=Script.completes(pending=6.0))
-    quick = relay.add(script=Script.completes(pending=1.0))
-
-    outcomes = await luma.wait_all([slow, quick, "no such id", slow])
-
-    assert [outcome.task_id for outcome in outcomes] == [slow, quick, "no such id", slow]
-    assert outcomes[0] is outcomes[3]
-    assert isinstance(outcomes[2].error, ConfigurationError)
 
 
 async def test_a_queue_of_ids_is_waited_for(relay: SimulatedRelay, luma: LumaClient) -> None:

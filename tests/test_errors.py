@@ -164,10 +164,7 @@ _GOES_ON = "(the generation goes on at the relay: wait again for the same id)"
         (LumaError("plain", task_id="t", advice="try"), "task t: plain (try)"),
         (LumaError("plain", task_id="a\nb"), "task a\\nb: plain"),
         (LumaError("plain", task_id=""), "task : plain"),
-        (
-            UncertainSubmitError(ProtocolError("no task"), body='{"job_id":\n"a"}', candidates=("a", "\x1b")),
-            _UNKNOWN,
-        ),
+        (UncertainSubmitError(ProtocolError("no task"), body='{"job_id":\n"a"}', candidates=("a", "\x1b")), _UNKNOWN),
         (GenerationFailedError(FAILED), "task t-1: the generation failed: \\x1b[31mno cats"),
         (
             WaitTimeoutError("t", waited=600.04, last=DREAMING, last_error=TransportError("no answer from a:1")),
@@ -192,15 +189,6 @@ def test_what_passes_can_be_retried(verdict: Verdict, retryable: bool) -> None: 
     """And nothing else; without a verdict an error is final."""
     assert LumaError("x", verdict=verdict).retryable is retryable
     assert not LumaError("x").retryable
-
-
-@pytest.mark.parametrize(
-    ("kind", "builtin"),
-    [(ConfigurationError, ValueError), (RequestTimeoutError, TimeoutError), (WaitTimeoutError, TimeoutError)],
-)
-def test_some_are_builtin_errors_too(kind: type[LumaError], builtin: type[Exception]) -> None:
-    """So that code which knows nothing of us can still catch them."""
-    assert issubclass(kind, builtin)
 
 
 def test_a_failed_generation_carries_why() -> None:

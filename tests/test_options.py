@@ -116,8 +116,7 @@ def test_options_are_one_value() -> None:
 
 
 @pytest.mark.parametrize(
-    "given",
-    [{"expand_prompt": True}, {"image_url": PICTURE}, {"image_end_url": PICTURE}, {"notify_hook": PICTURE}],
+    "given", [{"expand_prompt": True}, {"image_url": PICTURE}, {"image_end_url": PICTURE}, {"notify_hook": PICTURE}]
 )
 def test_an_extension_takes_some_of_the_options(given: dict[str, Any]) -> None:
     """Those of the contract."""

@@ -129,6 +129,7 @@ EXTRAS = {"cyclopts", "rich", "pytest_asyncio", "aioresponses", "hypothesis", "s
     [
         pytest.param("luma_async", EXTRAS | {"pytest", "aiohttp"}, id="the package"),
         pytest.param("luma_async.client", EXTRAS | {"pytest"}, id="the client"),
+        pytest.param("luma_async.journal", EXTRAS | {"pytest", "aiohttp"}, id="the journal"),
         pytest.param("luma_async.testing", EXTRAS | {"pytest", "aiohttp"}, id="the test kit"),
         pytest.param("luma_async.testing.relay", EXTRAS | {"pytest"}, id="the simulated relay"),
         pytest.param("luma_async.testing.pytest_plugin", EXTRAS | {"aiohttp"}, id="the pytest plug-in"),

@@ -136,20 +136,19 @@ def test_options_are_frozen_values_with_these_defaults(kind: type, defaults: dic
         setattr(value, next(iter(defaults)), 1)
 
 
-def test_an_outcome_has_these_fields() -> None:
-    """An outcome tells the id, what became of it, and what that took."""
-    assert [field.name for field in attrs.fields(Outcome)] == ["task_id", "generation", "error", "elapsed", "polls"]
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [(Outcome, ["task_id", "generation", "error", "elapsed", "polls"]), (GenerateResult, ["generation", "path"])],
+)
+def test_results_have_these_fields(kind: type, names: list[str]) -> None:
+    """An outcome tells the id, what became of it and what that took; a result the generation and its file."""
+    assert [field.name for field in attrs.fields(kind)] == names
 
 
 def test_an_outcome_becomes_a_line_and_back_by_these_calls() -> None:
     """Names, kinds and defaults of their arguments."""
     assert _shape(luma_async.outcome_to_json) == "(outcome, *, brief=False)"
     assert _shape(luma_async.outcome_from_json) == "(line)"
-
-
-def test_what_was_made_has_these_fields() -> None:
-    """The generation, and where its video is."""
-    assert [field.name for field in attrs.fields(GenerateResult)] == ["generation", "path"]
 
 
 def test_the_words_are_few() -> None:

@@ -7,11 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from luma_async import (
-    APIError,
     ConfigurationError,
     DownloadError,
     Generation,
@@ -112,33 +109,6 @@ def test_an_odd_task_id_is_told_as_text(task_id: Any, told: str) -> None:
     outcome = Outcome(task_id=task_id, error=LumaError("no task id"))
 
     assert json.loads(outcome_to_json(outcome))["task_id"] == told
-
-
-_JSON = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text()),
-    lambda inside: st.one_of(st.lists(inside, max_size=3), st.dictionaries(st.text(max_size=5), inside, max_size=3)),
-    max_leaves=10,
-)
-
-
-def _no_number(word: str) -> Any:
-    raise AssertionError(word)
-
-
-@given(fields=st.dictionaries(st.text(max_size=8), _JSON, max_size=5), reason=st.text(max_size=20))
-def test_whatever_was_read_goes_out_as_valid_json(fields: dict[str, Any], reason: str) -> None:
-    """No NaN, no infinity, nothing but ASCII on one line."""
-    body = {**fields, "id": TASK_ID, "state": "completed"}
-    try:
-        outcome = Outcome(task_id=reason, generation=read_task(answer(body), TASK_ID))
-    except LumaError as error:
-        outcome = Outcome(task_id=reason, error=APIError(reason, status=500, code=reason, message=str(error)))
-
-    line = outcome_to_json(outcome)
-
-    assert line.isascii()
-    assert line.isprintable()
-    assert json.loads(line, parse_constant=_no_number)["task_id"] == reason
 
 
 def test_a_brief_line_leaves_the_answer_out() -> None:

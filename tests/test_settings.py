@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import asdict
-from attrs.exceptions import FrozenInstanceError
 from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
 from luma_async import ConfigurationError, Limits
 from luma_async._checks import check_number
-from luma_async.settings import Settings, check_base_url, check_proxy, check_ssl_context, is_loopback
+from luma_async.settings import Settings, check_base_url, check_proxy, check_ssl_context
 from tests.kit import KEY
 
 ADDRESS = "https://relay.example"
@@ -51,6 +49,7 @@ def refusal(**arguments: Any) -> str:
         ("https://xn--fiq228c.example/%E4%B8%AD", "https://xn--fiq228c.example/%E4%B8%AD"),
         ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
         ("http://127.8.8.8", "http://127.8.8.8"),
+        ("http://127.255.0.9", "http://127.255.0.9"),
         ("http://localhost:8000/x", "http://localhost:8000/x"),
         ("http://LocalHost", "http://LocalHost"),
         ("http://[::1]:8000", "http://[::1]:8000"),
@@ -59,13 +58,6 @@ def refusal(**arguments: Any) -> str:
 def test_an_address_is_kept_without_its_slash(given: str, kept: str) -> None:
     """It may carry a port and a path; plain http is fine on this machine."""
     assert load(base_url=given, api_key=KEY).base_url == kept
-
-
-def test_plain_http_can_be_meant() -> None:
-    """By an explicit limit, and only by that."""
-    limits = Limits(allow_insecure_http=True)
-
-    assert load(base_url="http://relay.example", api_key=KEY, limits=limits).base_url == "http://relay.example"
 
 
 @given(st.one_of(st.text(max_size=30), st.from_regex(r"https?://[a-zA-Z0-9.:\[\]@%/_~{}<>?#-]{0,30}")))
@@ -82,27 +74,6 @@ def test_an_accepted_address_makes_urls(address: str) -> None:
     assert url.raw_path.endswith("/luma/generations/t")
     assert not url.user
     assert not url.query_string
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [
-        ("127.0.0.1", True),
-        ("127.255.0.9", True),
-        ("::1", True),
-        ("localhost", True),
-        ("LOCALHOST", True),
-        ("localhost.example", False),
-        ("128.0.0.1", False),
-        ("0.0.0.0", False),  # noqa: S104 - an address to judge
-        ("::", False),
-        ("", False),
-        ("127.1", False),
-    ],
-)
-def test_loopback_is_this_machine(host: str, expected: bool) -> None:  # noqa: FBT001
-    """By its name, or by a literal address."""
-    assert is_loopback(host) is expected
 
 
 # --- the key ---
@@ -166,19 +137,6 @@ def test_the_real_environment_is_the_usual_one(monkeypatch: pytest.MonkeyPatch) 
 # --- limits ---
 
 
-def test_the_limits_have_these_defaults() -> None:
-    """As the design states them."""
-    assert asdict(Limits()) == {
-        "request_timeout": 30.0,
-        "max_concurrency": 64,
-        "requests_per_second": None,
-        "batch_size": 100,
-        "max_answer_bytes": 2 * 2**20,
-        "allow_insecure_http": False,
-        "allow_private_media": False,
-    }
-
-
 _WRONG = [0, -1, -0.5, float("nan"), float("inf"), float("-inf"), 10**400, "5", True, False, [1], 1j]
 
 
@@ -214,18 +172,6 @@ def test_a_safeguard_is_switched_by_a_bool_only(name: str, value: Any) -> None:
     """``"no"`` would switch it off."""
     with pytest.raises(ConfigurationError, match=name):
         Limits(**{name: value})
-
-
-def test_limits_are_named() -> None:
-    """Nobody knows by heart which number comes first."""
-    with pytest.raises(TypeError):
-        Limits(30.0)  # type: ignore[call-arg]
-
-
-def test_limits_cannot_be_changed_afterwards() -> None:
-    """So that what was checked stays so."""
-    with pytest.raises(FrozenInstanceError):
-        Limits().request_timeout = -1  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("limits", [None, {"request_timeout": 1}, 5])
@@ -281,6 +227,6 @@ def test_a_context_that_does_not_verify_is_refused() -> None:
     indifferent = ssl.create_default_context()
     indifferent.verify_mode = ssl.CERT_OPTIONAL
 
-    for context in (nameless, trusting, indifferent, False, True, "no"):
+    for context in (nameless, trusting, indifferent, False, True, 0, "no", "none"):
         with pytest.raises(ConfigurationError, match="verifies"):
             check_ssl_context(context)

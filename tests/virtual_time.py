@@ -1,45 +1,45 @@
-"""An event loop whose clock jumps to the next timer instead of waiting for it."""
+"""An event loop in fast time whose own clock stands still, so that all times in a test are exact."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 import selectors
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 import pytest
 
+from luma_async.testing import FastTime
 from tests import loops
 
 T = TypeVar("T")
 
 
 class _Selector(selectors.DefaultSelector):
-    """Takes a timeout as time that has passed. Without one, nothing could ever happen again."""
-
-    now = 0.0
+    """Without a timer, nothing can ever happen again."""
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None:
-            raise AssertionError("the event loop waits for ever")
-        self.now += max(timeout, 0.0)
-        return super().select(0)
+            raise AssertionError("the event loop waits forever")
+        return super().select(timeout)
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """Real tasks, futures and timers on a clock of its own; no sockets."""
+    """Real tasks, futures and timers from time 0.0 on; only fast time and ``stand_still`` move the clock."""
 
     def __init__(self) -> None:
-        self._virtual = _Selector()
-        super().__init__(self._virtual)
+        super().__init__(_Selector())
+        self._stood_still = 0.0
+        self.call_soon(FastTime(most=math.inf).__enter__)
 
     def time(self) -> float:
-        """Return seconds since the loop was made, most of which never passed."""
-        return self._virtual.now
+        """Return the seconds that fast time has not jumped over."""
+        return self._stood_still
 
     def stand_still(self, seconds: float) -> None:
         """Let *seconds* pass in which nothing runs, as a callback that blocks does."""
-        self._virtual.now += seconds
+        self._stood_still += seconds
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
@@ -62,3 +62,15 @@ def run(main: Coroutine[Any, Any, T]) -> T:
         result = runner.run(watched())
     assert not trouble, trouble
     return result
+
+
+def stand_still(seconds: float) -> None:
+    """Let *seconds* pass in which the running loop runs nothing."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    loop.stand_still(seconds)
+
+
+def now() -> float:
+    """Return the running loop's time, in seconds."""
+    return asyncio.get_running_loop().time()

@@ -10,7 +10,7 @@ from typing import Any, Self
 from attrs import define, field
 
 _GRACE = 0.003
-"""Real seconds in which bytes on loopback, or results of threads, can still arrive before time jumps."""
+"""Real seconds in which bytes on loopback can still arrive before time jumps."""
 
 
 @define(eq=False)
@@ -83,7 +83,8 @@ class FastTime:
             return list(events)
         if timeout is None or self._under_way:
             return list(self._selector.select(timeout))
-        events = self._selector.select(min(timeout, _GRACE))
+        has_sockets = len(self._selector.get_map()) > 1  # the loop's own pipe is always there
+        events = self._selector.select(min(timeout, _GRACE if has_sockets else 0.0))
         if not events:
             self._jumped += timeout
             if self.elapsed > self.most:

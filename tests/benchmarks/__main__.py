@@ -26,11 +26,7 @@ def main(arguments: Sequence[str] | None = None, tiny: Sizes | None = None) -> N
     document = _kept(wanted.json)
     if not wanted.redraw:
         sizes = tiny or _with_rounds(QUICK if wanted.quick else FULL, wanted.rounds)
-        document |= {
-            "day": f"{datetime.now(UTC):%Y-%m-%d}",
-            "quick": wanted.quick,
-            "surroundings": page.surroundings(),
-        }
+        document |= {"day": f"{datetime.now(UTC):%Y-%m-%d}", "quick": wanted.quick, "surroundings": page.surroundings()}
         for name, results in run(sizes, wanted.only):
             document["found"][name] = results
             _keep(document, wanted.json)

@@ -258,13 +258,7 @@ def policies(sizes: Sizes) -> Suite:
 
 
 def _run(  # noqa: PLR0913 - a table's facts
-    name: str,
-    count: int,
-    speed: float,
-    rows: list[tuple[str, str, Options]],
-    rounds: int,
-    *,
-    over: float = 0.0,
+    name: str, count: int, speed: float, rows: list[tuple[str, str, Options]], rounds: int, *, over: float = 0.0
 ) -> Suite:
     facts = {"count": count, "medians": _MEDIANS, "speed": speed, "over": over}
     return Suite(

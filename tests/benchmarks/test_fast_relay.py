@@ -13,20 +13,10 @@ from luma_async._relay.answer import Answer
 from luma_async._relay.tasks import read_task
 from luma_async.models import State
 from tests.benchmarks.fast_relay import COMPLETED, PENDING, PROCESSING, Book, Exchange, Order, Page, Task, ids_of
+from tests.kit import Clock
 
 (TASK,) = ids_of(1)
 LOOK = f"GET /luma/generations/{TASK} HTTP/1.1\r\nHost: relay\r\n\r\n".encode()
-
-
-@define
-class Clock:
-    """A clock that a test sets."""
-
-    now: float = 100.0
-
-    def __call__(self) -> float:
-        """Return the time."""
-        return self.now
 
 
 class Wire(asyncio.Transport):
@@ -45,7 +35,7 @@ class Wire(asyncio.Transport):
 class Visit:
     """One connection to a book whose clock stands."""
 
-    clock: Clock = field(factory=Clock)
+    clock: Clock = field(factory=lambda: Clock(100.0))
     wire: Wire = field(factory=Wire)
     book: Book = field(init=False)
     exchange: Exchange = field(init=False)

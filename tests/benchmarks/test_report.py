@@ -46,10 +46,7 @@ def test_a_figure_is_the_median_of_its_rounds() -> None:
 
 def test_a_ratio_compares_what_ran_in_the_same_round() -> None:
     """A busy round slows both alike, so the ratio of the medians would be another one."""
-    results = {
-        "a": [{"cpu": 2.0}, {"cpu": 20.0}, {"cpu": 9.0}],
-        "base": [{"cpu": 1.0}, {"cpu": 10.0}, {"cpu": 1.0}],
-    }
+    results = {"a": [{"cpu": 2.0}, {"cpu": 20.0}, {"cpu": 9.0}], "base": [{"cpu": 1.0}, {"cpu": 10.0}, {"cpu": 1.0}]}
 
     assert ratio(results, "a", "base", "cpu") == 2
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from attrs import frozen
 
@@ -114,6 +114,19 @@ def running(
         finally:
             alarm.cancel()
             process.kill()
+
+
+def send(process: subprocess.Popen[bytes], *ids: str) -> None:
+    """Write lines to its standard input, which stays open."""
+    assert process.stdin is not None
+    process.stdin.write("".join(f"{task_id}\n" for task_id in ids).encode())
+    process.stdin.flush()
+
+
+def close(process: subprocess.Popen[bytes], stream: Literal["stdin", "stdout", "stderr"]) -> None:
+    """Close our end of one of its streams."""
+    getattr(process, stream).close()
+    setattr(process, stream, None)
 
 
 def next_ids(process: subprocess.Popen[bytes], count: int) -> list[str]:

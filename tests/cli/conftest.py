@@ -31,10 +31,7 @@ def command(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, 
     """Runs a command in this process; its outputs are files, and its standard input too."""
 
     def run(
-        *arguments: str,
-        relay: SimulatedRelay | None = None,
-        stdin: str = "",
-        env: Mapping[str, str] | None = None,
+        *arguments: str, relay: SimulatedRelay | None = None, stdin: str = "", env: Mapping[str, str] | None = None
     ) -> Ended:
         for name, value in {**told(relay), **(env or {})}.items():
             monkeypatch.setenv(name, value)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from luma_async.testing import Fault, Script, SimulatedRelay
+from luma_async.testing import Script, SimulatedRelay
 from tests.cli.batch import Told
-from tests.cli.command import ENDLESS, FAST, add, environment, finish, next_ids, running
+from tests.cli.command import ENDLESS, FAST, add, environment, finish, next_ids, running, send
 from tests.cli.conftest import Command
 
 SCHEMA = ["task_id", "state", "video_url", "path", "error", "elapsed", "polls", "generation"]
@@ -52,11 +52,9 @@ def test_an_outcome_is_out_while_ids_still_come(luma_relay: SimulatedRelay) -> N
     first, second = add(luma_relay, [Script.of("completed")] * 2)
 
     with running("wait", *FAST, relay=luma_relay) as process:
-        assert process.stdin is not None
-        process.stdin.write(f"{first}\n".encode())
-        process.stdin.flush()
+        send(process, first)
         early = next_ids(process, 1)
-        process.stdin.write(f"{second}\n".encode())
+        send(process, second)
         ended = finish(process)
 
     assert (early, list(ended.by_id), ended.status) == ([first], [second], 0)
@@ -91,10 +89,7 @@ def test_ids_that_were_not_done_in_time_are_told(command: Command, luma_relay: S
     ended = command("wait", done, endless, *FAST, "--timeout", "0.5", relay=luma_relay)
 
     assert ended.status == 4
-    assert ended.err.splitlines() == [
-        "luma-async: 1 not done in time; their generations go on at the relay:",
-        endless,
-    ]
+    assert ended.err.splitlines() == ["luma-async: 1 not done in time; their generations go on at the relay:", endless]
     assert ended.by_id[endless]["state"] == "processing"
     assert ended.by_id[endless]["error"]["type"] == "WaitTimeoutError"
 
@@ -172,16 +167,6 @@ def test_a_command_runs_beside_the_main_thread(command: Command, luma_relay: Sim
     assert (ended.status, list(ended.by_id)) == (0, [task_id])
 
 
-def test_passing_trouble_is_invisible(command: Command, luma_relay: SimulatedRelay) -> None:
-    """A 502 on the way changes nothing in what comes out."""
-    task_id = luma_relay.add()
-    luma_relay.trouble(Fault.bad_gateway(), task_id=task_id)
-
-    ended = command("wait", task_id, *FAST, relay=luma_relay)
-
-    assert (ended.status, ended.err, ended.by_id[task_id]["error"]) == (0, "", None)
-
-
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -230,13 +215,18 @@ def test_what_cannot_be_parsed_is_status_2(command: Command, arguments: list[str
     assert "Traceback" not in ended.err
 
 
+def interpreted(script: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run *script* in an interpreter of its own."""
+    return subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, env=environment(None), cwd=cwd
+    )
+
+
 def test_without_the_extra_the_way_out_is_told() -> None:
     """A missing CLI library is one line and status 2, not a traceback."""
     script = "import sys; sys.modules['cyclopts'] = None; from luma_async.cli import main; sys.exit(main(['demo']))"
 
-    ended = subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False, env=environment(None)
-    )
+    ended = interpreted(script)
 
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == "luma-async: the command line is not installed: pip install 'luma-async[cli]'\n"
@@ -250,9 +240,7 @@ def test_a_gallery_imports_no_http(tmp_path: Path) -> None:
         "print('aiohttp' in sys.modules)"
     )
 
-    ended = subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment(None), cwd=tmp_path
-    )
+    ended = interpreted(script, tmp_path)
 
     assert ended.stdout == "False\n"
     assert (tmp_path / "gallery.html").exists()
@@ -265,9 +253,7 @@ def test_help_and_version_import_no_http() -> None:
         "print(sorted({'aiohttp', 'asyncio', 'rich.live', 'luma_async.testing'} & set(sys.modules)))"
     )
 
-    ended = subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment(None)
-    )
+    ended = interpreted(script)
 
     *_, version, imported = ended.stdout.splitlines()
     assert imported == "[]"

@@ -24,11 +24,13 @@ from tests.cli.command import (
     SIGNALS,
     Ended,
     add,
+    close,
     environment,
     finish,
     next_ids,
     run,
     running,
+    send,
     starting,
     wait_until,
     wait_until_polled,
@@ -107,9 +109,7 @@ def test_a41_a_signal_ends_every_command(luma_relay: SimulatedRelay, command: st
 def test_a41_a_signal_reaches_a_command_that_waits_for_ids(luma_relay: SimulatedRelay) -> None:
     """A standard input that stays open keeps no process alive."""
     with running("wait", "--json", *FAST, relay=luma_relay) as process:
-        assert process.stdin is not None
-        process.stdin.write(f"{luma_relay.add(script=Script.of('completed'))}\n".encode())
-        process.stdin.flush()
+        send(process, luma_relay.add(script=Script.of("completed")))
         next_ids(process, 1)
         process.send_signal(signal.SIGTERM)
 
@@ -136,9 +136,7 @@ def test_a41_a_reader_that_has_enough_ends_it_quietly(luma_relay: SimulatedRelay
 
     with running("wait", *ids, *FAST, relay=luma_relay) as process:
         next_ids(process, 1)
-        assert process.stdout is not None
-        process.stdout.close()
-        process.stdout = None
+        close(process, "stdout")
         ended = finish(process)
 
     assert (ended.status, ended.err) == (141, "")
@@ -147,9 +145,7 @@ def test_a41_a_reader_that_has_enough_ends_it_quietly(luma_relay: SimulatedRelay
 def test_a41_help_for_nobody_ends_quietly() -> None:
     """A reader that has gone before there was anything to read is no error either."""
     with running("--help") as process:
-        assert process.stdout is not None
-        process.stdout.close()
-        process.stdout = None
+        close(process, "stdout")
         ended = finish(process)
 
     assert (ended.status, ended.err) == (141, "")
@@ -198,9 +194,7 @@ def test_a41_a_signal_is_heard_without_standard_error(luma_relay: SimulatedRelay
     done, endless = add(luma_relay, [Script.of("completed"), ENDLESS])
 
     with running("wait", done, endless, *FAST, relay=luma_relay) as process:
-        assert process.stderr is not None
-        process.stderr.close()
-        process.stderr = None
+        close(process, "stderr")
         assert next_ids(process, 1) == [done]
         process.send_signal(number)
 
@@ -356,9 +350,7 @@ def test_a41_ids_of_a_pipe_are_all_on_standard_error(luma_relay: SimulatedRelay,
     ids = add(luma_relay, [ENDLESS] * MANY)
 
     with running("wait", *FAST, relay=luma_relay, cwd=tmp_path) as process:
-        assert process.stdin is not None
-        process.stdin.write("".join(f"{task_id}\n" for task_id in ids).encode())
-        process.stdin.flush()
+        send(process, *ids)
         wait_until_polled(luma_relay, ids[-1])
         process.send_signal(signal.SIGHUP)
         ended = finish(process)
@@ -376,12 +368,8 @@ def test_a41_ids_of_a_pipe_are_in_a_file_where_nobody_reads_standard_error(
 
     with running("wait", *FAST, relay=luma_relay, cwd=tmp_path) as process:
         (tmp_path / f"luma-async-open-{process.pid}.txt").write_text("older\n", encoding="utf-8")
-        assert process.stdin is not None
-        assert process.stderr is not None
-        process.stderr.close()
-        process.stderr = None
-        process.stdin.write(f"{endless}\n".encode())
-        process.stdin.flush()
+        close(process, "stderr")
+        send(process, endless)
         wait_until_polled(luma_relay, endless)
         process.send_signal(signal.SIGHUP)
 
@@ -447,10 +435,8 @@ def test_a41_ids_of_a_pipe_are_named_when_a_disk_is_full(luma_relay: SimulatedRe
     done, endless = add(luma_relay, [Script.of("completed"), ENDLESS])
 
     with FULL.open("wb") as full, running("wait", *FAST, relay=luma_relay, stdout=full, cwd=tmp_path) as process:
-        assert process.stdin is not None
-        process.stdin.write(f"{endless}\n{done}\n".encode())
-        process.stdin.close()
-        process.stdin = None
+        send(process, endless, done)
+        close(process, "stdin")
         ended = finish(process)
 
     assert ended.status == 1
@@ -483,10 +469,7 @@ def shell(command: str, relay: SimulatedRelay) -> Ended:
 
 
 def on_terminal(
-    *arguments: str,
-    relay: SimulatedRelay,
-    encoding: str,
-    then: Callable[[str], bytes] = lambda _: b"",
+    *arguments: str, relay: SimulatedRelay, encoding: str, then: Callable[[str], bytes] = lambda _: b""
 ) -> Ended:
     """Run a command on a terminal of its own; *then* says what is typed once it has shown something."""
     _, terminal = forked = fork(*arguments, relay=relay, encoding=encoding)

@@ -143,10 +143,7 @@ def test_a_terminal_is_not_waited_for(
         asked = main(["gallery", "-"])
 
     told = capfd.readouterr().err.splitlines()
-    assert (unasked, told[0]) == (
-        2,
-        "luma-async: there are no outcomes (give a file, or outcomes on standard input)",
-    )
+    assert (unasked, told[0]) == (2, "luma-async: there are no outcomes (give a file, or outcomes on standard input)")
     assert (asked, told[1]) == (2, "luma-async: standard input: not an outcome in line 1")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from luma_async.testing import Fault, RelayThread, Script, SimulatedRelay
-from tests.cli.command import FAST, Ended, finish, run, running, wait_until_polled
+from tests.cli.command import FAST, Ended, close, finish, run, running, wait_until_polled
 from tests.cli.conftest import Command
 
 LOST = "it is not known whether the relay accepted the submit"
@@ -271,10 +271,8 @@ def test_an_id_that_standard_output_does_not_take_is_on_standard_error(relay: Si
     relay.trouble(Fault.slow(0.3), on="submit")
 
     with running("submit", "a cat", relay=relay) as process:
-        assert process.stdout is not None
         _until(relay, 1)
-        process.stdout.close()
-        process.stdout = None
+        close(process, "stdout")
         ended = finish(process)
 
     assert ended.status == 141

@@ -171,16 +171,16 @@ async def test_a33_a_string_of_another_class_is_what_it_says(
 async def test_a33_the_same_id_twice_is_polled_once(luma: LumaClient, relay: SimulatedRelay) -> None:
     """The lists have its outcome at each of its places, and as_completed has it once."""
     task_id = relay.add(script=Script.completes(pending=0.1, processing=0.1))
-    twice = [task_id, "a/b", task_id, "a/b"]
+    twice = [task_id, "a/b", "healthy-0", task_id, "a/b"]
 
     waited = await luma.wait_all(twice, timeout=15.0)
     polls = sum(seen.task_ids.count(task_id) for seen in relay.requests)
     came = await collected(luma, twice)
 
     assert [outcome.task_id for outcome in waited] == twice
-    assert waited[0] is waited[2]
+    assert waited[0] is waited[3]
     assert polls == waited[0].polls
-    assert sorted(outcome.task_id for outcome in came) == sorted([task_id, "a/b"])
+    assert sorted(outcome.task_id for outcome in came) == sorted([task_id, "a/b", "healthy-0"])
 
 
 @pytest.mark.parametrize("task_ids", ["healthy-0", b"healthy-0", bytearray(b"x"), None, 5, True, object()])

@@ -111,16 +111,3 @@ async def test_a34_media_go_through_an_explicit_proxy_without_the_key(tmp_path: 
     assert path.read_bytes() == body
     assert chosen.heads[1].startswith(b"GET http://cdn.example/v.mp4 ")
     assert b"uthorization" not in chosen.heads[1]
-
-
-@pytest.mark.parametrize("place", ["http://u:s3cret@127.0.0.1:{}/x", "//u@127.0.0.1:{}/x", "http://:p@127.0.0.1:{}/"])
-async def test_a34_a_redirect_that_brings_another_password_is_refused(place: str) -> None:
-    """Even to the same origin: two authorizations in one request are a crash inside aiohttp."""
-    async with RawServer([]) as relay:
-        relay.replies = [http(302, b"", f"Location: {place.format(relay.port)}"), DONE]
-        async with LumaClient(relay.base_url, KEY, polling=FAST, limits=LIMITS) as luma:
-            (outcome,) = await luma.get_generations([TASK_ID])
-
-    assert "refused" in str(outcome.error)
-    assert "s3cret" not in str(outcome.error)
-    assert len(relay.heads) == 1

@@ -64,12 +64,38 @@ async def refused(directory: Path, *deeds: Deed, limits: Limits = OPEN) -> tuple
 # --- going on ---
 
 
-@pytest.mark.parametrize("broken", [reset_at(0.5), cut(0.5), stalled_at(0.5)], ids=["reset", "end", "silence"])
-async def test_half_a_file_is_gone_on_with(tmp_path: Path, broken: Deed) -> None:
-    """The second request asks for the rest of the same version, and the file is the whole one."""
+WHOLES: dict[str, tuple[Deed, Deed]] = {
+    "no ranges": (honest, whole),
+    "changed": (of_another(honest), honest),
+    "no ETag any more": (honest, with_etag(whole, "")),
+    "weak ETag now": (honest, with_etag(whole, 'W/"1"')),
+}
+LINES: dict[str, tuple[list[Deed], list[str | None]]] = {
+    "reset": ([reset_at(0.5), honest], [None, REST]),
+    "end": ([cut(0.5), honest], [None, REST]),
+    "a 500 between two halves": ([cut(0.5), says(500), honest], [None, REST, REST]),
+    "a rest that was refused once": ([cut(0.5), says(416), says(500), honest], [None, REST, None, None]),
+    **{
+        f"without a strong ETag: {etag}": ([cut(0.5, with_etag(honest, etag)), honest], [None, None])
+        for etag in ("", 'W/"1"', "1", '"a"b"', '""')
+    },
+    **{f"the whole: {name}": ([cut(0.5, first), second], [None, REST]) for name, (first, second) in WHOLES.items()},
+}
+
+
+@pytest.mark.parametrize(("deeds", "ranges"), LINES.values(), ids=LINES)
+async def test_a_file_that_breaks_off_is_gone_on_with_or_begun_again(
+    tmp_path: Path, deeds: list[Deed], ranges: list[str | None]
+) -> None:
+    """Only the rest of the same version is asked for, and a server that sends the whole is taken at its word."""
+    assert await fetched(tmp_path, *deeds) == ranges
+
+
+async def test_a_file_that_stalls_is_gone_on_with(tmp_path: Path) -> None:
+    """After the request's time, like one that breaks off."""
     limits = evolve(OPEN, request_timeout=0.3)
 
-    assert await fetched(tmp_path, broken, honest, limits=limits) == [None, REST]
+    assert await fetched(tmp_path, stalled_at(0.5), honest, limits=limits) == [None, REST]
 
 
 async def test_going_on_asks_for_the_very_version_that_was_begun(tmp_path: Path) -> None:
@@ -98,11 +124,6 @@ async def test_a_line_that_brings_next_to_nothing_is_given_up(tmp_path: Path) ->
     assert names(tmp_path) == []
 
 
-async def test_trouble_between_two_halves_is_no_loss(tmp_path: Path) -> None:
-    """A 500 to the request for the rest leaves what there is."""
-    assert await fetched(tmp_path, cut(0.5), says(500), honest) == [None, REST, REST]
-
-
 async def test_progress_goes_on_where_it_was(tmp_path: Path) -> None:
     """The callback hears of each byte once."""
     steps: list[tuple[int, int]] = []
@@ -114,29 +135,6 @@ async def test_progress_goes_on_where_it_was(tmp_path: Path) -> None:
 
 
 # --- beginning again ---
-
-
-@pytest.mark.parametrize("etag", ["", 'W/"1"', "1", '"a"b"', '""'])
-async def test_without_a_strong_etag_nothing_is_gone_on_with(tmp_path: Path, etag: str) -> None:
-    """Weak, malformed or missing ones promise no bytes."""
-    assert await fetched(tmp_path, cut(0.5, with_etag(honest, etag)), honest) == [None, None]
-
-
-@pytest.mark.parametrize(
-    ("first", "second"),
-    [
-        (honest, whole),
-        (of_another(honest), honest),
-        (honest, with_etag(whole, "")),
-        (honest, with_etag(whole, 'W/"1"')),
-    ],
-    ids=["no ranges", "changed", "no ETag any more", "weak ETag now"],
-)
-async def test_a_server_that_sends_the_whole_instead_of_the_rest_is_taken_at_its_word(
-    tmp_path: Path, first: Deed, second: Deed
-) -> None:
-    """The file is begun again with that very answer, and has nothing of the first."""
-    assert await fetched(tmp_path, cut(0.5, first), second) == [None, REST]
 
 
 TOTAL = 2 * HALF
@@ -153,10 +151,7 @@ WRONG_RESTS: dict[str, Deed] = {
     "no range": ranged(""),
     "two ranges": with_header(honest, "Content-Range: bytes 0-9/10"),
     "shorter than told": lambda found, headers: http(
-        206,
-        b"short",
-        f"ETag: {found.etag}",
-        f"Content-Range: {headers['Range'].replace('=', ' ')}{TOTAL - 1}/{TOTAL}",
+        206, b"short", f"ETag: {found.etag}", f"Content-Range: {headers['Range'].replace('=', ' ')}{TOTAL - 1}/{TOTAL}"
     ),
     "packed": with_header(honest, "Content-Encoding: gzip"),
     "of unknown version": with_etag(honest, ""),
@@ -170,11 +165,6 @@ WRONG_RESTS: dict[str, Deed] = {
 async def test_a_rest_that_is_not_the_one_asked_for_is_not_read(tmp_path: Path, rest: Deed) -> None:
     """The file is begun again at once, by a request for the whole of it."""
     assert await fetched(tmp_path, cut(0.5), rest, honest) == [None, REST, None]
-
-
-async def test_a_rest_that_was_refused_once_is_not_asked_for_again(tmp_path: Path) -> None:
-    """Even where the request for the whole, which comes next, has to be repeated."""
-    assert await fetched(tmp_path, cut(0.5), says(416), says(500), honest) == [None, REST, None, None]
 
 
 @pytest.mark.parametrize("rest", WRONG_RESTS.values(), ids=list(WRONG_RESTS))

@@ -31,6 +31,7 @@ from tests.downloads import (
     generation,
     names,
     put_directory,
+    refusing,
     soon,
     stored,
 )
@@ -111,7 +112,7 @@ async def test_what_appears_meanwhile_is_not_overwritten(
 ) -> None:
     """A file that somebody else puts there during the download stays."""
     if not links:
-        monkeypatch.setattr(os, "link", no_hard_links)
+        monkeypatch.setattr(os, "link", refusing(errno.EPERM))  # as exFAT does
 
     async with RawServer([GOOD]) as server, downloading() as downloader:
         with pytest.raises(DownloadError) as caught:
@@ -124,14 +125,9 @@ async def test_what_appears_meanwhile_is_not_overwritten(
     assert names(tmp_path) == [NAME]
 
 
-def no_hard_links(*_: object) -> None:
-    """Do as a file system like exFAT does."""
-    raise OSError(errno.EPERM, os.strerror(errno.EPERM))
-
-
 async def test_a_file_system_without_hard_links_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file is stored there too."""
-    monkeypatch.setattr(os, "link", no_hard_links)
+    monkeypatch.setattr(os, "link", refusing(errno.EPERM))  # as exFAT does
 
     assert (await stored([GOOD], tmp_path)).read_bytes() == BODY
     assert names(tmp_path) == [NAME]
@@ -186,11 +182,7 @@ async def test_a_directory_that_cannot_be_synced_is_no_trouble(tmp_path: Path, m
 
 async def test_bytes_that_cannot_be_synced_are_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that fails at the last moment is told, and nothing is left."""
-
-    def fsync(_: int) -> None:
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
-
-    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "fsync", refusing(errno.EIO))
 
     assert (await failure([GOOD], tmp_path)).told == ("disk", False, 1)
 
@@ -392,28 +384,20 @@ async def film_stored(directory: Path, *deeds: Deed, **options: Any) -> list[str
     return media.ranges("film")
 
 
-@pytest.mark.parametrize("had", [1, HALF_FILM, len(FILM.content) - 1])
-async def test_a_proven_leftover_is_gone_on_with(tmp_path: Path, had: int) -> None:
-    """However much it has."""
-    leave(tmp_path, FILM.content[:had])
-
-    assert await film_stored(tmp_path) == [f"bytes={had}-"]
-    assert names(tmp_path) == ["film.video.mp4"]
+WHOLE = len(FILM.content)
 
 
-async def test_a_leftover_that_is_whole_is_asked_for_its_last_byte(tmp_path: Path) -> None:
-    """Only an answer shows that the server has this version still."""
-    leave(tmp_path, FILM.content)
+@pytest.mark.parametrize(
+    ("had", "first"),
+    [([1], 1), ([HALF_FILM], HALF_FILM), ([WHOLE - 1], WHOLE - 1), ([WHOLE], WHOLE - 1), ([100, 3000, 200], 3000)],
+    ids=["a byte", "half", "nearly all", "all, and the server must still have it", "the longest of several"],
+)
+async def test_a_proven_leftover_is_gone_on_with(tmp_path: Path, had: list[int], first: int) -> None:
+    """The rest is asked for, at least the last byte, and no leftover stays."""
+    for size in had:
+        leave(tmp_path, FILM.content[:size])
 
-    assert await film_stored(tmp_path) == [f"bytes={len(FILM.content) - 1}-"]
-
-
-async def test_of_several_leftovers_the_longest_is_taken(tmp_path: Path) -> None:
-    """And the others are removed."""
-    for had in (100, 3000, 200):
-        leave(tmp_path, FILM.content[:had])
-
-    assert await film_stored(tmp_path) == ["bytes=3000-"]
+    assert await film_stored(tmp_path) == [f"bytes={first}-"]
     assert names(tmp_path) == ["film.video.mp4"]
 
 
@@ -461,12 +445,7 @@ async def test_a_leftover_of_another_user_is_not_gone_on_with(tmp_path: Path, mo
     assert await film_stored(tmp_path) == [None]
 
 
-def put_pipe(path: Path) -> None:
-    """Put a named pipe there, which nobody reads."""
-    os.mkfifo(path)
-
-
-@pytest.mark.parametrize("put", [put_link_to_nothing, put_directory, put_pipe])
+@pytest.mark.parametrize("put", [put_link_to_nothing, put_directory, os.mkfifo])
 async def test_what_is_no_file_under_a_leftovers_name_is_left_alone(
     tmp_path: Path, put: Callable[[Path], None]
 ) -> None:
@@ -641,11 +620,7 @@ def test_a_system_that_does_not_tell_when_it_started_proves_nothing(
 
 def test_a_file_system_without_locks_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file is stored; left-overs stay, since nobody can tell whether they are in use."""
-
-    def no_locks(_descriptor: int, _operation: int) -> None:
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
-
-    monkeypatch.setattr(fcntl, "flock", no_locks)
+    monkeypatch.setattr(fcntl, "flock", refusing(errno.ENOLCK))
     leftover = leave(tmp_path, FILM.content[:100])
     part = begun(tmp_path)
     part.take_up([leftover])

@@ -1,21 +1,23 @@
-"""Cases A18 to A28: answers that are none, odd ones that are, and more than anybody can hold."""
+"""Cases A18 to A28: bodies that are not an answer, odd ones that are, and bodies that are too large.
+
+A21 to A25 are read without a server in tests/relay.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import gzip
 import json
+import math
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from luma_async import Generation, GenerationFailedError, ProtocolError, State, WaitTimeoutError
+from luma_async import Generation, GenerationFailedError, ProtocolError, State
 from tests.cli.command import FAST, Ended, run
-from tests.faults.server import BAD, VIDEO, FaultServer, done, endless
+from tests.faults.server import BAD, VIDEO, FaultServer, endless
 from tests.faults.trials import ALONE_AND_AMONG, Trial, each, fault, run_case
 from tests.kit import KEY
 from tests.raw_server import Reply, http, task
@@ -37,22 +39,20 @@ def text(body: str) -> bytes:
         fault(name, http(200, body, JSON), ProtocolError)
         for name, body in {
             "empty": b"",
-            "blanks": b" \r\n\t ",
             "null": b"null",
-            "list": b"[]",
-            "string": b'"completed"',
-            "number": b"42",
             "page": b"<!doctype html><html><title>Hi</title>",
-            "Python": b"{'id': 'the-bad-one', 'state': 'completed'}",
             "half": json.dumps(DONE).encode()[:-1],
+            "NaN": json.dumps({**DONE, "extra": math.nan}).encode(),
         }.items()
-    )
+    ),
+    fault("page by its type", http(200, b"<!doctype html><html>", "Content-Type: text/html"), ProtocolError),
 )
 async def test_a18_bodies_without_a_task(trial: Trial) -> None:
     """What says nothing about the task is retried."""
     ended = await trial.run()
 
     assert ended.kind in trial.kinds
+    assert ended.passes
     assert ended.asked == 2 or trial.lasts
 
 
@@ -62,18 +62,7 @@ def typed(content_type: str | None) -> bytes:
 
 
 @each(
-    *(
-        fault(str(name), typed(name), Generation)
-        for name in (
-            None,
-            "text/plain",
-            "application/octet-stream",
-            "application/json; charset=bogus",
-            "",
-            ";;=",
-            "text/html",
-        )
-    ),
+    *(fault(str(name), typed(name), Generation) for name in (None, "", ";;=", "application/json; charset=bogus")),
     lasting=(True,),
 )
 async def test_a19_json_under_other_names(trial: Trial) -> None:
@@ -99,116 +88,7 @@ async def test_a20_encodings(trial: Trial) -> None:
     ended = await trial.run()
 
     assert ended.kind in trial.kinds
-
-
-# --- what is an answer, however odd ---
-
-
-@ALONE_AND_AMONG
-@pytest.mark.parametrize(
-    ("word", "state"),
-    [("queued", State.PENDING), ("dreaming", State.PROCESSING), ("COMPLETED_PARTIALLY", State.UNKNOWN)],
-)
-async def test_a21_states_that_are_no_end(word: str, state: State, healthy: int) -> None:
-    """They keep the wait going; at the deadline the caller has the relay's own word."""
-    ended = await run_case([task(BAD, word)], healthy=healthy, patience=1.0)
-
-    assert isinstance(ended.error, WaitTimeoutError)
-    assert ended.error.last is not None
-    assert (ended.error.last.state_text, ended.error.last.state) == (word, state)
-    assert ended.asked >= 2
-
-
-OBJECTS = ("video", "artifact", "thumbnail", "video_raw", "last_frame", "request")
-
-
-@ALONE_AND_AMONG
-@pytest.mark.parametrize("empty", [None, {}, "", []], ids=repr)
-async def test_a22_objects_that_are_not_there_yet(empty: object, healthy: int) -> None:
-    """A pending task may leave out any object, or hold nothing in its place."""
-    pending = task(BAD, "pending", **dict.fromkeys(OBJECTS, empty))
-
-    ended = await run_case([task(BAD, "pending"), pending, done()], healthy=healthy)
-
-    assert ended.kind is Generation
-    assert ended.outcome.polls == 3
-    assert ended.outcome.unwrap().problems == ()
-
-
-FIELDS: list[tuple[str, object, object, int]] = [
-    ("url", None, None, 0),
-    ("url", 5, None, 1),
-    ("url", "None", None, 1),
-    ("width", "1360", None, 1),
-    ("width", 1360.0, 1360, 0),
-    ("width", 1360.5, None, 1),
-    ("width", True, None, 1),
-    ("width", {}, None, 1),
-    ("duration", "5", None, 1),
-    ("duration", False, None, 1),
-]
-
-
-@ALONE_AND_AMONG
-@pytest.mark.parametrize(("name", "value", "kept", "problems"), FIELDS)
-async def test_a23_fields_of_the_wrong_type(
-    name: str, value: object, kept: object, problems: int, healthy: int
-) -> None:
-    """The task is completed all the same; the field is None and told of, and nothing is made up."""
-    media = {"url": VIDEO, name: value}
-
-    ended = await run_case([task(BAD, "completed", video_raw=media, result_url=VIDEO)], healthy=healthy)
-
-    generation = ended.outcome.unwrap()
-    assert generation.video_raw is not None
-    told = getattr(generation.video_raw, name)
-    assert (told, type(told)) == (kept, type(kept))
-    assert generation.problems == (f"video_raw.{name}",) * problems
-    assert generation.video_url == VIDEO
-
-
-@ALONE_AND_AMONG
-async def test_a24_the_link_is_in_the_raw_video(healthy: int) -> None:
-    """Without video, video_raw has the link."""
-    ended = await run_case([task(BAD, "completed", video=None, video_raw={"url": VIDEO})], healthy=healthy)
-
-    assert ended.outcome.unwrap().video_url == VIDEO
-    assert ended.asked == 1
-
-
-@pytest.fixture(params=["UTC", "America/New_York"])
-def _somewhere(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Live there for a while."""
-    monkeypatch.setenv("TZ", request.param)
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
-
-
-@ALONE_AND_AMONG
-@pytest.mark.usefixtures("_somewhere")
-@pytest.mark.parametrize(
-    "moment",
-    [
-        "0001-01-01T00:00:00Z",
-        "0001-01-01T00:00:00",
-        "9999-12-31T23:59:59-12:00",
-        "2024-13-99",
-        "",
-        0,
-        -1e18,
-        1e18,
-        True,
-    ],
-)
-async def test_a25_times_that_are_none(moment: object, healthy: int) -> None:
-    """They become None wherever one lives, and the answer keeps them as they came."""
-    ended = await run_case([task(BAD, "completed", result_url=VIDEO, created_at=moment)], healthy=healthy)
-
-    generation = ended.outcome.unwrap()
-    assert generation.created_at is None
-    assert generation.raw["created_at"] == moment
+    assert ended.passes
 
 
 # --- failures, and what the command line makes of them ---
@@ -321,33 +201,10 @@ async def test_a27_memory_for_bodies_that_are_too_large() -> None:
 
 # --- JSON at its edges ---
 
-DEEP = "[" * 2000 + "]" * 2000
-
 
 def with_field(value: str, name: str = "extra") -> bytes:
     """Return the good end with one more field, *value* being its JSON."""
     return text(f'{json.dumps(DONE)[:-1]}, "{name}": {value}}}')
-
-
-@each(
-    *(
-        fault(name, with_field(value), ProtocolError)
-        for name, value in {
-            "NaN": "NaN",
-            "Infinity": "-Infinity",
-            "1e400": "1e400",
-            "an int of 400 digits": "9" * 400,
-            "an int of 5,000 digits": "9" * 5000,
-            "nested 2,000 deep": DEEP,
-            "objects 2,000 deep": '{"data":' * 2000 + "1" + "}" * 2000,
-        }.items()
-    )
-)
-async def test_a28_numbers_and_depths_beyond_bounds(trial: Trial) -> None:
-    """They make an answer none."""
-    ended = await trial.run()
-
-    assert ended.kind in trial.kinds
 
 
 PROMPTS = {"lone surrogate": r"\ud800", "NUL": r"\u0000", "escape": r"\u001b[2J", "Chinese": "一只猫"}
@@ -356,7 +213,7 @@ PROMPTS = {"lone surrogate": r"\ud800", "NUL": r"\u0000", "escape": r"\u001b[2J"
 @each(
     *(fault(name, with_field(f'"{prompt}"', "prompt"), Generation) for name, prompt in PROMPTS.items()),
     fault("duplicate keys", text(f'{{"id": "x", "state": "failed", "id": "{BAD}", "state": "completed"}}'), Generation),
-    fault("deep in a string", with_field(json.dumps(DEEP)), Generation),
+    fault("deep in a string", with_field(json.dumps("[" * 2000 + "]" * 2000)), Generation),
     fault("nested 60 deep", with_field("[" * 60 + "]" * 60), Generation),
     fault("an int of 20 digits", with_field("9" * 20), Generation),
     lasting=(True,),

@@ -11,14 +11,12 @@ import pytest
 
 from luma_async import (
     APIError,
-    AuthenticationError,
     Generation,
     NotFoundError,
     ProtocolError,
-    RateLimitError,
+    QuotaExceededError,
     RequestTimeoutError,
     ServerError,
-    State,
     TransportError,
 )
 from tests.faults.server import BAD, VIDEO, FaultServer, done, dripping, endless, idle_then
@@ -141,9 +139,26 @@ GARBLED: dict[str, Reply] = {
 }
 
 
-@each(*(fault(name, reply, ProtocolError, TransportError, patience=2.0) for name, reply in GARBLED.items()))
-async def test_garbled_http(trial: Trial) -> None:
-    """It passes, and it is told as no answer if it does not."""
+BOMB = gzip.compress(gzip.compress(b" " * 50_000_000, compresslevel=1))
+
+
+@each(
+    *(fault(name, reply, ProtocolError, TransportError, patience=2.0) for name, reply in GARBLED.items()),
+    # What inflates to more than the limit is not an answer, whatever its status.
+    fault("gzip in gzip", http(200, BOMB, "Content-Encoding: gzip, gzip"), ProtocolError, TransportError),
+    fault("deflate", http(200, zlib.compress(b" " * 10_000_000), "Content-Encoding: deflate"), ProtocolError),
+    fault("3 MiB of JSON", http(200, {**END, "prompt": "x" * 3_000_000}), ProtocolError),
+    fault("a page", http(502, b"<html>" + b" " * 3_000_000), ProtocolError),
+    # What takes longer in all is late, though each part of it is not.
+    impatient(fault("each part in time", dripping(done(), 0.06, len(done()) // 6), RequestTimeoutError)),
+    impatient(fault("100 Continue in a flood", endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n"), RequestTimeoutError)),
+    impatient(fault("an empty chunk never ends", then(CHUNKED + b"5\r\n", stay_silent), RequestTimeoutError)),
+    impatient(fault("no end of the trailers", then(CHUNKED + in_chunks(BODY, 9), stay_silent), RequestTimeoutError)),
+    impatient(fault("no length and open", then(HEAD + b"\r\n" + BODY, stay_silent), RequestTimeoutError)),
+    impatient(fault("a refusal without its body", then(http(401, length=9), stay_silent), RequestTimeoutError)),
+)
+async def test_what_is_not_an_answer_passes(trial: Trial) -> None:
+    """It costs one poll, and is reported as what it is if it lasts."""
     ended = await trial.run()
 
     assert ended.kind in trial.kinds
@@ -166,37 +181,6 @@ EITHER: dict[str, Reply] = {
 @each(*(fault(name, reply, Generation, ProtocolError, TransportError) for name, reply in EITHER.items()), among=False)
 async def test_http_that_one_may_read_or_not(trial: Trial) -> None:
     """It is read right, or passes; nothing else."""
-    ended = await trial.run()
-
-    assert ended.kind in trial.kinds
-
-
-BOMB = gzip.compress(gzip.compress(b" " * 50_000_000, compresslevel=1))
-
-
-@each(
-    fault("gzip in gzip", http(200, BOMB, "Content-Encoding: gzip, gzip"), ProtocolError, TransportError),
-    fault("deflate", http(200, zlib.compress(b" " * 10_000_000), "Content-Encoding: deflate"), ProtocolError),
-    fault("3 MiB of JSON", http(200, {**END, "prompt": "x" * 3_000_000}), ProtocolError),
-    fault("a page", http(502, b"<html>" + b" " * 3_000_000), ProtocolError),
-)
-async def test_large_bodies(trial: Trial) -> None:
-    """What inflates to more than the limit is no answer, whatever its status."""
-    ended = await trial.run()
-
-    assert ended.kind in trial.kinds
-
-
-@each(
-    impatient(fault("each part in time", dripping(done(), 0.06, len(done()) // 6), RequestTimeoutError)),
-    impatient(fault("100 Continue in a flood", endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n"), RequestTimeoutError)),
-    impatient(fault("an empty chunk never ends", then(CHUNKED + b"5\r\n", stay_silent), RequestTimeoutError)),
-    impatient(fault("no end of the trailers", then(CHUNKED + in_chunks(BODY, 9), stay_silent), RequestTimeoutError)),
-    impatient(fault("no length and open", then(HEAD + b"\r\n" + BODY, stay_silent), RequestTimeoutError)),
-    impatient(fault("a refusal without its body", then(http(401, length=9), stay_silent), RequestTimeoutError)),
-)
-async def test_time_is_one_for_all_parts(trial: Trial) -> None:
-    """What takes longer in all is late, though each part of it is not."""
     ended = await trial.run()
 
     assert ended.kind in trial.kinds
@@ -226,7 +210,13 @@ async def test_other_statuses_that_pass(trial: Trial) -> None:
     assert ended.kind in trial.kinds
 
 
-@each(*(fault(str(status), http(status, BODY), kind) for status, kind in FINAL.items()), lasting=(True,), among=False)
+@each(
+    *(fault(str(status), http(status, BODY), kind) for status, kind in FINAL.items()),
+    fault("403 quota", http(403, {"code": "quota_not_enough", "message": "m", "data": None}), QuotaExceededError),
+    fault("404 path", http(404, {"error": {"message": "Invalid URL (GET /luma)"}}), NotFoundError),
+    lasting=(True,),
+    among=False,
+)
 async def test_other_statuses_that_are_final(trial: Trial) -> None:
     """They end the wait after one request."""
     ended = await trial.run()
@@ -237,11 +227,8 @@ async def test_other_statuses_that_are_final(trial: Trial) -> None:
 
 
 @each(
-    fault("a key in the id", http(401, b"", f"X-Oneapi-Request-Id: {KEY}"), AuthenticationError),
-    fault("a key in the text", http(401, f"wrong: {KEY}".encode()), AuthenticationError),
     fault("a key in the place", http(302, b"", f"Location: https://{KEY}.example/"), ProtocolError),
     fault("a key in capitals", http(302, b"", f"Location: https://{KEY.upper()}.example/"), ProtocolError),
-    fault("a key in the code", http(400, {"code": KEY}), APIError),
     lasting=(True,),
 )
 async def test_the_key_that_comes_back_is_blanked_out(trial: Trial) -> None:
@@ -252,29 +239,12 @@ async def test_the_key_that_comes_back_is_blanked_out(trial: Trial) -> None:
     assert KEY not in str(ended.error).lower()
 
 
-HINTS = {
-    "negative": "-5",
-    "a fraction": "0.5",
-    "huge": "9" * 30,
-    "a past date": "Wed, 21 Oct 2015 07:28:00 GMT",
-    "a date of year 0": "Mon, 00 Jan 0000 00:00:00 GMT",
-    "a date beyond all bounds": "Fri, 31 Dec 99999 23:59:59 GMT",
-    "words": "soon",
-    "nothing": "",
-    "other digits": "٣",
-    "NaN": "nan",
-    "infinity": "inf",
-    "not ASCII": "\udcff",
-}
-
-
-@ALONE_AND_AMONG
-@pytest.mark.parametrize("hint", HINTS.values(), ids=HINTS)
-async def test_hints_that_are_none(hint: str, healthy: int) -> None:
+@pytest.mark.parametrize("hint", ["-5", "9" * 30, "soon", "", "nan", "inf", "٣", "\udcff"])
+async def test_hints_that_are_none(hint: str) -> None:
     """They are ignored: the own pace holds."""
-    ended = await run_case([http(429, b"", f"Retry-After: {hint}"), done()], healthy=healthy)
+    ended = await run_case([http(429, b"", f"Retry-After: {hint}"), done()])
 
-    first, second = (at for at, name in zip(ended.server.times, ended.server.order, strict=True) if name == BAD)
+    first, second = ended.server.times
     assert ended.kind is Generation
     assert second - first >= OFTEN.shortest_interval * 0.9
 
@@ -322,31 +292,8 @@ async def test_a_server_that_speaks_first(healthy: int) -> None:
 
 # --- bodies ---
 
-WRAPPED: dict[str, object] = {
-    "in data": {"data": END},
-    "in four envelopes": {"data": {"result": {"response": {"data": END}}}},
-    "as text": {"code": "success", "data": json.dumps(END)},
-    "one of many": [{"id": "x", "state": "failed"}, END, {"id": "y", "state": "pending"}],
-    "a row": {"code": 0, "data": {"id": 7, "task_id": BAD, "status": "SUCCESS", "fail_reason": VIDEO}},
-    "with an empty error": {**END, "error": None, "code": 0, "message": ""},
-    "with big numbers": {**END, "seed": 2**63 - 1, "user_id": -(2**60)},
-    "blanks around its state": {**END, "state": " Completed\n"},
-}
-
-
-@each(*(fault(name, http(200, body), Generation) for name, body in WRAPPED.items()), lasting=(True,), among=False)
-async def test_wrapped_answers(trial: Trial) -> None:
-    """The task is found, at the first look."""
-    ended = await trial.run()
-
-    assert ended.kind is Generation
-    assert ended.outcome.unwrap().state is State.COMPLETED
-    assert ended.outcome.unwrap().video_url == VIDEO
-    assert ended.asked == 1
-
 
 NO_TASKS: dict[str, object] = {
-    "id in capitals": {**END, "id": BAD.upper()},
     "id with blanks": {**END, "id": f" {BAD} "},
     "id a number": {**END, "id": 5},
     "id a list": {**END, "id": [BAD]},
@@ -354,31 +301,18 @@ NO_TASKS: dict[str, object] = {
     "id with escapes": {**END, "id": "\x1b[2J"},
     "id of 1 MiB": {**END, "id": "x" * 2**20},
     "no id": {"state": "completed", "video": {"url": VIDEO}},
-    "no state": {"id": BAD},
-    "state null": {**END, "state": None},
-    "state a number": {**END, "state": 3},
-    "state a list": {**END, "state": ["completed"]},
-    "state empty": {**END, "state": ""},
-    "another in an envelope": {"code": "success", "data": {**END, "id": "somebody-elses"}},
-    "true": True,
-    "nothing in it": {},
     "lists in lists": [[[[]]]],
     "a comma too many": json.dumps(END)[:-1].encode() + b",}",
     "a comment": BODY + b"// done",
     "JSONP": b"callback(" + BODY + b")",
-    "an event": b"data: " + BODY + b"\n\n",
     "XML": b"<?xml version='1.0'?><state>completed</state>",
     "a form": b"id=the-bad-one&state=completed",
     "NULs": b"\0" * 100,
     "NUL first": b"\0" + BODY,
     "two marks": b"\xef\xbb\xbf" * 2 + BODY,
-    "UTF-32": json.dumps(END).encode("utf-32"),
     "surrogates in bytes": BODY.replace(b"completed", b"completed\xed\xa0\x80"),
     "a raw line break in a string": BODY.replace(b"completed", b"comp\nleted"),
-    "65 deep": {**END, "x": json.loads("[" * 65 + "]" * 65)},
-    "a million brackets": b"[" * 10**6,
     "many documents": BODY * 100,
-    "an exponent": BODY[:-1] + b', "x": 1e99999}',
 }
 
 
@@ -391,35 +325,6 @@ async def test_bodies_that_say_nothing_about_the_task(trial: Trial) -> None:
     assert len(str(ended.outcome.error)) < 500
 
 
-ERRORS_INSIDE: dict[str, tuple[object, type[APIError]]] = {
-    "no data": ({"code": "success", "message": "", "data": None}, APIError),
-    "a failure": ({"success": False, "message": "busy"}, APIError),
-    "a code": ({"code": 500, "message": "fail_to_fetch_task"}, ServerError),
-    "a message": ({"error": {"message": "internal", "type": "new_api_error"}}, APIError),
-    "a detail": ({"detail": "upstream"}, APIError),
-}
-
-
-@each(*(fault(name, http(200, body), kind) for name, (body, kind) in ERRORS_INSIDE.items()), among=False)
-async def test_errors_inside_200(trial: Trial) -> None:
-    """They pass, but for those that have a name."""
-    ended = await trial.run()
-
-    assert ended.kind in trial.kinds
-
-
-@each(
-    fault("unknown task", http(200, {"code": "task_not_exist", "data": None}), NotFoundError, patience=1.0),
-    fault("saturated", http(200, {"error": {"code": "upstream_load_saturated"}}), RateLimitError, patience=1.0),
-    fault("too many", http(200, {"code": 429, "message": "slow down"}), RateLimitError, patience=1.0),
-)
-async def test_errors_with_a_name_inside_200(trial: Trial) -> None:
-    """They are what their name says, in a 200 too."""
-    ended = await trial.run()
-
-    assert ended.kind in trial.kinds
-
-
 @ALONE_AND_AMONG
 async def test_a_task_that_goes_back_and_forth(healthy: int) -> None:
     """States may come in any order; the end is the first that is one."""
@@ -429,15 +334,6 @@ async def test_a_task_that_goes_back_and_forth(healthy: int) -> None:
 
     assert ended.kind is Generation
     assert ended.outcome.polls == 6
-
-
-@ALONE_AND_AMONG
-async def test_a_completed_task_without_any_link(healthy: int) -> None:
-    """It is looked at three more times, and handed out as it is."""
-    ended = await run_case([task(BAD, "completed")], healthy=healthy)
-
-    assert ended.outcome.unwrap().video_url is None
-    assert ended.asked == 4
 
 
 # --- faults of a batch ---

@@ -12,7 +12,7 @@ import pytest
 import trustme
 from attrs import frozen
 
-from luma_async import ConfigurationError, Generation, Limits, LumaClient, ProtocolError, TransportError
+from luma_async import Generation, Limits, ProtocolError, TransportError
 from luma_async._network.session import translated
 from tests.faults.server import BAD, FaultServer, done
 from tests.faults.trials import ALONE_AND_AMONG, LIMITS, cause_of, outcomes_at, run_case
@@ -32,6 +32,7 @@ ELSEWHERE = {
     "same host in other words": "http://127.1:{here}/",
     "a user": "http://user:secret@127.0.0.1:{here}/",
     "a password": "http://:secret@127.0.0.1:{here}/",
+    "a user without a scheme": "//u@127.0.0.1:{here}/x",
     "a user without a name": "http://@127.0.0.1:{other}/",
     "no ASCII": "http://\u2460.\u24ea.\u24ea.\u2460:{other}/",
     "no UTF-8": "http://127.0.0.1\udcff:{other}/",
@@ -43,6 +44,8 @@ ELSEWHERE = {
     "no number for a port": "http://127.0.0.1:x/",
     "a bad host": "http://a..b/",
     "brackets": "http://[/",
+    "half a bracket": "http://[",
+    "gopher": "gopher://x/",
     "a file": "file:///etc/passwd",
     "a program": "javascript:alert(1)",
 }
@@ -117,6 +120,7 @@ async def test_a29_redirects_in_a_circle(place: str, healthy: int) -> None:
 
     assert ended.kind is ProtocolError
     assert not ended.error.retryable
+    assert "too often" in str(ended.error)
     assert ended.asked == 6
 
 
@@ -253,6 +257,7 @@ async def test_a30_plain_http_on_the_tls_port(healthy: int) -> None:
 
     assert {type(outcome.error) for outcome in outcomes} == {TransportError}
     assert not any(outcome.error is None or outcome.error.retryable for outcome in outcomes)
+    assert all("secure" in str(outcome.error) for outcome in outcomes)
     assert server.connections == healthy + 1
 
 
@@ -354,21 +359,6 @@ async def test_a30_a_handshake_that_hangs(healthy: int) -> None:
 
     assert [outcome.error for outcome in outcomes] == [None] * (healthy + 1)
     assert server.connections >= 2
-
-
-def trusting_anybody() -> ssl.SSLContext:
-    """Return a context that verifies nothing."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-@pytest.mark.parametrize("option", [False, True, 0, "none", trusting_anybody()])
-async def test_a30_nothing_switches_verification_off(option: object) -> None:
-    """What does not verify certificates is refused when the client is made."""
-    with pytest.raises(ConfigurationError, match="ssl_context"):
-        LumaClient("https://localhost", KEY, ssl_context=option)  # type: ignore[arg-type]
 
 
 async def test_a30_redirect_from_tls_to_plain_http() -> None:

@@ -51,6 +51,11 @@ class Ended:
         return self.outcome.error
 
     @property
+    def passes(self) -> bool:
+        """Whether the trouble is one that passes, if there is any."""
+        return self.outcome.error is None or cause_of(self.outcome.error).retryable
+
+    @property
     def asked(self) -> int:
         """How often the bad task was asked for, on the wire."""
         return self.server.asked[BAD]
@@ -111,6 +116,7 @@ async def outcomes_at(base_url: str, *, healthy: int = 0, patience: float = PATI
     assert not trouble, trouble
     for outcome in outcomes:
         check_discretion(outcome.error)
+        assert outcome.error is None or outcome.error.task_id == outcome.task_id
     return outcomes
 
 

@@ -285,22 +285,6 @@ async def test_500_twice_and_then_good_is_invisible(tmp_path: Path) -> None:
     assert 1 <= first <= second <= 10
 
 
-@pytest.mark.parametrize("status", [408, 425, 429, 500, 501, 502, 503, 504, 505, 520, 529, 599])
-async def test_a_passing_status_is_tried_three_times(tmp_path: Path, status: int) -> None:
-    """When it does not pass, the error is retryable."""
-    assert (await failure([http(status)], tmp_path)).told == ("status", True, 3)
-
-
-@pytest.mark.parametrize("status", [201, 204, 206, 300, 302, 304, 307, 400, 402, 405, 416, 451, 600])
-async def test_a_final_status_is_tried_once(tmp_path: Path, status: int) -> None:
-    """Neither a part, nor a redirect to nowhere, nor a refusal is a file."""
-    assert (await failure([http(status, BODY if status not in {204, 304} else b"", MP4)], tmp_path)).told == (
-        "status",
-        False,
-        1,
-    )
-
-
 @pytest.mark.parametrize("broken", [hang_up, reset, closing(HALF), closing(b"HTTP/1.1 2"), http(200, BODY, length=-1)])
 async def test_an_answer_that_breaks_off_is_asked_for_again(tmp_path: Path, broken: Reply) -> None:
     """The good answer after it is stored, with nothing of the first."""
@@ -325,34 +309,69 @@ async def stall_halfway(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
     await stay_silent(reader, writer)
 
 
-@pytest.mark.parametrize("reply", [closing(HALF), closing(HALF.replace(b"1.1", b"1.0", 1)), reset_halfway])
-async def test_half_a_file_is_none(tmp_path: Path, reply: Reply) -> None:
-    """A server that promises more than it sends, however it ends, leaves no file."""
-    assert (await failure([reply], tmp_path)).told == ("truncated", True, 3)
+FAILURES: dict[tuple[str, bool, int], dict[str, Reply]] = {
+    ("status", True, 3): {
+        **{f"{status}": http(status) for status in (408, 425, 429, 500, 501, 502, 503, 504, 505, 520, 529, 599)},
+        "more bytes than its length, all at once": http(200, BODY, MP4, length=100),
+        "another protocol": closing(b"SSH-2.0-OpenSSH_9.6\r\n\r\n"),
+        "two lengths": closing(http(200, BODY, "Content-Length: 5")),
+        "length and chunks": closing(http(200, b"3\r\nabc\r\n0\r\n\r\n", "Transfer-Encoding: chunked", length=3)),
+        "a header of 9 KB": closing(http(200, BODY, f"X-Long: {'x' * 9000}")),
+    },
+    ("status", False, 1): {
+        **{f"{status}": http(status, BODY, MP4) for status in (201, 206, 300, 302, 307, 400, 402, 405, 416, 451, 600)},
+        **{f"{status}": http(status, b"", MP4) for status in (204, 304)},
+        **{f"{status} with a Location": http(status, b"", "Location: /there") for status in (300, 304, 305, 306)},
+    },
+    ("truncated", True, 3): {
+        "half a file": closing(HALF),
+        "half a file of HTTP/1.0": closing(HALF.replace(b"1.1", b"1.0", 1)),
+        "half a file and a reset": reset_halfway,
+        "a video whose last box is cut": closing(http(200, BODY[:500], MP4)),
+    },
+    # Nothing could tell a connection that was cut from the file's end.
+    ("truncated", False, 1): {
+        "no length": closing(f"HTTP/1.1 200 OK\r\n{MP4}\r\n\r\n".encode() + BODY),
+        "no length in HTTP/1.0": closing(f"HTTP/1.0 200 OK\r\n{MP4}\r\n\r\n".encode() + BODY),
+        "identity instead": closing(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\n" + BODY),
+    },
+    ("not-media", False, 1): {"an empty file": http(200, b"", MP4)},
+    ("too-large", False, 1): {"more than 16 GiB": closing(http(200, BODY, MP4, length=16 * 2**30 + 1))},
+    # Whether or not aiohttp could unpack it: its length is that of the packed bytes.
+    ("refused", False, 1): {
+        **{
+            encoding: http(200, BODY, MP4, f"Content-Encoding: {encoding}")
+            for encoding in ("gzip", "br", "zstd", "GZIP", "identity, gzip", "unheard-of")
+        },
+        **{
+            link: http(302, b"", f"Location: {link}")
+            for link in (
+                *("file:///etc/passwd", "data:video/mp4,x", "ftp://cdn.example/v.mp4", "http://[bad"),
+                *("http://x:99999/", "https://", "http://a..b/"),
+            )
+        },
+    },
+    ("refused", False, 6): {"endless redirects": http(302, b"", "Location: /v.mp4")},
+}
 
 
-async def test_a_stalled_file_is_given_up(tmp_path: Path) -> None:
-    """Silence in the middle for longer than ``request_timeout`` ends each try."""
-    failed = await failure([stall_halfway], tmp_path, limits=HASTY)
-
-    assert (failed.error.reason, failed.error.retryable, failed.pauses) == ("truncated", True, 2)
-
-
-async def test_a_silent_server_is_given_up(tmp_path: Path) -> None:
-    """Silence from the beginning on for longer than ``request_timeout`` ends each try."""
-    failed = await failure([stay_silent], tmp_path, limits=HASTY)
-
-    assert (failed.error.reason, failed.error.retryable, failed.pauses) == ("status", True, 2)
+@pytest.mark.parametrize(
+    ("told", "reply"),
+    [pytest.param(told, reply, id=name) for told, all_of in FAILURES.items() for name, reply in all_of.items()],
+)
+async def test_what_is_no_whole_file_fails_with_its_reason(
+    tmp_path: Path, told: tuple[str, bool, int], reply: Reply
+) -> None:
+    """Passing trouble is retryable after three requests, other trouble is final after one, and no file is left."""
+    assert (await failure([reply], tmp_path)).told == told
 
 
-async def test_a_file_that_goes_on_beyond_its_length_is_never_stored_longer_or_shorter(tmp_path: Path) -> None:
-    """It is refused with all its bytes at once: what follows the promised ones is no HTTP."""
-    assert (await failure([http(200, BODY, MP4, length=100)], tmp_path)).told == ("status", True, 3)
+@pytest.mark.parametrize(("reply", "reason"), [(stall_halfway, "truncated"), (stay_silent, "status")])
+async def test_a_silent_server_is_given_up(tmp_path: Path, reply: Reply, reason: str) -> None:
+    """Silence for longer than ``request_timeout``, from the start or in the middle, ends each try."""
+    failed = await failure([reply], tmp_path, limits=HASTY)
 
-
-async def test_a_length_that_is_too_short_is_noticed_by_what_a_video_is_made_of(tmp_path: Path) -> None:
-    """By HTTP the promised bytes are the file, and what may come later is not read; but the last box is cut."""
-    assert (await failure([closing(http(200, BODY[:500], MP4))], tmp_path)).told == ("truncated", True, 3)
+    assert (failed.error.reason, failed.error.retryable, failed.pauses) == (reason, True, 2)
 
 
 @define
@@ -539,35 +558,9 @@ async def test_a_bad_answer_is_not_kept_waiting_for_its_end(tmp_path: Path) -> N
     assert caught.value.reason == "status"
 
 
-async def test_an_empty_file_is_no_medium(tmp_path: Path) -> None:
-    """Whole as it is, nobody can play it."""
-    assert (await failure([http(200, b"", MP4)], tmp_path)).told == ("not-media", False, 1)
-
-
-@pytest.mark.parametrize("encoding", ["gzip", "br", "zstd", "GZIP", "identity, gzip", "unheard-of"])
-async def test_a_packed_file_is_refused(tmp_path: Path, encoding: str) -> None:
-    """Whether or not aiohttp could unpack it: its length is that of the packed bytes."""
-    failed = await failure([http(200, BODY, MP4, f"Content-Encoding: {encoding}")], tmp_path)
-
-    assert failed.told == ("refused", False, 1)
-
-
 async def test_a_file_that_is_expressly_not_packed_is_taken(tmp_path: Path) -> None:
     """``identity`` is no packing."""
     assert (await stored([http(200, BODY, "Content-Encoding: identity")], tmp_path)).read_bytes() == BODY
-
-
-@pytest.mark.parametrize(
-    "head",
-    [
-        "HTTP/1.1 200 OK\r\nContent-Type: video/mp4",
-        "HTTP/1.0 200 OK\r\nContent-Type: video/mp4",
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity",
-    ],
-)
-async def test_a_file_that_ends_with_its_connection_is_not_taken(tmp_path: Path, head: str) -> None:
-    """Nothing could tell a connection that was cut from the file's end."""
-    assert (await failure([closing(f"{head}\r\n\r\n".encode() + BODY)], tmp_path)).told == ("truncated", False, 1)
 
 
 def chunked(content: bytes, *headers: str, end: bytes = b"0\r\n\r\n") -> bytes:
@@ -635,28 +628,6 @@ async def test_what_does_not_begin_like_a_medium_is_none(tmp_path: Path, role: R
     assert failed.told == ("not-media", False, 1)
 
 
-async def test_a_file_of_absurd_length_is_not_begun(tmp_path: Path) -> None:
-    """More than 16 GiB is refused by its header."""
-    failed = await failure([closing(http(200, BODY, MP4, length=16 * 2**30 + 1))], tmp_path)
-
-    assert failed.told == ("too-large", False, 1)
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        b"SSH-2.0-OpenSSH_9.6\r\n\r\n",
-        http(200, BODY, "Content-Length: 5"),
-        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
-        http(200, BODY, f"X-Long: {'x' * 9000}"),
-    ],
-    ids=["another protocol", "two lengths", "length and chunks", "a header of 9 KB"],
-)
-async def test_garbled_http_is_passing_trouble(tmp_path: Path, answer: bytes) -> None:
-    """It may come from something between here and the server."""
-    assert (await failure([closing(answer)], tmp_path)).told == ("status", True, 3)
-
-
 # --- redirects ---
 
 
@@ -692,34 +663,6 @@ async def test_a_redirect_is_not_kept_waiting_for_its_end(tmp_path: Path) -> Non
     path = await soon(stored([go_on, GOOD], tmp_path))
 
     assert path.read_bytes() == BODY
-
-
-@pytest.mark.parametrize("status", [300, 304, 305, 306])
-async def test_a_status_that_is_no_redirect_leads_nowhere(tmp_path: Path, status: int) -> None:
-    """Even where it comes with a Location."""
-    assert (await failure([http(status, b"", "Location: /there"), GOOD], tmp_path)).told == ("status", False, 1)
-
-
-async def test_endless_redirects_are_refused(tmp_path: Path) -> None:
-    """After the fifth."""
-    assert (await failure([http(302, b"", "Location: /v.mp4")], tmp_path)).told == ("refused", False, 6)
-
-
-@pytest.mark.parametrize(
-    "location",
-    [
-        "file:///etc/passwd",
-        "data:video/mp4,x",
-        "ftp://cdn.example/v.mp4",
-        "http://[bad",
-        "http://x:99999/",
-        "https://",
-        "http://a..b/",
-    ],
-)
-async def test_a_redirect_to_no_http_url_is_refused(tmp_path: Path, location: str) -> None:
-    """Even where private addresses are allowed."""
-    assert (await failure([http(302, b"", f"Location: {location}")], tmp_path)).told == ("refused", False, 1)
 
 
 # --- callers ---

@@ -14,7 +14,7 @@ from aioresponses import CallbackResult, aioresponses
 from luma_async import Limits, LumaClient, Outcome, PollPolicy, RateLimitError
 from luma_async._network.cooldown import Cooldown
 from tests.kit import KEY
-from tests.virtual_time import run
+from tests.virtual_time import now, run
 
 RELAY = "https://relay.example"
 POLICY = PollPolicy()
@@ -26,11 +26,6 @@ _LATENCY = 0.1
 def cooldown(policy: PollPolicy = POLICY) -> Cooldown:
     """Return one whose jitter is always the middle."""
     return Cooldown(policy, lambda: MIDDLE)
-
-
-async def now() -> float:
-    """Return the virtual time."""
-    return asyncio.get_running_loop().time()
 
 
 @pytest.mark.parametrize(
@@ -50,7 +45,7 @@ def test_pause_is_the_hint_or_our_backoff_within_bounds(hint: float | None, paus
         gate = cooldown()
         gate.slow_down(hint, probing=False)
         assert await gate.enter()
-        return await now()
+        return now()
 
     assert run(main()) == pytest.approx(pause, abs=0.25 if hint in (None, 0.0) else 0.001)
 
@@ -81,7 +76,7 @@ def test_open_gate_lets_everyone_through_at_once() -> None:
         gate = cooldown()
         first = await gate.enter()
         gate.probe_ended(accepted=True)
-        return [first, await gate.enter(), await gate.enter(), await now()]
+        return [first, await gate.enter(), await gate.enter(), now()]
 
     assert run(main()) == [True, False, False, 0.0]
 
@@ -97,7 +92,7 @@ def test_everybody_waits_for_the_first_answer_but_not_long() -> None:
             if await gate.enter():
                 await asyncio.sleep(30.0)
                 gate.probe_ended(accepted=True)
-            passed.append(await now())
+            passed.append(now())
 
         async with asyncio.TaskGroup() as group:
             for _ in range(100):
@@ -118,7 +113,7 @@ def test_complaints_of_one_burst_are_one_complaint() -> None:
         for _ in range(60):
             gate.slow_down(None, probing=False)
         await gate.enter()
-        return await now()
+        return now()
 
     assert run(main()) < 3.0
 
@@ -129,12 +124,12 @@ def test_a_slow_first_answer_does_not_undo_a_complaint() -> None:
     async def main() -> float:
         gate = cooldown()
         assert await gate.enter()
-        began = await now()
+        began = now()
         gate.slow_down(10.0, probing=False)
         gate.probe_ended(accepted=True)
         assert not gate.is_open
         assert await gate.enter()
-        return await now() - began
+        return now() - began
 
     assert run(main()) == pytest.approx(10.0)
 
@@ -148,17 +143,17 @@ def test_a_refused_probe_makes_the_next_pause_longer() -> None:
         pauses = []
         gate.slow_down(None, probing=False)
         for _ in range(4):
-            began = await now()
+            began = now()
             assert await gate.enter()
-            pauses.append(await now() - began)
+            pauses.append(now() - began)
             gate.slow_down(None, probing=True)
             gate.probe_ended(accepted=False)
         assert await gate.enter()
         gate.probe_ended(accepted=True)
         gate.slow_down(None, probing=False)
-        began = await now()
+        began = now()
         await gate.enter()
-        return [*pauses, await now() - began]
+        return [*pauses, now() - began]
 
     *growing, afresh = run(main())
 
@@ -174,7 +169,7 @@ def test_a_pause_of_our_own_choice_and_the_release_after_it_take_one_maximum() -
         gate = Cooldown(POLICY, lambda: 1.0)
         for _ in range(20):
             gate.slow_down(None, probing=True)
-        began = await now()
+        began = now()
 
         async def pass_through() -> None:
             if await gate.enter():
@@ -183,7 +178,7 @@ def test_a_pause_of_our_own_choice_and_the_release_after_it_take_one_maximum() -
         async with asyncio.TaskGroup() as group:
             for _ in range(1000):
                 group.create_task(pass_through())
-        return await now() - began
+        return now() - began
 
     assert run(main()) == pytest.approx(POLICY.max_interval)
 
@@ -203,7 +198,7 @@ def test_one_probe_goes_first_and_the_rest_wait_for_its_answer() -> None:
                 await asyncio.sleep(10.0)
                 gate.probe_ended(accepted=True)
             else:
-                passed.append(await now())
+                passed.append(now())
 
         gate.slow_down(2.0, probing=False)
         async with asyncio.TaskGroup() as group:
@@ -229,7 +224,7 @@ def test_a_cancelled_probe_leaves_its_place_to_another() -> None:
         await asyncio.sleep(1.0)
         first.cancel()
         probing = await second
-        return [probing, await now()]
+        return [probing, now()]
 
     assert run(main()) == [True, 5.0]
 
@@ -332,7 +327,7 @@ def test_a_probe_that_is_cancelled_while_it_waits_for_its_turn_leaves_its_place_
     """Slowed down by the relay and by our own rate, one who leaves on his way keeps nobody from going."""
 
     async def answer(url: Any, **_: Any) -> CallbackResult:
-        refused = await now() < 1.0
+        refused = now() < 1.0
         return CallbackResult(status=429) if refused else done(url.path.rpartition("/")[2])
 
     async def main() -> Outcome:
@@ -367,7 +362,7 @@ def test_single_look_behind_a_429_ends_with_it() -> None:
         async with LumaClient(RELAY, KEY) as luma:
             with pytest.raises(RateLimitError) as caught:
                 await luma.get_generation("a")
-            return caught.type, await now()
+            return caught.type, now()
 
     with aioresponses() as relay:
         relay.get(re.compile(RELAY), status=429, repeat=True)

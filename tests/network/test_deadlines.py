@@ -8,7 +8,7 @@ import math
 import pytest
 
 from luma_async._network.deadlines import Deadlines
-from tests.virtual_time import VirtualLoop, run
+from tests.virtual_time import run, stand_still
 
 
 async def ended_after(deadlines: Deadlines, at: float, takes: float) -> float:
@@ -162,10 +162,3 @@ def test_a_block_that_gets_nothing_in_its_grace_ends() -> None:
         return await ended_after(Deadlines(), 1.0, 9.0)
 
     assert run(main()) == pytest.approx(-6.6)
-
-
-def stand_still(seconds: float) -> None:
-    """Let time pass in which the event loop runs nothing."""
-    loop = asyncio.get_running_loop()
-    assert isinstance(loop, VirtualLoop)
-    loop.stand_still(seconds)

@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from aioresponses import CallbackResult, aioresponses
@@ -29,14 +29,9 @@ from luma_async._network.session import Network
 from luma_async._network.transport import Transport
 from luma_async.settings import Settings
 from tests.kit import KEY
-from tests.virtual_time import VirtualLoop, run
+from tests.virtual_time import now, run, stand_still
 
 RELAY = "https://relay.example"
-
-
-def now() -> float:
-    """Return the event loop's time."""
-    return asyncio.get_running_loop().time()
 
 
 async def takes(rate: Rate, name: str, told: list[tuple[str, float]]) -> None:
@@ -145,13 +140,12 @@ def test_what_a_blocked_event_loop_has_missed_is_no_burst() -> None:
     told: list[tuple[str, float]] = []
 
     async def main() -> None:
-        loop = cast("VirtualLoop", asyncio.get_running_loop())
         rate = Rate(10.0)
         waiting = queue(rate, "abcdefghij", told)
         await asyncio.sleep(0.05)
-        loop._virtual.now += 5.0
+        stand_still(5.0)
         await asyncio.sleep(0.23)
-        loop._virtual.now += 0.1
+        stand_still(0.1)
         await asyncio.wait(waiting)
 
     run(main())
@@ -273,22 +267,14 @@ async def fails(kind: type[LumaError], *, deadline: float = math.inf, closes_at:
     return ended
 
 
-def test_the_deadline_holds_while_a_redirect_waits() -> None:
-    """Not so the request's own time."""
-    ended, times = asked(lambda: fails(RequestTimeoutError, deadline=5.0), redirects(9))
-
-    assert ended == pytest.approx(5.0)
-    assert times == [0.0]
-
-
-def test_closing_holds_while_a_redirect_waits() -> None:
-    """It does not wait for the turn."""
-
-    async def main() -> float:
-        await fails(ClientClosedError, closes_at=5.0)
-        return now()
-
-    ended, times = asked(main, redirects(9))
+@pytest.mark.parametrize(
+    ("kind", "ends"),
+    [(RequestTimeoutError, {"deadline": 5.0}), (ClientClosedError, {"closes_at": 5.0})],
+    ids=["the deadline", "closing"],
+)
+def test_a_redirect_that_waits_for_its_turn_is_ended_at_once(kind: type[LumaError], ends: dict[str, float]) -> None:
+    """By the deadline or by closing, though not by the request's own time."""
+    ended, times = asked(lambda: fails(kind, **ends), redirects(9))
 
     assert ended == pytest.approx(5.0)
     assert times == [0.0]

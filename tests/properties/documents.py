@@ -18,12 +18,7 @@ _TEXTS = [
     *('{"code":"task_not_exist"}', '{"a":', '"', "upstream_load_saturated", "Invalid URL", "[[[["),
 ]
 _LEAVES = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-(10**19), 10**19),
-    st.floats(),
-    st.text(max_size=20),
-    st.sampled_from(_TEXTS),
+    st.none(), st.booleans(), st.integers(-(10**19), 10**19), st.floats(), st.text(max_size=20), st.sampled_from(_TEXTS)
 )
 _FIELDS = [
     *("data", "result", "response", "task", "tasks", "generation", "items", "id", "task_id", "state", "status"),

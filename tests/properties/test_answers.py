@@ -9,7 +9,7 @@ from typing import get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luma_async import Generation, LumaError, Outcome, State, outcome_to_json
+from luma_async import APIError, Generation, LumaError, Outcome, State, outcome_to_json
 from luma_async._records import OutcomeRecord
 from luma_async._relay.answer import Answer
 from luma_async._relay.documents import NotJSONError
@@ -36,6 +36,11 @@ def read_many(answer: Answer, known: dict[str, LastAnswer | None]) -> dict[str, 
     except LumaError as error:
         check_error(error)
         return {}
+
+
+def no_number(word: str) -> None:
+    """Refuse NaN and the infinities."""
+    raise AssertionError(word)
 
 
 def check_error(error: LumaError) -> None:
@@ -146,12 +151,14 @@ def test_whatever_was_read_goes_out_as_one_line_and_comes_back(answer: Answer, o
     """The line of the command line and the journal is ASCII JSON without NaN, and can be read again."""
     found = read(answer)
     is_good = isinstance(found, Generation) and found.state is not State.FAILED
-    outcome = Outcome(task_id=odd_id, generation=found) if is_good else Outcome(task_id=odd_id, error=LumaError("no"))  # type: ignore[arg-type]
+    odd = APIError(odd_id, status=500, code=odd_id, message=odd_id)
+    outcome = Outcome(task_id=odd_id, generation=found) if is_good else Outcome(task_id=odd_id, error=odd)  # type: ignore[arg-type]
 
     line = outcome_to_json(outcome)
 
     assert line.isascii()
     assert line.isprintable()
+    assert json.loads(line, parse_constant=no_number)["task_id"] == odd_id
     assert OutcomeRecord.read(line.encode()).task_id == odd_id
 
 

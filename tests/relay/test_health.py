@@ -5,17 +5,13 @@ from __future__ import annotations
 import pytest
 
 from luma_async._relay.health import Health
-from luma_async.errors import LumaError, RateLimitError, ServerError, Verdict
+from luma_async.errors import LumaError, ServerError, Verdict
+from tests.kit import limited
 
 
 def unavailable() -> LumaError:
     """Return a 503 without a hint."""
     return ServerError("no", status=503, verdict=Verdict.PASSING)
-
-
-def limited() -> LumaError:
-    """Return a 429."""
-    return RateLimitError("no", status=429, verdict=Verdict.SLOW_DOWN)
 
 
 def verdict(health: Health, what: str, now: float, *, together: bool = False) -> Verdict:
@@ -84,15 +80,28 @@ def test_other_server_errors_are_never_load(status: int) -> None:
     assert {error.verdict for error in errors} == {Verdict.PASSING}
 
 
-def test_one_id_that_is_limited_alone_slows_nobody_else() -> None:
+@pytest.mark.parametrize(
+    ("what", "together", "good_after", "slows"),
+    [
+        ("/a", False, 9, [True, True, False, False, False]),
+        ("/tasks", True, 9, [True] * 5),
+        ("/a", False, 2, [True] * 5),
+    ],
+    ids=["one id", "a batch is about more than one id", "a good answer ends the count"],
+)
+def test_an_id_that_is_limited_alone_slows_nobody_else(
+    what: str, good_after: int, slows: list[bool], *, together: bool
+) -> None:
     """From the third time in a row on, where others get good answers between."""
     health = Health()
-    slows = []
+    weighed = []
     for step in range(5):
-        slows.append(health.weigh(limited(), "/a", float(step), together=False))
+        weighed.append(health.weigh(limited(), what, float(step), together=together))
         health.answered("/b", step + 0.5)
+        if (step + 1) % good_after == 0:
+            health.answered(what, step + 0.6)
 
-    assert slows == [True, True, False, False, False]
+    assert weighed == slows
 
 
 def test_a_limit_that_hits_two_ids_slows_everybody() -> None:
@@ -109,30 +118,6 @@ def test_a_limit_without_any_good_answer_slows_everybody() -> None:
     health.answered("/a", 0.0)
 
     assert all(health.weigh(limited(), "/a", 1.0 + step, together=False) for step in range(9))
-
-
-def test_a_limited_batch_slows_everybody() -> None:
-    """It is about more than one id."""
-    health = Health()
-    slows = []
-    for step in range(5):
-        slows.append(health.weigh(limited(), "/tasks", float(step), together=True))
-        health.answered("/b", step + 0.5)
-
-    assert all(slows)
-
-
-def test_a_good_answer_ends_the_count_of_an_id() -> None:
-    """Only refusals in a row are counted."""
-    health = Health()
-    slows = []
-    for step in range(6):
-        slows.append(health.weigh(limited(), "/a", float(step), together=False))
-        health.answered("/b", step + 0.5)
-        if step % 2:
-            health.answered("/a", step + 0.6)
-
-    assert all(slows)
 
 
 def test_the_key_works_after_the_first_good_answer() -> None:

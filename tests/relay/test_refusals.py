@@ -619,7 +619,7 @@ _NOW = datetime(2025, 4, 11, 23, 31, 32, tzinfo=UTC)
         ("-1", None),
         ("+1", None),
         ("٣", None),
-        ("soon", None),
+        *((word, None) for word in ("soon", "nan", "inf", "-5", "9" * 30, "Mon, 00 Jan 0000 00:00:00 GMT")),
         ("2 seconds", None),
         (format_datetime(_NOW + timedelta(seconds=90), usegmt=True), 90.0),
         (format_datetime(_NOW - timedelta(days=1), usegmt=True), 0.0),

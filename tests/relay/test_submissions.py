@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from luma_async import APIError, LumaError, ProtocolError, QuotaExceededError, RateLimitError, UncertainSubmitError
+from luma_async import (
+    APIError,
+    LumaError,
+    ProtocolError,
+    QuotaExceededError,
+    RateLimitError,
+    ServerError,
+    UncertainSubmitError,
+)
 from luma_async._relay.answer import Answer
 from luma_async._relay.requests import SUBMIT_PATH, clean_url_path, extend_path, submit_body
 from luma_async._relay.submissions import read_clean_url, read_submitted
@@ -69,13 +77,36 @@ def _trouble(told: Answer) -> LumaError:
     return caught.value
 
 
+SATURATED = answer({"error": {"message": '{"code":"upstream_load_saturated"}', "type": "upstream_error"}}, 403)
+NO_CREDIT = answer({"code": "quota_not_enough", "message": "no credit", "data": None})
+
+
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 410, 413, 415, 422, 429, 501, 505])
 def test_a_refusal_is_the_usual_error(status: int) -> None:
-    """The same class as for a look, so nothing was taken."""
+    """The same class as for a poll, so nothing was taken."""
     error = _trouble(answer({"error": {"message": "no"}}, status))
 
     assert isinstance(error, APIError)
     assert error.status == status
+
+
+@pytest.mark.parametrize(
+    ("told", "kind", "retryable"),
+    [
+        (sample("error__503_no_channel").answer, ServerError, True),
+        (sample("error__429_empty_body").answer, RateLimitError, True),
+        (sample("error__429_upstream_saturated").answer, RateLimitError, True),
+        (SATURATED, RateLimitError, True),
+        (NO_CREDIT, QuotaExceededError, False),
+    ],
+    ids=["a gateway's own 503", "429", "429 saturated", "403 saturated", "no credit inside 200"],
+)
+def test_these_refusals_are_certain(told: Answer, kind: type[APIError], *, retryable: bool) -> None:
+    """So the contract says (section 3): nothing was taken, and what passes may be submitted again."""
+    error = _trouble(told)
+
+    assert isinstance(error, kind)
+    assert error.retryable is retryable
 
 
 @pytest.mark.parametrize("status", [204, 408, 500, 502, 504, 520, 524, 529])
@@ -89,14 +120,6 @@ def test_trouble_upstream_leaves_it_open(status: int) -> None:
     assert "check the relay's log before you submit again" in str(error)
 
 
-def test_a_gateways_own_503_is_a_refusal() -> None:
-    """It has a body that is JSON, such as *no channel* (contract section 3)."""
-    error = _trouble(sample("error__503_no_channel").answer)
-
-    assert isinstance(error, APIError)
-    assert error.retryable is True
-
-
 @pytest.mark.parametrize("body", ["", " ", "<html>no</html>", "upstream connect error or disconnect/reset"])
 @pytest.mark.parametrize("retry_after", [None, "5"])
 def test_a_proxys_503_leaves_it_open(body: str, retry_after: str | None) -> None:
@@ -104,29 +127,6 @@ def test_a_proxys_503_leaves_it_open(body: str, retry_after: str | None) -> None
     error = _trouble(answer(body, 503, "text/plain", retry_after=retry_after))
 
     assert isinstance(error, UncertainSubmitError)
-
-
-SATURATED = answer({"error": {"message": '{"code":"upstream_load_saturated"}', "type": "upstream_error"}}, 403)
-
-
-@pytest.mark.parametrize(
-    "told",
-    [sample("error__429_empty_body").answer, sample("error__429_upstream_saturated").answer, SATURATED],
-    ids=["429", "429 saturated", "403 saturated"],
-)
-def test_too_much_for_now_is_a_refusal_that_passes(told: Answer) -> None:
-    """The contract calls these certain."""
-    error = _trouble(told)
-
-    assert isinstance(error, RateLimitError)
-    assert error.retryable is True
-
-
-def test_no_credit_is_a_refusal_wherever_it_is_said() -> None:
-    """Inside a 200 too."""
-    error = _trouble(answer({"code": "quota_not_enough", "message": "no credit", "data": None}))
-
-    assert isinstance(error, QuotaExceededError)
 
 
 @pytest.mark.parametrize(
@@ -217,9 +217,7 @@ def test_a_short_key_does_not_hide_an_id() -> None:
 
 
 @pytest.mark.parametrize(
-    "body",
-    [{"url": LINK}, {"data": {"url": LINK}}, {"code": "success", "data": LINK}, {"download_url": LINK}],
-    ids=str,
+    "body", [{"url": LINK}, {"data": {"url": LINK}}, {"code": "success", "data": LINK}, {"download_url": LINK}], ids=str
 )
 def test_the_clean_link_is_found(body: Any) -> None:
     """Bare or in an envelope."""

@@ -316,6 +316,10 @@ _GENERATION = {"id": TASK_ID, "state": "completed", "video": {"download_url": CL
         pytest.param(row("SUCCESS", data={**_GENERATION, "id": "another-at-the-upstream"}), id="row-of-another-name"),
         pytest.param({**_GENERATION, "data": {"billing": 3}}, id="data-about-something-else"),
         pytest.param({"id": "req-1", "code": "success", "data": _GENERATION}, id="envelope-with-an-id"),
+        pytest.param({"code": "success", "data": json.dumps(_GENERATION)}, id="envelope-of-text"),
+        pytest.param({**_GENERATION, "error": None, "code": 0, "message": ""}, id="an-empty-error"),
+        pytest.param({**_GENERATION, "seed": 2**63 - 1, "user_id": -(2**60)}, id="big-numbers"),
+        pytest.param({**_GENERATION, "state": " Completed\n"}, id="blanks-around-its-state"),
         pytest.param('"{\\"id\\": \\"' + TASK_ID + '\\", \\"state\\": \\"completed\\", \\"video\\": '
                      '{\\"download_url\\": \\"' + CLEAN + '\\"}}"', id="text-of-text"),
     ],
@@ -415,6 +419,8 @@ def test_a_filled_fail_reason_is_no_failure() -> None:
         pytest.param({"id": TASK_ID, "state": "failed", "failure_reason": "moderated"}, "moderated", id="bare"),
         pytest.param({"id": TASK_ID, "state": "failed", "error": {"message": "no"}}, "no", id="error-object"),
         pytest.param({"id": TASK_ID, "state": "failed", "error": "no"}, "no", id="error-text"),
+        pytest.param({"task_id": TASK_ID, "status": "failed", "url": "", "error": "no"}, "no", id="flat-row"),
+        pytest.param(row("FAILURE", fail_reason="任务超时", data={"state": "processing"}), "任务超时", id="timed-out"),
         pytest.param({"id": TASK_ID, "state": "failed", "message": "no"}, "no", id="message"),
         pytest.param({"id": TASK_ID, "state": "failed", "failure_reason": None}, None, id="null"),
         pytest.param({"id": TASK_ID, "state": "failed", "failure_reason": ""}, None, id="empty"),
@@ -566,6 +572,7 @@ _ALL: dict[str, Any] = {
     [
         ({}, CLEAN),
         ({"video": {"url": MARKED}}, RAW),
+        ({"video": None}, RAW),
         ({"video": {"url": MARKED, "download_url": ""}}, RAW),
         ({"video": {"url": MARKED, "download_url": "/relative.mp4"}}, RAW),
         ({"video": {"url": MARKED}, "video_raw": None}, MARKED),

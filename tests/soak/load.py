@@ -10,15 +10,7 @@ from random import Random
 
 from attrs import Factory, define, field
 
-from luma_async import (
-    DownloadError,
-    Generation,
-    GenerationFailedError,
-    Limits,
-    LumaClient,
-    Outcome,
-    PollPolicy,
-)
+from luma_async import DownloadError, Generation, GenerationFailedError, Limits, LumaClient, Outcome, PollPolicy
 from luma_async.testing._media import VIDEO, Medium
 from tests.kit import KEY
 from tests.soak.relay import number_of

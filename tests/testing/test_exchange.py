@@ -12,10 +12,7 @@ KEY = "sk-test-0123456789"
 
 
 def asked(
-    method: str = "GET",
-    path: str = "/luma/generations/a",
-    body: bytes = b"",
-    headers: Mapping[str, str] | None = None,
+    method: str = "GET", path: str = "/luma/generations/a", body: bytes = b"", headers: Mapping[str, str] | None = None
 ) -> Asked:
     """Make a request at relay second 1."""
     target = Target.of(method, path)

@@ -107,13 +107,9 @@ def test_a_step_of_no_real_length_is_refused(seconds: float) -> None:
         Step("pending", seconds)
 
 
-def test_a_bare_word_before_the_end_is_refused() -> None:
-    """Only the last state comes without its seconds."""
+def test_a_script_that_makes_no_sense_is_refused() -> None:
+    """Only the last state comes without its seconds, and links cannot come before the generation has completed."""
     with pytest.raises(ValueError, match="only the last state"):
         Script.of("pending", "completed")
-
-
-def test_negative_time_to_the_first_link_is_refused() -> None:
-    """Links cannot come before the generation has completed."""
     with pytest.raises(ValueError, match="links_after"):
         Script.of("completed", links_after=-1)

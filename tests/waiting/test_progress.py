@@ -15,12 +15,12 @@ from luma_async.errors import (
     LumaError,
     NotFoundError,
     PermissionDeniedError,
-    RateLimitError,
     ServerError,
     TransportError,
     Verdict,
 )
 from luma_async.settings import PollPolicy
+from tests.kit import limited
 
 PENDING = TaskAnswer.of({"id": "a"}, "pending", "a", {})
 POLICY = PollPolicy(max_consecutive_failures=4, max_outage=100.0)
@@ -42,11 +42,6 @@ def outage() -> LumaError:
     return TransportError("no", verdict=Verdict.PASSING)
 
 
-def limited() -> LumaError:
-    """Return a 429."""
-    return RateLimitError("no", status=429, verdict=Verdict.SLOW_DOWN)
-
-
 def ends_at(progress: Progress, error: int, times: Sequence[float]) -> float | None:
     """Return the first of *times* at which a refusal with the status *error* is the end."""
     return next((now for now in times if progress.failed(refusal(error), now)), None)
@@ -64,26 +59,36 @@ def begun(policy: PollPolicy = POLICY, *, good: int = 1) -> Progress:
 EVERY_SECOND = [float(second) for second in range(1, 200)]
 
 
-@pytest.mark.parametrize("status", [400, 401, 402, 403, 405, 409, 410, 422, 451])
-def test_a_final_refusal_is_the_end_before_any_good_answer(status: int) -> None:
-    """There is nothing that it contradicts."""
-    assert ends_at(begun(good=0), status, EVERY_SECOND) == 1.0
+FINAL = (400, 401, 402, 403, 405, 409, 410, 422, 451)
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 409, 422])
-def test_a_refusal_that_contradicts_a_good_answer_has_to_last(status: int) -> None:
-    """Thirty seconds, counted from the first one: a gateway's own session can run out."""
-    assert ends_at(begun(), status, EVERY_SECOND) == 31.0
+@pytest.mark.parametrize(
+    ("status", "good", "end"),
+    [
+        *((status, 0, 1.0) for status in FINAL),
+        # Thirty seconds, counted from the first one: a gateway's own session can run out.
+        *((status, 1, 31.0) for status in (400, 401, 403, 409, 422)),
+        *((status, 3, 1.0) for status in (402, 405, 410, 451)),
+    ],
+)
+def test_a_refusal_that_contradicts_a_good_answer_has_to_last(status: int, good: int, end: float) -> None:
+    """Without a good answer it is the end at once; some do not come and go, so they are the end in any case."""
+    assert ends_at(begun(good=good), status, EVERY_SECOND) == end
 
 
 def test_a_refusal_that_contradicts_a_good_answer_has_to_come_three_times() -> None:
-    """However far apart polls are."""
+    """However far apart polls are; and a short outage budget bounds refusals too."""
     assert ends_at(begun(), 401, [1.0, 500.0, 1000.0]) == 1000.0
-
-
-def test_a_short_outage_budget_bounds_refusals_too() -> None:
-    """A user who gives a relay five seconds means it."""
     assert ends_at(begun(PollPolicy(max_outage=5.0)), 403, EVERY_SECOND) == 6.0
+
+
+@pytest.mark.parametrize(("status", "end"), [(401, 31.0), (403, 31.0), (400, 1.0), (422, 1.0)])
+def test_another_ids_good_answer_is_about_the_key_alone(status: int, end: float) -> None:
+    """A key that worked for another id is not refused at once; a refusal of this task is."""
+    progress = begun(good=0)
+    progress.health.answered("/other", 0.5)
+
+    assert ends_at(progress, status, EVERY_SECOND) == end
 
 
 def test_refusals_beside_good_answers_of_other_ids_have_to_last_longer() -> None:
@@ -118,30 +123,6 @@ def test_other_trouble_between_refusals_is_not_a_good_poll() -> None:
     assert progress.failed(refusal(401), 40.0)
 
 
-@pytest.mark.parametrize("status", [402, 405, 410, 451])
-def test_some_refusals_are_final_whatever_came_before(status: int) -> None:
-    """They do not come and go."""
-    assert ends_at(begun(good=3), status, EVERY_SECOND) == 1.0
-
-
-@pytest.mark.parametrize("status", [401, 403])
-def test_a_key_that_worked_for_another_id_is_not_refused_at_once(status: int) -> None:
-    """The good answer was about the key, too."""
-    progress = begun(good=0)
-    progress.health.answered("/other", 0.5)
-
-    assert ends_at(progress, status, EVERY_SECOND) == 31.0
-
-
-@pytest.mark.parametrize("status", [400, 422])
-def test_another_ids_good_answer_says_nothing_about_this_task(status: int) -> None:
-    """These refusals are about the id."""
-    progress = begun(good=0)
-    progress.health.answered("/other", 0.5)
-
-    assert ends_at(progress, status, EVERY_SECOND) == 1.0
-
-
 def test_the_verdict_says_that_a_refusal_is_not_confirmed() -> None:
     """Events and the last error tell what the wait makes of it."""
     progress, error = begun(), refusal(401)
@@ -168,55 +149,15 @@ def test_a_refusal_in_doubtful_words_is_final_at_the_third_in_a_row() -> None:
     assert [progress.failed(error, float(now)) for now, error in enumerate(errors)] == [False, False, True]
 
 
-def test_a_refused_key_between_two_of_them_starts_the_count_of_unknown_tasks_anew() -> None:
-    """Three in a row means three."""
-    progress = begun()
-    errors = [not_found(), refusal(401), not_found(), refusal(401), not_found()]
+@pytest.mark.parametrize("good", [0, 1])
+def test_unconfirmed_refusals_have_to_come_in_a_row(good: int) -> None:
+    """A refused key or another failure between them starts the count anew."""
+    refused, failed = begun(good=1), begun(good=good)
+    keys = [not_found(), refusal(401), not_found(), refusal(401), not_found()]
+    failures = [not_found(), not_found(), outage(), not_found(), not_found()]
 
-    assert not any(progress.failed(error, float(now)) for now, error in enumerate(errors))
-
-
-def test_unconfirmed_refusals_have_to_come_in_a_row() -> None:
-    """Any other failure between starts the count anew."""
-    progress = begun(good=0)
-    errors = [not_found(), not_found(), outage(), not_found(), not_found()]
-
-    assert not any(progress.failed(error, float(now)) for now, error in enumerate(errors))
-
-
-def test_an_outage_ends_by_count_and_time_together() -> None:
-    """Neither alone is enough."""
-    many, long = begun(), begun()
-
-    assert not any(many.failed(outage(), now / 10) for now in range(100))
-    assert not any(long.failed(outage(), now) for now in (0.0, 500.0, 1000.0))
-    assert long.failed(outage(), 1001.0)
-
-
-def test_slow_down_counts_for_nothing() -> None:
-    """A relay that asks for patience answers, after all."""
-    progress = begun()
-
-    assert not any(progress.failed(limited(), now) for now in EVERY_SECOND)
-
-
-def test_a_poll_that_was_cut_does_not_hide_what_was_wrong_before() -> None:
-    """At a deadline the real trouble matters."""
-    progress, trouble, cut = begun(), outage(), outage()
-
-    progress.failed(trouble, 1.0)
-    progress.failed(cut, 2.0, is_cut=True)
-
-    assert progress.error is trouble
-
-
-def test_a_completed_generation_without_a_link_is_polled_three_more_times() -> None:
-    """The link can come a moment later (rule 5); a failed one has none."""
-    progress = begun()
-    bare, failed = (TaskAnswer.of({"id": "a", "state": word}, word, "a", {}) for word in ("completed", "failed"))
-
-    assert [progress.succeeded(bare) for _ in range(4)] == [False, False, False, True]
-    assert begun().succeeded(failed)
+    assert not any(refused.failed(error, float(now)) for now, error in enumerate(keys))
+    assert not any(failed.failed(error, float(now)) for now, error in enumerate(failures))
 
 
 def test_server_errors_are_counted_with_all_other_failures() -> None:

@@ -18,15 +18,9 @@ from luma_async._waiting.batching import Batcher
 from luma_async._waiting.controller import StillRunning
 from luma_async._waiting.pacing import PollWait
 from luma_async._waiting.polls import PollLoops
-from luma_async.errors import Verdict
+from tests.kit import limited
 from tests.virtual_time import run
 from tests.waiting.test_polls import COMPLETED, ID, PENDING, PROCESSING, Script, outage
-
-
-def limited() -> RateLimitError:
-    """Return a 429."""
-    return RateLimitError("no", status=429, verdict=Verdict.SLOW_DOWN)
-
 
 STRATEGIES: dict[str, Callable[[], wait_base]] = {
     "wait_none": tenacity.wait_none,
@@ -99,26 +93,6 @@ def test_a_strategy_sees_the_genuine_state() -> None:
     assert third == (3, 3, False, StillRunning(ID, State.PROCESSING, "processing"), 6.0)
 
 
-def test_each_loop_has_a_controller_of_its_own() -> None:
-    """And its state is not shared: attempts of one id do not count for another."""
-    attempts: dict[int, list[int]] = {}
-
-    def strategy(state: RetryCallState) -> float:
-        assert isinstance(state.retry_object, AsyncRetrying)
-        attempts.setdefault(id(state.retry_object), []).append(state.attempt_number)
-        return 3.0
-
-    async def main() -> None:
-        policy = PollPolicy(wait=strategy)
-        loops = PollLoops(cast("Batcher", Script([PENDING] * 4 + [COMPLETED])), policy, PollWait(policy))
-        await asyncio.gather(loops.wait("a", 600.0), loops.wait("b", 600.0))
-
-    run(main())
-
-    assert len(attempts) == 2
-    assert all(numbers == list(range(1, len(numbers) + 1)) for numbers in attempts.values())
-
-
 def test_an_async_strategy_drives_a_wait() -> None:
     """It is awaited, as tenacity awaits it."""
 
@@ -140,17 +114,18 @@ def test_an_async_strategy_that_raises_ends_its_own_wait_alone() -> None:
         waited(strategy, PENDING)
 
 
+async def never(_: RetryCallState) -> float:
+    """Hang."""
+    await asyncio.Event().wait()
+    return 0.0
+
+
 def test_a_new_waiter_does_not_wait_for_an_async_strategy() -> None:
     """It is polled for as soon as the interval allows, and the loop goes on with the next answer."""
-
-    async def strategy(_: RetryCallState) -> float:
-        await asyncio.Event().wait()
-        return 0.0
-
     script = Script([PENDING, COMPLETED])
 
     async def main() -> list[bool]:
-        policy = PollPolicy(wait=strategy)
+        policy = PollPolicy(wait=never)
         loops = PollLoops(cast("Batcher", script), policy, PollWait(policy))
         first = asyncio.create_task(loops.wait(ID, None))
         await asyncio.sleep(10.0)
@@ -162,12 +137,7 @@ def test_a_new_waiter_does_not_wait_for_an_async_strategy() -> None:
 
 def test_an_async_strategy_that_hangs_holds_up_nobody() -> None:
     """A wait ends at its deadline, and leaves nothing running."""
-
-    async def strategy(_: RetryCallState) -> float:
-        await asyncio.Event().wait()
-        return 0.0
-
-    policy = PollPolicy(wait=strategy)
+    policy = PollPolicy(wait=never)
     loops = PollLoops(cast("Batcher", Script([PENDING])), policy, PollWait(policy))
 
     outcome = run(loops.wait(ID, 5.0))
