@@ -7,7 +7,7 @@ from attrs import define, field
 from luma_async.errors import LumaError, ProtocolError, Verdict
 
 _SURE = 3
-"""Failures of larger batches beside successes of smaller ones that show a limit of size, if no error names one."""
+"""Failures of larger batches beside successes of smaller ones that show a limit of size, after trouble that passes."""
 
 
 @define(eq=False, repr=False)
@@ -24,21 +24,23 @@ class Search:
     """Failures without a success that show that no batch works."""
     relay_works: bool
     """Whether it is certain that the relay answers other requests."""
+    failures: int = 1
+    """Failed batches so far."""
     found: list[str] = field(factory=list)
     """The ids that fail in a batch of their own."""
-    _failures: int = 1
     _smallest_failure: int = field(init=False)
     _largest_success: int = 0
 
     def __attrs_post_init__(self) -> None:
         self._smallest_failure = self.ids
 
-    def ended(self, task_ids: list[str], *, failed: bool) -> None:
-        """Record the end of a batch of *task_ids*."""
-        if not failed:
-            self._largest_success = max(self._largest_success, len(task_ids))
-            return
-        self._failures += 1
+    def answered(self, ids: int) -> None:
+        """Record an answered batch, also one of other ids: it shows that batches of this size work."""
+        self._largest_success = max(self._largest_success, ids)
+
+    def failed(self, task_ids: list[str]) -> None:
+        """Record that a part of the batch failed."""
+        self.failures += 1
         self._smallest_failure = min(self._smallest_failure, len(task_ids))
         if len(task_ids) == 1:
             self.found += task_ids
@@ -46,8 +48,7 @@ class Search:
     @property
     def is_about_this_batch(self) -> bool:
         """Whether the error is an answer to just this batch, and not trouble that passes."""
-        too_large = isinstance(self.error, ProtocolError) and self.error.too_large
-        return too_large or self.error.verdict not in (Verdict.PASSING, Verdict.SLOW_DOWN)
+        return _is_too_large(self.error) or self.error.verdict not in (Verdict.PASSING, Verdict.SLOW_DOWN)
 
     @property
     def needs_scout(self) -> bool:
@@ -64,7 +65,7 @@ class Search:
     @property
     def is_over(self) -> bool:
         """Whether so many batches have failed without a success that no further one is sent."""
-        return not self._largest_success and self._failures > self.most_failures
+        return not self._largest_success and self.failures > self.most_failures
 
     @property
     def only_batches_fail(self) -> bool:
@@ -80,4 +81,8 @@ class Search:
     def size(self) -> int | None:
         """At the end: the most ids that the relay answers in one batch, if there seems to be a limit."""
         is_limit = 0 < self._largest_success < self._smallest_failure and not self.found
-        return self._largest_success if is_limit and (self.is_about_this_batch or self._failures >= _SURE) else None
+        return self._largest_success if is_limit and (self.is_about_this_batch or self.failures >= _SURE) else None
+
+
+def _is_too_large(error: LumaError) -> bool:
+    return isinstance(error, ProtocolError) and error.too_large

@@ -40,9 +40,11 @@ them, from the first to the second."""
 _MOST_POLLS_ALONE = 16
 """Good polls alone after which an id that batches leave out is asked for in a batch again, at the most."""
 _MOST_AT_FIRST = 4
-"""Failures without a success after which a search ends at a relay that has never answered a batch."""
+"""Failures without a success that are not enough to switch batches off; a search at a new relay ends after them."""
 _TRIAL = 30.0
 """Seconds after which a trial counts as lost: its poll may have been cancelled before it was sent."""
+_PROOF_FOR = 60.0
+"""Seconds for which a larger batch that was answered proves that a failure had another reason than its size."""
 _USUAL = 0.2
 """Weight of the newest batch in the usual time of a batch."""
 
@@ -116,8 +118,14 @@ class BatchSupport:
     """Most ids in a batch that the relay answers in full."""
     _larger: _Again = field(factory=lambda: _Again(*_LARGER_AGAIN))
     """When a larger batch is tried again."""
+    _answered_at: dict[int, float] = field(factory=dict)
+    """When a batch was last answered, by the bits of its number of ids."""
+    _searches: list[Search] = field(factory=list)
+    """Searches under way."""
     _failures: int = 0
     """Failed batches since the last good one."""
+    _unanswered: int = 0
+    """Failed batches in searches since the last good one."""
     _scout_at: int = _TRIALS
     """Failures at which one id is polled alone; less and less often, since this adds load in an outage."""
     _good_at: float = -math.inf
@@ -158,8 +166,11 @@ class BatchSupport:
         if self.works is not True or not self._has_worked:
             self.works = self._has_worked = True
             self._again = _Again(*_AGAIN_IF_IT_WORKED)
-        self._failures, self._scout_at, self._good_at = 0, _TRIALS, now
+        self._failures, self._unanswered, self._scout_at, self._good_at = 0, 0, _TRIALS, now
         self.usual_time += (_USUAL if self.usual_time else 1.0) * (seconds - self.usual_time)
+        for search in self._searches:
+            search.answered(len(task_ids))
+        self._answered_at[len(task_ids).bit_length()] = now
         if len(task_ids) > self._size:
             self._size = min(len(task_ids), self.limit)
             self._larger = _Again(*_LARGER_AGAIN, at=now)
@@ -175,10 +186,12 @@ class BatchSupport:
             apart.times += 1
             apart.polls_left = min(2 ** (apart.times - 1), _MOST_POLLS_ALONE)
 
-    def cut_short(self, size: int, now: float) -> None:
-        """Record that the relay answers only *size* ids of a larger batch."""
-        self._size = max(min(size, self._size), 1)
-        self._larger.failed(now)
+    def limit_to(self, size: int, now: float) -> None:
+        """Record that the relay seems to answer at most *size* ids; larger batches of late are a better proof."""
+        bits = size.bit_length()
+        if all(at < now - _PROOF_FOR for larger, at in self._answered_at.items() if larger > bits):
+            self._size = max(min(size, self._size), 1)
+            self._larger.failed(now)
 
     def _spoils(self, task_id: str, now: float) -> None:
         """Record that batches fail because of *task_id*: it is polled alone for a while."""
@@ -206,11 +219,11 @@ class BatchSupport:
             self._suspects.setdefault(task_id, now)
         self._failures += 1
         if self.works is False:  # the trial of a query that was switched off
-            return self._without_query(now)
+            return self._without_query(error, now)
         if isinstance(error, ClientClosedError) or self._is_final_for_all(error):
             return Remedy.REFUSE
         if self._has_no_query(error):
-            return self._without_query(now)
+            return self._without_query(error, now)
         return self._remedy(error, task_ids, since)
 
     def _remedy(self, error: LumaError, task_ids: Collection[str], since: float | None) -> Remedy:
@@ -238,17 +251,21 @@ class BatchSupport:
         return error.verdict is Verdict.FINAL and not isinstance(error, APIError | ProtocolError)
 
     def _has_no_query(self, error: LumaError) -> bool:
-        if isinstance(error, ProtocolError):
-            return (error.verdict is not Verdict.PASSING or not self._has_worked) and not error.too_large
-        if isinstance(error, NotFoundError) and error.status == _NOT_FOUND:
-            return not error.names_task and not self._has_worked
+        """Whether *error* says that there is no batch query; before the first good batch, odd answers do, too."""
         status = error.status if isinstance(error, APIError) else 0
-        return status in _NO_SUCH_QUERY or (status == _OK and self.works is None)
+        if status in _NO_SUCH_QUERY or (isinstance(error, ProtocolError) and error.verdict is not Verdict.PASSING):
+            return True
+        if status == _NOT_FOUND:
+            return not (isinstance(error, NotFoundError) and error.names_task) and not self._has_worked
+        is_odd = status == _OK or (isinstance(error, ProtocolError) and not error.too_large)
+        return is_odd and not self._has_worked
 
-    def _without_query(self, now: float) -> Remedy:
+    def _without_query(self, error: LumaError, now: float) -> Remedy:
+        """Poll each id alone; a passing answer may have been a glitch, and needs a second one."""
         if self.mode == "always":
             return Remedy.NO_QUERY
-        self._switch_off(now)
+        if self.works is False or error.verdict is not Verdict.PASSING or self._failures >= _TRIALS:
+            self._switch_off(now)
         return Remedy.ALONE
 
     def _switch_off(self, now: float) -> None:
@@ -263,15 +280,19 @@ class BatchSupport:
         most_failures = 2 * halvings + 1 if self._has_worked else _MOST_AT_FIRST
         search = Search(len(task_ids), error, most_failures, relay_works=scouted)
         search.relay_works = scouted or search.is_about_this_batch
+        self._searches.append(search)
         return search
 
     def searched(self, search: Search, now: float) -> Remedy:
         """Record the end of *search*; return what its error means for the ids that are left."""
+        self._searches.remove(search)
         for task_id in search.spoilers:
             self._spoils(task_id, now)
+        self._unanswered += search.failures
         if search.only_batches_fail and self.mode == "auto":
-            self._switch_off(now)
+            if self._unanswered > _MOST_AT_FIRST:
+                self._switch_off(now)
             return Remedy.ALONE
         if search.size is not None:
-            self.cut_short(search.size, now)
+            self.limit_to(search.size, now)
         return self._alone if search.is_about_this_batch else Remedy.REFUSE

@@ -124,11 +124,13 @@ class PollRequests:
         """
         while len(left_out) > 1:
             error, still_out = await self._ask_for(left_out)
-            if error is not None or len(still_out) == len(left_out):
+            if error is not None:
+                await self._mend(still_wanted(left_out), error)
+                return
+            if len(still_out) == len(left_out):
                 break
-            if answered:
-                self.support.cut_short(answered, asyncio.get_running_loop().time())
-                answered = 0
+            if len(left_out) - len(still_out) == min(answered, len(left_out)):
+                self.support.limit_to(answered, asyncio.get_running_loop().time())
             left_out = still_out
         left_out = still_wanted(left_out)
         self.support.left_out(_ids(left_out))
@@ -143,7 +145,7 @@ class PollRequests:
         if remedy.searches and self._is_searching and error.verdict in (Verdict.PASSING, Verdict.SLOW_DOWN):
             remedy = Remedy.REFUSE  # one search at a time, so that trouble of the relay causes few requests
         is_scouted = remedy is Remedy.SCOUT
-        if is_scouted and (trouble := await self._scout(polls)) is not None:
+        if is_scouted and (trouble := await self._scout(polls, error)) is not None:
             remedy, error = Remedy.REFUSE, trouble
         if remedy.searches:
             search = self.support.search(_ids(polls), error, scouted=is_scouted)
@@ -152,7 +154,7 @@ class PollRequests:
                 polls = await self._split(polls, search)
             finally:
                 self._is_searching = False
-            remedy = self.support.searched(search, clock.time())
+                remedy = self.support.searched(search, clock.time())
         if remedy is Remedy.NO_QUERY:
             error = ProtocolError(f"no batch query: {error.summary}", advice='give batch="auto" or "never"')
         if remedy in (Remedy.REFUSE, Remedy.NO_QUERY):
@@ -160,10 +162,19 @@ class PollRequests:
         else:
             self.send_alone(still_wanted(polls))
 
-    async def _scout(self, polls: list[PendingPoll]) -> LumaError | None:
-        """Poll one id alone, to see whether only batches fail; return the error if there is no answer."""
+    async def _scout(self, polls: list[PendingPoll], error: LumaError) -> LumaError | None:
+        """Poll one id alone, to see whether only batches fail; return the trouble that all ids have, or None.
+
+        A refusal is about this one id, unless the key is refused as it was in the *error* of the batch.
+        """
         for pending in still_wanted(polls)[:1]:
-            return await self._poll_alone(pending)
+            trouble = await self._poll_alone(pending)
+            is_common = trouble is not None and (
+                trouble.verdict in (Verdict.PASSING, Verdict.SLOW_DOWN) or type(trouble) is type(error)
+            )
+            if trouble is not None and not is_common:
+                pending.refuse(trouble)
+            return trouble if is_common else None
         return None
 
     async def _split(self, polls: list[PendingPoll], search: Search) -> list[PendingPoll]:
@@ -172,13 +183,13 @@ class PollRequests:
         failed: list[list[PendingPoll]] = []
         for half in filter(None, map(still_wanted, (polls[:middle], polls[middle:]))):
             error, left_out = await self._ask_for(half, self._patience(search))
-            search.ended(_ids(half), failed=error is not None)
             await self._ask_again(left_out, len(half) - len(left_out))
             if error is not None:
+                search.failed(_ids(half))
                 failed.append(half)
         if len(failed) > 1:
             if search.needs_scout:
-                search.relay_works = await self._scout(failed[0]) is None
+                search.relay_works = await self._scout(failed[0], search.error) is None
             if not search.goes_on:
                 return [pending for half in failed for pending in half]
         rest: list[PendingPoll] = []

@@ -18,7 +18,15 @@ from luma_async._relay.tasks import LastAnswer, TaskAnswer
 from luma_async._waiting.batch_support import BatchSupport
 from luma_async._waiting.pending import PendingPoll, Poller
 from luma_async._waiting.poll_requests import PollRequests
-from luma_async.errors import APIError, LumaError, ProtocolError, RateLimitError, ServerError, Verdict
+from luma_async.errors import (
+    APIError,
+    AuthenticationError,
+    LumaError,
+    ProtocolError,
+    RateLimitError,
+    ServerError,
+    Verdict,
+)
 from tests.kit import answer
 from tests.virtual_time import run
 
@@ -59,8 +67,8 @@ class Relay:
     error: LumaError
     fails: Callable[[list[str]], bool]
     """Whether a batch of these ids fails."""
-    works: bool
-    """Whether single polls are answered."""
+    single: LumaError | None = None
+    """The error of single polls, if they fail."""
     requests: int = -1
     """Without the first batch."""
 
@@ -68,12 +76,12 @@ class Relay:
         """Answer, or raise."""
         self.requests += 1
         if request.method == "GET":
-            ids, failed = [request.path.rpartition("/")[2]], not self.works
+            ids, error = [request.path.rpartition("/")[2]], self.single
         else:
             ids = json.loads(request.body or b"")["ids"]
-            failed = self.fails(ids)
-        if failed:
-            raise self.error
+            error = self.error if self.fails(ids) else None
+        if error is not None:
+            raise error
         found = [{"id": task_id, "state": "pending"} for task_id in ids]
         return read(answer(found if request.method == "POST" else found[0]))
 
@@ -90,10 +98,15 @@ class Searched:
 
 
 def searched(
-    support: BatchSupport, error: LumaError, ids: list[str], fails: Callable[[list[str]], bool], *, works: bool = True
+    support: BatchSupport,
+    error: LumaError,
+    ids: list[str],
+    fails: Callable[[list[str]], bool],
+    *,
+    single: LumaError | None = None,
 ) -> Searched:
-    """Send a batch of *ids* that fails, at a relay where a batch *fails* or not, and single polls *work* or not."""
-    relay = Relay(error, fails, works)
+    """Send a batch of *ids* that fails; *fails* says which other batches do, *single* is the error of single polls."""
+    relay = Relay(error, fails, single)
     polls = [PendingPoll(Asks(task_id)) for task_id in ids]
     alone: list[PendingPoll] = []
     requests = PollRequests(cast("Transport", relay), support, alone.extend, lambda: None)
@@ -176,7 +189,7 @@ def test_an_outage_costs_a_search_three_requests() -> None:
     ids = [str(number) for number in range(100)]
     support = known(ids)
 
-    result = searched(support, PANIC, ids, lambda _: True, works=False)
+    result = searched(support, PANIC, ids, lambda _: True, single=PANIC)
 
     assert result.refused == ids
     assert result.requests == 3
@@ -211,6 +224,8 @@ class Forgetful(Relay):
 
     rows: int = 100
     unknown: frozenset[str] = frozenset()
+    drops: frozenset[str] = frozenset()
+    """Ids that are left out of the first answer."""
     sizes: list[int] = field(factory=list)
 
     async def exchange(self, request: Request, read: Callable[[Answer], Any], **_: Any) -> Any:
@@ -218,7 +233,8 @@ class Forgetful(Relay):
         self.requests += 1
         ids = json.loads(request.body or b"")["ids"]
         self.sizes.append(len(ids))
-        found = [{"id": task_id, "state": "pending"} for task_id in ids if task_id not in self.unknown]
+        left_out = self.unknown | (self.drops if len(self.sizes) == 1 else frozenset())
+        found = [{"id": task_id, "state": "pending"} for task_id in ids if task_id not in left_out]
         return read(answer({"code": "success", "data": found[: self.rows]}))
 
 
@@ -233,7 +249,7 @@ def left_out(support: BatchSupport, ids: list[str], relay: Forgetful) -> list[st
 def test_an_answer_that_is_cut_short_shows_how_many_ids_fit() -> None:
     """The ids that it leaves out are asked for again, and later batches have that size."""
     ids = [str(number) for number in range(100)]
-    support, relay = BatchSupport("auto"), Forgetful(PANIC, bool, works=True, rows=30)
+    support, relay = BatchSupport("auto"), Forgetful(PANIC, bool, rows=30)
 
     assert left_out(support, ids, relay) == []
     assert relay.sizes == [100, 70, 40, 10]
@@ -244,7 +260,7 @@ def test_an_answer_that_is_cut_short_shows_how_many_ids_fit() -> None:
 def test_ids_that_two_answers_leave_out_are_polled_alone(unknown: list[str]) -> None:
     """The second request asks for these only; the size of batches stays."""
     ids = [str(number) for number in range(100)]
-    support, relay = BatchSupport("auto"), Forgetful(PANIC, bool, works=True, unknown=frozenset(unknown))
+    support, relay = BatchSupport("auto"), Forgetful(PANIC, bool, unknown=frozenset(unknown))
 
     assert left_out(support, ids, relay) == unknown
     assert relay.sizes == [100, len(unknown)]
@@ -254,7 +270,7 @@ def test_ids_that_two_answers_leave_out_are_polled_alone(unknown: list[str]) -> 
 
 def test_one_id_that_is_left_out_is_polled_alone_at_once() -> None:
     """Another batch of one would be as much."""
-    support, relay = BatchSupport("auto"), Forgetful(PANIC, bool, works=True, unknown=frozenset("7"))
+    support, relay = BatchSupport("auto"), Forgetful(PANIC, bool, unknown=frozenset("7"))
 
     assert left_out(support, ["6", "7"], relay) == ["7"]
     assert relay.sizes == [2]
@@ -280,3 +296,50 @@ def test_a_failure_that_does_not_come_again_is_not_a_limit_of_size() -> None:
 
     assert result.alone == result.refused == []
     assert support.most(1.0) == 100
+
+
+def test_rows_that_are_missing_at_random_are_not_a_limit_of_size() -> None:
+    """The second answer has more of the missing rows than a limit would allow, or fewer."""
+    ids = [str(number) for number in range(100)]
+    dropped, unknown = frozenset(ids[::2]), frozenset(ids[::4])
+    support, relay = BatchSupport("auto"), Forgetful(PANIC, bool, drops=dropped, unknown=unknown)
+
+    assert left_out(support, ids, relay) == ids[::4]
+    assert relay.sizes == [100, 50, 25]
+    assert support.most(1.0) == 100
+
+
+def test_larger_batches_of_late_prove_that_size_is_not_the_problem() -> None:
+    """The proof is good for a minute."""
+    ids = [str(number) for number in range(100)]
+    support = BatchSupport("auto")
+    support.answered(ids, 0.1, 0.0)
+    support.limit_to(20, 50.0)
+    before = support.most(50.0)
+    support.limit_to(20, 61.0)
+
+    assert (before, support.most(61.0)) == (100, 20)
+
+
+@pytest.mark.parametrize("error", [AuthenticationError("no", status=401, verdict=Verdict.FINAL), PANIC])
+def test_the_refusal_of_a_scout_is_its_own(error: LumaError) -> None:
+    """It is about one id: the other ids are not refused with it."""
+    ids = [str(number) for number in range(10)]
+    support = known(ids)
+    refusal = APIError("this id?", status=400, verdict=Verdict.FINAL)
+
+    result = searched(support, error, ids, lambda _: True, single=refusal)
+
+    assert result.refused == ["0"]
+    assert sorted(result.alone) == ids[1:]
+
+
+def test_a_key_that_is_refused_for_a_batch_and_for_a_scout_is_refused_for_all() -> None:
+    """No further request goes out."""
+    ids = [str(number) for number in range(10)]
+    error = AuthenticationError("no", status=401, verdict=Verdict.FINAL)
+
+    result = searched(known(ids), error, ids, lambda _: True, single=error)
+
+    assert result.refused == ids
+    assert result.requests == 1

@@ -225,8 +225,8 @@ def test_an_id_that_made_batches_fail_may_join_one_again_after_a_while() -> None
     for _ in range(3):
         support.failed(REFUSED, ["a", "b"], now)
         search = support.search(["a", "b"], REFUSED, scouted=False)
-        search.ended(["a"], failed=True)
-        search.ended(["b"], failed=False)
+        search.failed(["a"])
+        support.answered(["b"], 0.1, 0.0)
         support.searched(search, now)
         start = now
         while not support.takes("a", now):
@@ -244,8 +244,8 @@ def test_nothing_is_kept_about_an_id_that_is_forgotten() -> None:
     support.failed(REFUSED, ["a", "b"], 0.0)
     search = support.search(["a", "b"], REFUSED, scouted=False)
     support.forget("a")
-    search.ended(["a"], failed=True)
-    search.ended(["b"], failed=False)
+    search.failed(["a"])
+    support.answered(["b"], 0.1, 0.0)
     support.searched(search, 0.0)
 
     assert support.takes("a", 0.0)
@@ -255,9 +255,9 @@ def test_nothing_is_kept_about_an_id_that_is_forgotten() -> None:
 def test_the_size_that_a_relay_answers_is_learned_and_tried_larger_now_and_then() -> None:
     """A larger batch that works is followed by a still larger one; one that fails doubles the delay."""
     support = working()
-    support.cut_short(20, 0.0)
+    support.limit_to(20, 0.0)
     sizes = [support.most(0.0), support.most(29.0), support.most(30.0), support.most(30.0)]
-    support.cut_short(20, 31.0)
+    support.limit_to(20, 31.0)
     sizes += [support.most(90.0), support.most(91.0)]
     support.answered([str(number) for number in range(40)], 0.1, 92.0)
     sizes += [support.most(92.0), support.most(92.0)]

@@ -45,7 +45,7 @@ from luma_async._waiting.polls import PollLoops
 from luma_async.errors import Verdict
 from luma_async.events import Event, StateChanged
 from luma_async.settings import Settings
-from luma_async.testing import Fault, Script, SimulatedRelay
+from luma_async.testing import FastTime, Fault, Script, SimulatedRelay
 from tests.kit import KEY, answer
 from tests.raw_server import RawServer, http, task
 from tests.virtual_time import run
@@ -680,3 +680,33 @@ async def test_trouble_of_batches_without_end_is_the_relays() -> None:
         outcomes = await luma.wait_all(["a", "b"], timeout=20.0)
 
     assert {type(outcome.error) for outcome in outcomes} == {ServerError}
+
+
+GLITCHES = {
+    "an empty list": Fault.http(200, b'{"code": "success", "message": "", "data": []}'),
+    "bad gateway": Fault.http(502, b""),
+    "no such path": Fault.http(405, b""),
+    "a web page": Fault.http(200, b"<html>deploying</html>", {"Content-Type": "text/html"}),
+    "unauthorized": Fault.http(401, b'{"message": "no"}'),
+    "refused": Fault.http(400, b'{"message": "no"}'),
+    "hung up": Fault.lost_answer(),
+}
+
+
+@pytest.mark.parametrize("glitch", [pytest.param(fault, id=name) for name, fault in GLITCHES.items()])
+async def test_a_glitch_of_batches_is_forgotten(glitch: Fault, luma_time: FastTime, luma_relay: SimulatedRelay) -> None:
+    """Five batches are answered so, and single polls work; a minute later ids share requests again."""
+    ids = [luma_relay.add(script=Script.completes(pending=30, processing=300)) for _ in range(60)]
+
+    async with LumaClient(luma_relay.base_url, luma_relay.api_key) as luma:
+        waiting = asyncio.create_task(luma.wait_all(ids))
+        await asyncio.sleep(30)
+        luma_relay.trouble(glitch, times=5, on="batch")
+        await asyncio.sleep(60)
+        before = len(luma_relay.requests)
+        outcomes = await waiting
+
+    later = luma_relay.requests[before:]
+    assert all(outcome.ok for outcome in outcomes)
+    assert luma_time.elapsed < 600
+    assert len(later) <= sum(len(request.task_ids) for request in later) / 10
