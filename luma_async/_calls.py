@@ -12,7 +12,7 @@ from attrs import define
 from tenacity import RetryCallState
 
 from luma_async._network.backoff import repeated
-from luma_async._network.request import Request
+from luma_async._network.request import Pace, Request
 from luma_async._network.transport import Transport
 from luma_async._relay.requests import clean_url_path, submit_body, task_path
 from luma_async._relay.submissions import read_clean_url, read_submitted, uncertain
@@ -114,7 +114,7 @@ class _SinglePoll:
         """Poll once; the wait for the first slot has no limit."""
         expires = self.allowance.expires
         if expires == math.inf:
-            request = Request("GET", task_path(self.task_id))
+            request = Request("GET", task_path(self.task_id), pace=Pace.USUAL)
             try:
                 return await self.batcher.poll(self.task_id, request=request)
             finally:

@@ -50,6 +50,7 @@ INSIDE = {
     "_network": (
         *(
             "transport",
+            "slots",
             "wire",
             "redirects",
             "session",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -13,6 +14,14 @@ if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
 
 
+class Pace(Enum):
+    """How long requests of this kind take, and whether a slow one gives up its slot."""
+
+    EXEMPT = "never gives up its slot"
+    USUAL = "a poll"
+    SLOW = "a poll of an id whose last poll gave up its slot, or timed out"
+
+
 @define(eq=False, repr=False)
 class Request:
     """One request to the relay."""
@@ -22,6 +31,7 @@ class Request:
     body: bytes | None = None
     asks_for_many: bool = False
     """Whether it asks for several ids at once."""
+    pace: Pace = Pace.EXEMPT
     admitted_at: float | None = None
     """When it got its slot, in seconds on the event loop's clock; None while it waits for one."""
     url: URL | None = None
@@ -32,6 +42,10 @@ class Request:
     """The connection that brought the answer, if the connector is the user's: its other connections are not ours."""
     partial_answer: bytes = b""
     """What arrived of an incomplete answer to a POST; the key is redacted."""
+
+    def lasted(self, now: float) -> float:
+        """Return the seconds from its slot until *now*."""
+        return 0.0 if self.admitted_at is None else now - self.admitted_at
 
 
 _PIECE = 2**16

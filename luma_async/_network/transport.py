@@ -15,17 +15,21 @@ from luma_async._listeners import Listeners, log
 from luma_async._network.cooldown import Cooldown
 from luma_async._network.deadlines import Deadline, Deadlines
 from luma_async._network.rate import Rate
-from luma_async._network.request import Request
+from luma_async._network.request import Pace, Request
 from luma_async._network.session import Network
+from luma_async._network.slots import AbandonedError, Slots
 from luma_async._network.wire import Wire
 from luma_async._relay.answer import Answer
 from luma_async._relay.health import Health
 from luma_async._text import shown
-from luma_async.errors import APIError, LumaError, ProtocolError
+from luma_async.errors import APIError, LumaError, ProtocolError, RequestTimeoutError
 from luma_async.events import CooldownEnded, CooldownStarted
 from luma_async.settings import Settings
 
 T = TypeVar("T")
+
+_USUAL_SHARE = 0.07
+"""Share of ``request_timeout`` that a poll is assumed to take before any has been answered."""
 
 
 @define(eq=False, repr=False)
@@ -40,7 +44,7 @@ class Transport:
     note: Callable[[Request, Answer], None] | None = None
     """Called with each request and its answer."""
     _wire: Wire = field(init=False)
-    _slots: asyncio.Semaphore = field(init=False)
+    _slots: Slots = field(init=False)
     _rate: Rate | None = field(init=False)
     _deadlines: Deadlines = field(factory=Deadlines)
     """Closing ends these blocks too: aiohttp does not end a request that reads its body."""
@@ -48,7 +52,8 @@ class Transport:
     def __attrs_post_init__(self) -> None:
         limits = self.settings.limits
         self._wire = Wire(self.settings, self.network)
-        self._slots = asyncio.Semaphore(int(min(limits.max_concurrency, *self.network.connections)))
+        most = int(min(limits.max_concurrency, *self.network.connections))
+        self._slots = Slots(most, limits.request_timeout * _USUAL_SHARE)
         self._rate = None if limits.requests_per_second is None else Rate(limits.requests_per_second)
 
     @property
@@ -75,57 +80,68 @@ class Transport:
 
         Raises:
             LumaError: The error of *read*; TransportError, ProtocolError or ClientClosedError if no answer came.
+            AbandonedError: The poll gave up its slot for others.
         """
-        probing = await self._admitted()
-        accepted = False
+        probing = await self._admitted(request)
+        accepted, pace = False, request.pace
         try:
             answer = await self._answer(request, deadline())
             if self.note is not None:
                 self.note(request, answer)
             result = read(answer)
             accepted = True
-            self.health.answered(request.path, asyncio.get_running_loop().time())
+            pace = self._answered(request)
         except LumaError as error:
             accepted = not self._slows_down(request, error, probing=probing)
+            if isinstance(error, RequestTimeoutError) and pace is Pace.USUAL:
+                pace = Pace.SLOW
             if isinstance(error, ProtocolError) and error.foreign:
                 await self._wire.distrust(request)
             raise error.with_traceback(None)  # noqa: B904 - the frames below hold the answer, maybe with the key
         finally:
-            self._slots.release()
+            self._slots.release(request)
+            request.pace = pace
             if probing:
                 self._probe_ended(accepted=accepted)
         return result
 
+    def _answered(self, request: Request) -> Pace:
+        """Record a good answer; return the pace of the next request of its id."""
+        now = asyncio.get_running_loop().time()
+        self.health.answered(request.path, now)
+        return self._slots.answered(request, request.lasted(now))
+
     async def aclose(self) -> None:
         """Close all connections except those of the user's connector. Requests under way raise ClientClosedError."""
         self._wire.is_closed = True
+        self._slots.close()
         self._deadlines.expire_all()
         await self._wire.aclose()
 
-    async def _admitted(self) -> bool:
+    async def _admitted(self, request: Request) -> bool:
         """Wait for the cooldown, for a slot and for a turn; return whether this request is the cooldown's probe."""
         while True:
             probing = not self.cooldown.is_open and await self.cooldown.enter()
             try:
-                await self._slot_and_turn()
+                await self._slot_and_turn(request)
             except asyncio.CancelledError:
                 if probing:
                     self.cooldown.probe_ended(accepted=False)
                 raise
             if probing or self.cooldown.is_open:
                 return probing
-            self._slots.release()
+            self._slots.release(request)
             if self._rate is not None:
                 self._rate.give_back()
 
-    async def _slot_and_turn(self) -> None:
+    async def _slot_and_turn(self, request: Request) -> None:
         """Take a slot, then a turn: in the other order a turn could pass while the request waits for a slot."""
-        await self._slots.acquire()
+        await self._slots.acquire(request)
         if self._rate is not None:
             try:
                 await self._rate.turn()
             except asyncio.CancelledError:
-                self._slots.release()
+                self._slots.release(request)
                 raise
 
     async def _next_turn(self, limit: Deadline, deadline: float) -> None:
@@ -158,11 +174,17 @@ class Transport:
         self._wire.check_open()
         request.admitted_at = asyncio.get_running_loop().time()
         expires = request.admitted_at + self.settings.limits.request_timeout
+        limit = self._deadlines.limit(min(expires, deadline))
+        is_abandoned = False
         try:
-            with self._deadlines.limit(min(expires, deadline)) as limit:
-                return await self._wire.send(request, partial(self._next_turn, limit, deadline))
+            with limit:
+                self._slots.started(request, limit)
+                try:
+                    return await self._wire.send(request, partial(self._next_turn, limit, deadline))
+                finally:
+                    is_abandoned = self._slots.ended(limit)
         except TimeoutError as error:
-            trouble = self._wire.translated(error)
+            trouble = AbandonedError() if is_abandoned else self._wire.translated(error)
         raise trouble
 
 

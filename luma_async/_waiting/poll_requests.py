@@ -6,17 +6,22 @@ import asyncio
 import math
 from collections.abc import Callable, Iterable, Mapping
 from random import random
+from typing import TypeVar
 
 from attrs import define, field
 
-from luma_async._network.request import Request
+from luma_async._network.request import Pace, Request
+from luma_async._network.slots import AbandonedError
 from luma_async._network.transport import Transport
+from luma_async._relay.answer import Answer
 from luma_async._relay.requests import TASKS_PATH, task_path, tasks_body
 from luma_async._relay.tasks import Observation, read_batch, read_poll
 from luma_async._waiting.batch_search import Search
 from luma_async._waiting.batch_support import BatchSupport, Remedy
 from luma_async._waiting.pending import PendingPoll, refuse_all, still_wanted
 from luma_async.errors import LumaError, ProtocolError, RequestTimeoutError, Verdict
+
+T = TypeVar("T")
 
 _FORGETTING = 0.01
 """Weight of the newest request in the mean number of polls per request."""
@@ -59,9 +64,9 @@ class PollRequests:
         """Poll one id, and hand out its answer; return the error if there is none."""
         poller = pending.poller
         task_id, last_answer = poller.task_id, poller.last_answer
-        request = poller.request = poller.request or Request("GET", task_path(task_id))
+        request = poller.request = poller.request or Request("GET", task_path(task_id), pace=Pace.USUAL)
         try:
-            observation = await self.transport.exchange(
+            observation = await self._exchange(
                 request, lambda answer: read_poll(answer, task_id, last_answer), deadline=lambda: poller.deadline
             )
         except LumaError as error:
@@ -88,10 +93,11 @@ class PollRequests:
         if not polls:
             return None, []
         last_answers = {pending.poller.task_id: pending.poller.last_answer for pending in polls}
-        request = Request("POST", TASKS_PATH, tasks_body(last_answers), asks_for_many=len(last_answers) > 1)
+        is_many = len(last_answers) > 1
+        request = Request("POST", TASKS_PATH, tasks_body(last_answers), asks_for_many=is_many, pace=Pace.USUAL)
         clock = asyncio.get_running_loop()
         try:
-            observed = await self.transport.exchange(
+            observed = await self._exchange(
                 request,
                 lambda answer: read_batch(answer, last_answers),
                 deadline=lambda: min(max(pending.poller.deadline for pending in polls), clock.time() + patience),
@@ -104,9 +110,17 @@ class PollRequests:
             return error, []
         self._count(len(polls))
         now = clock.time()
-        self.support.answered(observed, now - (request.admitted_at or now), now)
+        self.support.answered(observed, request.lasted(now), now)
         self.on_batch()
         return None, _hand_out(observed, polls, now)
+
+    async def _exchange(self, request: Request, read: Callable[[Answer], T], *, deadline: Callable[[], float]) -> T:
+        """Exchange *request*, once more if it gave up its slot."""
+        try:
+            return await self.transport.exchange(request, read, deadline=deadline)
+        except AbandonedError:
+            request.pace = Pace.SLOW
+        return await self.transport.exchange(request, read, deadline=deadline)
 
     def _count(self, polls: int) -> None:
         """Record that a request for this number of *polls* is over, before a poller gets its result."""

@@ -214,8 +214,11 @@ class PollLoop(Poller):
 
     @property
     def deadline(self) -> float:
-        """The latest of the waiters' deadlines: a waiter that joins before the request goes out still counts."""
-        return self.waiters.latest
+        """The latest of the waiters' deadlines: a waiter that joins before the request goes out still counts.
+
+        A last poll that started late, because the event loop was blocked, has the same time as one that did not.
+        """
+        return max(self.waiters.latest, self._started + self._next.lead)
 
     def dismiss(self, waiter: Waiter, end: Outcome | Exception | None) -> None:
         """Remove *waiter*; *end* is its result, None if it was cancelled. The loop stops when no waiter is left."""
@@ -253,7 +256,8 @@ class PollLoop(Poller):
         running = asyncio.get_running_loop()
         now = running.time()
         if self._pending is not None and not had_grace:
-            waiter.timer = running.call_at(now + _GRACE, partial(self._reach_deadline, waiter, had_grace=True))
+            until = max(now + _GRACE, self._started + self._next.lead)
+            waiter.timer = running.call_at(until, partial(self._reach_deadline, waiter, had_grace=True))
         else:
             waiter.finish(self._end_at_deadline(waiter, now))
 

@@ -469,8 +469,29 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a log handler's exception harms no wait", "2)\n    except BaseException", "2)\n    except Exception"),
         ("a group may end the program", "            raise_if_exit(part)", "            pass"),
     ],
+    ("network/test_slots.py",): [
+        ("polls that hang are abandoned", "            limit.expire()", "            pass"),
+        ("half of the slots may be slow", "- self.limit // 2 if self._queue else 0", "if self._queue else 0"),
+        ("nothing is abandoned where no one waits", "- self.limit // 2 if self._queue else 0", "- self.limit // 2"),
+        ("slow polls hold at most half", "self._slow < max(self.limit // 2, 1)", "True"),
+        ("a submit is not abandoned", "        if request.pace is Pace.USUAL:\n", "        if True:\n"),
+        ("the usual time is learned", "max(_ANSWERED, 1 / self._answered) *", "0 *"),
+        (
+            "a slot that was granted and cancelled is given on",
+            "if not place.is_free.cancelled():\n                self.release",
+            "if False:\n                self.release",
+        ),
+        ("a cancelled place is not waited for", "            queue.pop(place, None)\n", ""),
+    ],
+    ("waiting/test_polls.py::test_a_loop_that_was_blocked_over_the_deadline_makes_the_last_poll",): [
+        ("a late last poll has its time", "max(now + _GRACE, self._started + self._next.lead)", "now + _GRACE"),
+    ],
     ("network/test_rate.py",): [
-        ("a request cancelled before its turn frees its slot", "self._slots.release()\n                raise", "raise"),
+        (
+            "a request cancelled before its turn frees its slot",
+            "self._slots.release(request)\n                raise",
+            "raise",
+        ),
         ("an unused turn is given back", "                self._rate.give_back()", "                pass"),
         ("redirects wait for their turn", "            await turn()", "            pass"),
         ("waiting for a turn costs no request time", "limit.move(deadline)", "pass"),

@@ -315,7 +315,7 @@ class Waiting(RuleBasedStateMachine):
         }
         remains = {where: what for where, what in left.items() if what}
         assert not remains, remains
-        assert transport._slots._value == transport.settings.limits.max_concurrency
+        assert transport._slots.free == transport.settings.limits.max_concurrency
         assert self.complaints == []
 
 

@@ -36,7 +36,7 @@ from luma_async.outcomes import Outcome
 from luma_async.settings import PollPolicy
 from tests.kit import answer
 from tests.lookers import Looker
-from tests.virtual_time import run
+from tests.virtual_time import run, stand_still
 
 ID = "9d4b7516-77e5-481a-b015-48313946f33b"
 VIDEO = "https://cdn.example/v.mp4"
@@ -199,6 +199,23 @@ def test_a_relay_that_never_answers_is_polled_once(policy: PollPolicy) -> None:
     assert isinstance(error.last_error, RequestTimeoutError)
     assert script.at == [0.0]
     assert outcome.polls == 1
+
+
+@pytest.mark.parametrize("takes", [0.0, 0.2, 0.45])
+def test_a_loop_that_was_blocked_over_the_deadline_makes_the_last_poll(takes: float) -> None:
+    """One request, which has the same time as if it had started before the deadline."""
+    script = Script([PENDING, PENDING, COMPLETED], takes=takes)
+
+    async def main() -> Outcome:
+        asyncio.get_running_loop().call_at(5.0, stand_still, 100.0)
+        return await loops_of(script).wait(ID, 20.0)
+
+    outcome = run(main())
+
+    assert outcome.ok
+    assert len(script.at) == 3
+    assert 105.0 <= script.at[-1] < 105.0 + TICK
+    assert outcome.elapsed < 106.0
 
 
 @pytest.mark.parametrize(("timeout", "cut_at"), [(20.0, 20.0), (None, math.inf)], ids=["a deadline", "no deadline"])
