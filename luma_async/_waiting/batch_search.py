@@ -51,6 +51,11 @@ class Search:
         return _is_too_large(self.error) or self.error.verdict not in (Verdict.PASSING, Verdict.SLOW_DOWN)
 
     @property
+    def looks_deeper_first(self) -> bool:
+        """Whether to split a half that failed before the other half is sent: then a limit of size is found sooner."""
+        return self.is_about_this_batch and not self._largest_success
+
+    @property
     def needs_scout(self) -> bool:
         """Whether a single poll has to show that the relay works, before two halves that failed are halved again."""
         return not self.relay_works and self.error.verdict is Verdict.PASSING and not self._largest_success

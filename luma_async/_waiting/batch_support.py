@@ -39,8 +39,8 @@ _REJOIN = 60.0, 3600.0
 them, from the first to the second."""
 _MOST_POLLS_ALONE = 16
 """Good polls alone after which an id that batches leave out is asked for in a batch again, at the most."""
-_MOST_AT_FIRST = 4
-"""Failures without a success that are not enough to switch batches off; a search at a new relay ends after them."""
+_BAD_LUCK = 4
+"""Failed batches without a success that are not enough to switch batches off."""
 _TRIAL = 30.0
 """Seconds after which a trial counts as lost: its poll may have been cancelled before it was sent."""
 _PROOF_FOR = 60.0
@@ -277,7 +277,7 @@ class BatchSupport:
     def search(self, task_ids: Collection[str], error: LumaError, *, scouted: bool) -> Search:
         """Start to search a failed batch; *scouted*: a single poll has just shown that the relay works."""
         halvings = math.ceil(math.log2(max(len(task_ids), 2)))
-        most_failures = 2 * halvings + 1 if self._has_worked else _MOST_AT_FIRST
+        most_failures = (2 if self._has_worked else 1) * halvings + 1
         search = Search(len(task_ids), error, most_failures, relay_works=scouted)
         search.relay_works = scouted or search.is_about_this_batch
         self._searches.append(search)
@@ -290,7 +290,7 @@ class BatchSupport:
             self._spoils(task_id, now)
         self._unanswered += search.failures
         if search.only_batches_fail and self.mode == "auto":
-            if self._unanswered > _MOST_AT_FIRST:
+            if self._unanswered > _BAD_LUCK:
                 self._switch_off(now)
             return Remedy.ALONE
         if search.size is not None:

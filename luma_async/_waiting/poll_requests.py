@@ -195,26 +195,41 @@ class PollRequests:
         """Send both halves of *polls*, and split a half that fails; return the polls that have no result then."""
         middle = len(polls) // 2
         failed: list[list[PendingPoll]] = []
+        rest: list[PendingPoll] = []
         for half in filter(None, map(still_wanted, (polls[:middle], polls[middle:]))):
-            error, left_out = await self._ask_for(half, self._patience(search))
-            await self._ask_again(left_out, len(half) - len(left_out))
-            if error is not None:
-                search.failed(_ids(half))
+            if not await self._fails(half, search):
+                continue
+            if search.looks_deeper_first:
+                rest += await self._split_further(half, search)
+            else:
                 failed.append(half)
         if len(failed) > 1:
             if search.needs_scout:
                 search.relay_works = await self._scout(failed[0], search.error) is None
             if not search.goes_on:
                 return [pending for half in failed for pending in half]
-        rest: list[PendingPoll] = []
         for half in failed:
-            if search.is_over:
-                rest += half
-            elif len(half) == 1:
-                self.send_alone(still_wanted(half))
-            else:
-                rest += await self._split(half, search)
+            rest += await self._split_further(half, search)
         return rest
+
+    async def _fails(self, half: list[PendingPoll], search: Search) -> bool:
+        """Send a part of a batch; return whether it failed. No part is sent any more when the search is over."""
+        if search.is_over:
+            return True
+        error, left_out = await self._ask_for(half, self._patience(search))
+        await self._ask_again(left_out, len(half) - len(left_out))
+        if error is not None:
+            search.failed(_ids(half))
+        return error is not None
+
+    async def _split_further(self, half: list[PendingPoll], search: Search) -> list[PendingPoll]:
+        """Split a part that failed; return the polls that have no result then."""
+        if search.is_over:
+            return half
+        if len(half) > 1:
+            return await self._split(half, search)
+        self.send_alone(still_wanted(half))
+        return []
 
     def _patience(self, search: Search) -> float:
         """Return the time for a part of a batch; a batch that timed out must not cost that time at each halving."""

@@ -135,6 +135,11 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
             "self.relay_works and not self._largest_success and",
             "self.relay_works and",
         ),
+        (
+            "a half that fails is halved before the other is sent",
+            "return self.is_about_this_batch and not",
+            "return False and not",
+        ),
         ("a limit of size is learned", "            self.limit_to(search.size, now)", "            pass"),
         (
             "a limit of size blames no id",

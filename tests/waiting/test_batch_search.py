@@ -171,6 +171,16 @@ def test_a_limit_of_size_is_found(error: LumaError, largest: int) -> None:
     assert all(support.takes(task_id, 1.0) for task_id in ids)
 
 
+def test_a_limit_of_size_is_found_at_a_relay_that_has_answered_no_batch_yet() -> None:
+    """Even if the relay answers two ids at once only."""
+    ids = [str(number) for number in range(100)]
+    support = BatchSupport("auto")
+
+    searched(support, REFUSED, ids, lambda part: len(part) > 2)
+
+    assert support.most(1.0) == 2
+
+
 def test_a_query_whose_batches_all_fail_is_switched_off() -> None:
     """Single polls work: each id is polled alone, and none is blamed."""
     ids = [str(number) for number in range(100)]
@@ -197,14 +207,14 @@ def test_an_outage_costs_a_search_three_requests() -> None:
 
 
 def test_a_query_that_never_worked_is_given_up_sooner() -> None:
-    """Five failures are enough."""
+    """One request for each halving is enough."""
     ids = [str(number) for number in range(100)]
     support = BatchSupport("auto")
 
     result = searched(support, REFUSED, ids, lambda _: True)
 
     assert sorted(result.alone) == sorted(ids)
-    assert result.requests - len(result.alone) <= 6
+    assert result.requests - len(result.alone) <= 8
     assert support.works is False
 
 
