@@ -45,7 +45,7 @@ INSIDE = {
     "_media": ("download", "servers", "files", "formats", "addresses", "__init__"),
     "_waiting": (
         *("polls", "waiters", "scheduler", "controller", "pacing", "progress", "rest", "learning", "batching"),
-        *("poll_requests", "pending", "batch_support", "batch_search", "__init__"),
+        *("poll_requests", "pending", "batch_support", "batch_size", "batch_search", "__init__"),
     ),
     "_network": (
         *(

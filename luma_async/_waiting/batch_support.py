@@ -13,6 +13,7 @@ from typing import Literal
 from attrs import define, field
 
 from luma_async._waiting.batch_search import Search
+from luma_async._waiting.batch_size import Again, BatchSize
 from luma_async.errors import (
     APIError,
     AuthenticationError,
@@ -33,18 +34,12 @@ _OK = 200
 _NOT_FOUND = 404
 _AGAIN_IF_IT_WORKED = 1.0, 30.0
 _AGAIN_IF_IT_NEVER_DID = 60.0, 3600.0
-_LARGER_AGAIN = 30.0, 3600.0
 _REJOIN = 60.0, 3600.0
-"""Seconds until the next trial: of a batch, of a larger one, of an id that made batches fail. Each failed trial doubles
-them, from the first to the second."""
+"""Seconds until the next trial of a batch, and of an id that made batches fail; see ``Again``."""
 _MOST_POLLS_ALONE = 16
 """Good polls alone after which an id that batches leave out is asked for in a batch again, at the most."""
 _BAD_LUCK = 4
 """Failed batches without a success that are not enough to switch batches off."""
-_TRIAL = 30.0
-"""Seconds after which a trial counts as lost: its poll may have been cancelled before it was sent."""
-_PROOF_FOR = 60.0
-"""Seconds for which a larger batch that was answered proves that a failure had another reason than its size."""
 _USUAL = 0.2
 """Weight of the newest batch in the usual time of a batch."""
 
@@ -65,30 +60,6 @@ class Remedy(Enum):
 
 
 @define(eq=False, repr=False)
-class _Again:
-    """When something is tried again; each failed trial doubles the delay."""
-
-    shortest: float
-    longest: float
-    at: float = math.inf
-    _delay: float = 0.0
-    _is_on_trial: bool = False
-
-    def is_due(self, now: float) -> bool:
-        """Whether a trial may start; it is counted as started, and no other may for a while."""
-        if now < self.at:
-            return False
-        self.at, self._is_on_trial = now + _TRIAL, True
-        return True
-
-    def failed(self, now: float) -> None:
-        """Record a failure. Failures of requests that were under way together count once."""
-        if self._is_on_trial or not now < self.at < math.inf:
-            self._delay = min(2 * self._delay, self.longest) or self.shortest
-            self.at, self._is_on_trial = now + self._delay, False
-
-
-@define(eq=False, repr=False)
 class _Apart:
     """Why an id is polled alone."""
 
@@ -96,7 +67,7 @@ class _Apart:
     """Batches in a row that left it out."""
     polls_left: int = 0
     """Good polls alone before it may join a batch again."""
-    again: _Again = field(factory=lambda: _Again(*_REJOIN, at=-math.inf))
+    again: Again = field(factory=lambda: Again(*_REJOIN, at=-math.inf))
     """When an id that made batches fail may join one again."""
 
 
@@ -105,21 +76,14 @@ class BatchSupport:
     """What is known about the batch query of a relay. The caller passes all times, in seconds."""
 
     mode: Batch = "never"
-    limit: int = 100
-    """Most ids in a batch by the user's settings."""
+    size: BatchSize = field(factory=BatchSize)
     works: bool | None = field(init=False)
     """Whether the relay has the batch query; None: not known yet."""
     usual_time: float = 0.0
     """Usual seconds of a batch, the newest first in weight; 0 before the first."""
     _has_worked: bool = False
-    _again: _Again = field(factory=lambda: _Again(*_AGAIN_IF_IT_NEVER_DID))
+    _again: Again = field(factory=lambda: Again(*_AGAIN_IF_IT_NEVER_DID))
     """When a switched-off batch query is tried again."""
-    _size: int = field(init=False)
-    """Most ids in a batch that the relay answers in full."""
-    _larger: _Again = field(factory=lambda: _Again(*_LARGER_AGAIN))
-    """When a larger batch is tried again."""
-    _answered_at: dict[int, float] = field(factory=dict)
-    """When a batch was last answered, by the bits of its number of ids."""
     _searches: list[Search] = field(factory=list)
     """Searches under way."""
     _failures: int = 0
@@ -137,7 +101,6 @@ class BatchSupport:
 
     def __attrs_post_init__(self) -> None:
         self.works = {"auto": None, "never": False, "always": True}[self.mode]
-        self._size = self.limit
 
     # --- before a request ---
 
@@ -153,27 +116,18 @@ class BatchSupport:
         apart = self._apart.get(task_id)
         return apart is None or (apart.polls_left <= 0 and now >= apart.again.at)
 
-    def most(self, now: float) -> int:
-        """Return the most ids for the next batch; now and then a larger one than the relay last answered in full."""
-        if self._size < self.limit and self._larger.is_due(now):
-            return min(2 * self._size, self.limit)
-        return self._size
-
     # --- after a request ---
 
     def answered(self, task_ids: Collection[str], seconds: float, now: float) -> None:
         """Record an answer after *seconds* with rows for *task_ids*."""
         if self.works is not True or not self._has_worked:
             self.works = self._has_worked = True
-            self._again = _Again(*_AGAIN_IF_IT_WORKED)
+            self._again = Again(*_AGAIN_IF_IT_WORKED)
         self._failures, self._unanswered, self._scout_at, self._good_at = 0, 0, _TRIALS, now
         self.usual_time += (_USUAL if self.usual_time else 1.0) * (seconds - self.usual_time)
         for search in self._searches:
             search.answered(len(task_ids))
-        self._answered_at[len(task_ids).bit_length()] = now
-        if len(task_ids) > self._size:
-            self._size = min(len(task_ids), self.limit)
-            self._larger = _Again(*_LARGER_AGAIN, at=now)
+        self.size.answered(len(task_ids), now)
         if self._suspects or self._apart:
             for task_id in task_ids:
                 self._suspects.pop(task_id, None)
@@ -185,13 +139,6 @@ class BatchSupport:
             apart = self._apart.setdefault(task_id, _Apart())
             apart.times += 1
             apart.polls_left = min(2 ** (apart.times - 1), _MOST_POLLS_ALONE)
-
-    def limit_to(self, size: int, now: float) -> None:
-        """Record that the relay seems to answer at most *size* ids; larger batches of late are a better proof."""
-        bits = size.bit_length()
-        if all(at < now - _PROOF_FOR for larger, at in self._answered_at.items() if larger > bits):
-            self._size = max(min(size, self._size), 1)
-            self._larger.failed(now)
 
     def _spoils(self, task_id: str, now: float) -> None:
         """Record that batches fail because of *task_id*: it is polled alone for a while."""
@@ -294,5 +241,5 @@ class BatchSupport:
                 self._switch_off(now)
             return Remedy.ALONE
         if search.size is not None:
-            self.limit_to(search.size, now)
+            self.size.limit_to(search.size, now)
         return self._alone if search.is_about_this_batch else Remedy.REFUSE

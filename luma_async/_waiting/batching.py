@@ -14,6 +14,7 @@ from attrs import define, field
 from luma_async._network.request import Request
 from luma_async._network.transport import Transport
 from luma_async._relay.tasks import LastAnswer, Observation, TaskAnswer
+from luma_async._waiting.batch_size import BatchSize
 from luma_async._waiting.batch_support import Batch, BatchSupport
 from luma_async._waiting.pending import PendingPoll, Poller, refuse_all, still_wanted
 from luma_async._waiting.poll_requests import PollRequests
@@ -120,7 +121,7 @@ class Batcher:
     """The poll that goes as a batch of its own, to see whether a query that was switched off works again."""
 
     def __attrs_post_init__(self) -> None:
-        self.support = BatchSupport(self.mode, self.most)
+        self.support = BatchSupport(self.mode, BatchSize(self.most))
         self._queue = _Queue(self._go)
         self.requests = PollRequests(self.transport, self.support, self._send_each_alone, self._queue.wake)
 
@@ -189,7 +190,7 @@ class Batcher:
     def _go(self) -> None:
         """Send all polls that are due; while one batch is on trial, the others wait for it."""
         while self._queue and not self._is_trying():
-            self._go_together(self._queue.take(self.support.most(asyncio.get_running_loop().time())))
+            self._go_together(self._queue.take(self.support.size.most(asyncio.get_running_loop().time())))
         if self.support.works is None:
             self._queue.start_patience(lambda: self._send_each_alone(self._queue.take()))
 

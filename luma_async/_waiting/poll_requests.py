@@ -53,10 +53,15 @@ class PollRequests:
 
     async def send_batch(self, polls: list[PendingPoll]) -> None:
         """Poll many ids with one request, or with more if it fails or leaves ids out."""
-        error, left_out = await self._ask_for(polls)
+        error = await self.send_part(polls)
         if error is not None:
             await self._mend(still_wanted(polls), error)
+
+    async def send_part(self, polls: list[PendingPoll], patience: float = math.inf) -> LumaError | None:
+        """Poll many ids with one request, or with more if its answer leaves ids out; return the error if it fails."""
+        error, left_out = await self._ask_for(polls, patience)
         await self._ask_again(left_out, len(polls) - len(left_out))
+        return error
 
     # --- one request ---
 
@@ -144,7 +149,7 @@ class PollRequests:
             if len(still_out) == len(left_out):
                 break
             if len(left_out) - len(still_out) == min(answered, len(left_out)):
-                self.support.limit_to(answered, asyncio.get_running_loop().time())
+                self.support.size.limit_to(answered, asyncio.get_running_loop().time())
             left_out = still_out
         left_out = still_wanted(left_out)
         self.support.left_out(_ids(left_out))
@@ -159,13 +164,13 @@ class PollRequests:
         if remedy.searches and self._is_searching and error.verdict in (Verdict.PASSING, Verdict.SLOW_DOWN):
             remedy = Remedy.REFUSE  # one search at a time, so that trouble of the relay causes few requests
         is_scouted = remedy is Remedy.SCOUT
-        if is_scouted and (trouble := await self._scout(polls, error)) is not None:
+        if is_scouted and (trouble := await self.scout(polls, error)) is not None:
             remedy, error = Remedy.REFUSE, trouble
         if remedy.searches:
             search = self.support.search(_ids(polls), error, scouted=is_scouted)
             self._is_searching = True
             try:
-                polls = await self._split(polls, search)
+                polls = await _Splitter(self, search).split(polls)
             finally:
                 self._is_searching = False
                 remedy = self.support.searched(search, clock.time())
@@ -176,7 +181,7 @@ class PollRequests:
         else:
             self.send_alone(still_wanted(polls))
 
-    async def _scout(self, polls: list[PendingPoll], error: LumaError) -> LumaError | None:
+    async def scout(self, polls: list[PendingPoll], error: LumaError) -> LumaError | None:
         """Poll one id alone, to see whether only batches fail; return the trouble that all ids have, or None.
 
         A refusal is about this one id, unless the key is refused as it was in the *error* of the batch.
@@ -191,50 +196,58 @@ class PollRequests:
             return trouble if is_common else None
         return None
 
-    async def _split(self, polls: list[PendingPoll], search: Search) -> list[PendingPoll]:
+
+@define(eq=False, repr=False)
+class _Splitter:
+    """Splits one batch that failed."""
+
+    requests: PollRequests
+    search: Search
+
+    async def split(self, polls: list[PendingPoll]) -> list[PendingPoll]:
         """Send both halves of *polls*, and split a half that fails; return the polls that have no result then."""
-        middle = len(polls) // 2
+        search, middle = self.search, len(polls) // 2
         failed: list[list[PendingPoll]] = []
         rest: list[PendingPoll] = []
         for half in filter(None, map(still_wanted, (polls[:middle], polls[middle:]))):
-            if not await self._fails(half, search):
+            if not await self._fails(half):
                 continue
             if search.looks_deeper_first:
-                rest += await self._split_further(half, search)
+                rest += await self._split_further(half)
             else:
                 failed.append(half)
         if len(failed) > 1:
             if search.needs_scout:
-                search.relay_works = await self._scout(failed[0], search.error) is None
+                search.relay_works = await self.requests.scout(failed[0], search.error) is None
             if not search.goes_on:
                 return [pending for half in failed for pending in half]
         for half in failed:
-            rest += await self._split_further(half, search)
+            rest += await self._split_further(half)
         return rest
 
-    async def _fails(self, half: list[PendingPoll], search: Search) -> bool:
+    async def _fails(self, half: list[PendingPoll]) -> bool:
         """Send a part of a batch; return whether it failed. No part is sent any more when the search is over."""
-        if search.is_over:
+        if self.search.is_over:
             return True
-        error, left_out = await self._ask_for(half, self._patience(search))
-        await self._ask_again(left_out, len(half) - len(left_out))
+        error = await self.requests.send_part(half, self._patience)
         if error is not None:
-            search.failed(_ids(half))
+            self.search.failed(_ids(half))
         return error is not None
 
-    async def _split_further(self, half: list[PendingPoll], search: Search) -> list[PendingPoll]:
+    async def _split_further(self, half: list[PendingPoll]) -> list[PendingPoll]:
         """Split a part that failed; return the polls that have no result then."""
-        if search.is_over:
+        if self.search.is_over:
             return half
         if len(half) > 1:
-            return await self._split(half, search)
-        self.send_alone(still_wanted(half))
+            return await self.split(half)
+        self.requests.send_alone(still_wanted(half))
         return []
 
-    def _patience(self, search: Search) -> float:
-        """Return the time for a part of a batch; a batch that timed out must not cost that time at each halving."""
-        if isinstance(search.error, RequestTimeoutError):
-            return max(_PATIENCE * self.support.usual_time, _SHORTEST_PATIENCE)
+    @property
+    def _patience(self) -> float:
+        """The time for a part of a batch; a batch that timed out must not cost that time at each halving."""
+        if isinstance(self.search.error, RequestTimeoutError):
+            return max(_PATIENCE * self.requests.support.usual_time, _SHORTEST_PATIENCE)
         return math.inf
 
 

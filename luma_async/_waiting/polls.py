@@ -214,10 +214,7 @@ class PollLoop(Poller):
 
     @property
     def deadline(self) -> float:
-        """The latest of the waiters' deadlines: a waiter that joins before the request goes out still counts.
-
-        A last poll that started late, because the event loop was blocked, has the same time as one that did not.
-        """
+        """The latest of the waiters' deadlines; a last poll that a blocked event loop delayed has its usual time."""
         return max(self.waiters.latest, self._started + self._next.lead)
 
     def dismiss(self, waiter: Waiter, end: Outcome | Exception | None) -> None:
@@ -268,8 +265,8 @@ class PollLoop(Poller):
             waiter.show(finished)
             return waiter.outcome(self.task_id, self._polls, generation=finished)
         last = None if self.last_answer is None else self.last_answer.recall(self.task_id)
-        waited = now - waiter.joined
-        error = WaitTimeoutError(self.task_id, waited=waited, last=last, last_error=self._progress.error)
+        trouble = self._progress.error
+        error = WaitTimeoutError(self.task_id, waited=now - waiter.joined, last=last, last_error=trouble)
         return waiter.outcome(self.task_id, self._polls, error=error)
 
     # --- a poll ---
@@ -319,8 +316,7 @@ class PollLoop(Poller):
 
     def _go_on(self, now: float, *, is_end: bool) -> None:
         """End all waits, or pause until the next poll."""
-        progress = self._progress
-        self._pending = None
+        self._pending, progress = None, self._progress
         self._polls += 1
         self._next.ended(self._started, now, progress.hint if progress.failures else None)
         if is_end:

@@ -79,7 +79,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("an id without a waiter is not polled", "self._due.pop(pending, None)", "pass"),
         (
             "a batch has no more ids than allowed",
-            "take(self.support.most(asyncio.get_running_loop().time()))",
+            "take(self.support.size.most(asyncio.get_running_loop().time()))",
             "take()",
         ),
         ("a defect is not a failed poll", "on_defect(defect)\n        if", "on_error(defect)\n        if"),
@@ -105,13 +105,13 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("each failed trial doubles the delay", "min(2 * self._delay, self.longest)", "self.longest and self._delay"),
         ("a query that worked is tried again soon", "IT_WORKED = 1.0, 30.0", "IT_WORKED = 60.0, 3600.0"),
         ("an id that is left out rejoins", "apart.polls_left -= 1", "pass"),
-        ("an id that spoils batches rejoins", "_Again(*_REJOIN, at", "_Again(math.inf, math.inf, at"),
+        ("an id that spoils batches rejoins", "Again(*_REJOIN, at", "Again(math.inf, math.inf, at"),
         (
             "a forgotten id leaves no suspicion",
             "self._suspects.pop(task_id, None)\n\n    def failed",
             "\n    def failed",
         ),
-        ("a size that was learned is tried larger", "return min(2 * self._size, self.limit)", "return self._size"),
+        ("a size that was learned is tried larger", "return min(2 * self._most, self.limit)", "return self._most"),
         ("scouts become rarer", "self._scout_at = 2 * self._failures + 1", "pass"),
         (
             "trouble that is new to some ids splits no batch",
@@ -140,7 +140,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
             "return self.is_about_this_batch and not",
             "return False and not",
         ),
-        ("a limit of size is learned", "            self.limit_to(search.size, now)", "            pass"),
+        ("a limit of size is learned", "            self.size.limit_to(search.size, now)", "            pass"),
         (
             "a limit of size blames no id",
             "self._largest_success < self._smallest_failure and not",
@@ -153,7 +153,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a short answer is completed", "while len(left_out) > 1:", "while False:"),
         (
             "a short answer shows the size",
-            "self.support.limit_to(answered, asyncio.get_running_loop().time())",
+            "self.support.size.limit_to(answered, asyncio.get_running_loop().time())",
             "pass",
         ),
         ("ids that are left out go alone", "        self.support.left_out(_ids(left_out))", "        pass"),

@@ -140,7 +140,7 @@ def test_one_bad_id_costs_two_requests_for_each_halving(error: LumaError, count:
         assert result.refused == []
         assert result.requests <= 2 * ceil(log2(count)) + 1
         assert [task_id for task_id in ids if not support.takes(task_id, 1.0)] == [bad]
-        assert support.most(1.0) == 100
+        assert support.size.most(1.0) == 100
 
 
 def test_several_bad_ids_are_all_found() -> None:
@@ -165,9 +165,9 @@ def test_a_limit_of_size_is_found(error: LumaError, largest: int) -> None:
 
     assert result.alone == result.refused == []
     if error is PANIC and largest == 60:
-        assert support.most(1.0) == 100  # one failure of a whole batch may have been bad luck
+        assert support.size.most(1.0) == 100  # one failure of a whole batch may have been bad luck
     else:
-        assert largest / 2 < support.most(1.0) <= largest
+        assert largest / 2 < support.size.most(1.0) <= largest
     assert all(support.takes(task_id, 1.0) for task_id in ids)
 
 
@@ -178,7 +178,7 @@ def test_a_limit_of_size_is_found_at_a_relay_that_has_answered_no_batch_yet() ->
 
     searched(support, REFUSED, ids, lambda part: len(part) > 2)
 
-    assert support.most(1.0) == 2
+    assert support.size.most(1.0) == 2
 
 
 def test_a_query_whose_batches_all_fail_is_switched_off() -> None:
@@ -263,7 +263,7 @@ def test_an_answer_that_is_cut_short_shows_how_many_ids_fit() -> None:
 
     assert left_out(support, ids, relay) == []
     assert relay.sizes == [100, 70, 40, 10]
-    assert support.most(1.0) == 30
+    assert support.size.most(1.0) == 30
 
 
 @pytest.mark.parametrize("unknown", [["7", "8"], [str(number) for number in range(100)]])
@@ -274,7 +274,7 @@ def test_ids_that_two_answers_leave_out_are_polled_alone(unknown: list[str]) -> 
 
     assert left_out(support, ids, relay) == unknown
     assert relay.sizes == [100, len(unknown)]
-    assert support.most(1.0) == 100
+    assert support.size.most(1.0) == 100
     assert [task_id for task_id in ids if not support.takes(task_id, 1.0)] == unknown
 
 
@@ -305,7 +305,7 @@ def test_a_failure_that_does_not_come_again_is_not_a_limit_of_size() -> None:
     result = searched(support, REFUSED, ids, lambda _: next(failures, False))
 
     assert result.alone == result.refused == []
-    assert support.most(1.0) == 100
+    assert support.size.most(1.0) == 100
 
 
 def test_rows_that_are_missing_at_random_are_not_a_limit_of_size() -> None:
@@ -316,7 +316,7 @@ def test_rows_that_are_missing_at_random_are_not_a_limit_of_size() -> None:
 
     assert left_out(support, ids, relay) == ids[::4]
     assert relay.sizes == [100, 50, 25]
-    assert support.most(1.0) == 100
+    assert support.size.most(1.0) == 100
 
 
 def test_larger_batches_of_late_prove_that_size_is_not_the_problem() -> None:
@@ -324,11 +324,11 @@ def test_larger_batches_of_late_prove_that_size_is_not_the_problem() -> None:
     ids = [str(number) for number in range(100)]
     support = BatchSupport("auto")
     support.answered(ids, 0.1, 0.0)
-    support.limit_to(20, 50.0)
-    before = support.most(50.0)
-    support.limit_to(20, 61.0)
+    support.size.limit_to(20, 50.0)
+    before = support.size.most(50.0)
+    support.size.limit_to(20, 61.0)
 
-    assert (before, support.most(61.0)) == (100, 20)
+    assert (before, support.size.most(61.0)) == (100, 20)
 
 
 @pytest.mark.parametrize("error", [AuthenticationError("no", status=401, verdict=Verdict.FINAL), PANIC])

@@ -255,15 +255,15 @@ def test_nothing_is_kept_about_an_id_that_is_forgotten() -> None:
 def test_the_size_that_a_relay_answers_is_learned_and_tried_larger_now_and_then() -> None:
     """A larger batch that works is followed by a still larger one; one that fails doubles the delay."""
     support = working()
-    support.limit_to(20, 0.0)
-    sizes = [support.most(0.0), support.most(29.0), support.most(30.0), support.most(30.0)]
-    support.limit_to(20, 31.0)
-    sizes += [support.most(90.0), support.most(91.0)]
+    support.size.limit_to(20, 0.0)
+    sizes = [support.size.most(0.0), support.size.most(29.0), support.size.most(30.0), support.size.most(30.0)]
+    support.size.limit_to(20, 31.0)
+    sizes += [support.size.most(90.0), support.size.most(91.0)]
     support.answered([str(number) for number in range(40)], 0.1, 92.0)
-    sizes += [support.most(92.0), support.most(92.0)]
+    sizes += [support.size.most(92.0), support.size.most(92.0)]
     support.answered([str(number) for number in range(80)], 0.1, 93.0)
-    sizes.append(support.most(93.0))
+    sizes.append(support.size.most(93.0))
     support.answered([str(number) for number in range(100)], 0.1, 94.0)
-    sizes.append(support.most(94.0))
+    sizes.append(support.size.most(94.0))
 
     assert sizes == [20, 20, 40, 20, 20, 40, 80, 40, 100, 100]
