@@ -72,6 +72,33 @@ def test_a41_a_signal_keeps_what_was_done(luma_relay: SimulatedRelay, signals: l
     ]
 
 
+_SIGNALLED_AT_ITS_EXIT = """
+import os, signal, sys
+from luma_async.cli import main
+
+class Last:
+    # An attribute of the program that goes when the interpreter has restored the default handlers.
+    def __del__(self, kill=os.kill, pid=os.getpid(), second=signal.SIGTERM):
+        kill(pid, second)
+
+last = Last()
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a41_a_second_signal_at_the_exit_of_the_interpreter_changes_nothing(luma_relay: SimulatedRelay) -> None:
+    """The status is that of the first signal, although the second one arrives after the last line of the program."""
+    (endless,) = add(luma_relay, [ENDLESS])
+    program = (sys.executable, "-c", _SIGNALLED_AT_ITS_EXIT)
+
+    with running("wait", endless, *FAST, relay=luma_relay, program=program) as process:
+        wait_until_polled(luma_relay, endless)
+        process.send_signal(signal.SIGHUP)
+        ended = finish(process)
+
+    assert ended.status == 129
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a41_a_signal_that_was_ignored_at_the_start_stays_so(luma_relay: SimulatedRelay, number: int) -> None:
     """As ``nohup`` and a shell's jobs in the background have it: another one ends the command."""
