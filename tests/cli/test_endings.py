@@ -262,6 +262,18 @@ def test_a41_a_terminal_without_chinese_or_colours_shows_it_all(luma_relay: Simu
     assert "\x1b[31m" not in ended.out
 
 
+@pytest.mark.parametrize("size", ["0", "-1", "99999999"])
+@pytest.mark.parametrize("command", ["get", "wait"])
+def test_a_size_that_no_terminal_has_hides_no_result(luma_relay: SimulatedRelay, command: str, size: str) -> None:
+    """The environment can hold any number of columns and lines; the terminal's own size is taken then."""
+    task_id = luma_relay.add(script=Script.of("completed"))
+
+    ended = on_terminal(command, task_id, relay=luma_relay, encoding="utf-8", size=size)
+
+    assert ended.status == 0
+    assert task_id in ended.out
+
+
 def test_json_lines_can_be_had_on_a_terminal(luma_relay: SimulatedRelay) -> None:
     """``--json`` does on a terminal what a pipe does."""
     task_id = luma_relay.add(script=Script.of("completed"))
@@ -496,10 +508,14 @@ def shell(command: str, relay: SimulatedRelay) -> Ended:
 
 
 def on_terminal(
-    *arguments: str, relay: SimulatedRelay, encoding: str, then: Callable[[str], bytes] = lambda _: b""
+    *arguments: str,
+    relay: SimulatedRelay,
+    encoding: str,
+    then: Callable[[str], bytes] = lambda _: b"",
+    size: str = "",
 ) -> Ended:
     """Run a command on a terminal of its own; *then* says what is typed once it has shown something."""
-    _, terminal = forked = fork(*arguments, relay=relay, encoding=encoding)
+    _, terminal = forked = fork(*arguments, relay=relay, encoding=encoding, size=size)
     text, typed = "", b""
     while (piece := read(terminal)) is not None:
         text += piece
@@ -516,12 +532,13 @@ def fork(  # noqa: PLR0913 - what a shell could give
     stdin: bytes | None = None,
     stderr: Path | None = None,
     ignoring: int | None = None,
+    size: str = "",
 ) -> tuple[int, int]:
     """Start a command on a terminal of its own, and return its process and the terminal.
 
     Its standard input can be a pipe instead, which stays open, and its standard error a file.
     """
-    env = {"TERM": "xterm", "PYTHONIOENCODING": encoding, "COLUMNS": "", "LINES": "", "NO_COLOR": "1"}
+    env = {"TERM": "xterm", "PYTHONIOENCODING": encoding, "COLUMNS": size, "LINES": size, "NO_COLOR": "1"}
     reading, writing = os.pipe()
     with starting(ignoring):
         pid, terminal = pty.fork()
