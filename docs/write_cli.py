@@ -57,6 +57,9 @@ produce-ids | luma-async wait | consume-outcomes
 Results go to standard output, everything else to standard error.
 
 In a pipe or a file, each outcome is one line of JSON, written as soon as its id has ended.
+With `download` and `--download`, a completed generation has its line when its file is stored, or could not be.
+A journal has it before.
+Files that come slowly hold up no line of another id.
 The lines are ASCII in any locale, and a slow reader delays nothing but the lines.
 
 | field | what it holds |

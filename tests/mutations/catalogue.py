@@ -390,7 +390,11 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("what a failed write left is removed", "self._cut_torn_line()\n        status", "status"),
         ("a journal that was moved is noticed", "if not self._is_in_its_place(status):", "if False:"),
         ("a journal's place is absolute", "place = path.absolute()", "place = path"),
-        ("a journal that others could read becomes private", "            os.fchmod(self.descriptor, _MODE)", "pass"),
+        (
+            "a journal becomes private",
+            "            os.fchmod(self.descriptor, _MODE)",
+            "            pass",
+        ),
         ("closing a journal waits for no disk", "self._busy.acquire(blocking=False)", "self._busy.acquire()"),
         ("a stalled write closes its file at its end", "if self._closed:  # meanwhile", "if False:"),
         ("a cancelled writer leaves nobody waiting", "self._settle({**lines, **self._lines}, self._stopped())", "pass"),
@@ -460,8 +464,8 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ("cli/test_endings.py::test_a41_a_second_signal_at_the_exit_of_the_interpreter_changes_nothing",): [
         (
             "no signal changes a status",
-            "self.status is None else signal.SIG_IGN",
-            "self.status is None else signal.SIG_DFL",
+            "is None else signal.SIG_IGN",
+            "is None else signal.SIG_DFL",
         ),
     ],
     ("cli/test_endings.py::test_a_size_that_no_terminal_has_hides_no_result",): [
@@ -470,9 +474,29 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ("cli/test_summary.py",): [
         (
             "times in the summary are monotonic",
-            "now = self.clock()\n            if before",
-            "now = event.at\n            if before",
+            "now = self.clock()\n            if",
+            "now = event.at\n            if",
         ),
+    ],
+    ("media/test_places.py",): [
+        ("slow downloads keep half of the places", "return max(1, self.limit // 2)", "return self.limit"),
+        ("a free place goes to the host with the fewest", "if host not in self._per_host), None)", "if True), None)"),
+        ("a slow download goes on beside healthy ones", "(not slow or (", "(False or ("),
+        ("a slow download past its half is left alone", " or 0 < self._total < 2 * self._stored", ""),
+        ("a file that gets its name keeps its place", "None if self._is_kept or", "None if"),
+        ("so it does if it is to give up in the same moment", "if self.has_given_up:  #", "if False:  #"),
+        ("a cancelled download gets no place", "if not waiter.done():", "if True:"),
+        (
+            "a place of a cancelled download is free",
+            "                self._release(place)\n            elif",
+            "                pass\n            elif",
+        ),
+    ],
+    ("media/test_download.py::test_no_more_are_fetched_at_once_than_the_limit_says",): [
+        ("downloads have a limit", "Places(self.limits.max_downloads)", "Places(8)"),
+    ],
+    ("cli/test_storing.py",): [
+        ("files that come slowly hold up no id", "_MOST_TO_STORE = 10_000", "_MOST_TO_STORE = 8"),
     ],
     ("cli/test_ids.py",): [
         ("any error of reading ends the ids", "except (OSError, MemoryError) as error:", "except () as error:"),
