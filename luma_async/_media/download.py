@@ -363,17 +363,18 @@ def _finish(order: _Order, url: str) -> Path:
         DownloadError: It is no medium, or the name is taken.
     """
     part = order.part
-    content = part.content()
-    ending = ending_of(content, order.role)
-    if ending is None:
-        raise DownloadError(f"what came is no {order.role}, by its first bytes", reason="not-media", url=url)
-    if ends_early(content, part.size):
-        part.drop()
-        raise cut("the file ends in the middle", url)
-    target = order.directory / f"{order.stem}.{ending}"
-    if not part.finish(target, overwrite=order.overwrite):
-        raise _exists(target)
-    return target
+    with part.in_use():
+        content = part.content()
+        ending = ending_of(content, order.role)
+        if ending is None:
+            raise DownloadError(f"what came is no {order.role}, by its first bytes", reason="not-media", url=url)
+        if ends_early(content, part.size):
+            part.drop()
+            raise cut("the file ends in the middle", url)
+        target = order.directory / f"{order.stem}.{ending}"
+        if not part.finish(target, overwrite=order.overwrite):
+            raise _exists(target)
+        return target
 
 
 def _exists(path: Path) -> DownloadError:

@@ -116,7 +116,9 @@ def test_healthy_downloads_without_an_end_do_not_put_a_slow_one_off() -> None:
     """One that gave up goes on in a place of its own, while healthy ones still wait for theirs."""
     trial = tried(*many("slow", 8, DRIP, 1e5), *many("ok", 400, FAST, 1e6))
 
-    assert min(trial.ends[f"slow{number}"] for number in range(8)) < min(50.0, trial.ends["ok399"])
+    gave_up = [name for name in trial.ends if trial.times(name) > 1]
+    assert gave_up
+    assert min(trial.ends[name] for name in gave_up) < trial.ends["ok399"]
 
 
 def test_slow_downloads_go_on_where_nobody_waits() -> None:

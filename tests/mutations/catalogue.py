@@ -339,6 +339,12 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a wait that timed out can be taken up again", "PASSING,\n        )", "FINAL,\n        )"),
     ],
     ("faults/test_a43_files.py",): [
+        ("discarding a file waits for no disk", "self._lock.acquire(blocking=False)", "self._lock.acquire()"),
+        (
+            "a step removes a file that is discarded meanwhile",
+            "if self._discarded:\n                self.discard()",
+            "pass",
+        ),
         ("bytes are on the disk before the name", "os.fsync(file.fileno())", "pass"),
         ("no file is written that somebody put there", "os.O_CREAT | os.O_EXCL", "os.O_CREAT"),
         ("what another process writes is not touched", "        lock(file.fileno())\n        if not", "        if not"),
@@ -493,7 +499,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ),
     ],
     ("media/test_download.py::test_no_more_are_fetched_at_once_than_the_limit_says",): [
-        ("downloads have a limit", "Places(self.limits.max_downloads)", "Places(8)"),
+        ("downloads have a limit", "Places(self.limits.max_downloads)", "Places(1)"),
     ],
     ("cli/test_storing.py",): [
         ("files that come slowly hold up no id", "_MOST_TO_STORE = 10_000", "_MOST_TO_STORE = 8"),
