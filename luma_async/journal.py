@@ -91,8 +91,8 @@ class Journal:
         """Close the file, after the write in progress. Cancelling stops the waiting; the write goes on in a thread."""
         file, self._file = self._file, None
         try:
-            while self._writer is not None:
-                await asyncio.wait([self._writer])
+            while (writer := self._writer) is not None and not writer.done():
+                await asyncio.wait([writer])
         finally:
             if file is not None:
                 file.close()

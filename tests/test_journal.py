@@ -894,7 +894,7 @@ async def test_any_error_of_a_write_reaches_the_caller(path: Path, monkeypatch: 
         monkeypatch.setattr(_File, "append", refuse)
 
         with pytest.raises(JournalError, match="cannot schedule new futures"):
-            await journal.record(completed("a"))
+            await asyncio.wait_for(journal.record(completed("a")), 5)
 
 
 async def test_closing_does_not_wait_for_a_stalled_disk(path: Path, disk: Disk) -> None:
