@@ -57,6 +57,9 @@ produce-ids | luma-async wait | consume-outcomes
 Results go to standard output, everything else to standard error.
 
 In a pipe or a file, each outcome is one line of JSON, written as soon as its id has ended.
+With `download` and `--download`, a completed generation has its line when its file is stored, or could not be.
+A journal has it before.
+Files that come slowly hold up no line of another id.
 The lines are ASCII in any locale, and a slow reader delays nothing but the lines.
 
 | field | what it holds |
@@ -129,7 +132,9 @@ The same holds for a refused key, a bare 404 (the address may be wrong), and mal
 - A file that holds anything but such lines is refused, with status 2, and not changed.
 - The lines that an earlier run wrote to standard output are such lines.
 - A journal that cannot be written, on a full disk for example, ends the command with status 1 and keeps its lines.
+- So does one that is moved or replaced meanwhile, by `logrotate` for example: the next run would not find its lines.
 - Only its owner can read the file: it holds prompts, and links that open a video to any reader.
+  A file that others could read becomes private.
 
 With `download` and `wait --download`, an id is left out if it has ended and its file is in the directory.
 A file that could not be stored is tried again.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
+from io import BufferedIOBase
+from itertools import count
 from math import inf
 from pathlib import Path
 from typing import Any, Self, cast
@@ -116,6 +118,33 @@ class ErrorRecord:
         else:
             error = errors.JournalError(self.message, path="") if kind is errors.JournalError else kind(self.message)
         return error
+
+
+LONGEST_LINE = 2**25
+"""Bytes; sixteen times the default of ``max_answer_bytes``. A longer line is not ours, and would fill the memory."""
+
+
+class LongLineError(Exception):
+    """A line has more than ``LONGEST_LINE`` bytes."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def lines_in(file: BufferedIOBase) -> Iterator[bytes]:
+    """Yield each line of *file* with its line break, which the last one may lack.
+
+    Raises:
+        LongLineError: A line is too long to be one of ours.
+    """
+    for number in count(1):
+        line = file.readline(LONGEST_LINE + 1)
+        if len(line) > LONGEST_LINE:
+            raise LongLineError(number)
+        if not line:
+            return
+        yield line
 
 
 @frozen(kw_only=True)

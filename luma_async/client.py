@@ -289,7 +289,8 @@ class LumaClient:
 
         The file appears only when it is complete, and its length and first bytes are checked. A broken download is
         resumed if the server proves that it still has the same file; on Linux also after ``kill -9``. An expired link
-        is renewed by a poll of the task. At most 8 downloads run at once. Cancelling leaves no file behind.
+        is renewed by a poll of the task. At most ``Limits.max_downloads`` run at once; slow ones beyond half of that
+        start again later if others wait. Cancelling leaves no file behind.
 
         Args:
             generation: A completed generation.

@@ -18,7 +18,10 @@ class Event:
     """An event in a client. Each kind has its own class; ``str`` gives one line without any link."""
 
     at: float = field(factory=time.time)
-    """When it happened, in seconds since 1970, as from ``time.time``."""
+    """When it happened, in seconds since 1970, as from ``time.time``.
+
+    The clock may be set meanwhile: for durations, a listener reads ``time.monotonic`` itself.
+    """
 
 
 @frozen(kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
@@ -15,7 +15,8 @@ from attrs import define, evolve, field
 
 from luma_async._disk import lock, sync_directory
 from luma_async._ids import Ids, checked_ids
-from luma_async._records import OutcomeRecord
+from luma_async._listeners import logger
+from luma_async._records import LONGEST_LINE, LongLineError, OutcomeRecord, lines_in
 from luma_async._text import shown, spelled
 from luma_async.errors import ConfigurationError, GenerationFailedError, JournalError, NotFoundError
 from luma_async.models import State
@@ -23,6 +24,8 @@ from luma_async.outcomes import Outcome
 
 _MODE = 0o600
 """For nobody else: the answers hold prompts, and links that open the video to any reader."""
+_OTHERS = 0o077
+"""The permissions of everybody but the owner."""
 _CHUNK = 2**20
 """Bytes that are read at once."""
 
@@ -53,8 +56,9 @@ class Journal:
     Nothing else is recorded, because the next run may succeed: timeouts, failed polls, a refused key, a path that the
     address does not have, an id that cannot be one.
 
-    Entering opens the file, or makes it (only its owner can read it), and locks it until the block ends. A last line
-    that was cut by the end of a process is removed: its id is missing.
+    Entering opens the file, or makes it, and locks it until the block ends. Only its owner can read it from then on;
+    where the file system does not allow that, a warning is logged. A last line that was cut by the end of a process is
+    removed: its id is missing. A file that is moved, replaced or deleted meanwhile is an error of the next ``record``.
 
     Raises:
         ConfigurationError: On entering: the file cannot be opened, read and written, another journal has it open, or
@@ -84,11 +88,11 @@ class Journal:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close the file, after the write in progress."""
+        """Close the file, after the write in progress. Cancelling stops the waiting; the write goes on in a thread."""
         file, self._file = self._file, None
         try:
-            while self._writer is not None:
-                await asyncio.wait([self._writer])
+            while (writer := self._writer) is not None and not writer.done():
+                await asyncio.wait([writer])
         finally:
             if file is not None:
                 file.close()
@@ -128,7 +132,8 @@ class Journal:
             Whether it was appended: False if the id has not ended, or was recorded before.
 
         Raises:
-            JournalError: It could not be written. The file is unchanged, and the same call may succeed later.
+            JournalError: It could not be written. The file is unchanged, and the same call may succeed later. Only if
+                the event loop ends meanwhile, it is unknown whether the line is there.
             ConfigurationError: The journal is not open.
         """
         file, task_id = self._opened(), outcome.task_id
@@ -136,9 +141,11 @@ class Journal:
         if task_id in self or not _is_end(record):
             return False
         if is_new := task_id not in self._pending:
-            self._lines[task_id] = record.state, f"{record.line()}\n".encode("ascii")
+            self._lines[task_id] = record.state, self._line(record)
             self._pending[task_id] = asyncio.get_running_loop().create_future()
-            self._writer = self._writer or asyncio.create_task(self._write(file), name="luma_async journal")
+            if self._writer is None:
+                self._writer = asyncio.create_task(self._write(file), name="luma_async journal")
+                self._writer.add_done_callback(self._never_started)
         written = self._pending[task_id]
         await asyncio.wait([written])
         if error := written.result():
@@ -170,25 +177,62 @@ class Journal:
             raise ConfigurationError(f"{shown(self.path)} is not open", advice="use it inside 'async with'")
         return self._file
 
+    def _line(self, record: OutcomeRecord) -> bytes:
+        line = f"{record.line()}\n".encode("ascii")
+        if len(line) > LONGEST_LINE:  # the next run would refuse the file
+            raise JournalError(
+                f"the outcome cannot be recorded in {shown(self.path)}: its line has more than {LONGEST_LINE} bytes",
+                path=str(self.path),
+                advice="lower Limits(max_answer_bytes=...)",
+            )
+        return line
+
     async def _write(self, file: _File) -> None:
         """Write until nothing is left: one write and one flush for all pending lines."""
+        lines: dict[str, tuple[State | None, bytes]] = {}
         try:
             while self._lines:
-                lines, self._lines, error = self._lines, {}, None
-                try:
-                    await asyncio.to_thread(file.append, b"".join(line for _, line in lines.values()))
-                except OSError as cause:
-                    error = JournalError(
-                        f"the outcome cannot be recorded in {shown(self.path)}: {cause.strerror or cause}",
-                        path=str(self.path),
-                        advice="make room or repair the disk, and start again: it waits for the missing ids only",
-                    )
-                for task_id, (state, _) in lines.items():
-                    if error is None:
-                        self._states[task_id] = state
-                    self._pending.pop(task_id).set_result(error)
+                lines, self._lines = self._lines, {}
+                self._settle(lines, await self._append(file, b"".join(line for _, line in lines.values())))
+        except asyncio.CancelledError:
+            self._settle({**lines, **self._lines}, self._stopped())
+            self._lines = {}
+            raise
         finally:
             self._writer = None
+
+    async def _append(self, file: _File, lines: bytes) -> JournalError | None:
+        try:
+            await asyncio.to_thread(file.append, lines)
+        except Exception as cause:  # noqa: BLE001 - whatever it is, each caller of record has to get it
+            return JournalError(
+                f"the outcome cannot be recorded in {shown(self.path)}: {getattr(cause, 'strerror', None) or cause}",
+                path=str(self.path),
+                advice="make room, repair the disk or put the file back, and start again: it waits for the missing ids "
+                "only",
+            )
+        return None
+
+    def _settle(self, lines: Mapping[str, tuple[State | None, bytes]], error: JournalError | None) -> None:
+        """Tell the callers of ``record`` how the write of *lines* has ended."""
+        for task_id, (state, _) in lines.items():
+            if error is None:
+                self._states[task_id] = state
+            if (written := self._pending.pop(task_id, None)) is not None:
+                written.set_result(error)
+
+    def _never_started(self, writer: asyncio.Task[None]) -> None:
+        """Settle all lines of a *writer* that was cancelled before its first step, which no code of its own notices."""
+        if self._writer is writer:
+            self._writer, lines, self._lines = None, self._lines, {}
+            self._settle(lines, self._stopped())
+
+    def _stopped(self) -> JournalError:
+        return JournalError(
+            f"it is unknown whether the outcome is recorded in {shown(self.path)}: the write was stopped",
+            path=str(self.path),
+            advice="start again: it waits for the missing ids only",
+        )
 
 
 @define(eq=False)
@@ -243,10 +287,14 @@ class _File:
 
     path: Path
     descriptor: int
+    place: Path
+    """The absolute path: the process may change its directory."""
     states: dict[str, State | None] = field(factory=dict, init=False)
     _torn_at: int | None = field(default=None, init=False)
     """Where a failed write started, until its bytes are removed."""
     _closed: bool = field(default=False, init=False)
+    """Whether nothing more is to be written."""
+    _is_open: bool = field(default=True, init=False)
     _busy: Lock = field(factory=Lock, init=False)
     """Held so that no write happens after closing, when another file may have the same descriptor."""
 
@@ -254,7 +302,9 @@ class _File:
     def opened(cls, path: Path) -> Self:
         """Open, lock, read, and repair the file at *path*; it is a ConfigurationError if that is not a journal."""
         try:
-            file = cls(path, os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0), _MODE))
+            place = path.absolute()
+            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+            file = cls(path, os.open(place, flags, _MODE), place)
             try:
                 file._take()
             except BaseException:
@@ -271,19 +321,32 @@ class _File:
         lock(self.descriptor)
         if status.st_size == 0:
             os.fsync(self.descriptor)
-            sync_directory(self.path.parent)
+            sync_directory(self.place.parent)
         with open(self.descriptor, "rb", closefd=False) as file:
             file.seek(0)
             if file.peek(1)[:1] not in (b"", b"{"):
                 raise _not_an_outcome(self.path, 1)
             whole = 0
-            for number, line in enumerate(file, 1):
-                if not self._learn(line, number):
-                    os.ftruncate(self.descriptor, whole)
-                    os.fsync(self.descriptor)
-                elif not line.endswith(b"\n"):
-                    self.append(b"\n")
-                whole += len(line)
+            try:
+                for number, line in enumerate(lines_in(file), 1):
+                    if not self._learn(line, number):
+                        os.ftruncate(self.descriptor, whole)
+                        os.fsync(self.descriptor)
+                    elif not line.endswith(b"\n"):
+                        self.append(b"\n")
+                    whole += len(line)
+            except LongLineError as error:
+                raise _not_an_outcome(self.path, error.number) from None
+        self._keep_others_out()
+
+    def _keep_others_out(self) -> None:
+        """Take the permissions of other users away: the lines of standard output, for example, are in a public file."""
+        if os.name != "posix" or not os.fstat(self.descriptor).st_mode & _OTHERS:
+            return
+        with suppress(OSError):  # only the owner may do it
+            os.fchmod(self.descriptor, _MODE)
+        if os.fstat(self.descriptor).st_mode & _OTHERS:
+            logger.warning("other users of this machine can open the journal %s", shown(self.path))
 
     def _learn(self, line: bytes, number: int) -> bool:
         """Note the id that ended by *line*, and return whether the line is whole; anything else is an error."""
@@ -301,24 +364,39 @@ class _File:
 
     def append(self, lines: bytes) -> None:
         """Write *lines* and flush them to the disk; an OSError leaves the file unchanged."""
-        with self._busy:
-            if self._closed:
-                raise OSError("it is closed")
-            self._cut_torn_line()
-            status = os.fstat(self.descriptor)
-            if status.st_nlink == 0:
-                raise OSError("it has been deleted")
-            self._torn_at = status.st_size
-            try:
-                left = memoryview(lines)
-                while left:
-                    left = left[os.write(self.descriptor, left) :]
-                os.fsync(self.descriptor)
-                self._torn_at = None
-            except OSError:
-                with suppress(OSError):
-                    self._cut_torn_line()
-                raise
+        try:
+            with self._busy:
+                self._append(lines)
+        finally:
+            if self._closed:  # meanwhile
+                self.close()
+
+    def _append(self, lines: bytes) -> None:
+        if self._closed:
+            raise OSError("it is closed")
+        self._cut_torn_line()
+        status = os.fstat(self.descriptor)
+        if status.st_nlink == 0:
+            raise OSError("it has been deleted")
+        if not self._is_in_its_place(status):
+            raise OSError("it has been moved, and the next run would not find it")
+        self._torn_at = status.st_size
+        try:
+            left = memoryview(lines)
+            while left:
+                left = left[os.write(self.descriptor, left) :]
+            os.fsync(self.descriptor)
+            self._torn_at = None
+        except OSError:
+            with suppress(OSError):
+                self._cut_torn_line()
+            raise
+
+    def _is_in_its_place(self, status: os.stat_result) -> bool:
+        try:
+            return os.path.samestat(self.place.stat(), status)
+        except FileNotFoundError:
+            return False
 
     def _cut_torn_line(self) -> None:
         if self._torn_at is not None:
@@ -327,16 +405,22 @@ class _File:
 
     def lines(self, start: int) -> list[bytes]:
         """Return whole lines from byte *start* on; none at the end."""
-        with self.path.open("rb") as file:
+        with self.place.open("rb") as file:
+            if not os.path.samestat(os.fstat(file.fileno()), os.fstat(self.descriptor)):
+                raise OSError("it has been moved, and another file has its name")
             file.seek(start)
             return [line for line in file.readlines(_CHUNK) if line.endswith(b"\n")]
 
     def close(self) -> None:
-        """Close the file, which unlocks it."""
-        with self._busy:
-            if not self._closed:
-                self._closed = True
-                os.close(self.descriptor)
+        """Close the file, which unlocks it. It never waits: where a write is in progress, its thread does it then."""
+        self._closed = True
+        if self._busy.acquire(blocking=False):
+            try:
+                was_open, self._is_open = self._is_open, False
+                if was_open:
+                    os.close(self.descriptor)
+            finally:
+                self._busy.release()
 
 
 def _close_unwanted(opening: asyncio.Task[_File]) -> None:

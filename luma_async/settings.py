@@ -40,6 +40,8 @@ class Limits:
     """Most ids in one batch query; relays do not document a limit (contract section 2)."""
     max_answer_bytes: int = field(default=2 * 2**20, validator=number(above=0, whole=True))
     """Most bytes of one answer after decompression; the largest real answer has 4 KiB."""
+    max_downloads: int = field(default=8, validator=number(above=0, whole=True))
+    """Downloads under way at once; slow ones keep at most half of them while others wait."""
     allow_insecure_http: bool = field(default=False, validator=flag)
     """Whether ``base_url`` may be plain ``http`` beyond loopback: then the key is readable on the network."""
     allow_private_media: bool = field(default=False, validator=flag)

@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 import threading
+import tracemalloc
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +38,7 @@ from luma_async import (
     WaitTimeoutError,
     outcome_to_json,
 )
+from luma_async._records import LONGEST_LINE
 from luma_async._relay.tasks import identity, read_task, tasks_in
 from luma_async.journal import _File
 from tests import loops
@@ -622,11 +624,122 @@ async def test_a_file_that_was_deleted_is_noticed(path: Path) -> None:
             await anext(aiter(journal.outcomes()))
 
 
+def replace(path: Path) -> None:
+    """Put an empty file in the place of *path*, as an editor or ``mv`` does; the old one is kept beside it."""
+    path.rename(path.with_suffix(".1"))
+    path.touch()
+
+
+def remove_directory(path: Path) -> None:
+    """Move the directory of *path* away."""
+    path.parent.rename(path.parent.with_suffix(".old"))
+
+
+@pytest.mark.parametrize(
+    "move",
+    [lambda path: path.rename(path.with_suffix(".1")), replace, remove_directory],
+    ids=["renamed", "replaced", "directory"],
+)
+async def test_a_journal_that_was_moved_records_nothing_until_it_is_back(
+    tmp_path: Path, move: Callable[[Path], None]
+) -> None:
+    """A line under another name would be lost to the next run, so ``record`` raises; reading does not mix two files."""
+    path = tmp_path / "place" / "batch.jsonl"
+    path.parent.mkdir()
+    async with Journal(path) as journal:
+        await journal.record(completed("a"))
+        move(path)
+        with pytest.raises(JournalError, match="it has been moved"):
+            await journal.record(completed("b"))
+        with pytest.raises(ConfigurationError, match=r"moved|No such file"):
+            await anext(aiter(journal.outcomes()))
+
+        for moved, place in ((path.parent.with_suffix(".old"), path.parent), (path.with_suffix(".1"), path)):
+            if moved.exists():
+                moved.replace(place)
+        assert await journal.record(completed("b"))
+
+    assert held(path) == A + B
+
+
+async def test_a_journal_stays_where_it_is_when_the_process_changes_its_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relative path names the file that was opened."""
+    monkeypatch.chdir(tmp_path)
+    async with Journal("batch.jsonl") as journal:
+        (tmp_path / "below").mkdir()
+        monkeypatch.chdir("below")
+        assert await journal.record(completed("a"))
+        assert [outcome.task_id async for outcome in journal.outcomes()] == ["a"]
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o660, 0o777])
+async def test_a_file_that_others_could_read_becomes_private(path: Path, mode: int) -> None:
+    """The lines of standard output are in such a file; answers hold prompts and links."""
+    put(path, A)
+    os.chmod(path, mode)  # noqa: PTH101 - not awaited
+
+    assert await ended(path) == ["a"]
+    assert mode_of(path) == 0o600
+
+
+async def test_that_others_can_read_a_journal_is_logged(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Another owner's file, or a file system without permissions, keeps its mode."""
+    put(path, A)
+    os.chmod(path, 0o644)  # noqa: PTH101 - not awaited
+    monkeypatch.setattr(os, "fchmod", refusing(errno.EPERM))
+
+    assert await ended(path) == ["a"]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"other users of this machine can open the journal {path}"
+    ]
+
+
+async def test_a_refused_file_keeps_its_permissions(path: Path) -> None:
+    """What is not a journal is not changed."""
+    put(path, b"a video")
+    os.chmod(path, 0o644)  # noqa: PTH101 - not awaited
+
+    with pytest.raises(ConfigurationError):
+        await ended(path)
+    assert mode_of(path) == 0o644
+
+
+async def test_a_line_without_an_end_is_refused_with_little_memory(path: Path) -> None:
+    """A line is read up to a limit, so a file that is no journal does not fill the memory."""
+    with path.open("wb") as file:
+        file.write(A + b'{"task_id": "')
+        file.truncate(2**30)
+
+    tracemalloc.start()
+    with pytest.raises(ConfigurationError, match="line 2 is not an outcome"):
+        await ended(path)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert most < 4 * LONGEST_LINE
+
+
+async def test_a_line_that_the_next_run_would_refuse_is_not_written(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer that is too long for a line is an error of ``record``, and the file stays a journal."""
+    monkeypatch.setattr("luma_async.journal.LONGEST_LINE", len(A) - 1)
+    async with Journal(path) as journal:
+        with pytest.raises(JournalError, match="more than"):
+            await journal.record(completed("a"))
+
+    assert held(path) == b""
+
+
 class Disk:
     """A disk whose flushes can be counted and held up."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.flushes = 0
+        self.flushes = self.under_way = 0
         self.goes_on = threading.Event()
         self.goes_on.set()
         self._fsync = os.fsync
@@ -634,8 +747,12 @@ class Disk:
 
     def _flush(self, descriptor: int) -> None:
         self.flushes += 1
-        assert self.goes_on.wait(20)
-        self._fsync(descriptor)
+        self.under_way += 1
+        try:
+            assert self.goes_on.wait(20)
+            self._fsync(descriptor)
+        finally:
+            self.under_way -= 1
 
     async def is_busy(self, flushes: int) -> None:
         """Wait until so many flushes have started."""
@@ -747,6 +864,58 @@ def test_a_file_that_was_closed_writes_nowhere(path: Path, tmp_path: Path) -> No
         file.close()
 
         assert other.read() == b""
+
+
+@pytest.mark.parametrize("starts", [True, False])
+async def test_a_writer_that_is_cancelled_leaves_nobody_waiting(path: Path, disk: Disk, *, starts: bool) -> None:
+    """Each ``record`` ends in an error when the writer's task is cancelled, before its first step or in a write."""
+    async with Journal(path) as journal:
+        records = [asyncio.create_task(journal.record(completed(task_id))) for task_id in "ab"]
+        if starts:
+            disk.goes_on.clear()
+            await disk.is_busy(3)
+            records.append(asyncio.create_task(journal.record(completed("c"))))
+        await asyncio.sleep(0)
+        [task.cancel() for task in asyncio.all_tasks() if task.get_name() == "luma_async journal"]
+        await asyncio.wait(records, timeout=5)
+        disk.goes_on.set()
+
+        assert [type(record.exception()) for record in records] == [JournalError] * len(records)
+        assert await journal.record(completed("d"))
+
+
+async def test_any_error_of_a_write_reaches_the_caller(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An executor that has been shut down raises RuntimeError, for example."""
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("cannot schedule new futures")
+
+    async with Journal(path) as journal:
+        monkeypatch.setattr(_File, "append", refuse)
+
+        with pytest.raises(JournalError, match="cannot schedule new futures"):
+            await asyncio.wait_for(journal.record(completed("a")), 5)
+
+
+async def test_closing_does_not_wait_for_a_stalled_disk(path: Path, disk: Disk) -> None:
+    """Cancelled twice, the block ends while the disk is busy; the lock is gone as soon as the write has ended."""
+
+    async def record() -> None:
+        async with Journal(path) as journal:
+            disk.goes_on.clear()
+            await journal.record(completed("a"))
+
+    task = asyncio.create_task(record())
+    await disk.is_busy(3)
+    for _ in range(2):
+        task.cancel()
+        await asyncio.sleep(0.01)
+    await asyncio.wait([task], timeout=5)
+    early = task.cancelled(), disk.under_way
+    disk.goes_on.set()
+
+    assert early == (True, 1)
+    assert await opened_in_the_end(path) == ["a"]
 
 
 def test_an_event_loop_that_ends_in_the_middle_leaves_whole_lines(path: Path, disk: Disk) -> None:

@@ -70,6 +70,7 @@ LIMITS = {
     "requests_per_second": None,
     "batch_size": 100,
     "max_answer_bytes": 2 * 2**20,
+    "max_downloads": 8,
     "allow_insecure_http": False,
     "allow_private_media": False,
 }

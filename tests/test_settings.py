@@ -141,7 +141,9 @@ _WRONG = [0, -1, -0.5, float("nan"), float("inf"), float("-inf"), 10**400, "5", 
 
 
 @pytest.mark.parametrize("value", _WRONG, ids=lambda value: repr(value)[:10])
-@pytest.mark.parametrize("name", ["request_timeout", "max_concurrency", "requests_per_second", "max_answer_bytes"])
+@pytest.mark.parametrize(
+    "name", ["request_timeout", "max_concurrency", "max_downloads", "requests_per_second", "max_answer_bytes"]
+)
 def test_a_limit_that_is_no_positive_number_is_refused(name: str, value: Any) -> None:
     """The text names the field."""
     with pytest.raises(ConfigurationError, match=name) as caught:
@@ -150,7 +152,7 @@ def test_a_limit_that_is_no_positive_number_is_refused(name: str, value: Any) ->
     assert len(str(caught.value)) < 200
 
 
-@pytest.mark.parametrize("name", ["request_timeout", "max_concurrency", "max_answer_bytes"])
+@pytest.mark.parametrize("name", ["request_timeout", "max_concurrency", "max_downloads", "max_answer_bytes"])
 def test_only_the_rate_may_be_unlimited(name: str) -> None:
     """None is a value for no other limit."""
     assert Limits(requests_per_second=None).requests_per_second is None
@@ -158,7 +160,7 @@ def test_only_the_rate_may_be_unlimited(name: str) -> None:
         Limits(**{name: None})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", ["max_concurrency", "max_answer_bytes"])
+@pytest.mark.parametrize("name", ["max_concurrency", "max_downloads", "max_answer_bytes"])
 def test_counts_are_whole(name: str) -> None:
     """Half a connection is none, while times and rates may be fractions."""
     assert Limits(request_timeout=0.5, requests_per_second=0.5).request_timeout == 0.5

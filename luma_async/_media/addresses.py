@@ -45,6 +45,12 @@ def checked_url(link: object, *, allow_private: bool, base: URL | None = None) -
     return url
 
 
+def host_of(link: object) -> str:
+    """Return the host that *link* leads to; an empty text where it leads nowhere."""
+    url = _parsed(link, None)
+    return "" if url is None else url.raw_host or ""
+
+
 def refused(summary: str, url: URL) -> DownloadError:
     """Return the error for a *url* that ``allow_private_media`` would allow."""
     return DownloadError(

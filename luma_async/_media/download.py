@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import aiohttp
-from attrs import Factory, define, field, frozen
+from attrs import Factory, define, evolve, field, frozen
 from tenacity import RetryCallState, wait_exponential_jitter
 from yarl import URL
 
 from luma_async._ids import check_task_id
 from luma_async._listeners import Listeners
-from luma_async._media.addresses import bare, checked_url
+from luma_async._media.addresses import bare, checked_url, host_of
 from luma_async._media.files import Leftovers, Part, stored
 from luma_async._media.formats import KINDS, LARGEST, ending_of, ends_early, length_in, trouble_with, version_in
-from luma_async._media.servers import CONNECTIONS, MediaServers, Pace, cut
+from luma_async._media.places import GivenUpError, Place, Places
+from luma_async._media.servers import MediaServers, Pace, cut
 from luma_async._network.backoff import repeated
 from luma_async._network.session import Network
 from luma_async._text import shown, spelled
@@ -54,6 +55,7 @@ class _Order:
     role: Role
     overwrite: bool
     on_progress: Progress | None
+    place: Place = field(factory=Place)
     part: Part = field(init=False, default=Factory(lambda self: Part(self.directory, self.stem), takes_self=True))
 
     @property
@@ -100,11 +102,12 @@ class Downloader:
     """Bytes of a file whose length its server does not tell beforehand."""
     listeners: Listeners = field(factory=Listeners)
     _servers: MediaServers = field(init=False)
-    _places: asyncio.Semaphore = field(factory=lambda: asyncio.Semaphore(CONNECTIONS))
+    _places: Places = field(init=False)
     _leftovers: Leftovers = field(factory=Leftovers)
 
     def __attrs_post_init__(self) -> None:
         self._servers = MediaServers(self.network, self.limits, self.sleep)
+        self._places = Places(self.limits.max_downloads)
 
     async def aclose(self) -> None:
         """Close the session; downloads under way end with ClientClosedError."""
@@ -139,18 +142,26 @@ class Downloader:
             overwrite=_checked_flag(overwrite),
             on_progress=_checked_progress(on_progress),
         )
-        async with self._places:
+        host, has_given_up = host_of(found.link(order.role)), False
+        while True:
             try:
-                await _on_disk(_prepare, order, self._leftovers)
-                path = await self._fetch_through_trouble(order, found.link(order.role))
-            except DownloadError as error:
-                error.task_id, error.generation = order.task_id, found
-                self._tell_end(order, error=error)
-                raise
-            finally:
-                order.part.discard()
-            self._tell_end(order, path)
-            return path
+                async with self._places.taken(host, is_slow=has_given_up) as place:
+                    return await self._store(evolve(order, place=place), found)
+            except GivenUpError:
+                has_given_up = True
+
+    async def _store(self, order: _Order, found: Generation) -> Path:
+        try:
+            await _on_disk(_prepare, order, self._leftovers)
+            path = await self._fetch_through_trouble(order, found.link(order.role))
+        except DownloadError as error:
+            error.task_id, error.generation = order.task_id, found
+            self._tell_end(order, error=error)
+            raise
+        finally:
+            order.part.discard()
+        self._tell_end(order, path)
+        return path
 
     def _tell_end(self, order: _Order, path: Path | None = None, error: DownloadError | None = None) -> None:
         if self.listeners.active:
@@ -211,7 +222,8 @@ class Downloader:
             if not _goes_on(order.part, response):
                 await _begin(order.part, response)
             await self._copy(order, response)
-            return await _on_disk(_finish, order, bare(response.url))
+            with order.place.kept():
+                return await _on_disk(_finish, order, bare(response.url))
 
     async def _ask(self, part: Part, url: URL) -> aiohttp.ClientResponse:
         """Ask for the rest of what there is, or for all where there is nothing, or no such rest."""
@@ -243,6 +255,7 @@ class Downloader:
             if part.size + len(chunk) > (total or self.largest):
                 raise _too_long(part, total, bare(response.url))
             await _on_disk(part.write, chunk)
+            order.place.note(part.size, total)
             self._tell_progress(order, part.size, total)
             if order.on_progress is not None:
                 order.on_progress(part.size, total)
@@ -350,17 +363,18 @@ def _finish(order: _Order, url: str) -> Path:
         DownloadError: It is no medium, or the name is taken.
     """
     part = order.part
-    content = part.content()
-    ending = ending_of(content, order.role)
-    if ending is None:
-        raise DownloadError(f"what came is no {order.role}, by its first bytes", reason="not-media", url=url)
-    if ends_early(content, part.size):
-        part.drop()
-        raise cut("the file ends in the middle", url)
-    target = order.directory / f"{order.stem}.{ending}"
-    if not part.finish(target, overwrite=order.overwrite):
-        raise _exists(target)
-    return target
+    with part.in_use():
+        content = part.content()
+        ending = ending_of(content, order.role)
+        if ending is None:
+            raise DownloadError(f"what came is no {order.role}, by its first bytes", reason="not-media", url=url)
+        if ends_early(content, part.size):
+            part.drop()
+            raise cut("the file ends in the middle", url)
+        target = order.directory / f"{order.stem}.{ending}"
+        if not part.finish(target, overwrite=order.overwrite):
+            raise _exists(target)
+        return target
 
 
 def _exists(path: Path) -> DownloadError:

@@ -7,9 +7,10 @@ import os
 import re
 import secrets
 import sys
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Lock
+from threading import Lock, RLock
 from typing import BinaryIO, cast
 
 from attrs import define, field
@@ -42,7 +43,7 @@ class Part:
     """A partial file, until it gets its final name.
 
     Its steps run in threads, which cannot be cancelled. So a step may still run when ``discard`` is called, or start
-    after it: then the step leaves no file behind.
+    after it: then the step leaves no file behind. The event loop never waits for a step: the disk may be stalled.
     """
 
     directory: Path
@@ -56,8 +57,18 @@ class Part:
     _file: BinaryIO | None = None
     _path: Path = field(init=False, default=Path())
     _discarded: bool = False
-    _lock: Lock = field(factory=Lock)
-    """Held while a name is created or removed."""
+    _lock: RLock = field(factory=RLock)
+    """Held by each step."""
+
+    @contextmanager
+    def in_use(self) -> Generator[None]:
+        """Hold the file for a step, which removes it at its end if it is discarded meanwhile."""
+        try:
+            with self._lock:
+                yield
+        finally:
+            if self._discarded:
+                self.discard()
 
     @property
     def kept(self) -> int:
@@ -67,28 +78,28 @@ class Part:
     def take_up(self, leftovers: list[Path]) -> None:
         """Resume the longest of *leftovers* with a proven version, and remove the others, except files in use."""
         for path in leftovers:
-            with suppress(OSError):
+            with suppress(OSError), self.in_use():
                 file = _claimed(path)
                 version = _proven(path, file)
-                with self._lock:
-                    if self._discarded or version is None or self._outgrows(file):
-                        _remove(path, file)
-                    else:
-                        self._leave()
-                        self._hold(path, file, version)
+                if self._discarded or version is None or self._outgrows(file):
+                    _remove(path, file)
+                else:
+                    self._leave()
+                    self._hold(path, file, version)
 
     def begin(self, version: Version | None) -> None:
         """Create a new file for *version*, and remove the partial file before; other files are not touched."""
-        with self._lock:
+        with self.in_use():
             self._leave()
             if not self._discarded:
                 self._hold(*_created(self.directory, self.stem, version, self.mode), version)
 
     def write(self, chunk: bytes) -> None:
         """Append *chunk*, so that it outlives this process."""
-        self._opened.write(chunk)
-        self._opened.flush()
-        self.size += len(chunk)
+        with self.in_use():
+            self._opened.write(chunk)
+            self._opened.flush()
+            self.size += len(chunk)
 
     def content(self) -> BinaryIO:
         """Return the file for reading; after this call, nothing may be written."""
@@ -100,9 +111,9 @@ class Part:
         Returns:
             Whether the file has its final name; False if the name exists and *overwrite* is off.
         """
-        file = self._opened
-        os.fsync(file.fileno())
-        with self._lock:
+        with self.in_use():
+            file = self._opened
+            os.fsync(file.fileno())
             if self._discarded:
                 return False
             if sys.platform == "win32":  # an open file cannot be renamed there
@@ -113,14 +124,20 @@ class Part:
 
     def drop(self) -> None:
         """Remove the partial file: it cannot be resumed."""
-        with self._lock:
+        with self.in_use():
             self._leave()
 
     def discard(self) -> None:
-        """Remove the partial file, unless it has its final name. Disk errors are ignored: an earlier step had them."""
-        with self._lock:
-            self._discarded = True
-            self._leave()
+        """Remove the partial file, unless it has its final name. Disk errors are ignored: an earlier step had them.
+
+        It never waits: while a step runs, its thread removes the file at the end of the step.
+        """
+        self._discarded = True
+        if self._lock.acquire(blocking=False):
+            try:
+                self._leave()
+            finally:
+                self._lock.release()
 
     def _hold(self, path: Path, file: BinaryIO, version: Version | None) -> None:
         self._path, self._file, self.version = path, file, version

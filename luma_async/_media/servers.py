@@ -24,7 +24,6 @@ T = TypeVar("T")
 
 SLOWEST = 1024
 """Bytes per second that a server has to send on average, over each ``request_timeout`` seconds of waiting for it."""
-CONNECTIONS = 8
 _CHUNK = 2**18
 """Bytes that go to the disk at once."""
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": USER_AGENT}
@@ -108,7 +107,7 @@ class MediaServers:
         """Return a session whose every connection is checked at its final address, unless a proxy makes them."""
         guarded = self.network.proxy is None and not self.limits.allow_private_media
         own: dict[str, Any] = {"socket_factory": guarded_socket, "resolver": _GuardedResolver()} if guarded else {}
-        return new_session(self.network, None, CONNECTIONS, **own)
+        return new_session(self.network, None, self.limits.max_downloads, **own)
 
     async def chunk(self, response: aiohttp.ClientResponse, pace: Pace) -> bytes:
         clock = asyncio.get_running_loop()

@@ -164,15 +164,15 @@ class _Pipe:
                 yield line
 
     def _read(self, loop: asyncio.AbstractEventLoop) -> None:
-        try:
-            for line in lines_of(self._file, self._what):
-                self._room.acquire()
-                loop.call_soon_threadsafe(self._lines.put_nowait, line)
-            loop.call_soon_threadsafe(self._lines.put_nowait, None)
-        except ConfigurationError as error:
-            loop.call_soon_threadsafe(self._lines.put_nowait, error)
-        except RuntimeError:
-            """The event loop is closed."""
+        end = None
+        with suppress(RuntimeError):  # the event loop is closed
+            try:
+                for line in lines_of(self._file, self._what):
+                    self._room.acquire()
+                    loop.call_soon_threadsafe(self._lines.put_nowait, line)
+            except ConfigurationError as error:
+                end = error
+            loop.call_soon_threadsafe(self._lines.put_nowait, end)
 
 
 def lines_of(file: BufferedIOBase, what: str) -> Iterator[str]:
@@ -187,8 +187,9 @@ def lines_of(file: BufferedIOBase, what: str) -> Iterator[str]:
     try:
         with file:
             yield from _lines(_decoded(iter(partial(file.read1, _PIECE), b"")))
-    except OSError as error:
-        raise ConfigurationError(f"the {what} cannot be read: {error.strerror}", advice="check their source") from None
+    except (OSError, MemoryError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise ConfigurationError(f"the {what} cannot be read: {reason}", advice="check their source") from None
     except _NotTextError as error:
         raise ConfigurationError(
             f"the {what} are not text in UTF-8 or UTF-16, but {error}", advice="save them as UTF-8, one a line"

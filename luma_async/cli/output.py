@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import select
 import sys
 from collections.abc import Generator
@@ -52,8 +53,15 @@ def is_closed_pipe(error: BaseException) -> bool:
     return isinstance(error, OutputLostError) and error.is_closed_pipe
 
 
+_SIZE = re.compile("0{0,9}[1-9][0-9]{0,3}", re.ASCII)
+"""Columns or lines of a terminal: rich takes any number from the environment, and shows nothing in 0 columns."""
+
+
 def prepare() -> None:
-    """Escape characters that an output's encoding does not have."""
+    """Escape characters that an output's encoding does not have, and ignore a size that no terminal has."""
+    for name in ("COLUMNS", "LINES"):
+        if not _SIZE.fullmatch(os.environ.get(name, "1")):
+            del os.environ[name]
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

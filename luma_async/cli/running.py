@@ -95,9 +95,10 @@ class _Stop:
         try:
             yield
         finally:
-            if self.status is None:
-                for number, handler in before.items():
-                    signal.signal(number, handler)
+            # Once the status is decided, nothing changes it: at its exit, the interpreter would restore the default
+            # handlers, and a second signal would end the process with another status.
+            for number, handler in before.items():
+                signal.signal(number, handler if self.status is None else signal.SIG_IGN)
 
     def _end(self, task: asyncio.Task[Any], number: int, _: FrameType | None) -> None:
         """Ask the loop to cancel, and set an alarm: a handler also runs while a write blocks."""

@@ -33,10 +33,10 @@ class Summary:
     board: Board = field(factory=Board)
     verbose: bool = False
     clock: Callable[[], float] = time.monotonic
-    """Returns seconds."""
+    """Returns monotonic seconds."""
     _started: float = field(default=Factory(lambda self: self.clock(), takes_self=True), init=False)
-    _since: dict[str, StateChanged] = field(factory=dict, init=False)
-    """The last change of state of each id that is waited for."""
+    _since: dict[str, tuple[State, float]] = field(factory=dict, init=False)
+    """The state of each id that is waited for, and since when; not by the events' times, which jump with the clock."""
     _times: defaultdict[str, list[float]] = field(factory=lambda: defaultdict(list), init=False)
     """Seconds of each finished time in a state."""
 
@@ -44,9 +44,11 @@ class Summary:
         """Note *event*, and with ``--verbose`` write it to standard error."""
         self.board.note(event)
         if isinstance(event, StateChanged):
+            now = self.clock()
             if before := self._since.get(event.task_id):
-                self._times[_STATES.get(before.state, _OTHER)].append(event.at - before.at)
-            self._since[event.task_id] = event
+                state, since = before
+                self._times[_STATES.get(state, _OTHER)].append(now - since)
+            self._since[event.task_id] = event.state, now
         elif isinstance(event, WaitEnded) and not event.waiting:
             self._since.pop(event.task_id, None)
         if self.verbose and isinstance(event, _VERBOSE):

@@ -26,15 +26,16 @@ from luma_async.cli.summary import Summary
 from luma_async.client import LumaClient
 from luma_async.errors import ConfigurationError, LumaError
 from luma_async.journal import Journal
-from luma_async.models import State
+from luma_async.models import Generation, State
 from luma_async.outcomes import Outcome
 
 T = TypeVar("T")
 
 _POLLS_AT_ONCE = 64
-_DOWNLOADS_AT_ONCE = 8
 _RECORDS_AT_ONCE = 256
 """Outcomes that wait for the disk together: the journal writes them at once."""
+_MOST_TO_STORE = 10_000
+"""Outcomes that wait for their files, with about 10 KB each; their number may hold up others, their files never do."""
 _READER_CHECK = 0.5
 """Seconds."""
 
@@ -201,26 +202,38 @@ async def poll_once(job: Job) -> None:
 
 
 async def wait(job: Job, waiting: Waiting, files: Files | None = None) -> None:
-    """Wait for each id and show it as it ends; with *files*, store its medium first, which can fail for it alone."""
+    """Wait for each id, and record and show it as it ends.
+
+    With *files*, an id whose generation has completed is shown when its medium is stored, or could not be. Meanwhile it
+    holds up no other id.
+    """
+    room = asyncio.Semaphore(_MOST_TO_STORE)
 
     async def settle(outcome: Outcome) -> None:
-        path = None
         if job.earlier is not None:
             await job.earlier.journal.record(outcome)
-        if files is not None and outcome.generation is not None:
+        if files is None or outcome.generation is None:
+            await job.show.end(outcome)
+        else:
             job.show.board.set_state(outcome.task_id, "storing")
-            try:
-                path = await job.luma.download(
-                    outcome.generation, files.directory, role=files.role, overwrite=files.overwrite
-                )
-            except LumaError as error:
-                outcome = evolve(outcome, generation=None, error=error)
-        await job.show.end(outcome, path)
+            await room.acquire()
+            storing.create_task(_store(job, outcome, outcome.generation, files)).add_done_callback(
+                lambda _: room.release()
+            )
 
-    records_at_once = _RECORDS_AT_ONCE if job.earlier else 1
     opening = job.luma.as_completed(job.open_ids(), timeout=waiting.timeout, max_in_flight=waiting.max_in_flight)
-    async with opening as outcomes:
-        await _for_each(outcomes, settle, _DOWNLOADS_AT_ONCE if files else records_at_once)
+    async with opening as outcomes, asyncio.TaskGroup() as storing:
+        await _for_each(outcomes, settle, _RECORDS_AT_ONCE if job.earlier else 1)
+
+
+async def _store(job: Job, outcome: Outcome, generation: Generation, files: Files) -> None:
+    """Store the medium of *outcome* and show it; what cannot be stored is an error of this id alone."""
+    path = None
+    try:
+        path = await job.luma.download(generation, files.directory, role=files.role, overwrite=files.overwrite)
+    except LumaError as error:
+        outcome = evolve(outcome, generation=None, error=error)
+    await job.show.end(outcome, path)
 
 
 async def _for_each(items: AsyncIterable[T], work: Callable[[T], Awaitable[None]], at_once: int) -> None:

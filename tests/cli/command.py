@@ -95,11 +95,12 @@ def running(
     stdout: int | IO[bytes] = subprocess.PIPE,
     cwd: Path | None = None,
     ignoring: int | None = None,
+    program: tuple[str, ...] = _PROGRAM,
 ) -> Generator[subprocess.Popen[bytes]]:
     """Start a command with pipes, and see to it that it is gone in the end."""
     with starting(ignoring):
         started = subprocess.Popen(  # noqa: S603 - our own program
-            [*_PROGRAM, *arguments],
+            [*program, *arguments],
             stdin=subprocess.PIPE,
             stdout=stdout,
             stderr=subprocess.PIPE,

@@ -72,6 +72,33 @@ def test_a41_a_signal_keeps_what_was_done(luma_relay: SimulatedRelay, signals: l
     ]
 
 
+_SIGNALLED_AT_ITS_EXIT = """
+import os, signal, sys
+from luma_async.cli import main
+
+class Last:
+    # An attribute of the program that goes when the interpreter has restored the default handlers.
+    def __del__(self, kill=os.kill, pid=os.getpid(), second=signal.SIGTERM):
+        kill(pid, second)
+
+last = Last()
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a41_a_second_signal_at_the_exit_of_the_interpreter_changes_nothing(luma_relay: SimulatedRelay) -> None:
+    """The status is that of the first signal, although the second one arrives after the last line of the program."""
+    (endless,) = add(luma_relay, [ENDLESS])
+    program = (sys.executable, "-c", _SIGNALLED_AT_ITS_EXIT)
+
+    with running("wait", endless, *FAST, relay=luma_relay, program=program) as process:
+        wait_until_polled(luma_relay, endless)
+        process.send_signal(signal.SIGHUP)
+        ended = finish(process)
+
+    assert ended.status == 129
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a41_a_signal_that_was_ignored_at_the_start_stays_so(luma_relay: SimulatedRelay, number: int) -> None:
     """As ``nohup`` and a shell's jobs in the background have it: another one ends the command."""
@@ -233,6 +260,18 @@ def test_a41_a_terminal_without_chinese_or_colours_shows_it_all(luma_relay: Simu
     assert ended.status == 3
     assert r"\u5185\u5bb9\u8fdd\u89c4" in ended.out
     assert "\x1b[31m" not in ended.out
+
+
+@pytest.mark.parametrize("size", ["0", "-1", "99999999"])
+@pytest.mark.parametrize("command", ["get", "wait"])
+def test_a_size_that_no_terminal_has_hides_no_result(luma_relay: SimulatedRelay, command: str, size: str) -> None:
+    """The environment can hold any number of columns and lines; the terminal's own size is taken then."""
+    task_id = luma_relay.add(script=Script.of("completed"))
+
+    ended = on_terminal(command, task_id, relay=luma_relay, encoding="utf-8", size=size)
+
+    assert ended.status == 0
+    assert task_id in ended.out
 
 
 def test_json_lines_can_be_had_on_a_terminal(luma_relay: SimulatedRelay) -> None:
@@ -469,10 +508,14 @@ def shell(command: str, relay: SimulatedRelay) -> Ended:
 
 
 def on_terminal(
-    *arguments: str, relay: SimulatedRelay, encoding: str, then: Callable[[str], bytes] = lambda _: b""
+    *arguments: str,
+    relay: SimulatedRelay,
+    encoding: str,
+    then: Callable[[str], bytes] = lambda _: b"",
+    size: str = "",
 ) -> Ended:
     """Run a command on a terminal of its own; *then* says what is typed once it has shown something."""
-    _, terminal = forked = fork(*arguments, relay=relay, encoding=encoding)
+    _, terminal = forked = fork(*arguments, relay=relay, encoding=encoding, size=size)
     text, typed = "", b""
     while (piece := read(terminal)) is not None:
         text += piece
@@ -489,12 +532,13 @@ def fork(  # noqa: PLR0913 - what a shell could give
     stdin: bytes | None = None,
     stderr: Path | None = None,
     ignoring: int | None = None,
+    size: str = "",
 ) -> tuple[int, int]:
     """Start a command on a terminal of its own, and return its process and the terminal.
 
     Its standard input can be a pipe instead, which stays open, and its standard error a file.
     """
-    env = {"TERM": "xterm", "PYTHONIOENCODING": encoding, "COLUMNS": "", "LINES": "", "NO_COLOR": "1"}
+    env = {"TERM": "xterm", "PYTHONIOENCODING": encoding, "COLUMNS": size, "LINES": size, "NO_COLOR": "1"}
     reading, writing = os.pipe()
     with starting(ignoring):
         pid, terminal = pty.fork()

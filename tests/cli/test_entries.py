@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from luma_async import NotFoundError, TransportError
-from luma_async.cli.gallery.entries import Collection, Entry, Section, Stage
+from luma_async.cli.gallery.entries import Collection, Entry, Section, Stage, Unreadable
 from luma_async.models import Role
 from tests.cli.batch import Told
 
@@ -149,7 +149,7 @@ def test_lines_that_are_no_outcomes_are_named() -> None:
     collection.read("one", [b"\xef\xbb\xbf" + Told(task_id="a").line, b"\n", b"{}\n", b"\xff\n", b'{"task_id": "x'])
     collection.read("two", [Told(task_id="b").line, b"no"])
 
-    assert collection.unreadable == {"one": [3, 4, 5], "two": [2]}
+    assert collection.unreadable == {"one": Unreadable(3, [3, 4, 5]), "two": Unreadable(1, [2])}
     assert [it.task_id for it in collection.entries(lambda *_: None)] == ["a", "b"]
 
 

@@ -43,6 +43,34 @@ def test_outcomes_become_a_page(command: Command, place: Path) -> None:
     assert sorted(path.name for path in place.iterdir()) == ["gallery.html", "outcomes.jsonl"]
 
 
+def test_complaints_are_cut_at_ten(command: Command, place: Path) -> None:
+    """A video instead of outcomes has thousands of lines; of more than ten such files, the others are counted."""
+    names = [f"{number}.mp4" for number in range(12)]
+    for name in names:
+        (place / name).write_bytes(b"\xff\n" * 1000)
+
+    ended = command("gallery", "outcomes.jsonl", *names)
+
+    numbers = ", ".join(map(str, range(1, 11)))
+    assert ended.err.splitlines() == [
+        *(f"luma-async: {name}: not an outcome in lines {numbers} and 990 more" for name in names[:10]),
+        "luma-async: 2 more files have lines that are not outcomes",
+        "luma-async: 1 shown in gallery.html",
+    ]
+    assert "12000 lines could not be read" in (place / "gallery.html").read_text(encoding="utf-8")
+
+
+def test_a_line_without_an_end_is_no_outcome(command: Command, place: Path) -> None:
+    """It is refused at a limit; a file of zeros would otherwise be read into the memory."""
+    with (place / "video.mp4").open("wb") as file:
+        file.truncate(2**30)
+
+    ended = command("gallery", "video.mp4")
+
+    assert ended.err.startswith("luma-async: video.mp4 has no outcomes: line 1 is longer than any")
+    assert ended.status == 2
+
+
 @pytest.mark.parametrize("arguments", [[], ["-"], ["-", "outcomes.jsonl"], ["outcomes.jsonl", "-"]])
 def test_files_and_standard_input(command: Command, place: Path, arguments: list[str]) -> None:
     """In the order given; without any file, standard input."""

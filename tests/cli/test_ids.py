@@ -108,10 +108,12 @@ async def test_the_rest_of_a_pipe_is_told_without_waiting() -> None:
 class Broken(io.BytesIO):
     """A file whose device goes away after the first line."""
 
+    error: Exception = OSError(errno.EIO, "Input/output error")
+
     def read1(self, _: int | None = -1) -> bytes:
         """Return the first line, and fail from then on."""
         if self.tell():
-            raise OSError(errno.EIO, "Input/output error")
+            raise self.error
         return self.readline()
 
 
@@ -124,6 +126,19 @@ async def test_a_source_that_breaks_off_is_a_mistake_after_its_ids() -> None:
     assert first == "a"
     with pytest.raises(ConfigurationError, match="the task ids cannot be read: Input/output error"):
         await anext(ids)
+
+
+@pytest.mark.parametrize("error", [io.UnsupportedOperation("read"), MemoryError()])
+async def test_any_error_of_reading_ends_the_ids(error: Exception) -> None:
+    """An error without a number of the system leaves no command waiting for a next line."""
+    broken = Broken(b"a\nb\n")
+    broken.error = error
+    ids = Ids(iter(()), _Pipe(broken))
+
+    await anext(ids)
+
+    with pytest.raises(ConfigurationError, match=f"cannot be read: {type(error).__name__}"):
+        await asyncio.wait_for(anext(ids), 5)
 
 
 async def test_a_file_that_breaks_off_is_a_mistake_too() -> None:

@@ -16,8 +16,8 @@ from tests.cli.command import FAST, add
 from tests.cli.conftest import Command
 
 
-def changed(task_id: str, state: str, at: float) -> StateChanged:
-    """Return the event that a task was seen in another state."""
+def changed(task_id: str, state: str, at: float = 0.0) -> StateChanged:
+    """Return the event that a task was seen in another state, at the time *at* of the wall clock."""
     known = State(state) if state in set(State) else State.UNKNOWN
     return StateChanged(at=at, task_id=task_id, before=None, state_text=state, state=known, request_id=None)
 
@@ -65,17 +65,18 @@ def test_a_thousand_reasons_are_six_lines() -> None:
 
 def test_times_are_those_between_two_states() -> None:
     """A stay lasts from the look that first showed it to the one that showed the next; one that goes on is none."""
-    summary = Summary(clock=lambda: 0.0)
-    for event in [
-        changed("a", "pending", 100.0),
-        changed("b", "pending", 100.0),
-        changed("a", "processing", 104.0),
-        changed("b", "stitching", 110.0),
-        changed("c", "processing", 110.0),
-        changed("a", "completed", 134.0),
-        changed("b", "failed", 111.0),
-        WaitEnded(task_id="c", outcome=None, waiting=0),
-        changed("c", "completed", 500.0),
+    now = [0.0]
+    summary = Summary(clock=lambda: now[0])
+    for now[0], event in [
+        (100.0, changed("a", "pending")),
+        (100.0, changed("b", "pending")),
+        (104.0, changed("a", "processing")),
+        (110.0, changed("b", "stitching")),
+        (110.0, changed("c", "processing")),
+        (111.0, changed("b", "failed")),
+        (134.0, changed("a", "completed")),
+        (135.0, WaitEnded(task_id="c", outcome=None, waiting=0)),
+        (500.0, changed("c", "completed")),
     ]:
         summary.note(event)
 
@@ -86,11 +87,24 @@ def test_times_are_those_between_two_states() -> None:
     ]
 
 
+def test_times_are_those_of_a_clock_that_nobody_sets() -> None:
+    """The wall clock is set two hours forward and a day back during a run, and the time in a state is right."""
+    now = [0.0]
+    summary = Summary(clock=lambda: now[0])
+    for now[0], at, state in [(0.0, 1e9, "pending"), (3.0, 1e9 + 7203, "processing"), (7.0, 1e9 - 86400, "completed")]:
+        summary.note(changed("a", state, at))
+
+    assert list(summary.lines(0))[1:] == [
+        "in queue: 3.0 s (median of 1), 3.0 s at most",
+        "in processing: 4.0 s (median of 1), 4.0 s at most",
+    ]
+
+
 def test_nothing_is_kept_of_an_id_that_has_ended() -> None:
     """A hundred thousand ids cost no more than those under way."""
     summary = Summary()
     for number in range(100):
-        summary.note(changed(f"{number}", "pending", 0.0))
+        summary.note(changed(f"{number}", "pending"))
         summary.note(WaitEnded(task_id=f"{number}", outcome=None, waiting=0))
 
     assert not summary._since

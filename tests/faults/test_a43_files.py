@@ -10,6 +10,7 @@ import secrets
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -532,6 +533,33 @@ def test_a_file_discarded_while_it_is_synced_gets_no_name(
 
     assert not named
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("step", ["fsync", "link"])
+def test_discarding_does_not_wait_for_a_stalled_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Cancelling leaves the file to the thread that the disk holds up, which removes it."""
+    part, real = begun(tmp_path), getattr(os, step)
+    entered, goes_on = threading.Event(), threading.Event()
+
+    def stalled(*arguments: Any) -> None:
+        entered.set()
+        assert goes_on.wait(20)
+        real(*arguments)
+
+    monkeypatch.setattr(os, step, stalled)
+    thread = threading.Thread(target=part.finish, args=(tmp_path / NAME,), kwargs={"overwrite": False})
+    thread.start()
+    assert entered.wait(20)
+    part.discard()
+    is_stalled = thread.is_alive()
+    monkeypatch.undo()
+    goes_on.set()
+    thread.join()
+
+    assert is_stalled
+    assert names(tmp_path) == ([NAME] if step == "link" else [])
 
 
 def test_a_discarded_file_takes_up_nothing_more(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any, ParamSpec, TypeVar, get_args
 
 import aiohttp
 import pytest
-from attrs import define
+from attrs import define, evolve
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -203,20 +203,22 @@ async def test_the_same_task_twice_at_once_is_stored_once(tmp_path: Path) -> Non
     assert (tmp_path / NAME).read_bytes() == BODY
 
 
-async def test_eight_are_fetched_at_once_and_no_more(tmp_path: Path) -> None:
+@pytest.mark.parametrize("limit", [1, 3, 8])
+async def test_no_more_are_fetched_at_once_than_the_limit_says(tmp_path: Path, limit: int) -> None:
     """The others wait for their turn."""
-    eight = asyncio.Barrier(8)
+    all_of_them = asyncio.Barrier(limit)
 
-    async def wait_for_eight(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await soon(eight.wait())
+    async def wait_for_all(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await soon(all_of_them.wait())
         writer.write(GOOD)
 
-    async with RawServer([wait_for_eight]) as server, downloading() as downloader:
+    limits = evolve(OPEN, max_downloads=limit)
+    async with RawServer([wait_for_all]) as server, downloading(limits=limits) as downloader:
         many = [generation(server.base_url, f"task-{n}") for n in range(24)]
         paths = await soon(asyncio.gather(*(downloader.download(one, tmp_path) for one in many)))
 
     assert len(set(paths)) == 24
-    assert server.open_most == 8
+    assert server.open_most == limit
 
 
 # --- what goes out ---

@@ -348,6 +348,12 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a wait that timed out can be taken up again", "PASSING,\n        )", "FINAL,\n        )"),
     ],
     ("faults/test_a43_files.py",): [
+        ("discarding a file waits for no disk", "self._lock.acquire(blocking=False)", "self._lock.acquire()"),
+        (
+            "a step removes a file that is discarded meanwhile",
+            "if self._discarded:\n                self.discard()",
+            "pass",
+        ),
         ("bytes are on the disk before the name", "os.fsync(file.fileno())", "pass"),
         ("no file is written that somebody put there", "os.O_CREAT | os.O_EXCL", "os.O_CREAT"),
         ("what another process writes is not touched", "        lock(file.fileno())\n        if not", "        if not"),
@@ -388,7 +394,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ("test_journal.py",): [
         (
             "a line is on the disk before it counts",
-            "os.write(self.descriptor, left) :]\n                os.fsync(self.descriptor)",
+            "os.write(self.descriptor, left) :]\n            os.fsync(self.descriptor)",
             "os.write(self.descriptor, left) :]",
         ),
         ("a journal is for its owner's eyes", '0o600\n"""For nobody else:', '0o644\n"""For nobody else:'),
@@ -396,7 +402,21 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a torn line is removed", "os.ftruncate(self.descriptor, whole)", "pass"),
         ("a line that was not written is not recorded", "if error is None:", "if True:"),
         ("only ends are recorded", "if task_id in self or not _is_end(record):", "if task_id in self:"),
-        ("what a failed write left is removed", "self._cut_torn_line()\n            status", "status"),
+        ("what a failed write left is removed", "self._cut_torn_line()\n        status", "status"),
+        ("a journal that was moved is noticed", "if not self._is_in_its_place(status):", "if False:"),
+        ("a journal's place is absolute", "place = path.absolute()", "place = path"),
+        (
+            "a journal becomes private",
+            "            os.fchmod(self.descriptor, _MODE)",
+            "            pass",
+        ),
+        ("closing a journal waits for no disk", "self._busy.acquire(blocking=False)", "self._busy.acquire()"),
+        ("a stalled write closes its file at its end", "if self._closed:  # meanwhile", "if False:"),
+        ("a cancelled writer leaves nobody waiting", "self._settle({**lines, **self._lines}, self._stopped())", "pass"),
+        ("nor does one that never started", "if self._writer is writer:", "if False:"),
+        ("any error of a write reaches the caller", "except Exception as cause:", "except OSError as cause:"),
+        ("a line of a journal has a limit", "file.readline(LONGEST_LINE + 1)", "file.readline()"),
+        ("a line that is too long is not written", "if len(line) > LONGEST_LINE:  #", "if False:  #"),
     ],
     ("test_calls.py",): [
         ("an uncertain submit is not repeated", "uncertain(error, request.partial_answer, transport.redact)", "error"),
@@ -432,6 +452,12 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ("cli/test_gallery.py",): [
         ("an id stays in the directory", "if not is_task_id(task_id):\n        return None\n    names", "names"),
         ("a page is replaced only when asked", "options.overwrite)", "True)"),
+        ("complaints about lines are cut at ten", "if len(self.first) < _FEW:", "if True:"),
+        (
+            "complaints about files are cut at ten",
+            "islice(collection.unreadable.items(), _MOST_SOURCES)",
+            "collection.unreadable.items()",
+        ),
         ("a page is for its owner's eyes", '"\n_MODE = 0o600', '"\n_MODE = 0o644'),
     ],
     ("relay/test_health.py",): [
@@ -450,6 +476,46 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ("cli/test_endings.py::test_a41_a_signal_keeps_what_was_done",): [
         ("SIGHUP ends a command", "_SIGNALS[signal.SIGHUP] = Status.HUNG_UP", "pass"),
     ],
+    ("cli/test_endings.py::test_a41_a_second_signal_at_the_exit_of_the_interpreter_changes_nothing",): [
+        (
+            "no signal changes a status",
+            "is None else signal.SIG_IGN",
+            "is None else signal.SIG_DFL",
+        ),
+    ],
+    ("cli/test_endings.py::test_a_size_that_no_terminal_has_hides_no_result",): [
+        ("a size that no terminal has is ignored", "            del os.environ[name]", "            pass"),
+    ],
+    ("cli/test_summary.py",): [
+        (
+            "times in the summary are monotonic",
+            "now = self.clock()\n            if",
+            "now = event.at\n            if",
+        ),
+    ],
+    ("media/test_places.py",): [
+        ("slow downloads keep half of the places", "return max(1, self.limit // 2)", "return self.limit"),
+        ("a free place goes to the host with the fewest", "if host not in self._per_host), None)", "if True), None)"),
+        ("a slow download goes on beside healthy ones", "(not slow or (", "(False or ("),
+        ("a slow download past its half is left alone", " or 0 < self._total < 2 * self._stored", ""),
+        ("a file that gets its name keeps its place", "None if self._is_kept or", "None if"),
+        ("so it does if it is to give up in the same moment", "if self.has_given_up:  #", "if False:  #"),
+        ("a cancelled download gets no place", "if not waiter.done():", "if True:"),
+        (
+            "a place of a cancelled download is free",
+            "                self._release(place)\n            elif",
+            "                pass\n            elif",
+        ),
+    ],
+    ("media/test_download.py::test_no_more_are_fetched_at_once_than_the_limit_says",): [
+        ("downloads have a limit", "Places(self.limits.max_downloads)", "Places(1)"),
+    ],
+    ("cli/test_storing.py",): [
+        ("files that come slowly hold up no id", "_MOST_TO_STORE = 10_000", "_MOST_TO_STORE = 8"),
+    ],
+    ("cli/test_ids.py",): [
+        ("any error of reading ends the ids", "except (OSError, MemoryError) as error:", "except () as error:"),
+    ],
     ("cli/test_endings.py::test_a41_a_signal_that_was_ignored_at_the_start_stays_so",): [
         ("a signal that is ignored stays so", "not in (signal.SIG_IGN, None)", "is not None"),
     ],
@@ -466,6 +532,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ("cli/test_lines.py",): [
         ("zeros here and there do not make it UTF-16", "_CLEARLY = 3 / 4", "_CLEARLY = 0"),
         ("NUL is not text", 'if "\\0" in text:', "if False:"),
+        ("a line of ids has a limit", "if length > _LONGEST:", "if False:"),
     ],
     ("test_callbacks.py", "waiting/test_batching.py"): [
         ("listeners harm no wait", "event)\n            except BaseException", "event)\n            except Exception"),

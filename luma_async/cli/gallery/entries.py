@@ -140,6 +140,28 @@ def _seconds(start: datetime | None, end: datetime | None) -> float | None:
     return (end - start).total_seconds()
 
 
+_FEW = 10
+"""Most line numbers that are read at a glance; the others are counted."""
+
+
+@define
+class Unreadable:
+    """Lines of one source that are not outcomes: how many, and the first numbers."""
+
+    count: int = 0
+    first: list[int] = field(factory=list)
+
+    def add(self, number: int) -> None:
+        """Count the line *number*."""
+        self.count += 1
+        if len(self.first) < _FEW:
+            self.first.append(number)
+
+    def __str__(self) -> str:
+        more = f" and {self.count - _FEW} more" if self.count > _FEW else ""
+        return f"line{'s' if self.count > 1 else ''} {', '.join(map(str, self.first))}{more}"
+
+
 @define(eq=False)
 class Collection:
     """One entry for each id of all lines, in the order in which ids first appear."""
@@ -147,8 +169,8 @@ class Collection:
     _records: dict[str, OutcomeRecord] = field(factory=dict, init=False)
     replaced: int = field(default=0, init=False)
     """Lines that lost against another line about the same id."""
-    unreadable: dict[str, list[int]] = field(factory=dict, init=False)
-    """The numbers of the lines that are not outcomes, by source."""
+    unreadable: dict[str, Unreadable] = field(factory=dict, init=False)
+    """The lines that are not outcomes, by source."""
 
     def read(self, source: str, lines: Iterable[bytes]) -> None:
         """Read *lines*; blank ones are skipped.
@@ -162,7 +184,7 @@ class Collection:
                 if content.strip():
                     self._take(OutcomeRecord.read(content))
             except NotJSONError:
-                self.unreadable.setdefault(source, []).append(number)
+                self.unreadable.setdefault(source, Unreadable()).add(number)
 
     def _take(self, record: OutcomeRecord) -> None:
         before = self._records.get(record.task_id)

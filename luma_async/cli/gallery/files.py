@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from urllib.parse import quote
 
 from luma_async._media.files import Part, stored
+from luma_async._records import LongLineError, lines_in
 from luma_async._text import shown
 from luma_async.cli.exit import Status
 from luma_async.cli.gallery.entries import Collection
@@ -21,6 +23,8 @@ from luma_async.errors import ConfigurationError, LumaError
 from luma_async.models import Role
 
 _STANDARD_INPUT = "-"
+_MOST_SOURCES = 10
+"""Files that are named for lines that are not outcomes; the others are counted."""
 _MODE = 0o600
 """For nobody else, like a journal: the page holds prompts, and links that open the videos to any reader."""
 
@@ -30,9 +34,10 @@ async def write_gallery(sources: Sequence[str], options: Gallery) -> Status:
     _check_page(sources, options)
     collection = _collect(sources)
     entries = collection.entries(lambda task_id, role: _stored_link(options, task_id, role))
-    for source, numbers in collection.unreadable.items():
-        lines = f"line{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
+    for source, lines in islice(collection.unreadable.items(), _MOST_SOURCES):
         say(f"{shown(source)}: not an outcome in {lines}")
+    if (others := len(collection.unreadable) - _MOST_SOURCES) > 0:
+        say(f"{others} more files have lines that are not outcomes")
     if not entries:
         raise ConfigurationError(
             "there are no outcomes to show", advice="give a journal, or files that wait, get or download wrote"
@@ -50,11 +55,16 @@ def _collect(sources: Sequence[str]) -> Collection:
     inputs: Sequence[str | None] = sources or [None]
     for source in inputs:
         name = "standard input" if source in (None, _STANDARD_INPUT) else source
-        with opened(source, missing, advice) as lines:
+        with opened(source, missing, advice) as file:
             try:
-                collection.read(name, lines)
+                collection.read(name, lines_in(file))
             except OSError as error:
-                raise ConfigurationError(f"{shown(name)} cannot be read: {error.strerror}", advice=advice) from None
+                reason = error.strerror or type(error).__name__
+                raise ConfigurationError(f"{shown(name)} cannot be read: {reason}", advice=advice) from None
+            except LongLineError as error:
+                raise ConfigurationError(
+                    f"{shown(name)} has no outcomes: line {error.number} is longer than any", advice=advice
+                ) from None
     return collection
 
 

@@ -28,7 +28,7 @@ def render(entries: Sequence[Entry], notes: Sequence[str] = ()) -> str:
 
 def notes_on(collection: Collection) -> Iterator[str]:
     """Yield notes on lines that are not on the page."""
-    lost = sum(map(len, collection.unreadable.values()))
+    lost = sum(lines.count for lines in collection.unreadable.values())
     if lost:
         yield f"{_number(lost, 'line')} could not be read and {'is' if lost == 1 else 'are'} not shown."
     if collection.replaced:
