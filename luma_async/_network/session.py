@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakSet
 
 import aiohttp
-from attrs import define, field, frozen
+from attrs import define, frozen
 
+from luma_async._secret import Secret
 from luma_async._text import shown
 from luma_async.errors import (
     ClientClosedError,
@@ -32,7 +33,7 @@ class Network:
 
     connector: aiohttp.BaseConnector | None = None
     """Shared; this package never closes it."""
-    proxy: str | None = field(default=None, repr=False)
+    proxy: Secret[str] | None = None
     ssl_context: ssl.SSLContext | None = None
 
     @property
@@ -117,7 +118,7 @@ def new_session(
         connector=connector or _Connector(limit=limit, ssl=network.ssl_context or True, **own),
         connector_owner=connector is None,
         cookie_jar=aiohttp.DummyCookieJar(),
-        proxy=network.proxy,
+        proxy=None if network.proxy is None else network.proxy.reveal(),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
         trust_env=False,
     )

@@ -7,7 +7,6 @@ from contextlib import suppress
 
 import aiohttp
 from attrs import define, field
-from multidict import CIMultiDict
 from yarl import URL
 
 from luma_async._network.credentials import request_headers
@@ -33,13 +32,11 @@ class Wire:
     requests: int = 0
     """Requests so far; each redirect counts as one more."""
     _pool: Pool | None = None
-    _headers: CIMultiDict[str] = field(init=False)
     is_closed: bool = False
     """If set, requests under way raise ClientClosedError."""
 
     def __attrs_post_init__(self) -> None:
         self.redaction = Redaction(self.settings.api_key)
-        self._headers = request_headers(self.settings.api_key)
 
     def check_open(self) -> None:
         """Refuse a request on a closed wire.
@@ -109,7 +106,7 @@ class Wire:
             body = None if request.body is None else Body(request, request.body)
             self.requests += 1
             response = await session.request(
-                request.method, url, data=body, headers=self._headers, allow_redirects=False
+                request.method, url, data=body, headers=request_headers(self.settings.api_key), allow_redirects=False
             )
             if self.network.connector is not None:
                 request.answered_on = response._protocol  # noqa: SLF001 - after a whole answer, the connection is gone

@@ -177,6 +177,18 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ("faults/test_a35_key.py",): [
         ("an echoed key is redacted", 'body = body.replace(spelling, b"[key]")', "pass"),
         ("the key is in no repr, not even in a frame's", "return \"'[secret]'\"", "return str.__repr__(self)"),
+        ("a slice of the header shows no key", "def __getitem__(self, _: object)", "def at(self, _: object)"),
+        ("no local variable holds the key", "del api_key, proxy  # tracebacks show local variables", "pass"),
+        (
+            "a secret shows nothing",
+            'return "[secret]"\n\n    def __eq__',
+            "return str(self.reveal())\n\n    def __eq__",
+        ),
+        (
+            "a secret cannot be pickled",
+            'raise TypeError("a secret cannot be pickled")',
+            "return Secret, (self.reveal(),)",
+        ),
     ],
     ("faults/test_security_faults.py",): [
         ("the key stays with its origin", "if not _same_origin(target, start) or", "if False or"),
@@ -185,7 +197,11 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
             "(url.scheme, url.raw_host, url.port) == (start.scheme, start.raw_host, start.port)",
             "url.raw_host == start.raw_host",
         ),
-        ("aiohttp follows no redirect", "False\n            )", "True\n            )"),
+        (
+            "aiohttp follows no redirect",
+            "allow_redirects=False\n            )\n            if",
+            "allow_redirects=True\n            )\n            if",
+        ),
         ("redirects are followed five times", "_MOST = 5\n", "_MOST = 50\n"),
         ("an unknown certificate is final", "isinstance(error, aiohttp.ClientSSLError | ssl.SSLError)", "False"),
     ],
