@@ -53,6 +53,7 @@ INSIDE = {
             "wire",
             "redirects",
             "session",
+            "proxies",
             "request",
             "redaction",
             "credentials",

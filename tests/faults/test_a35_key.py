@@ -13,7 +13,7 @@ import pprint
 import subprocess
 import sys
 import traceback
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -303,6 +303,7 @@ def looked_into(value: Any) -> str:
     told = [repr(value), f"{value}", "%s" % (value,), pprint.pformat(value)]  # noqa: UP031 - one of the ways
     told += [str(value[:80])] if isinstance(value, str | bytes) else []
     told += [repr(attrs.asdict(value))] if attrs.has(type(value)) and not isinstance(value, type) else []
+    told += [repr(part[:80]) for part in value.values() if isinstance(part, str)] if isinstance(value, Mapping) else []
     return "\n".join(told)
 
 

@@ -174,6 +174,21 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a single poll is three tries", "_MOST_TRIES = 3\n", "_MOST_TRIES = 30\n"),
         ("final trouble ends a single poll", "error.retryable and ", ""),
     ],
+    ("network/test_brought.py",): [
+        (
+            "a shared connector's stray bytes are noticed",
+            'if cast("ResponseHandler", conn.protocol).should_close:',
+            "if False:",
+        ),
+        ("a closed connector is our error", "            if session.closed:", "            if False:"),
+        ("a connector of another loop is refused", "connector._loop is not asyncio.get_running_loop()", "False"),
+        ("a proxy's refusal is the proxy's", "if isinstance(error, aiohttp.ClientHttpProxyError):", "if False:"),
+        ("a refused CONNECT names the proxy", 'error.request_info.method == "CONNECT"', "False"),
+        ("an unreachable proxy is named", "if not _concerns(error, URL(proxy.reveal())):", "if True:"),
+        ("a 407 is the proxy's", "response.status == _PROXY_AUTHENTICATION", "False"),
+        ("a 407 is certain", "request.sent = False\n            raise", "raise"),
+        ("a proxy that has worked is in trouble", "is_passing = has_worked or", "is_passing ="),
+    ],
     ("faults/test_a35_key.py",): [
         ("an echoed key is redacted", 'body = body.replace(spelling, b"[key]")', "pass"),
         ("the key is in no repr, not even in a frame's", "return \"'[secret]'\"", "return str.__repr__(self)"),
