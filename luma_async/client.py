@@ -85,10 +85,11 @@ class LumaClient:
         ssl_context: ssl.SSLContext | None = None,
         on_event: Callable[[Event], object] | None = None,
     ) -> None:
-        api_key, proxy = hidden(api_key), hidden(proxy)
+        key, proxy_url = hidden(api_key), hidden(proxy)
+        del api_key, proxy  # tracebacks show local variables
         _check_options(polling, batch)
-        settings = Settings.load(base_url, api_key, limits)
-        network = Network(connector=connector, proxy=check_proxy(proxy), ssl_context=check_ssl_context(ssl_context))
+        settings = Settings.load(base_url, key, limits)
+        network = Network(connector=connector, proxy=check_proxy(proxy_url), ssl_context=check_ssl_context(ssl_context))
         listeners = Listeners.to(on_event)
         self._settings = settings
         self._listeners = listeners

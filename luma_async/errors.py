@@ -227,7 +227,7 @@ class WaitTimeoutError(LumaError, TimeoutError):
         self.waited = waited
         """Seconds."""
         self.last = last
-        """The last answer, or None if there was none."""
+        """The last answer, or None if there was none. Of an answer over 4 KiB it has the fields that fit into 4 KiB."""
         self.last_error = last_error
         """The error of the last poll, or None if it was a good one."""
 

@@ -38,7 +38,10 @@ class WaitStarted(Event):
 
 @frozen(kw_only=True)
 class StateChanged(Event):
-    """A poll saw the first word for a task's state, or another one than the poll before."""
+    """A poll saw the first word for a task's state, or another one than the poll before.
+
+    An unknown word that differs in digits only, such as a percentage, is no other word.
+    """
 
     task_id: str
     before: str | None

@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 from attrs import Attribute, field, frozen
 
 from luma_async._checks import flag, number
+from luma_async._secret import Secret
 from luma_async._text import shown
 from luma_async.errors import ConfigurationError
 
@@ -48,18 +49,9 @@ class Limits:
     """Whether media may come over ``http`` or from private addresses, as from the simulated relay."""
 
 
-class Secret(str):
-    """Text that its repr hides: tracebacks with local variables, logs and debuggers print reprs."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "'[secret]'"
-
-
-def hidden(text: object) -> Secret | None:
-    """Return *text* as a Secret, and None as None; any other value becomes an empty text, which is not a key."""
-    return None if text is None else Secret(text if isinstance(text, str) else "")
+def hidden(value: object) -> Secret[object] | None:
+    """Return *value* as a Secret; None and a Secret as they are."""
+    return value if value is None or isinstance(value, Secret) else Secret(value)
 
 
 _KEY = re.compile(r"[\x21-\x7e]{1,4096}")
@@ -78,22 +70,27 @@ class Settings:
 
     base_url: str
     """Without a trailing slash; ``/luma/...`` is appended."""
-    api_key: str = field(repr=False)
+    api_key: Secret[str]
     limits: Limits
 
     @classmethod
     def load(
-        cls, base_url: str | None, api_key: str | None, limits: object, environ: Mapping[str, str] | None = None
+        cls,
+        base_url: str | None,
+        api_key: str | Secret[object] | None,
+        limits: object,
+        environ: Mapping[str, str] | None = None,
     ) -> Settings:
         """Check the arguments. ``LUMA_BASE_URL``, ``LUMA_API_KEY`` or ``LUMA_API_KEY_FILE`` replace None.
 
         The text of a ConfigurationError names what is missing or unusable, and never holds the key.
         """
-        api_key = hidden(api_key)
+        key = hidden(api_key)
+        del api_key  # tracebacks show local variables
         if not isinstance(limits, Limits):
             raise ConfigurationError("limits is not a Limits value", advice="give limits as luma_async.Limits(...)")
         address = base_url if base_url is not None else _from_environment("LUMA_BASE_URL", environ).strip()
-        key = api_key if api_key is not None else _key_of(environ)
+        key = key if key is not None else _key_of(environ)
         return cls(base_url=check_base_url(address, limits), api_key=_check_key(key, "the API key"), limits=limits)
 
 
@@ -102,9 +99,9 @@ def _from_environment(name: str, environ: Mapping[str, str] | None) -> str:
     return (os.environ if environ is None else environ).get(name, "")
 
 
-def _key_of(environ: Mapping[str, str] | None) -> str:
-    if key := hidden(_from_environment("LUMA_API_KEY", environ)):
-        return Secret(key.rstrip("\r\n"))
+def _key_of(environ: Mapping[str, str] | None) -> Secret[str]:
+    if _from_environment("LUMA_API_KEY", environ):
+        return Secret(_from_environment("LUMA_API_KEY", environ).rstrip("\r\n"))
     if path := _from_environment("LUMA_API_KEY_FILE", environ):
         return read_key_file(path)
     raise ConfigurationError("there is no API key", advice="set LUMA_API_KEY or LUMA_API_KEY_FILE, or give api_key=")
@@ -115,11 +112,11 @@ _MAY_BE_A_KEY = re.compile(r"(sk|pk|bearer)[\W_].*|[\w+=-]{20,}", re.IGNORECASE 
 """Text that looks like a key, and not like the name of a file."""
 
 
-def read_key_file(path: str | os.PathLike[str]) -> str:
+def read_key_file(path: str | os.PathLike[str]) -> Secret[str]:
     """Return the key in the file at *path*, without its trailing newline, if the file holds one."""
     try:
         with Path(path).open("rb") as file:
-            key = hidden(file.read(_MOST_OF_A_KEY_FILE).decode("latin-1").rstrip("\r\n"))
+            key = Secret(file.read(_MOST_OF_A_KEY_FILE).decode("latin-1").rstrip("\r\n"))
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "that is not a file name"
         is_shown = _MAY_BE_A_KEY.fullmatch(str(path)) is None
@@ -130,9 +127,9 @@ def read_key_file(path: str | os.PathLike[str]) -> str:
     return _check_key(key, f"the API key in {shown(path)}")
 
 
-def _check_key(key: object, what: str) -> Secret:
-    if isinstance(key, str) and _KEY.fullmatch(key):
-        return Secret(key)
+def _check_key(key: Secret[Any], what: str) -> Secret[str]:
+    if isinstance(key.reveal(), str) and _KEY.fullmatch(key.reveal()):
+        return key
     raise ConfigurationError(
         f"{what} is unusable",
         advice="a key is 1 to 4,096 visible ASCII characters, without blanks or line breaks: copy it again",
@@ -196,9 +193,9 @@ def _unusable(what: str, advice: str) -> ConfigurationError:
     return ConfigurationError(f"base_url {what}", advice=advice)
 
 
-def check_proxy(proxy: object) -> str | None:
+def check_proxy(proxy: Secret[Any] | None) -> Secret[str] | None:
     """Return *proxy* if it is None or the URL of an HTTP proxy; the error never holds a password."""
-    if proxy is None or (isinstance(proxy, str) and _web_address(proxy) is not None):
+    if proxy is None or (isinstance(proxy.reveal(), str) and _web_address(proxy.reveal()) is not None):
         return proxy
     raise ConfigurationError("proxy is not the URL of an HTTP proxy", advice="write it like http://proxy.example:3128")
 

@@ -13,7 +13,8 @@ from yarl import URL
 
 from luma_async import ConfigurationError, Limits
 from luma_async._checks import check_number
-from luma_async.settings import Settings, check_base_url, check_proxy, check_ssl_context
+from luma_async._secret import Secret
+from luma_async.settings import Settings, check_base_url, check_proxy, check_ssl_context, hidden
 from tests.kit import KEY
 
 ADDRESS = "https://relay.example"
@@ -98,11 +99,11 @@ def test_an_argument_wins_over_the_environment_and_a_variable_over_a_file(tmp_pa
     both = {"LUMA_API_KEY": "sk-variable", "LUMA_API_KEY_FILE": str(file), "LUMA_BASE_URL": "https://env.example"}
     empty = {**both, "LUMA_API_KEY": ""}
 
-    assert load(both, base_url=ADDRESS, api_key="sk-argument").api_key == "sk-argument"
+    assert load(both, base_url=ADDRESS, api_key="sk-argument").api_key == Secret("sk-argument")
     assert load(both, base_url=ADDRESS).base_url == ADDRESS
-    assert load(both).api_key == "sk-variable"
+    assert load(both).api_key == Secret("sk-variable")
     assert load(both).base_url == "https://env.example"
-    assert load(empty).api_key == "sk-file"
+    assert load(empty).api_key == Secret("sk-file")
 
 
 @pytest.mark.parametrize(
@@ -131,7 +132,7 @@ def test_the_real_environment_is_the_usual_one(monkeypatch: pytest.MonkeyPatch) 
 
     settings = Settings.load(None, None, Limits())
 
-    assert (settings.base_url, settings.api_key) == (ADDRESS, KEY)
+    assert (settings.base_url, settings.api_key) == (ADDRESS, Secret(KEY))
 
 
 # --- limits ---
@@ -196,7 +197,7 @@ def test_a_number_without_a_bound_may_be_any_finite_one(value: float) -> None:
 @pytest.mark.parametrize("proxy", [None, "http://proxy.example:3128", "https://u:p@proxy.example", "http://[::1]:1"])
 def test_an_http_proxy_is_fine(proxy: str | None) -> None:
     """With a password too: it is the user's word."""
-    assert check_proxy(proxy) == proxy
+    assert check_proxy(hidden(proxy)) == hidden(proxy)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +206,7 @@ def test_an_http_proxy_is_fine(proxy: str | None) -> None:
 def test_any_other_proxy_is_refused_unseen(proxy: Any) -> None:
     """The text never holds a password."""
     with pytest.raises(ConfigurationError, match="proxy is not the URL") as caught:
-        check_proxy(proxy)
+        check_proxy(hidden(proxy))
 
     assert "s3cret" not in str(caught.value)
 

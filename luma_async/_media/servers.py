@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 
 import aiohttp
 from aiohttp.abc import ResolveResult
-from attrs import define, field
+from attrs import define, evolve, field
 from yarl import URL
 
 from luma_async._media.addresses import PrivateAddressError, bare, checked_url, guarded_socket, is_global, refused
 from luma_async._network.deadlines import Deadlines
 from luma_async._network.redirects import follow
-from luma_async._network.session import Network, closed, new_session, translated
+from luma_async._network.session import Network, closed, new_session, translated_with
 from luma_async.errors import DownloadError, DownloadReason, Verdict
 from luma_async.settings import USER_AGENT, Limits
 
@@ -127,7 +127,7 @@ class MediaServers:
         try:
             return await self._until_closed(coming, self.limits.request_timeout if seconds is None else seconds)
         except (aiohttp.ClientError, OSError) as error:
-            trouble = _translated(error, url, reason)
+            trouble = _translated(error, url, reason, self.network)
         raise closed() if self._closed else trouble
 
     async def pause(self, seconds: float) -> None:
@@ -146,13 +146,13 @@ class MediaServers:
             return await coming
 
 
-def _translated(error: Exception, url: URL, reason: DownloadReason) -> DownloadError:
+def _translated(error: Exception, url: URL, reason: DownloadReason, network: Network) -> DownloadError:
     """Return our error for aiohttp's."""
     if isinstance(getattr(error, "os_error", error), PrivateAddressError):
         return refused(f"{url.raw_host} leads into a private network", url)
     if isinstance(error, TimeoutError) and reason == "truncated":
         return cut(f"{url.raw_host}:{url.port} sends less than {SLOWEST} bytes per second", bare(url))
-    ours = translated(error, f"{url.raw_host}:{url.port}")
+    ours = translated_with(evolve(network, connector=None), error, f"{url.raw_host}:{url.port}")
     return DownloadError(ours.summary, reason=reason, url=bare(url), verdict=ours.verdict, advice=ours.advice)
 
 

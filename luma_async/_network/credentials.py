@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from multidict import CIMultiDict
 
-from luma_async.settings import USER_AGENT, Secret
+from luma_async._secret import Secret
+from luma_async.settings import USER_AGENT
 
 _HEADERS = {"Accept": "application/json", "Content-Type": "application/json", "User-Agent": USER_AGENT}
 """The headers that the contract requires besides the key (section 1), and our own user agent."""
 
 
-def request_headers(key: str) -> CIMultiDict[str]:
+class _Authorization(str):
+    """The value of the header: aiohttp needs a str. Its repr and its slices hide it in aiohttp's local variables."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'[secret]'"
+
+    def __getitem__(self, _: object) -> str:
+        return "[secret]"
+
+
+def request_headers(key: Secret[str]) -> CIMultiDict[str]:
     """Return the headers of a request with *key*. They belong to a request, never to a session."""
-    return CIMultiDict(_HEADERS, Authorization=Secret(f"Bearer {key}"))
+    return CIMultiDict(_HEADERS, Authorization=_Authorization(f"Bearer {key.reveal()}"))

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import ssl
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakSet
 
 import aiohttp
-from attrs import define, field, frozen
+from attrs import define, frozen
 
+from luma_async._network.proxies import address_of, proxys_own
+from luma_async._secret import Secret
 from luma_async._text import shown
 from luma_async.errors import (
     ClientClosedError,
+    ConfigurationError,
     LumaError,
     ProtocolError,
     RequestTimeoutError,
@@ -32,7 +37,7 @@ class Network:
 
     connector: aiohttp.BaseConnector | None = None
     """Shared; this package never closes it."""
-    proxy: str | None = field(default=None, repr=False)
+    proxy: Secret[str] | None = None
     ssl_context: ssl.SSLContext | None = None
 
     @property
@@ -102,6 +107,37 @@ class _Connector(aiohttp.TCPConnector):
             connection.close()
 
 
+class _StrayBytesError(aiohttp.ClientConnectionError):
+    """Bytes came on a connection before its request was sent."""
+
+
+class _CarefulRequest(aiohttp.ClientRequest):
+    """Is not sent on a connection on which bytes have come already: they are not its answer (RFC 9112, 9.2).
+
+    A connector of the user's cannot look after that, as ``_Connector`` does.
+    """
+
+    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+        """Send the request, if nothing has come on *conn* before it."""
+        if cast("ResponseHandler", conn.protocol).should_close:
+            raise _StrayBytesError
+        return await super().send(conn)
+
+
+_MOST_STRAYS = 10
+"""Connections with stray bytes before a request fails: a server that talks first does it on each new one."""
+
+
+async def _on_clean_connection(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Send *request* on the first connection without stray bytes; aiohttp closes the others."""
+    for _ in range(_MOST_STRAYS):
+        with suppress(_StrayBytesError):
+            return await handler(request)
+    raise _StrayBytesError
+
+
 def new_session(
     network: Network, connector: aiohttp.BaseConnector | None, limit: int, **own: object
 ) -> aiohttp.ClientSession:
@@ -112,12 +148,21 @@ def new_session(
         connector: A connector to use and leave open; None for a new one with *limit* connections.
         limit: Connections at most.
         own: Further arguments for the new connector.
+
+    Raises:
+        ConfigurationError: The connector belongs to another event loop.
     """
+    if connector is not None and connector._loop is not asyncio.get_running_loop():  # noqa: SLF001 - no other way
+        raise ConfigurationError(
+            "the connector belongs to another event loop", advice="make it in the loop in which the client runs"
+        )
+    careful: dict[str, Any] = {"request_class": _CarefulRequest, "middlewares": [_on_clean_connection]}
     return aiohttp.ClientSession(
         connector=connector or _Connector(limit=limit, ssl=network.ssl_context or True, **own),
         connector_owner=connector is None,
+        **{} if connector is None else careful,
         cookie_jar=aiohttp.DummyCookieJar(),
-        proxy=network.proxy,
+        proxy=None if network.proxy is None else network.proxy.reveal(),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
         trust_env=False,
     )
@@ -128,8 +173,32 @@ def closed() -> ClientClosedError:
     return ClientClosedError("the client is closed", advice="make a new LumaClient")
 
 
+def connector_closed() -> ClientClosedError:
+    """Return the error of a request after the application has closed the connector that it shares."""
+    return ClientClosedError(
+        "the shared connector is closed", advice="close it after the client, or make a new LumaClient with an open one"
+    )
+
+
 _DROPPED_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 """A connection that broke inside TLS: this is not a problem of certificates."""
+
+
+def translated_with(network: Network, error: Exception, host: str, *, has_worked: bool = False) -> LumaError:
+    """Return our error as ``translated`` does; the user's connector and proxy in *network* have errors of their own.
+
+    Args:
+        network: The user's settings.
+        error: The error.
+        host: The server, as ``name:port``.
+        has_worked: Whether an answer has come through the proxy before.
+    """
+    if network.connector is not None and network.connector.closed:
+        return connector_closed()
+    if network.proxy is None:
+        return translated(error, host)
+    own = proxys_own(error, network.proxy, has_worked=has_worked)
+    return own or translated(error, f"{host} through the proxy {address_of(network.proxy)}")
 
 
 def translated(error: Exception, host: str) -> LumaError:
@@ -144,7 +213,7 @@ def translated(error: Exception, host: str) -> LumaError:
             f"no secure connection to {host}: {detail}",
             advice="check the address and the certificate; see ssl_context=",
         )
-    if isinstance(error, aiohttp.ClientResponseError | aiohttp.InvalidURL):
+    if isinstance(error, aiohttp.ClientResponseError | aiohttp.InvalidURL | _StrayBytesError):
         return ProtocolError(f"{host} did not answer with valid HTTP", verdict=Verdict.PASSING)
     if isinstance(error, aiohttp.ClientPayloadError):
         return TransportError(f"the connection to {host} broke in the middle of an answer", verdict=Verdict.PASSING)

@@ -7,20 +7,22 @@ from contextlib import suppress
 
 import aiohttp
 from attrs import define, field
-from multidict import CIMultiDict
 from yarl import URL
 
 from luma_async._network.credentials import request_headers
+from luma_async._network.proxies import refused
 from luma_async._network.redaction import Redaction
 from luma_async._network.redirects import follow
 from luma_async._network.request import Body, Request
-from luma_async._network.session import Network, Pool, closed, new_session, translated
+from luma_async._network.session import Network, Pool, closed, connector_closed, new_session, translated_with
 from luma_async._relay.answer import Answer
 from luma_async._text import shown
 from luma_async.errors import LumaError, ProtocolError, Verdict
 from luma_async.settings import Settings
 
 Turn = Callable[[], Awaitable[None]]
+_PROXY_AUTHENTICATION = 407
+"""Only a proxy answers so (RFC 9110 section 15.5.8), and it has not passed the request on."""
 
 
 @define(eq=False, repr=False)
@@ -33,13 +35,13 @@ class Wire:
     requests: int = 0
     """Requests so far; each redirect counts as one more."""
     _pool: Pool | None = None
-    _headers: CIMultiDict[str] = field(init=False)
+    _has_worked: bool = False
+    """Whether an answer has come."""
     is_closed: bool = False
     """If set, requests under way raise ClientClosedError."""
 
     def __attrs_post_init__(self) -> None:
         self.redaction = Redaction(self.settings.api_key)
-        self._headers = request_headers(self.settings.api_key)
 
     def check_open(self) -> None:
         """Refuse a request on a closed wire.
@@ -73,7 +75,10 @@ class Wire:
     def translated(self, error: Exception) -> LumaError:
         """Return our error for an error of aiohttp or the system; after ``aclose`` it is ClientClosedError."""
         url = URL(self.settings.base_url)
-        return closed() if self.is_closed else translated(error, f"{url.host_subcomponent}:{url.port}")
+        host = f"{url.host_subcomponent}:{url.port}"
+        if self.is_closed:
+            return closed()
+        return translated_with(self.network, error, host, has_worked=self._has_worked)
 
     async def distrust(self, request: Request) -> None:
         """Close the connection that brought an answer about another task, and use new connections from now on."""
@@ -106,10 +111,12 @@ class Wire:
         start = request.url = request.url or URL(self.settings.base_url + request.path, encoded=True)
 
         async def sent(url: URL) -> aiohttp.ClientResponse:
+            if session.closed:  # its connector is the user's; aiohttp would raise a RuntimeError
+                raise connector_closed()
             body = None if request.body is None else Body(request, request.body)
             self.requests += 1
             response = await session.request(
-                request.method, url, data=body, headers=self._headers, allow_redirects=False
+                request.method, url, data=body, headers=request_headers(self.settings.api_key), allow_redirects=False
             )
             if self.network.connector is not None:
                 request.answered_on = response._protocol  # noqa: SLF001 - after a whole answer, the connection is gone
@@ -131,6 +138,9 @@ class Wire:
             response.release()
 
     async def _read(self, request: Request, response: aiohttp.ClientResponse) -> Answer:
+        if response.status == _PROXY_AUTHENTICATION and self.network.proxy is not None:
+            request.sent = False
+            raise refused(self.network.proxy, response.status, has_worked=self._has_worked)
         content, limit = response.content, self.settings.limits.max_answer_bytes
         body, whole = b"", False
         try:
@@ -145,6 +155,7 @@ class Wire:
         if not whole:
             summary = f"the relay's answer is larger than {limit} bytes"
             raise ProtocolError(summary, too_large=True, verdict=Verdict.PASSING)
+        self._has_worked = True
         return Answer(
             status=response.status,
             body=self.redaction.body(body, response.status),

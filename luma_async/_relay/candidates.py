@@ -9,6 +9,8 @@ from itertools import islice
 from luma_async._relay.documents import NotJSONError, decode
 
 _MOST = 20
+_MOST_TOKENS = 2**16
+"""Tokens that are read, those inside of texts included: the error holds the whole body anyway."""
 _LONGEST = 4096
 """Characters. A longer text is not an id, and the error holds the whole body anyway."""
 _DEEPEST = 8
@@ -39,14 +41,15 @@ def candidates_in(text: str) -> tuple[str, ...]:
     A candidate is not necessarily a valid task id. *text* is read token by token: it may be cut JSON, JSON with other
     text around it, or several documents. Integers become their decimal text.
     """
-    return tuple(islice(dict.fromkeys(_candidates(text, _DEEPEST)), _MOST))
+    found = _candidates(text, _DEEPEST, iter(range(_MOST_TOKENS)))
+    return tuple(islice(dict.fromkeys(found), _MOST))
 
 
-def _candidates(text: str, depth: int) -> Iterator[str]:
+def _candidates(text: str, depth: int, tokens: Iterator[int]) -> Iterator[str]:
     key: str | None = None
     above: list[str | None] = []
     """For each open bracket, the key that its items belong to; None for an object."""
-    for token in _TOKEN.finditer(text):
+    for _, token in zip(tokens, _TOKEN.finditer(text), strict=False):
         if token["colon"]:
             key = _unescaped(token["text"])
             continue
@@ -58,14 +61,14 @@ def _candidates(text: str, depth: int) -> Iterator[str]:
         elif token["word"] and _WHOLE.fullmatch(token["word"]) and _names_an_id(name):
             yield from _fitting(token["word"])
         elif token["end"]:
-            yield from _in_text(name, _unescaped(token["text"]), depth)
+            yield from _in_text(name, _unescaped(token["text"]), depth, tokens)
         key = None
 
 
-def _in_text(name: str | None, text: str, depth: int) -> Iterator[str]:
+def _in_text(name: str | None, text: str, depth: int, tokens: Iterator[int]) -> Iterator[str]:
     """Yield the candidates inside a *text* that is JSON itself; otherwise the text, if *name* names an id."""
     inside = depth > 0 and text.lstrip()[:1] in ("{", "[", '"')
-    found = list(islice(_candidates(text, depth - 1), _MOST)) if inside else []
+    found = list(islice(_candidates(text, depth - 1, tokens), _MOST)) if inside else []
     if found:
         yield from found
     elif _names_an_id(name) or name == "data":

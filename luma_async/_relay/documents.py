@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 from codecs import BOM_UTF8
-from collections.abc import Collection
-from math import isfinite
+from collections.abc import Collection, Mapping
+from math import inf, isfinite
 from typing import Any
+
+from attrs import define, field
 
 _MAX_DEPTH = 64
 _MAX_DOCUMENTS = 8
@@ -57,7 +59,7 @@ _NO_ROW = b"\0"
 """JSON never contains this byte."""
 
 
-def rows_apart(body: bytes, known: Collection[bytes]) -> tuple[Any, list[Row]]:
+def rows_apart(body: bytes, known: Collection[bytes], most: float = inf) -> tuple[Any, list[Row]]:
     """Read a list of rows, bare or as the ``data`` of an envelope, row by row (contract section 2).
 
     Most rows of a batch are the same bytes as in the batch before. Such a row is recognised by its text and not parsed.
@@ -65,12 +67,13 @@ def rows_apart(body: bytes, known: Collection[bytes]) -> tuple[Any, list[Row]]:
     Args:
         body: An answer.
         known: Texts of earlier rows. A search is fastest when they are in the answer's order.
+        most: Rows with other texts at most: one by one, they cost more than all at once.
 
     Returns:
         The document without its rows, and the rows.
 
     Raises:
-        NotJSONError: *body* is not such a list, or an empty one, or not JSON: ``decode`` distinguishes these.
+        NotJSONError: *body* is not such a list, or an empty or a long one, or not JSON: ``decode`` distinguishes these.
     """
     body = body.removeprefix(BOM_UTF8)
     text = body.decode("latin-1")  # each byte is one character: brackets and quotes stand where UTF-8 has them
@@ -78,7 +81,7 @@ def rows_apart(body: bytes, known: Collection[bytes]) -> tuple[Any, list[Row]]:
         start = _BEFORE_ROWS.match(text)
         if start is None:
             raise NotJSONError("not a list of rows")
-        rows, end = _rows(body, text, start.end(), known)
+        rows, end = _rows(body, text, start.end(), known, most)
         rest = _documents((body[: start.end()] + body[end:]).decode())
     except (RecursionError, ValueError):
         raise NotJSONError("not a list of rows") from None
@@ -87,9 +90,10 @@ def rows_apart(body: bytes, known: Collection[bytes]) -> tuple[Any, list[Row]]:
     return rest[0], rows
 
 
-def _rows(body: bytes, text: str, at: int, known: Collection[bytes]) -> tuple[list[Row], int]:
+def _rows(body: bytes, text: str, at: int, known: Collection[bytes], most: float) -> tuple[list[Row], int]:
     """Return the rows that start at *at*, and where the last one ends."""
     rows: list[Row] = []
+    parsed = 0
     expected = iter(known)
     by_prefix: dict[bytes, bytes] | None = None
     while True:
@@ -104,6 +108,9 @@ def _rows(body: bytes, text: str, at: int, known: Collection[bytes]) -> tuple[li
             end = at + len(same)
             rows.append((same, None))
         else:
+            parsed += 1
+            if parsed > most:
+                raise NotJSONError("a long list of rows")
             row, end = _decoder.raw_decode(text, at)
             new = body[at:end]
             if not new.isascii():
@@ -118,13 +125,81 @@ def _rows(body: bytes, text: str, at: int, known: Collection[bytes]) -> tuple[li
             return rows, end
 
 
+_STARTS_JSON = ("{", "[", '"')
+
+
 def opened(value: Any) -> Any:
     """Return the value inside a string that holds JSON; anything else unchanged (contract section 4)."""
-    while isinstance(value, str) and value.lstrip()[:1] in ("{", "[", '"'):
+    while isinstance(value, str) and value.lstrip()[:1] in _STARTS_JSON:
         try:
             value = decode(value.encode("utf-8", "surrogatepass"))[0]
         except NotJSONError:
             break
+    return value
+
+
+_MOST_VISITS = 2**16
+"""Objects that a reader looks at: an object with a real id and a state has over 32 bytes, and an answer 2 MiB."""
+_COST_OF_OPENING = 8
+"""Visits that opening a string counts for."""
+
+
+@define(eq=False, repr=False)
+class Reading:
+    """Bounds the work for one answer: the values that are looked at are counted, and each string is opened once."""
+
+    left: int = _MOST_VISITS
+    """Values that may still be looked at; the rest of the answer counts as absent."""
+    _opened: dict[int, Any] = field(factory=dict, init=False)
+    """By the identity of the string, which lives as long as the answer."""
+
+    def visit(self, cost: int = 1) -> bool:
+        """Count one more value; return whether it may be looked at."""
+        self.left -= cost
+        return self.left >= 0
+
+    def opened(self, value: Any) -> Any:
+        """Return the value inside a string that holds JSON, as ``opened`` does."""
+        if type(value) is not str or not value or value[0] not in _MAY_START_JSON:
+            return value
+        if id(value) not in self._opened:
+            if not self.visit(_COST_OF_OPENING):
+                return value
+            self._opened[id(value)] = opened(value)
+        return self._opened[id(value)]
+
+
+_MAY_START_JSON = frozenset('{[" \t\r\n')
+
+
+def lean(fields: Mapping[str, Any], most: int) -> dict[str, Any]:
+    """Return a copy of *fields* without the parts that do not fit into about *most* characters of JSON."""
+    kept: dict[str, Any] = _fitting(fields, [most])
+    return kept
+
+
+_ROOM_FOR_ONE = 8
+"""Characters that any value counts for."""
+
+
+def _fitting(value: Any, room: list[int]) -> Any:
+    """Return a copy of *value* that fits into *room*, and take its size from there; None for a text that does not."""
+    room[0] -= _ROOM_FOR_ONE
+    if isinstance(value, str):
+        if len(value) > room[0]:
+            return None
+        room[0] -= len(value)
+    elif isinstance(value, list):
+        return [_fitting(item, room) for item in value if room[0] > 0]
+    elif isinstance(value, Mapping):
+        copied: dict[str, Any] = {}
+        for key, part in value.items():
+            if room[0] <= 0:
+                break
+            if len(key) < room[0]:
+                room[0] -= len(key)
+                copied[key] = _fitting(part, room)
+        return copied
     return value
 
 

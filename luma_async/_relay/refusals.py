@@ -12,7 +12,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from luma_async._relay.answer import Answer
-from luma_async._relay.documents import NotJSONError, decode, opened
+from luma_async._relay.documents import NotJSONError, Reading, decode, opened
 from luma_async._text import shown
 from luma_async.errors import (
     APIError,
@@ -100,9 +100,10 @@ def cause_of(status: int, words: list[str], *, is_hinted: bool = False) -> Cause
     named = next(filter(None, map(_cause_named, reversed(words))), None)
     if named is not None:
         return named
-    if status in _MAY_SAY_NOT_FOUND and any(map(_says_no_such_task, words)):
+    first = _first(words)
+    if status in _MAY_SAY_NOT_FOUND and any(map(_says_no_such_task, first)):
         return _NO_SUCH_TASK
-    if status in _MAY_SAY_NOT_FOUND and any(map(_says_nothing_but_not_found, words)):
+    if status in _MAY_SAY_NOT_FOUND and any(map(_says_nothing_but_not_found, first)):
         return _BY_STATUS[404]
     if status == 404 and any("invalid_url" in _normalized(word) for word in words):  # noqa: PLR2004 - contract section 4
         return _WRONG_PATH
@@ -133,6 +134,22 @@ _GAP = r"[^.!?。！？]"
 _NOT_FOUND = re.compile(rf"{_TASK}{_GAP}{{0,80}}?{_ABSENT}|{_NO_SUCH}{_GAP}{{0,20}}?{_TASK}")
 _ANOTHER_THING = re.compile(r"channel|model|user|token|\bkey\b|account|url|path|渠道|通道|模型|令牌|用户|用戶|账号")
 _NOTHING_ELSE = re.compile(r"not[ _]found|不存在|does not exist")
+
+
+_LONGEST_READ = 5000
+"""Characters of all texts together that are searched for a wording."""
+
+
+def _first(words: list[str]) -> list[str]:
+    """Return the first of *words*, cut to the length of a wording, until they are long enough together."""
+    first: list[str] = []
+    left = _LONGEST_READ
+    for word in words:
+        if left <= 0:
+            break
+        first.append(word[:_LONGEST_WORDING])
+        left -= len(first[-1]) + 1
+    return first
 
 
 def _says_no_such_task(word: str) -> bool:
@@ -254,11 +271,18 @@ class _Entry:
         return self.key != "type" or self.depth > 1
 
 
-def _entries(value: Any, key: str = "", depth: int = 0) -> list[_Entry]:
+_MOST_ENTRIES = 1000
+"""Values of a refusal that are looked at."""
+
+
+def _entries(value: Any, key: str = "", depth: int = 0, reading: Reading | None = None) -> list[_Entry]:
     """Return each text or code of a refusal, the outermost first, with JSON inside strings opened."""
-    plain = opened(value)
+    reading = reading or Reading(_MOST_ENTRIES)
+    if not reading.visit():
+        return []
+    plain = reading.opened(value)
     inside = _parts(plain, key) if depth < _DEEPEST else []
-    found = [entry for name, part in inside for entry in _entries(part, name, depth + 1)]
+    found = [entry for name, part in inside for entry in _entries(part, name, depth + 1, reading)]
     plain = plain if isinstance(plain, str | int) else value
     if found or not key or not isinstance(plain, str | int) or plain == "":
         return found
@@ -268,7 +292,7 @@ def _entries(value: Any, key: str = "", depth: int = 0) -> list[_Entry]:
 def _parts(value: Any, key: str) -> list[tuple[str, Any]]:
     if isinstance(value, Mapping):
         return [(name, value[name]) for name in _MARKS if name in value]
-    return [(key, item) for item in value] if isinstance(value, list) else []
+    return [(key, item) for item in value[:_MOST_ENTRIES]] if isinstance(value, list) else []
 
 
 def innermost_text(value: Any) -> str | None:
@@ -330,6 +354,7 @@ class _Details:
 def _code(entries: list[_Entry]) -> str | int | None:
     """Return the most precise code: one with a row in the table, otherwise the innermost."""
     codes = [entry.value for entry in entries if entry.key == "code" and not isinstance(entry.value, bool)]
+    codes = [code for code in codes if not isinstance(code, str) or len(code) <= _LONGEST_WORDING]
     named = [code for code in codes if code in _BY_WORD]
     return next(reversed(named or codes), None)
 

@@ -11,7 +11,7 @@ from luma_async._checks import link_or_none
 from luma_async._ids import is_task_id
 from luma_async._relay.answer import Answer
 from luma_async._relay.candidates import candidates_in
-from luma_async._relay.documents import opened
+from luma_async._relay.documents import Reading, opened
 from luma_async._relay.refusals import refusal_inside
 from luma_async._relay.tasks import (
     _is_content,
@@ -38,14 +38,17 @@ def read_submitted(answer: Answer, redact: Callable[[str], str] = str) -> str:
         APIError: The relay has certainly not created a task.
         UncertainSubmitError: It is not known whether the relay has created a task; the error holds the answer.
     """
+    trouble = None
     try:
         documents = read_documents(answer)
-    except LumaError:
-        documents = []
+    except LumaError as error:
+        documents, trouble = [], error
     for task_id in filter(None, map(_new_id, documents)):
         return task_id
     redacted = redact(answer.body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
-    raise _error_without_id(evolve(answer, body=redacted), redact)
+    if redacted != answer.body:
+        trouble, answer = None, evolve(answer, body=redacted)
+    raise _error_without_id(answer, trouble or _trouble_of(answer), redact)
 
 
 def uncertain(error: LumaError, body: bytes, redact: Callable[[str], str] = str) -> UncertainSubmitError:
@@ -66,12 +69,16 @@ def _new_id(document: Any) -> str | None:
     return next((task_id for task_id in ids if task_id and is_task_id(task_id)), None)
 
 
-def _error_without_id(answer: Answer, redact: Callable[[str], str]) -> LumaError:
-    """Return the error for an answer without an id. After upstream trouble or half an answer, a task may exist."""
+def _trouble_of(answer: Answer) -> LumaError:
+    """Return the error that the answer itself is."""
     try:
-        error = refusal_inside(answer, read_documents(answer))
+        return refusal_inside(answer, read_documents(answer))
     except LumaError as trouble:
-        error = trouble
+        return trouble
+
+
+def _error_without_id(answer: Answer, error: LumaError, redact: Callable[[str], str]) -> LumaError:
+    """Return the error for an answer without an id. After upstream trouble or half an answer, a task may exist."""
     if answer.status == _UNAVAILABLE:
         refused = answer.body.lstrip()[:1] in (b"{", b"[")  # otherwise a proxy's, which may have lost an answer
     else:
@@ -102,9 +109,10 @@ def read_clean_url(answer: Answer, task_id: str) -> Link:
 
 def _clean_link(document: Any) -> Link | None:
     """Return the link of an answer that contains no task."""
-    document = opened(document)
-    levels = _levels(document) if isinstance(document, Mapping) else []
-    if not levels or any(tasks_in(document)):
+    reading = Reading()
+    document = reading.opened(document)
+    levels = _levels(document, reading) if isinstance(document, Mapping) else []
+    if not levels or any(tasks_in(document, reading)):
         return None
     links = (link_or_none(level.get(key)) for level in levels for key in ("url", "download_url", "data"))
     return next(filter(None, links), None)

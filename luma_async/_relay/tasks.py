@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
+from hashlib import blake2b
 from typing import Any
 
 from attrs import define, frozen
 
 from luma_async._checks import link_or_none
 from luma_async._relay.answer import Answer
-from luma_async._relay.documents import NotJSONError, Row, decode, encoded, opened, rows_apart
+from luma_async._relay.documents import NotJSONError, Reading, decode, encoded, lean, rows_apart
 from luma_async._relay.refusals import innermost_text, not_a_relay, refusal, refusal_inside
 from luma_async._relay.structure import generation, moment_or_none
 from luma_async.errors import ProtocolError, Verdict
@@ -37,13 +39,39 @@ def state_of(word: str) -> State:
     return known or _STATES.get(word.strip().casefold().replace(" ", "_").replace("-", "_"), State.UNKNOWN)
 
 
+_DIGITS = re.compile(r"\d+(?:[.,:/]\d+)*")
+
+
+def kind_of(word: str) -> str:
+    """Return what all words have in common that differ in digits and case only, such as ``generating 37%``."""
+    return _DIGITS.sub("0", word.casefold())
+
+
 # --- reading tasks ---
-@frozen(eq=False)
+_LONGEST_KEPT = 4096
+"""Bytes of an answer that a waiting id keeps; the largest real answer has about as many."""
+
+
+@frozen(eq=False, weakref_slot=False)
 class LastAnswer:
     """The last answer about a task, or its row in a batch: to recognise the same answer, and to structure it later."""
 
     text: bytes
-    """JSON."""
+    """JSON: the answer, or what fits of a long one."""
+    state: State = State.UNKNOWN
+    digest: bytes | None = None
+    """Of the whole answer, if it is too long to be kept."""
+
+    @classmethod
+    def of(cls, text: bytes, answer: TaskAnswer) -> LastAnswer:
+        """Keep *text*, which says what *answer* says; of a long text a digest, and the parts that fit."""
+        if len(text) <= _LONGEST_KEPT:
+            return cls(text, answer.state)
+        return cls(encoded(answer.lean(_LONGEST_KEPT)), answer.state, _digest(text))
+
+    def is_from(self, text: bytes) -> bool:
+        """Whether *text* is the same answer."""
+        return text == self.text if self.digest is None else _digest(text) == self.digest
 
     def recall(self, task_id: str) -> Generation:
         """Structure the answer again: this is rarely needed, and a generation takes many times the memory."""
@@ -62,17 +90,37 @@ class TaskAnswer:
     _raw: Mapping[str, Any]
     request_id: str | None = None
     """The relay's id of the request; not all relays send one."""
+    _reading: Reading | None = None
+    """What finding the task has opened already."""
 
     @classmethod
-    def of(
-        cls, task: Mapping[str, Any], word: str, task_id: str, raw: Mapping[str, Any], request_id: str | None = None
+    def of(  # noqa: PLR0913, PLR0917 - one call in each reader
+        cls,
+        task: Mapping[str, Any],
+        word: str,
+        task_id: str,
+        raw: Mapping[str, Any],
+        request_id: str | None = None,
+        reading: Reading | None = None,
     ) -> TaskAnswer:
         """Build the answer about *task*, a bare generation or a row around one; *word* gives its state."""
-        return cls(task_id, word, state_of(word), task, raw, request_id)
+        return cls(task_id, word, state_of(word), task, raw, request_id, reading)
 
     def generation(self) -> Generation:
         """Structure the answer."""
-        return generation_of(self._task, self.task_id, self._raw)
+        return generation_of(self._task, self.task_id, self._raw, self._reading)
+
+    def lean(self, most: int) -> dict[str, Any]:
+        """Return a bare generation with what fits into about *most* characters."""
+        fields: dict[str, Any] = {}
+        for level in _levels(self._task, self._reading):
+            fields |= level
+        plain = {key: part for key, part in fields.items() if key not in _WRAPPED}
+        return {**lean(plain, most), "id": self.task_id, "state": self.word}
+
+
+def _digest(text: bytes) -> bytes:
+    return blake2b(text, digest_size=16).digest()
 
 
 Observation = tuple[LastAnswer, TaskAnswer | None]
@@ -85,9 +133,10 @@ def read_poll(answer: Answer, task_id: str, known: LastAnswer | None) -> Observa
     Raises:
         LumaError: As ``read_task``.
     """
-    if known is not None and answer.body == known.text and answer.status == HTTP_OK:
+    if known is not None and answer.status == HTTP_OK and known.is_from(answer.body):
         return known, None
-    return LastAnswer(answer.body), _read(answer, task_id)
+    seen = _read(answer, task_id)
+    return LastAnswer.of(answer.body, seen), seen
 
 
 def read_batch(answer: Answer, known: Mapping[str, LastAnswer | None]) -> dict[str, Observation]:
@@ -97,25 +146,32 @@ def read_batch(answer: Answer, known: Mapping[str, LastAnswer | None]) -> dict[s
         APIError: The relay refused the request, in the status or inside a 200.
         ProtocolError: The answer is unusable, or all of it is about other tasks (then ``.foreign``).
     """
-    by_text = {before.text: (task_id, before) for task_id, before in known.items() if before is not None}
-    documents, rows = _rows(answer, by_text)
+    by_text = {
+        before.text: (task_id, before)
+        for task_id, before in known.items()
+        if before is not None and before.digest is None
+    }
+    documents, rows = _rows(answer, by_text, len(known) + _MOST_OTHER_ROWS)
+    reading = Reading()
     observed: dict[str, Observation] = {}
     has_foreign = False
     for text, row in rows:
-        seen_before = by_text.get(text)
+        seen_before = None if text is None else by_text.get(text)
         if seen_before is not None:
             _observe(observed, seen_before[0], (seen_before[1], None))
             continue
-        for task, task_id, word in _identified_tasks(row):
+        for task, task_id, word in _identified_tasks(row, reading):
             if task_id not in known:
                 has_foreign = True
                 continue
-            body, before = text if task is row else encoded(task), known[task_id]
-            if before is not None and body == before.text:
+            if task_id in observed and not state_of(word).is_terminal:
+                continue
+            body, before = text if task is row and text is not None else encoded(task), known[task_id]
+            if before is not None and before.is_from(body):
                 _observe(observed, task_id, (before, None))
             else:
-                seen = LastAnswer(body), TaskAnswer.of(task, word, task_id, task, answer.request_id)
-                _observe(observed, task_id, seen)
+                seen = TaskAnswer.of(task, word, task_id, task, answer.request_id, reading)
+                _observe(observed, task_id, (LastAnswer.of(body, seen), seen))
     if has_foreign and not observed:
         raise _another_task()
     if not observed and not _is_no_match(documents):
@@ -125,27 +181,26 @@ def read_batch(answer: Answer, known: Mapping[str, LastAnswer | None]) -> dict[s
 
 def _observe(observed: dict[str, Observation], task_id: str, seen: Observation) -> None:
     """Record what a row says; of several rows for one id, the first one that tells an end counts."""
-    if task_id not in observed or (_is_end(seen, task_id) and not _is_end(observed[task_id], task_id)):
+    if task_id not in observed or (seen[0].state.is_terminal and not observed[task_id][0].state.is_terminal):
         observed[task_id] = seen
 
 
-def _is_end(seen: Observation, task_id: str) -> bool:
-    last_answer, answer = seen
-    return (last_answer.recall(task_id) if answer is None else answer).state.is_terminal
+_MOST_OTHER_ROWS = 1000
+"""Rows besides those that were asked for, after which a list is read at once and not row by row."""
 
 
-def _rows(answer: Answer, known: Collection[bytes]) -> tuple[list[Any], list[Row]]:
+def _rows(answer: Answer, known: Collection[bytes], most: int) -> tuple[list[Any], list[tuple[bytes | None, Any]]]:
     """Return the documents of a good answer, and the rows that may contain tasks; a document may be the only row."""
     if _is_good(answer):
         try:
-            document, rows = rows_apart(answer.body, known)
+            document, rows = rows_apart(answer.body, known, most)
         except NotJSONError:
             pass
         else:
             if next(tasks_in(document), None) is None:  # otherwise the list may belong to that task
-                return [document], rows
+                return [document], [*rows]
     documents = read_documents(answer)
-    return documents, [(encoded(document), document) for document in documents]
+    return documents, [(None, document) for document in documents]
 
 
 def _is_no_match(documents: list[Any]) -> bool:
@@ -175,13 +230,14 @@ def _read(answer: Answer, task_id: str) -> TaskAnswer:
     documents = read_documents(answer)
     found: TaskAnswer | None = None
     has_foreign = False
+    reading = Reading()
     for document in documents:
-        for task, found_id, word in _identified_tasks(document):
+        for task, found_id, word in _identified_tasks(document, reading):
             if found_id != task_id:
                 has_foreign = True
             elif found is None or (state_of(word).is_terminal and not found.state.is_terminal):
                 raw = document if isinstance(document, Mapping) else task
-                found = TaskAnswer.of(task, word, task_id, raw, answer.request_id)
+                found = TaskAnswer.of(task, word, task_id, raw, answer.request_id, reading)
     if found is not None:
         return found
     if has_foreign:
@@ -218,29 +274,52 @@ _WRAPPERS = ("data", "result", "response", "task", "tasks", "generation", "gener
 _DEEPEST = 8
 
 
-def tasks_in(value: Any) -> Iterator[Mapping[str, Any]]:
+def tasks_in(value: Any, reading: Reading | None = None) -> Iterator[Mapping[str, Any]]:
     """Yield each object in *value*, with its envelopes opened, that has an identity and a state.
 
     See *Wrapped answers* in the contract. An object inside a row with a ``task_id`` belongs to that row.
     """
-    return (task for task, _, _ in _identified_tasks(value))
+    return (task for task, _, _ in _identified_tasks(value, reading or Reading()))
 
 
-def _identified_tasks(value: Any, depth: int = _DEEPEST) -> Iterator[tuple[Mapping[str, Any], str, str]]:
+_WRAPPED = frozenset(_WRAPPERS)
+_NEEDED = _WRAPPED | {"task_id", "id"}
+"""Keys of an object that is a task, or has one in it."""
+
+
+def _identified_tasks(
+    value: Any, reading: Reading, depth: int = _DEEPEST
+) -> Iterator[tuple[Mapping[str, Any], str, str]]:
     """Yield each such object with its identity and its word for the state."""
-    value = opened(value)
+    value = reading.opened(value)
+    if not value or not reading.visit():
+        return
     if isinstance(value, list):
-        for item in value if depth else ():
-            yield from _identified_tasks(item, depth - 1)
+        for item in _may_hold_tasks(value) if depth and reading.left > 0 else ():
+            yield from _identified_tasks(item, reading, depth - 1)
+            if reading.left <= 0:
+                return
     elif isinstance(value, dict):
         found_id = identity(value)
-        word = None if found_id is None else _word(_levels(value))
+        word = None if found_id is None else _word(_levels(value, reading))
         if found_id is not None and word is not None:
             yield value, found_id, word
-        if depth and (word is None or not _not_blank(value.get("task_id"))):
+        if depth and not _WRAPPED.isdisjoint(value) and (word is None or not _not_blank(value.get("task_id"))):
             for wrapper in _WRAPPERS:
-                if value.get(wrapper) is not None:
-                    yield from _identified_tasks(value[wrapper], depth - 1)
+                if value.get(wrapper):
+                    yield from _identified_tasks(value[wrapper], reading, depth - 1)
+
+
+_OPENED_OR_SEARCHED = frozenset({str, list, dict})
+
+
+def _may_hold_tasks(items: list[Any]) -> Iterator[Any]:
+    """Return the items that are worth a visit: a long list may consist of others."""
+    return (
+        item
+        for item in items
+        if item and type(item) in _OPENED_OR_SEARCHED and (type(item) is not dict or not _NEEDED.isdisjoint(item))
+    )
 
 
 def identity(task: Mapping[str, Any]) -> str | None:
@@ -252,9 +331,11 @@ _NOT_SET: tuple[Any, ...] = (None, "", 0, "0001-01-01T00:00:00Z")
 """Values of a field that is not set (contract section 1, *Times*); the same field of an outer level may be set."""
 
 
-def generation_of(task: Mapping[str, Any], task_id: str, raw: Mapping[str, Any]) -> Generation:
+def generation_of(
+    task: Mapping[str, Any], task_id: str, raw: Mapping[str, Any], reading: Reading | None = None
+) -> Generation:
     """Structure *task*, a bare generation or a row around one."""
-    levels = _levels(task)
+    levels = _levels(task, reading)
     word = _word(levels) or ""
     state = state_of(word)
     merged = {key: value for level in levels for key, value in level.items() if value not in _NOT_SET}
@@ -296,24 +377,31 @@ def times_of(generation: Generation) -> Times:
     return Times(submitted=first("submit_time"), started=first("start_time"), finished=first("finish_time"))
 
 
-def _levels(task: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _levels(task: Mapping[str, Any], reading: Reading | None = None) -> list[Mapping[str, Any]]:
     """Return *task* and the objects wrapped in it, the outermost first: relays wrap the answers of other relays."""
+    reading = reading or Reading()
     levels = [task]
-    while len(levels) <= _DEEPEST and (inner := _inner(levels[-1])):
+    while len(levels) <= _DEEPEST and (inner := _inner(levels[-1], reading)):
         levels.append(inner)
     return levels
 
 
-def _inner(row: Mapping[str, Any]) -> Mapping[str, Any]:
+def _inner(row: Mapping[str, Any], reading: Reading) -> Mapping[str, Any]:
+    if _WRAPPED.isdisjoint(row):
+        return {}
     for wrapper in _WRAPPERS:
-        if row.get(wrapper) is None:
+        if not row.get(wrapper):
             continue
-        inner = opened(row[wrapper])
+        inner = reading.opened(row[wrapper])
         if isinstance(inner, list) and len(inner) == 1:
             inner = inner[0]
         if isinstance(inner, dict) and inner:
             return inner
     return {}
+
+
+_LONGEST_WORD = 200
+"""Characters of the word for a state; the rest of a longer one is left out."""
 
 
 def _word(levels: list[Mapping[str, Any]]) -> str | None:
@@ -323,7 +411,7 @@ def _word(levels: list[Mapping[str, Any]]) -> str | None:
         for key in keys:
             word = level.get(key)
             if isinstance(word, str) and word.strip():
-                return word
+                return word if len(word) <= _LONGEST_WORD else word.strip()[:_LONGEST_WORD]
         keys = ("state", "status")
     return None
 

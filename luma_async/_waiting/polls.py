@@ -18,7 +18,7 @@ from attrs import define, field
 
 from luma_async._listeners import Listeners, log
 from luma_async._relay.health import Health
-from luma_async._relay.tasks import LastAnswer, TaskAnswer
+from luma_async._relay.tasks import LastAnswer, TaskAnswer, kind_of
 from luma_async._text import shown
 from luma_async._waiting.batching import Batcher
 from luma_async._waiting.controller import Controller
@@ -41,6 +41,8 @@ from luma_async.outcomes import Outcome
 from luma_async.settings import PollPolicy
 from luma_async.statistics import Statistics
 
+_MOST_KINDS = 100
+"""Kinds of unknown states that are reported, and so remembered."""
 _GRACE = 0.25
 """Seconds for a poll that is under way at the deadline: its request ends then, or its answer lies in the socket."""
 
@@ -63,7 +65,10 @@ class PollLoops:
     _loops: dict[str, PollLoop] = field(factory=dict)
     _tasks: set[asyncio.Task[None]] = field(factory=set)
     """Tasks that read ids, or await an async strategy."""
-    _unknown_words: set[str] = field(factory=set)
+    _unknown_kinds: set[str] = field(factory=set)
+    """Kinds of unknown words that were reported."""
+    _recalled: tuple[LastAnswer, Generation] | None = None
+    """The last answer that was structured again: many waiters of an id may reach their deadlines together."""
     _closed: bool = False
 
     def __attrs_post_init__(self) -> None:
@@ -124,7 +129,8 @@ class PollLoops:
 
     def report(self, task_id: str, answer: TaskAnswer, before: str) -> None:
         """Report a change from the word *before*, and an unknown word (architecture, rule 5)."""
-        if answer.word != before and self.listeners.active:
+        kind = kind_of(answer.word) if answer.state is State.UNKNOWN else None
+        if answer.word != before and self.listeners.active and kind_of(before) != kind:
             change = StateChanged(
                 task_id=task_id,
                 before=before or None,
@@ -133,9 +139,17 @@ class PollLoops:
                 request_id=answer.request_id,
             )
             self.listeners.tell(change)
-        if answer.state is State.UNKNOWN and answer.word not in self._unknown_words:
-            self._unknown_words.add(answer.word)
+        if kind is not None and kind not in self._unknown_kinds and len(self._unknown_kinds) < _MOST_KINDS:
+            self._unknown_kinds.add(kind)
             log(logging.WARNING, "task %s: unknown state %r: polling goes on", task_id, shown(answer.word, 60))
+            if len(self._unknown_kinds) == _MOST_KINDS:
+                log(logging.WARNING, "many unknown states: no further ones are reported")
+
+    def recall(self, last_answer: LastAnswer, task_id: str) -> Generation:
+        """Structure *last_answer* again, once for all waiters that want it now."""
+        if self._recalled is None or self._recalled[0] is not last_answer:
+            self._recalled = last_answer, last_answer.recall(task_id)
+        return self._recalled[1]
 
     def start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Start an asyncio task; ``aclose`` waits for it."""
@@ -264,7 +278,7 @@ class PollLoop(Poller):
         if finished is not None:
             waiter.show(finished)
             return waiter.outcome(self.task_id, self._polls, generation=finished)
-        last = None if self.last_answer is None else self.last_answer.recall(self.task_id)
+        last = None if self.last_answer is None else self.loops.recall(self.last_answer, self.task_id)
         trouble = self._progress.error
         error = WaitTimeoutError(self.task_id, waited=now - waiter.joined, last=last, last_error=trouble)
         return waiter.outcome(self.task_id, self._polls, error=error)

@@ -90,6 +90,8 @@ class Waiters:
     _latest: float = 0.0
     _is_stale: bool = False
     """Whether a removed waiter had the soonest or the latest deadline."""
+    _some_had_last_poll: bool = False
+    """Whether a last poll has started for any of them."""
 
     def __len__(self) -> int:
         return len(self._all)
@@ -131,21 +133,24 @@ class Waiters:
         self._is_stale = False
 
     def show(self, word: str, structured: Callable[[], Generation]) -> None:
-        """Call ``on_change`` of each waiter that has not got *word* yet; only then *structured* is called."""
+        """Call ``on_change`` of each waiter that has not got *word* yet; only then *structured* is called, once."""
+        generation: Generation | None = None
         for waiter in self:
             if waiter.on_change is not None and waiter.shown != word:
-                waiter.show(structured())
+                generation = generation or structured()
+                waiter.show(generation)
 
     def start_last_polls(self, now: float, lead: float) -> None:
         """Record that a poll starts *now*; it is the last for a waiter whose deadline is within *lead* seconds."""
-        if self.soonest < math.inf:
+        self._some_had_last_poll = now >= self.soonest - lead
+        if self._some_had_last_poll:
             for waiter in self._all:
                 waiter.had_last_poll = now >= waiter.deadline - lead
 
     def last_poll_at(self, next_poll: NextPoll) -> float:
         """Return when the first last poll before a deadline has to start; infinite if there is none."""
-        if self.soonest == math.inf:
-            return math.inf
+        if not self._some_had_last_poll:
+            return next_poll.last_poll_before(self.soonest)
         return min(
             (next_poll.last_poll_before(waiter.deadline) for waiter in self._all if not waiter.had_last_poll),
             default=math.inf,

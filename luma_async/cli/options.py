@@ -162,7 +162,7 @@ class Relay:
         return Limits(allow_insecure_http=self.insecure_http, requests_per_second=self.requests_per_second, **more)
 
     def _key(self) -> str | None:
-        return None if self.key_file is None else read_key_file(self.key_file)
+        return None if self.key_file is None else read_key_file(self.key_file).reveal()
 
 
 @Parameter(name="*", group=_WAITING)

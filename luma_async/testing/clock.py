@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import Future
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -30,8 +31,8 @@ class FastTime:
 
     most: float = 172_800.0
     """Seconds after which fast time stops with an error, because the test waits for an event that never comes."""
-    _jumped: float = field(default=0.0, init=False)
     _started: float = field(default=0.0, init=False)
+    _clock: Any = field(default=None, init=False, repr=False)
     _loop: Any = field(default=None, init=False, repr=False)
     _selector: Any = field(default=None, init=False, repr=False)
     """The loop's own selector."""
@@ -58,8 +59,9 @@ class FastTime:
                 f"time can only jump in an event loop of asyncio's own, not in {kind}: run this test with asyncio's"
             )
         self._loop, self._selector, self._run, self._started = loop, loop._selector, loop.run_in_executor, loop.time()
-        real = loop.time
-        loop.time = lambda: real() + self._jumped
+        if not isinstance(loop.time, _Clock):
+            loop.time = _Clock(loop.time)
+        self._clock = loop.time
         loop.run_in_executor = self._run_in_executor
         loop._selector = _Jumping(self._selector, self)
         return self
@@ -86,11 +88,23 @@ class FastTime:
         has_sockets = len(self._selector.get_map()) > 1  # the loop's own pipe is always there
         events = self._selector.select(min(timeout, _GRACE if has_sockets else 0.0))
         if not events:
-            self._jumped += timeout
+            self._clock.jumped += timeout
             if self.elapsed > self.most:
                 self.__exit__(None, None, None)
                 raise RuntimeError(f"{self.most:.0f} seconds of fast time are over: does the test wait for something?")
         return list(events)
+
+
+@define(eq=False)
+class _Clock:
+    """Replaces the loop's clock for good: one for all blocks in the loop, and no block turns it back."""
+
+    _real: Callable[[], float]
+    jumped: float = 0.0
+    """Seconds."""
+
+    def __call__(self) -> float:
+        return self._real() + self.jumped
 
 
 @define(eq=False)

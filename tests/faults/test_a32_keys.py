@@ -151,10 +151,10 @@ def test_a32_a_newline_at_the_end_is_stripped(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("LUMA_API_KEY", KEY + end)
     from_variable = LumaClient(ADDRESS)
 
-    assert [luma._settings.api_key for luma in (from_file, from_variable)] == [KEY, KEY]
+    assert [luma._settings.api_key.reveal() for luma in (from_file, from_variable)] == [KEY, KEY]
 
 
 @pytest.mark.parametrize("key", ["!", "~" * 4096, "".join(map(chr, range(0x21, 0x7F)))])
 def test_a32_any_visible_ascii_is_a_key(key: str) -> None:
     """Of one to 4,096 characters, quotes, commas and backslashes included."""
-    assert LumaClient(ADDRESS, key)._settings.api_key == key
+    assert LumaClient(ADDRESS, key)._settings.api_key.reveal() == key

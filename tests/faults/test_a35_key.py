@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import html
+import io
 import json
 import logging
 import pickle
+import pprint
 import subprocess
 import sys
 import traceback
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import attrs
 import pytest
+from rich.console import Console
+from rich.traceback import Traceback
 
 from luma_async import AuthenticationError, ConfigurationError, Limits, LumaClient, LumaError, Outcome, PollPolicy
 from luma_async.settings import Settings
@@ -266,6 +272,78 @@ async def test_a35_no_object_of_ours_shows_the_key() -> None:
 
     assert KEY not in shown + repr(luma)
     assert "s3cret" not in shown
+
+
+LONG_KEY = "sk-" + "".join(chr(ord("a") + i % 26) for i in range(120))
+
+
+def walked(error: BaseException) -> str:
+    """Return what tools show of an error that cut long local variables, and look into objects."""
+    told: list[str] = []
+    trace = below_the_tests(error.__traceback__)
+    while trace is not None:
+        for value in trace.tb_frame.f_locals.values():
+            told += map(looked_into, (value, *vars_of(value)))
+        trace = trace.tb_next
+    console = Console(file=io.StringIO(), width=250)
+    shown = Traceback.from_exception(type(error), error, error.__traceback__, show_locals=True)
+    console.print(shown)
+    assert isinstance(console.file, io.StringIO)
+    return "\n".join([*told, console.file.getvalue()])
+
+
+def vars_of(value: object) -> list[object]:
+    """Return the attributes of *value*, in slots too."""
+    slots = [name for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ())]
+    return [*getattr(value, "__dict__", {}).values(), *(getattr(value, name, None) for name in slots)]
+
+
+def looked_into(value: Any) -> str:
+    """Return each way to show *value*, also of its first characters only."""
+    told = [repr(value), f"{value}", "%s" % (value,), pprint.pformat(value)]  # noqa: UP031 - one of the ways
+    told += [str(value[:80])] if isinstance(value, str | bytes) else []
+    told += [repr(attrs.asdict(value))] if attrs.has(type(value)) and not isinstance(value, type) else []
+    told += [repr(part[:80]) for part in value.values() if isinstance(part, str)] if isinstance(value, Mapping) else []
+    return "\n".join(told)
+
+
+@pytest.mark.parametrize("wrong", ["base_url", "polling", "limits", "batch", "proxy"])
+def test_a35_tools_that_walk_through_local_variables_find_no_part_of_the_key(wrong: str) -> None:
+    """Neither in whole nor in slices, and not in the attributes of any object."""
+    given: dict[str, Any] = {"base_url": ADDRESS, "api_key": LONG_KEY, wrong: "x"}
+    with pytest.raises(ConfigurationError) as caught:
+        LumaClient(**given)
+    caught.value.__traceback__ = below_the_tests(caught.value.__traceback__)
+
+    assert LONG_KEY[20:40] not in walked(caught.value)
+
+
+async def test_a35_tools_that_walk_through_a_cancelled_call_find_no_part_of_the_key() -> None:
+    """Neither in our frames, nor in aiohttp's with the headers of the request."""
+    async with RawServer([stay_silent]) as server, client(server, LONG_KEY) as luma:
+        call = asyncio.ensure_future(luma.clean_video_url(TASK_ID))
+        await asyncio.wait([call], timeout=0.05)
+        call.cancel()
+        error = await ended(call)
+
+        error.__traceback__ = below_the_tests(error.__traceback__)
+        shown = walked(error)
+
+    assert "headers = " in shown
+    assert LONG_KEY[20:40] not in shown
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a35_a_copy_of_the_settings_shows_no_key_and_a_pickle_is_refused(
+    copied: Callable[..., Any],
+) -> None:
+    """A pickle would hold the key in plain text."""
+    settings = copied(Settings.load(ADDRESS, KEY, Limits()))
+
+    assert settings.api_key.reveal() == KEY
+    assert KEY not in looked_into(settings)
+    with pytest.raises(TypeError, match="secret"):
+        pickle.dumps(settings)
 
 
 LOUD = """

@@ -17,6 +17,7 @@ from attrs import define, field
 from luma_async import DownloadError, Limits
 from luma_async._media.servers import _GuardedResolver
 from luma_async._network.session import Network
+from luma_async.settings import check_proxy, hidden
 from tests.downloads import BODY, GOOD, OPEN, Naps, downloading, generation, names, with_link
 from tests.raw_server import RawServer, http
 
@@ -62,7 +63,7 @@ class PublicServer:
         self._port = server.sockets[0].getsockname()[1]
         try:
             async with RawServer([self._tunnel]) as proxy:
-                yield Network(proxy=proxy.base_url, ssl_context=trust)
+                yield Network(proxy=check_proxy(hidden(proxy.base_url)), ssl_context=trust)
         finally:
             server.close()
             await server.wait_closed()
@@ -246,7 +247,7 @@ async def test_a_link_that_is_no_text_is_refused(tmp_path: Path, link: object) -
 @pytest.mark.parametrize("proxy", [None, "http://proxy.invalid:3128"])
 async def test_http_and_private_addresses_are_refused(tmp_path: Path, link: str, proxy: str | None) -> None:
     """Before anything is opened, however they are spelled, with a proxy too; the advice names the option."""
-    async with downloading(limits=Limits(), network=Network(proxy=proxy)) as downloader:
+    async with downloading(limits=Limits(), network=Network(proxy=check_proxy(hidden(proxy)))) as downloader:
         with pytest.raises(DownloadError, match="allow_private_media") as caught:
             await downloader.download(generation(link), tmp_path)
 

@@ -22,6 +22,7 @@ from luma_async._relay.requests import task_path
 from luma_async._relay.tasks import (
     LastAnswer,
     identity,
+    kind_of,
     read_batch,
     read_documents,
     read_poll,
@@ -831,3 +832,87 @@ def test_of_two_ends_for_one_id_the_first_counts() -> None:
 
     assert batch is not None
     assert batch.state is State.FAILED
+
+
+# --- what a waiting id keeps ---
+
+
+PADDED = {
+    "blanks": b'{"id":"a","state":"processing"' + b" " * 100_000 + b"}",
+    "junk": json.dumps({"id": "a", "junk": "x" * 100_000, "state": "processing", "prompt": "a cat"}).encode(),
+    "much junk": json.dumps({**dict.fromkeys(map(str, range(20_000)), 1), "id": "a", "state": "processing"}).encode(),
+    "wrapped": json.dumps(
+        {"task_id": "a", "status": "processing", "data": json.dumps({"junk": ["x"] * 9000})}
+    ).encode(),
+    "a long word": json.dumps({"id": "a", "state": "processing " * 9000}).encode(),
+}
+
+
+@pytest.mark.parametrize("what", PADDED)
+def test_of_a_long_answer_a_digest_and_what_fits_is_kept(what: str) -> None:
+    """The same answer is recognised, another one is not, and what is kept has the id and the state."""
+    kept, seen = read_poll(Answer(200, PADDED[what]), "a", None)
+
+    assert seen is not None
+    assert len(kept.text) < 8192
+    assert read_poll(Answer(200, PADDED[what]), "a", kept) == (kept, None)
+    assert read_poll(Answer(200, PADDED[what] + b" "), "a", kept)[1] is not None
+    assert (kept.recall("a").id, kept.recall("a").state) == ("a", seen.state)
+    assert kept.recall("a").state_text == seen.word
+
+
+def test_what_fits_of_a_long_answer_is_not_lost() -> None:
+    """Only the part that is too long is."""
+    kept, _ = read_poll(Answer(200, PADDED["junk"]), "a", None)
+
+    assert kept.recall("a").prompt == "a cat"
+
+
+def test_a_long_row_is_recognised_in_a_batch() -> None:
+    """By its digest, like a single answer."""
+    body = b"[" + PADDED["junk"] + b',{"id":"b","state":"pending"}]'
+    seen = read_batch(Answer(200, body), {"a": None, "b": None})
+
+    again = read_batch(Answer(200, body), {task_id: last for task_id, (last, _) in seen.items()})
+
+    assert [answer for _, answer in again.values()] == [None, None]
+    assert len(seen["a"][0].text) < 8192
+
+
+def test_a_long_list_of_strangers_around_the_own_rows_is_read() -> None:
+    """Rows that nobody asked for do not hide those that were asked for."""
+    strangers: list[object] = [{"task_id": f"zz-{n}", "status": "SUCCESS"} for n in range(30_000)]
+    strangers[15_000:15_000] = [{"task_id": "a", "status": "IN_PROGRESS"}, {"task_id": "b", "status": "SUCCESS"}]
+    body = json.dumps({"code": "success", "data": strangers}).encode()
+
+    seen = read_batch(Answer(200, body), {"a": None, "b": None})
+
+    assert {task_id: last.state for task_id, (last, _) in seen.items()} == {
+        "a": State.PROCESSING,
+        "b": State.COMPLETED,
+    }
+
+
+@pytest.mark.parametrize("word", ["generating 37%", "Generating 38 %", "step 3/10", "x" * 100_000])
+def test_a_word_is_cut(word: str) -> None:
+    """Words go into events, logs and what a waiting id keeps."""
+    _, seen = read_poll(Answer(200, json.dumps({"id": "a", "state": word}).encode()), "a", None)
+
+    assert seen is not None
+    assert seen.word == word[:200]
+    assert seen.generation().state_text == word[:200]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("generating 37%", "generating 38%", True),
+        ("generating 9%", "Generating 10.5%", True),
+        ("step 3/10", "step 4/10", True),
+        ("step 3", "stage 3", False),
+        ("rendering", "upscaling", False),
+    ],
+)
+def test_digits_make_no_new_kind_of_word(one: str, other: str, same: bool) -> None:  # noqa: FBT001
+    """Nor do capitals; other letters do (architecture, rule 5)."""
+    assert (kind_of(one) == kind_of(other)) is same

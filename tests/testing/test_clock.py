@@ -75,10 +75,10 @@ def test_bytes_that_come_a_moment_later_are_waited_for(registered: list[str], ju
             return ["bytes"] if timeout else []
 
     fast = FastTime()
-    fast._selector, fast._loop = Late(), Mock(time=lambda: 0.0)
+    fast._selector, fast._loop, fast._clock = Late(), Mock(time=lambda: 0.0), Mock(jumped=0.0)
 
     assert fast.select(HALF_AN_HOUR) == ([] if jumped else ["bytes"])
-    assert fast._jumped == jumped
+    assert fast._clock.jumped == jumped
 
 
 def test_leaving_ends_the_jumping() -> None:
@@ -147,3 +147,21 @@ async def test_a_request_time_out_takes_no_time(
     assert generation.state is State.COMPLETED
     assert 30 < luma_time.elapsed < 60
     assert len(luma_relay.asked_about(task_id)) == 2
+
+
+def test_a_clock_does_not_go_back_after_a_thousand_blocks_in_one_loop() -> None:
+    """Tests of a session share their loop: each block goes on from the time of the one before."""
+
+    async def main() -> list[float]:
+        times = []
+        for _ in range(1500):
+            with FastTime() as fast:
+                await asyncio.sleep(10)
+                times.append(fast.clock())
+        times.append(asyncio.get_running_loop().time())
+        return times
+
+    times = asyncio.run(main())
+
+    assert times == sorted(times)
+    assert times[-1] - times[0] >= 14_990

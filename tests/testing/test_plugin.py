@@ -128,3 +128,101 @@ def test_each_test_has_a_relay_of_its_own_much_faster_than_life(pytester: pytest
     result = pytester.runpytest_subprocess(*OPTIONS, *ASYNCIO)
 
     result.assert_outcomes(passed=3)
+
+
+SCOPED = """
+import asyncio
+import pytest
+from luma_async import State
+from luma_async.testing import Script
+
+{mark}
+class TestInOneLoop:
+    async def test_client(self, luma_relay, luma_client):
+        generation = await luma_client.wait_until_done(luma_relay.add(), timeout=30)
+
+        assert generation.state is State.COMPLETED
+
+    async def test_client_and_time(self, luma_relay, luma_client, luma_time):
+        task_id = luma_relay.add(script=Script.completes(pending=900, processing=900))
+        await luma_client.wait_until_done(task_id, timeout=3600)
+
+        assert 1800 <= luma_time.elapsed < 1816
+
+    async def test_time_starts_again(self, luma_time):
+        await asyncio.sleep(60)
+
+        assert 60 <= luma_time.elapsed < 61
+"""
+
+
+@pytest.mark.parametrize("fixtures", ["function", "session"])
+@pytest.mark.parametrize("by", ["mark", "option"])
+@pytest.mark.parametrize("scope", ["function", "class", "module", "package", "session"])
+def test_the_fixtures_follow_the_loop_of_the_test(
+    pytester: pytest.Pytester, scope: str, by: str, fixtures: str
+) -> None:
+    """Whatever the scope of its loop, and whatever the usual one of fixtures."""
+    mark = f'@pytest.mark.asyncio(loop_scope="{scope}")' if by == "mark" else "@pytest.mark.asyncio"
+    pytester.makepyfile(SCOPED.format(mark=mark))
+    options = ["-o", f"asyncio_default_fixture_loop_scope={fixtures}"]
+    options += ["-o", f"asyncio_default_test_loop_scope={scope}"] if by == "option" else []
+
+    result = pytester.runpytest_subprocess(*OPTIONS, *options)
+
+    result.assert_outcomes(passed=3)
+
+
+def test_the_fixtures_work_in_the_asyncio_loop_of_anyio(pytester: pytest.Pytester) -> None:
+    """Its plug-in has a loop of its own."""
+    pytester.makepyfile(
+        SCOPED.format(
+            mark="""
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+@pytest.mark.anyio"""
+        )
+    )
+
+    result = pytester.runpytest_subprocess(*OPTIONS, *ASYNCIO)
+
+    result.assert_outcomes(passed=3)
+
+
+def test_a_test_without_an_asyncio_loop_is_told_what_to_write(pytester: pytest.Pytester) -> None:
+    """One that is not async, and one in another loop; both can use the relay."""
+    pytester.makepyfile(
+        """
+        import asyncio
+        import pytest
+        from luma_async import Limits, LumaClient
+
+        async def ask(relay):
+            limits = Limits(allow_private_media=True)
+            async with LumaClient(relay.base_url, relay.api_key, limits=limits) as luma:
+                return await luma.get_generation(relay.add())
+
+        def test_plain(luma_client):
+            pass
+
+        def test_plain_time(luma_time):
+            pass
+
+        def test_plain_relay(luma_relay):
+            assert asyncio.run(ask(luma_relay)).id
+
+        @pytest.fixture
+        def anyio_backend():
+            return "trio", {}
+
+        def test_another_loop(anyio_backend, luma_client):
+            pass
+        """
+    )
+
+    result = pytester.runpytest_subprocess(*OPTIONS, *ASYNCIO)
+
+    result.assert_outcomes(passed=1, errors=3)
+    result.stdout.fnmatch_lines(["*luma_client works in the asyncio loop of a test: make the test*"])

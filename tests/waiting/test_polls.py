@@ -31,6 +31,7 @@ from luma_async.errors import (
     Verdict,
     WaitTimeoutError,
 )
+from luma_async.events import Event, StateChanged
 from luma_async.models import State
 from luma_async.outcomes import Outcome
 from luma_async.settings import PollPolicy
@@ -571,6 +572,40 @@ def test_unknown_states_keep_polling_and_are_warned_of_once(caplog: pytest.LogCa
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
     assert "'dozing'" in caplog.text
     assert "\x1b" not in caplog.text
+
+
+def test_digits_in_an_unknown_state_are_one_warning_and_one_event(caplog: pytest.LogCaptureFixture) -> None:
+    """A percentage goes on for an hour; each other word is reported."""
+    words = [*(f"generating {n}%" for n in range(50)), "upscaling 1%", "upscaling 2%"]
+    room, events = loops_of(Script([*map(Told, words), COMPLETED])), list[Event]()
+    room.listeners.active.append(events.append)
+
+    with caplog.at_level(logging.WARNING, "luma_async"):
+        run(room.wait(ID, None))
+
+    changes = [event.state_text for event in events if isinstance(event, StateChanged)]
+    assert changes == ["generating 0%", "upscaling 1%", "completed"]
+    assert len(caplog.records) == 2
+
+
+def test_the_kinds_of_unknown_states_that_are_remembered_have_a_limit(caplog: pytest.LogCaptureFixture) -> None:
+    """The last warning says so."""
+    words = ["x" * n for n in range(1, 200)]
+    room = loops_of(Script([*map(Told, words), COMPLETED]))
+
+    with caplog.at_level(logging.WARNING, "luma_async"):
+        run(room.wait(ID, None))
+
+    assert len(caplog.records) == 101
+    assert "no further ones are reported" in caplog.records[-1].getMessage()
+
+
+def test_many_waiters_that_reach_their_deadlines_share_the_last_generation() -> None:
+    """It is structured once; the exceptions are each waiter's own."""
+    errors = [error_of(outcome) for outcome in together(Script([PENDING]), *[20.0] * 50)]
+
+    assert len({id(error) for error in errors}) == 50
+    assert len({id(error.last) for error in errors if isinstance(error, WaitTimeoutError)}) == 1
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from itertools import permutations
+from typing import cast
 
 import pytest
 
+from luma_async._waiting.rest import NextPoll
 from luma_async._waiting.waiters import Waiter, Waiters
 
 
@@ -42,3 +44,15 @@ def test_the_deadlines_are_those_of_the_waiters_that_are_left() -> None:
     assert (waiters.soonest, waiters.latest) == (7.0, 7.0)
     waiters.remove(second)
     assert waiters.soonest == math.inf
+
+
+def test_joining_a_crowd_looks_at_none_of_its_waiters() -> None:
+    """When the first last poll is due is known without them, until a last poll has started."""
+    waiters = Waiters()
+    for number in range(1000):
+        waiters.add(waiter(100.0 + number))
+    waiters.start_last_polls(0.0, 1.0)
+
+    waiters._all = cast("list[Waiter]", [None] * 1000)
+
+    assert waiters.last_poll_at(NextPoll(1.0)) == pytest.approx(100.0, abs=2.0)
