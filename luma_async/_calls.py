@@ -14,7 +14,7 @@ from tenacity import RetryCallState
 from luma_async._network.backoff import repeated
 from luma_async._network.request import Pace, Request
 from luma_async._network.transport import Transport
-from luma_async._relay.requests import clean_url_path, submit_body, task_path
+from luma_async._relay.requests import SUBMIT_PATH, clean_url_path, extend_path, submit_body, task_path
 from luma_async._relay.submissions import read_clean_url, read_submitted, uncertain
 from luma_async._relay.tasks import Observation
 from luma_async._waiting.batching import Batcher
@@ -126,8 +126,10 @@ class _SinglePoll:
 # --- a submit, and a clean link ---
 
 
-async def submit(transport: Transport, policy: PollPolicy, path: str, fields: Mapping[str, Any]) -> str:
-    """Submit *fields* and return the new task's id.
+async def submit(
+    transport: Transport, policy: PollPolicy, fields: Mapping[str, Any], extended: str | None = None
+) -> str:
+    """Submit *fields*, as an extension of the task *extended* if it is given, and return the new task's id.
 
     It is retried only if the relay has certainly not accepted it (contract section 3).
 
@@ -135,6 +137,7 @@ async def submit(transport: Transport, policy: PollPolicy, path: str, fields: Ma
         UncertainSubmitError: It is not known whether the relay accepted it.
         LumaError: The relay has certainly not accepted it.
     """
+    path = SUBMIT_PATH if extended is None else extend_path(extended)
     body = submit_body(fields)
     allowance = _Allowance(transport.settings.limits.request_timeout)
 

@@ -23,7 +23,6 @@ from luma_async._media.download import Downloader
 from luma_async._network.cooldown import Cooldown
 from luma_async._network.session import Network
 from luma_async._network.transport import Transport, log_answer
-from luma_async._relay.requests import SUBMIT_PATH, extend_path
 from luma_async._streams import EventStream, Outcomes, Snapshots, listed
 from luma_async._waiting.batch_support import Batch
 from luma_async._waiting.batching import Batcher
@@ -331,7 +330,7 @@ class LumaClient:
             LumaError: See the class.
         """
         self._enter_loop()
-        return await self._submit(SUBMIT_PATH, submit_fields(prompt, options))
+        return await self._submit(submit_fields(prompt, options))
 
     async def extend(self, task_id: str, prompt: str, options: GenerationOptions = _AS_THE_RELAY_LIKES) -> str:
         """Submit the extension of a completed generation, which costs money, and return the id of the new task.
@@ -348,10 +347,10 @@ class LumaClient:
             LumaError: See the class.
         """
         self._enter_loop()
-        path = extend_path(check_task_id(task_id))
+        extended = check_task_id(task_id)
         order = extension_fields(prompt, options)
         try:
-            return await self._submit(path, order)
+            return await self._submit(order, extended)
         except LumaError as error:
             raise error.for_task(task_id) from None
 
@@ -399,7 +398,7 @@ class LumaClient:
         _check_callback(on_submitted)
         seconds, order = _checked_timeout(timeout), submit_fields(prompt, options)
         directory = None if download_to is None else await self._downloader.ready(download_to)
-        task_id = await self._submit(SUBMIT_PATH, order)
+        task_id = await self._submit(order)
         if on_submitted is not None:
             try:
                 on_submitted(task_id)
@@ -416,8 +415,8 @@ class LumaClient:
             raise error.for_task(task_id) from error.__cause__
         return GenerateResult(generation=generation, path=path)
 
-    async def _submit(self, path: str, order: Mapping[str, Any]) -> str:
-        return await submit(self._transport, self._polling, path, order)
+    async def _submit(self, order: Mapping[str, Any], extended: str | None = None) -> str:
+        return await submit(self._transport, self._polling, order, extended)
 
     async def _renewed(self, task_id: str) -> Generation:
         return (await self._poll(task_id)).unwrap()

@@ -7,13 +7,12 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from attrs import Attribute, field, frozen
 
 from luma_async._checks import flag, number
-from luma_async._secret import Secret
 from luma_async._text import shown
 from luma_async.errors import ConfigurationError
 
@@ -25,6 +24,38 @@ if TYPE_CHECKING:
 VERSION = "0.1.0"
 """The version of this library, also for the ``User-Agent``; a test compares it with the project file."""
 USER_AGENT = f"luma-async/{VERSION}"
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Secret(Generic[T_co]):
+    """Holds one value that only ``reveal`` returns.
+
+    It is not a str: tracebacks with local variables cut long strings before they call repr. The value is in a closure,
+    because crash reporters also show the attributes of objects. Reveal it inside an expression, never into a variable:
+    they show those too.
+    """
+
+    __slots__ = ("reveal",)
+
+    def __init__(self, value: T_co) -> None:
+        self.reveal: Callable[[], T_co] = lambda: value
+        """Return the value."""
+
+    def __repr__(self) -> str:
+        return "[secret]"
+
+    def __eq__(self, other: object) -> bool:
+        return self.reveal() == other.reveal() if isinstance(other, Secret) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.reveal())
+
+    def __deepcopy__(self, _: object) -> Self:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret cannot be pickled")
 
 
 @frozen(kw_only=True)

@@ -13,8 +13,7 @@ from yarl import URL
 
 from luma_async import ConfigurationError, Limits
 from luma_async._checks import check_number
-from luma_async._secret import Secret
-from luma_async.settings import Settings, check_base_url, check_proxy, check_ssl_context, hidden
+from luma_async.settings import Secret, Settings, check_base_url, check_proxy, check_ssl_context, hidden
 from tests.kit import KEY
 
 ADDRESS = "https://relay.example"

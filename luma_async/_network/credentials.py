@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from multidict import CIMultiDict
 
-from luma_async._secret import Secret
-from luma_async.settings import USER_AGENT
+from luma_async.settings import USER_AGENT, Secret
 
 _HEADERS = {"Accept": "application/json", "Content-Type": "application/json", "User-Agent": USER_AGENT}
 """The headers that the contract requires besides the key (section 1), and our own user agent."""

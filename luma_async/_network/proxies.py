@@ -5,9 +5,9 @@ from __future__ import annotations
 import aiohttp
 from yarl import URL
 
-from luma_async._secret import Secret
 from luma_async._text import shown
 from luma_async.errors import TransportError, Verdict
+from luma_async.settings import Secret
 
 _AUTHENTICATION = 407
 _PASSING = frozenset({408, 425, 429})

@@ -7,7 +7,7 @@ import re
 
 from attrs import define, field
 
-from luma_async._secret import Secret
+from luma_async.settings import Secret
 
 _SHORTEST_PLAIN_KEY = 8
 """Characters. A shorter key may be an ordinary word or number: it is redacted as a whole word, and only in refusals."""

@@ -14,7 +14,6 @@ import aiohttp
 from attrs import define, frozen
 
 from luma_async._network.proxies import address_of, proxys_own
-from luma_async._secret import Secret
 from luma_async._text import shown
 from luma_async.errors import (
     ClientClosedError,
@@ -25,6 +24,7 @@ from luma_async.errors import (
     TransportError,
     Verdict,
 )
+from luma_async.settings import Secret
 
 if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
