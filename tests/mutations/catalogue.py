@@ -161,6 +161,14 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a single poll is three tries", "_MOST_TRIES = 3\n", "_MOST_TRIES = 30\n"),
         ("final trouble ends a single poll", "error.retryable and ", ""),
     ],
+    ("testing/test_plugin.py",): [
+        ("fixtures follow the test's loop", 'scope = marker.kwargs.get("loop_scope") or', 'scope = "function" or'),
+        ("the usual scope of tests counts", 'request.config.getini("asyncio_default_test_loop_scope")', '"function"'),
+        ("a test without a loop is told so", "pytest.fail(_WITHOUT_LOOP", "print(_WITHOUT_LOOP"),
+    ],
+    ("testing/test_clock.py",): [
+        ("a loop has one clock", "if not isinstance(loop.time, _Clock):", "if True:"),
+    ],
     ("relay/test_work.py",): [
         ("objects that cannot be tasks cost nothing", "not _NEEDED.isdisjoint(item))", "True)"),
         ("a string is opened once", "self._opened[id(value)] = opened(value)", "return opened(value)"),
@@ -356,6 +364,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("each controller has its own statistics", "self).setdefault", "self.wait).setdefault"),
     ],
     ("waiting/test_waiters.py",): [
+        ("joining a crowd looks at none of it", "if not self._some_had_last_poll:", "if False:"),
         ("leaving takes no search", "last.place = waiter.place", "pass"),
     ],
     ("waiting/test_polls.py", "waiting/test_rest.py"): [

@@ -14,6 +14,9 @@ import pytest
 
 from luma_async import LumaError
 from luma_async._relay.answer import Answer
+from luma_async._relay.candidates import candidates_in
+from luma_async._relay.documents import Reading
+from luma_async._relay.refusals import cause_of
 from luma_async._relay.submissions import read_clean_url, read_submitted
 from luma_async._relay.tasks import LastAnswer, read_batch, read_poll
 from luma_async.models import State
@@ -166,3 +169,33 @@ def test_a_row_that_is_repeated_is_structured_never() -> None:
     rows = body.count(row)
 
     assert calls(lambda: read_batch(Answer(200, body), known)) < 12 * rows
+
+
+def test_objects_that_cannot_be_tasks_are_not_visited() -> None:
+    """They have no id, and nothing that is wrapped around a task."""
+    body = repeated(b'{"a":1}')
+
+    assert calls(lambda: read_clean_url(Answer(200, body), "x")) < 10 * body.count(b"a")
+
+
+def test_a_string_is_opened_once() -> None:
+    """Each level of a wrapped answer asks for it again."""
+    reading, text = Reading(), '{"id": "x"}'
+
+    assert reading.opened(text) is reading.opened(text)
+
+
+def test_candidates_are_searched_in_the_first_tokens() -> None:
+    """The error holds the whole answer anyway."""
+    text = repeated(b"{}", size=2**19).decode()
+
+    assert candidates_in(f'{{"task_id":"a"}},{text}') == ("a",)
+    assert candidates_in(f'{text},{{"task_id":"a"}}') == ()
+
+
+def test_a_wording_is_searched_in_the_first_texts() -> None:
+    """A thousand long texts would take seconds."""
+    texts = ["nothing here " * 30] * 100
+
+    assert cause_of(400, ["no such task", *texts]) != cause_of(400, texts)
+    assert cause_of(400, [*texts, "no such task"]) == cause_of(400, texts)
