@@ -161,7 +161,10 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a single poll is three tries", "_MOST_TRIES = 3\n", "_MOST_TRIES = 30\n"),
         ("final trouble ends a single poll", "error.retryable and ", ""),
     ],
-    ("testing/test_plugin.py",): [
+    (
+        "testing/test_plugin.py::test_the_fixtures_follow_the_loop_of_the_test",
+        "testing/test_plugin.py::test_a_test_without_an_asyncio_loop_is_told_what_to_write",
+    ): [
         ("fixtures follow the test's loop", 'scope = marker.kwargs.get("loop_scope") or', 'scope = "function" or'),
         ("the usual scope of tests counts", 'request.config.getini("asyncio_default_test_loop_scope")', '"function"'),
         ("a test without a loop is told so", "pytest.fail(_WITHOUT_LOOP", "print(_WITHOUT_LOOP"),
