@@ -156,9 +156,12 @@ class TestInOneLoop:
 """
 
 
+INNER_SCOPES = [pytest.param(scope, marks=pytest.mark.slow) for scope in ("class", "module", "package")]
+
+
 @pytest.mark.parametrize("fixtures", ["function", "session"])
-@pytest.mark.parametrize("by", ["mark", "option"])
-@pytest.mark.parametrize("scope", ["function", "class", "module", "package", "session"])
+@pytest.mark.parametrize("by", [pytest.param("mark", marks=pytest.mark.slow), "option"])
+@pytest.mark.parametrize("scope", ["function", *INNER_SCOPES, "session"])
 def test_the_fixtures_follow_the_loop_of_the_test(
     pytester: pytest.Pytester, scope: str, by: str, fixtures: str
 ) -> None:
