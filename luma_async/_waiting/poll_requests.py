@@ -59,8 +59,9 @@ class PollRequests:
 
     async def send_part(self, polls: list[PendingPoll], patience: float = math.inf) -> LumaError | None:
         """Poll many ids with one request, or with more if its answer leaves ids out; return the error if it fails."""
-        error, left_out = await self._ask_for(polls, patience)
-        await self._ask_again(left_out, len(polls) - len(left_out))
+        wanted = still_wanted(polls)
+        error, left_out = await self._ask_for(wanted, patience)
+        await self._ask_again(left_out, len(wanted) - len(left_out))
         return error
 
     # --- one request ---

@@ -353,3 +353,17 @@ def test_a_key_that_is_refused_for_a_batch_and_for_a_scout_is_refused_for_all() 
 
     assert result.refused == ids
     assert result.requests == 1
+
+
+def test_an_id_that_is_not_wanted_any_more_does_not_count_as_answered() -> None:
+    """The limit that is learned is what the relay has answered."""
+    ids = [str(number) for number in range(100)]
+    support, relay = BatchSupport("auto"), Forgetful(PANIC, bool, rows=30)
+    polls = [PendingPoll(Asks(task_id)) for task_id in ids]
+    for pending in polls[:20]:
+        pending.is_over = True
+    requests = PollRequests(cast("Transport", relay), support, lambda _: None, lambda: None)
+    run(requests.send_batch(polls))
+
+    assert relay.sizes == [80, 50, 20]
+    assert support.size.most(1.0) == 30
