@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, Literal
+from urllib.parse import quote, urlsplit
 
 from attrs import Attribute
 
@@ -50,17 +50,36 @@ def flag(instance: Any, attribute: Attribute[Any], value: Any) -> None:
         raise ConfigurationError(f"{name} is not a bool", advice=f"give {attribute.name} as True or False")
 
 
-_PLAIN_LINK = re.compile(r"https?://[a-z0-9][a-z0-9.-]*(?:/[!-~]*)?")
-"""The form of nearly all links. Other links are parsed, which takes ten times as long."""
+_PLAIN_LINK = re.compile(r"https?://[a-z0-9][a-z0-9.-]*(?:/(?:[!#$&-;=?-Z_a-z~]|%[0-9A-Fa-f]{2})*)?")
+"""The form of nearly all links, which need no change. Other links are parsed, which takes ten times as long."""
 _LONG = 2048
 """Characters. Longer links are not cached."""
+_NEVER_IN_A_LINK = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\\]")
+_NEVER_IN_A_HOST = re.compile(r"[\s<>\"^`{|}%@]")
+_NOT_IN_A_URL = re.compile(r"[^A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]|%(?![0-9A-Fa-f]{2})")
+"""What a path or query cannot hold as it is (RFC 3986, section 2)."""
+_DATA_OF = {
+    "video": re.compile(r"data:video/[^,\s]{1,200};base64,"),
+    "image": re.compile(r"data:image/(?:png|jpeg|webp);base64,"),
+}
 
 
 def link_or_none(value: Any) -> Link | None:
-    """Return *value* if it is an absolute http(s) URL (contract section 1), otherwise None."""
+    """Return *value* as an absolute http(s) URL (contract section 1), or None if it is not one.
+
+    Blanks around it are left out. What a path or query cannot hold is percent-encoded, character by character. The rest
+    stays as it is, byte for byte: it may be signed. A user name, a backslash and a control character are refused.
+    """
     if not isinstance(value, str):
         return None
     return _parsed_link(value) if len(value) <= _LONG else _parsed_link.__wrapped__(value)
+
+
+def medium_or_none(value: Any, kind: Literal["video", "image"]) -> Link | None:
+    """Return *value* as ``link_or_none`` does, or as a ``data:`` URL that holds a medium of this *kind* in base64."""
+    if isinstance(value, str) and _DATA_OF[kind].match(value):
+        return Link(value.strip())
+    return link_or_none(value)
 
 
 @lru_cache(maxsize=64)
@@ -68,13 +87,54 @@ def _parsed_link(value: str) -> Link | None:
     """Do the same for a text. The cache is for answers, which have most of their links in several places."""
     if _PLAIN_LINK.fullmatch(value):
         return Link(value)
-    if not value.isprintable() or " " in value:
+    value = value.strip()
+    if _NEVER_IN_A_LINK.search(value):
         return None
     try:
         parts = urlsplit(value)
+        is_link = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
         return None
-    return Link(value) if parts.scheme in ("http", "https") and parts.hostname else None
+    if not is_link or _NEVER_IN_A_HOST.search(parts.netloc):
+        return None
+    start = value.index("//") + 2 + len(parts.netloc)
+    return Link(value[:start] + _NOT_IN_A_URL.sub(lambda found: quote(found[0], safe=""), value[start:]))
+
+
+_OUR_HEADERS = frozenset(
+    {"authorization", "proxy-authorization", "cookie", "host", "connection", "transfer-encoding"}
+)
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,200}")
+"""A token (RFC 9110, section 5.6.2)."""
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]{0,8000}")
+
+
+def checked_headers(headers: object, name: str, *, also_refused: str = "authorization") -> dict[str, str]:
+    """Return *headers*, the value of the argument *name*, if they are texts that a request may carry.
+
+    *also_refused* is the header of the key. The error never shows a value.
+
+    Raises:
+        ConfigurationError: It is not a mapping of such texts, or has a header that only this library may set.
+    """
+    if not isinstance(headers, Mapping):
+        raise ConfigurationError(f"{name} is not a mapping", advice=f'give {name} like {{"X-Team": "films"}}')
+    checked: dict[str, str] = {}
+    for header, value in headers.items():
+        if not isinstance(header, str) or not _HEADER_NAME.fullmatch(header):
+            raise ConfigurationError(f"{name}: {brief(header, 40)} is not a header's name", advice="see RFC 9110")
+        plain = header.lower()
+        if plain in _OUR_HEADERS or plain == also_refused.lower() or plain.startswith("content-"):
+            raise ConfigurationError(
+                f"{name}: {header} cannot be set", advice="leave it out: this library sets it, or must not send it"
+            )
+        if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value) or value != value.strip():
+            raise ConfigurationError(
+                f"{name}: the value of {header} is not one line of printable ASCII text without blanks around it",
+                advice="write it in ASCII",
+            )
+        checked[header] = value
+    return checked
 
 
 def brief(value: object, limit: int = 60) -> str:

@@ -18,7 +18,7 @@ from cattrs.gen import make_dict_unstructure_fn, override
 
 from luma_async import errors
 from luma_async._checks import link_or_none
-from luma_async._relay.documents import NotJSONError, _check, _decoder
+from luma_async._relay.documents import NotJSONError, check, decoder
 from luma_async._relay.refusals import cause_of
 from luma_async._relay.tasks import generation_of, identity, tasks_in
 from luma_async._text import shown, spelled
@@ -195,8 +195,8 @@ class OutcomeRecord:
     def read(cls, line: bytes) -> Self:
         """Read *line*; a NotJSONError means that it is not such a line, or is cut."""
         try:
-            fields = _decoder.decode(line.decode())
-            _check(fields, deepest=inf)
+            fields = decoder.decode(line.decode())
+            check(fields, deepest=inf)
             return _converter.structure(_as_written_today(fields), cls)
         except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
             raise NotJSONError("not an outcome") from None

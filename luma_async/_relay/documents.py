@@ -111,11 +111,11 @@ def _rows(body: bytes, text: str, at: int, known: Collection[bytes], most: float
             parsed += 1
             if parsed > most:
                 raise NotJSONError("a long list of rows")
-            row, end = _decoder.raw_decode(text, at)
+            row, end = decoder.raw_decode(text, at)
             new = body[at:end]
             if not new.isascii():
-                row = _decoder.decode(new.decode())
-            _check(row)
+                row = decoder.decode(new.decode())
+            check(row)
             rows.append((new, row))
         if body.startswith(_CLOSE_BY, end):
             at = end + 1
@@ -207,8 +207,8 @@ def _documents(text: str) -> list[Any]:
     documents: list[Any] = []
     at = 0
     while at < len(text):
-        document, end = _decoder.raw_decode(text, at)
-        _check(document)
+        document, end = decoder.raw_decode(text, at)
+        check(document)
         documents.append(document)
         if len(documents) > _MAX_DOCUMENTS:
             raise NotJSONError("many JSON documents in a row")
@@ -218,7 +218,7 @@ def _documents(text: str) -> list[Any]:
     return documents
 
 
-def _check(document: Any, deepest: float = _MAX_DEPTH) -> None:
+def check(document: Any, deepest: float = _MAX_DEPTH) -> None:
     """Refuse deep nesting and huge numbers. Hooks of the parser for each number would be much slower."""
     level, depth = [document], 0
     while level:
@@ -245,4 +245,4 @@ def _refuse(number: str) -> Any:
     raise NotJSONError(f"JSON with {number}, which is not a JSON number")
 
 
-_decoder = json.JSONDecoder(parse_constant=_refuse)
+decoder = json.JSONDecoder(parse_constant=_refuse)

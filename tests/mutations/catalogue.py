@@ -147,7 +147,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("long links are not remembered", "if len(value) <= _LONG else", "if True else"),
     ],
     ("properties/test_answers.py",): [
-        ("an answer's depth can be written down", "_check(fields, deepest=inf)", "_check(fields)"),
+        ("an answer's depth can be written down", "check(fields, deepest=inf)", "check(fields)"),
     ],
     ("test_text.py",): [
         ("no control character is shown", "c if c.isprintable() else", "c if c else"),
@@ -198,7 +198,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a task id holds nothing that changes a path", 'r"[A-Za-z0-9._~-]{1,128}"', 'r"[A-Za-z0-9._~%/-]{1,128}"'),
         ("only the same answer is known already", "and known.is_from(answer.body)", ""),
         ("deep nesting is not an answer", "if depth > deepest:", "if False:"),
-        ("a row is UTF-8", "row = _decoder.decode(new.decode())", "new.decode()"),
+        ("a row is UTF-8", "row = decoder.decode(new.decode())", "new.decode()"),
         ("a row of bad UTF-8 is not a row", "new.decode()", "new.decode(errors='replace')"),
         ("the text around the rows is UTF-8", "+ body[end:]).decode()", "+ body[end:]).decode('latin-1')"),
         ("a long answer is not kept", "if len(text) <= _LONGEST_KEPT:", "if True:"),

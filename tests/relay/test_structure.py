@@ -224,14 +224,29 @@ def test_what_is_no_text_does_not_become_one(value: Any) -> None:
         "https://a.example",
         "http://a.example/b?c=d#e",
         "HTTPS://A.example/",
-        "https://u:p@a.example/é",
         "https://[::1]:8/x",
+        "https://cdn.example/a%2Fb%20c.mp4?Signature=ab%2Fcd&x=[1]",
+        "https://bücher.example/v.mp4",
     ],
 )
 def test_an_absolute_web_address_is_a_link(link: str) -> None:
     """It is kept as it came."""
     assert link_or_none(link) == link
     assert structured(video={"url": link}).video_url == link
+
+
+@pytest.mark.parametrize(
+    ("link", "clean"),
+    [
+        (" https://a.example/v.mp4\n", "https://a.example/v.mp4"),
+        ("https://a.example/a b%2Fc.mp4", "https://a.example/a%20b%2Fc.mp4"),
+        ("https://a.example/é.mp4?n={1}&p=50%", "https://a.example/%C3%A9.mp4?n=%7B1%7D&p=50%25"),
+    ],
+)
+def test_what_a_url_cannot_hold_is_escaped_and_the_rest_stays(link: str, clean: str) -> None:
+    """A signature over the rest stays valid."""
+    assert link_or_none(link) == clean
+    assert structured(video={"url": link}).video_url == clean
 
 
 def test_long_links_are_not_remembered() -> None:
@@ -248,8 +263,8 @@ def test_long_links_are_not_remembered() -> None:
 @pytest.mark.parametrize(
     "value",
     ["/v.mp4", "v.mp4", "//a.example/v.mp4", "ftp://a.example/v", "file:///etc/passwd", "data:video/mp4,AA", "none",
-     "https://", "https:///v.mp4", "https://?x", "https://:80/", "https:a.example", "https://a b/", "https://a.example/\n",
-     "https://a.example/\x1b[2J", " https://a.example", "https://[::1", 5, True, [LINK], {"url": LINK}],
+     "https://", "https:///v.mp4", "https://?x", "https://:80/", "https:a.example", "https://a b/", "https://u:p@a.example/",
+     "https://a.example/\x1b[2J", "https://a.example/\nb", "https://a.example\\@b.example/", "https://[::1", 5, True, [LINK], {"url": LINK}],
 )  # fmt: skip
 def test_anything_else_in_a_links_place_is_a_problem(value: Any) -> None:
     """It is never handed out, and the next best link takes its place."""
