@@ -50,10 +50,9 @@ class _Allowance:
 
 def _pause(policy: PollPolicy) -> Callable[[RetryCallState], Awaitable[float]]:
     """Return the strategy for the pauses between tries; a user's own strategy may be async."""
-    strategy = PollWait(policy)
 
     async def pause(retry_state: RetryCallState) -> float:
-        seconds: Any = strategy(retry_state)
+        seconds: Any = PollWait(policy)(retry_state)
         return float(await seconds if isawaitable(seconds) else seconds)
 
     return pause

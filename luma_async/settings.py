@@ -302,7 +302,12 @@ class PollPolicy:
     exception of the strategy ends the wait for that id only, and the wait raises it.
     """
 
+    shortest_interval: float = field(init=False, repr=False, eq=False)
+    """Fewest seconds between two polls: ``min_interval``, or its default value."""
+
     def __attrs_post_init__(self) -> None:
+        shortest = min(_USUAL_MIN_INTERVAL, self.initial_interval) if self.min_interval is None else self.min_interval
+        object.__setattr__(self, "shortest_interval", shortest)  # it is read at each poll
         if not self.shortest_interval <= self.initial_interval <= self.max_interval:
             raise ConfigurationError(
                 f"PollPolicy(min_interval={self.shortest_interval:g}, initial_interval={self.initial_interval:g},"
@@ -313,8 +318,3 @@ class PollPolicy:
             raise ConfigurationError(
                 f"PollPolicy(multiplier={self.multiplier:g}) is out of range", advice=f"give 1 to {_STEEPEST}"
             )
-
-    @property
-    def shortest_interval(self) -> float:
-        """Fewest seconds between two polls: ``min_interval``, or its default value."""
-        return min(_USUAL_MIN_INTERVAL, self.initial_interval) if self.min_interval is None else self.min_interval

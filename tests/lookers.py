@@ -28,7 +28,7 @@ class Looker:
     async def _tell(self, ask: PendingPoll) -> None:
         poller = ask.poller
         try:
-            sighting = await self.look(poller.task_id, last_answer=poller.last_answer, deadline=poller.deadline)
+            sighting = await self.look(poller.task_id, last_answer=poller.last_answer, deadline=poller.deadline())
             ask.answer(sighting, asyncio.get_running_loop().time())
         except LumaError as error:
             ask.refuse(error)

@@ -82,6 +82,8 @@ async def repeated(
 ) -> T:
     """Call *call*; repeat it as long as *may_repeat* accepts its error and *stop* does not end this.
 
+    Tenacity's loop starts with the first error: building it takes as long as a poll, and most calls need no second try.
+
     Args:
         call: What to repeat.
         may_repeat: Whether an error is worth another call.
@@ -92,6 +94,17 @@ async def repeated(
     Raises:
         LumaError: The error of the last call, without tenacity's frames.
     """
+    first: list[LumaError] = []
+
+    async def attempt() -> T:
+        if first:
+            raise first.pop()
+        return await call()
+
+    try:
+        return await call()
+    except LumaError as error:
+        first.append(error.with_traceback(None))
     retrying = AsyncRetrying(
         retry=retry_if_exception(lambda error: isinstance(error, LumaError) and may_repeat(error)),
         stop=stop,
@@ -100,7 +113,7 @@ async def repeated(
         reraise=True,
     )
     try:
-        return await retrying(call)
+        return await retrying(attempt)
     except LumaError as error:
         trouble = error
     raise trouble.with_traceback(None)

@@ -37,11 +37,11 @@ class Redaction:
 
     def header(self, text: str | None) -> str | None:
         """Do the same for the text of a header."""
-        return self.text(text) if text else text
+        return self._in_texts.reveal().sub("[key]", text) if text else text
 
     def body(self, body: bytes, status: int) -> bytes:
         """Do the same for the body of an answer with *status*."""
-        if not self._spellings.reveal() and status >= _REFUSALS:
+        if status >= _REFUSALS and not self._spellings.reveal():
             return self.text(body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
         for spelling in self._spellings.reveal():
             if spelling in body:

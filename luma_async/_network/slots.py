@@ -16,10 +16,6 @@ _ANSWERED, _ABANDONED = 0.1, 0.002
 """Weights of the newest poll in the usual time. One that was abandoned would have taken longer, but by how much?"""
 
 
-class AbandonedError(Exception):
-    """A poll gave up its slot; this is not a failure, and its next try has the whole ``request_timeout``."""
-
-
 @define(eq=False, repr=False)
 class _Place:
     """A request in the queue."""
@@ -56,12 +52,15 @@ class Slots:
     def __attrs_post_init__(self) -> None:
         self.free = self.limit
 
+    def take(self, request: Request) -> bool:
+        """Take a slot if one is free and no request waits for it; return whether it is taken."""
+        return not (self._slow_queue if request.pace is Pace.SLOW else self._queue) and self._try(request)
+
     async def acquire(self, request: Request) -> None:
         """Wait for a slot. If this is cancelled, the slot goes to the next request."""
-        queue = self._slow_queue if request.pace is Pace.SLOW else self._queue
-        if not queue and self._has_room(request):
-            self._take(request)
+        if self.take(request):
             return
+        queue = self._slow_queue if request.pace is Pace.SLOW else self._queue
         place = _Place(request, asyncio.get_running_loop().create_future())
         queue[place] = None
         self._watch()
@@ -78,24 +77,22 @@ class Slots:
         self.free += 1
         if request.pace is Pace.SLOW:
             self._slow -= 1
-        while (place := self._next()) is not None:
-            if not place.is_free.cancelled():
-                self._take(place.request)
-                place.is_free.set_result(None)
+        while (self._queue or self._slow_queue) and (place := self._next()) is not None:
+            place.is_free.set_result(None)
 
-    def started(self, request: Request, limit: Deadline) -> None:
-        """Record that *request* is sent now; it is abandoned by its *limit*."""
+    def started(self, request: Request, limit: Deadline, now: float) -> None:
+        """Record that *request* is sent *now*; it is abandoned by its *limit*."""
         if request.pace is Pace.USUAL:
-            self._running[limit] = asyncio.get_running_loop().time()
-            self._watch()
+            self._running[limit] = now
+            if self._queue:
+                self._watch()
 
     def ended(self, limit: Deadline) -> bool:
         """Record the end of a request; return whether it was abandoned."""
         self._running.pop(limit, None)
-        if limit not in self._abandoned:
-            return False
+        is_abandoned = limit in self._abandoned
         self._abandoned.discard(limit)
-        return True
+        return is_abandoned
 
     def answered(self, request: Request, seconds: float) -> Pace:
         """Record that *request* was answered after *seconds*; return the pace of its next poll."""
@@ -112,19 +109,22 @@ class Slots:
             self._timer.cancel()
             self._timer = None
 
-    def _has_room(self, request: Request) -> bool:
-        return self.free > 0 and (request.pace is not Pace.SLOW or self._slow < max(self.limit // 2, 1))
-
-    def _take(self, request: Request) -> None:
+    def _try(self, request: Request) -> bool:
+        """Take a slot if there is room for *request*."""
+        is_slow = request.pace is Pace.SLOW
+        if self.free <= 0 or (is_slow and self._slow >= max(self.limit // 2, 1)):
+            return False
         self.free -= 1
-        if request.pace is Pace.SLOW:
-            self._slow += 1
+        self._slow += is_slow
+        return True
 
     def _next(self) -> _Place | None:
-        """Remove and return the next place in the queue that can have a slot."""
+        """Take a slot for the next place in the queue that can have one; remove and return the place."""
         for queue in (self._slow_queue, self._queue):
+            while queue and next(iter(queue)).is_free.cancelled():
+                del queue[next(iter(queue))]
             for place in tuple(islice(queue, 1)):
-                if self._has_room(place.request):
+                if self._try(place.request):
                     del queue[place]
                     return place
         return None

@@ -16,8 +16,8 @@ from luma_async._network.cooldown import Cooldown
 from luma_async._network.deadlines import Deadline, Deadlines
 from luma_async._network.rate import Rate
 from luma_async._network.request import Pace, Request
-from luma_async._network.session import Network
-from luma_async._network.slots import AbandonedError, Slots
+from luma_async._network.session import Network, closed
+from luma_async._network.slots import Slots
 from luma_async._network.wire import Wire
 from luma_async._relay.answer import Answer
 from luma_async._relay.health import Health
@@ -70,7 +70,8 @@ class Transport:
     ) -> T:
         """Send *request*, read its answer, and record what an error means for all ids.
 
-        ``request_timeout`` does not include the wait for the cooldown, the rate limit and a free slot.
+        ``request_timeout`` does not include the wait for the cooldown, the rate limit and a free slot. A poll that gave
+        up its slot for others is sent once more: that is not a failure.
 
         Args:
             request: The request to send.
@@ -80,36 +81,36 @@ class Transport:
 
         Raises:
             LumaError: The error of *read*; TransportError, ProtocolError or ClientClosedError if no answer came.
-            AbandonedError: The poll gave up its slot for others.
         """
-        probing = await self._admitted(request)
-        accepted, pace = False, request.pace
-        try:
-            answer = await self._answer(request, deadline())
-            if self.note is not None:
-                self.note(request, answer)
-            result = read(answer)
-            accepted = True
-            pace = self._answered(request)
-        except LumaError as error:
-            accepted = not self._slows_down(request, error, probing=probing)
-            if isinstance(error, RequestTimeoutError) and pace is Pace.USUAL:
-                pace = Pace.SLOW
-            if isinstance(error, ProtocolError) and error.foreign:
-                await self._wire.distrust(request)
-            raise error.with_traceback(None)  # noqa: B904 - the frames below hold the answer, maybe with the key
-        finally:
-            self._slots.release(request)
-            request.pace = pace
-            if probing:
-                self._probe_ended(accepted=accepted)
-        return result
-
-    def _answered(self, request: Request) -> Pace:
-        """Record a good answer; return the pace of the next request of its id."""
-        now = asyncio.get_running_loop().time()
-        self.health.answered(request.path, now)
-        return self._slots.answered(request, request.lasted(now))
+        while True:
+            is_free = self.cooldown.is_open and self._rate is None and self._slots.take(request)
+            probing = not is_free and await self._admitted(request)
+            accepted, pace = False, request.pace
+            try:
+                answer = await self._answer(request, deadline())
+                if answer is None:
+                    pace = Pace.SLOW
+                    continue
+                if self.note is not None:
+                    self.note(request, answer)
+                result = read(answer)
+                accepted = True
+                now = asyncio.get_running_loop().time()
+                self.health.answered(request.path, now)
+                pace = self._slots.answered(request, request.lasted(now))
+                return result  # noqa: TRY300 - a poll that gave up its slot goes round again
+            except LumaError as error:
+                accepted = not self._slows_down(request, error, probing=probing)
+                if isinstance(error, RequestTimeoutError) and pace is Pace.USUAL:
+                    pace = Pace.SLOW
+                if isinstance(error, ProtocolError) and error.foreign:
+                    await self._wire.distrust(request)
+                raise error.with_traceback(None)  # noqa: B904 - the frames below hold the answer, maybe with the key
+            finally:
+                self._slots.release(request)
+                request.pace = pace
+                if probing:
+                    self._probe_ended(accepted=accepted)
 
     async def aclose(self) -> None:
         """Close all connections except those of the user's connector. Requests under way raise ClientClosedError."""
@@ -169,22 +170,25 @@ class Transport:
         if lasted is not None and self.listeners.active:
             self.listeners.tell(CooldownEnded(seconds=lasted))
 
-    async def _answer(self, request: Request, deadline: float) -> Answer:
-        """Return the whole answer, within ``request_timeout``."""
-        self._wire.check_open()
-        request.admitted_at = asyncio.get_running_loop().time()
+    async def _answer(self, request: Request, deadline: float) -> Answer | None:
+        """Return the whole answer, within ``request_timeout``; None if the request gave up its slot."""
+        if self._wire.is_closed:
+            raise closed()
+        now = request.admitted_at = asyncio.get_running_loop().time()
         expires = request.admitted_at + self.settings.limits.request_timeout
-        limit = self._deadlines.limit(min(expires, deadline))
+        limit = Deadline(min(expires, deadline), self._deadlines)
         is_abandoned = False
         try:
             with limit:
-                self._slots.started(request, limit)
+                self._slots.started(request, limit, now)
                 try:
                     return await self._wire.send(request, partial(self._next_turn, limit, deadline))
                 finally:
                     is_abandoned = self._slots.ended(limit)
         except TimeoutError as error:
-            trouble = AbandonedError() if is_abandoned else self._wire.translated(error)
+            trouble = None if is_abandoned else self._wire.translated(error)
+        if trouble is None:
+            return None
         raise trouble
 
 

@@ -43,15 +43,6 @@ class Wire:
     def __attrs_post_init__(self) -> None:
         self.redaction = Redaction(self.settings.api_key)
 
-    def check_open(self) -> None:
-        """Refuse a request on a closed wire.
-
-        Raises:
-            ClientClosedError: The wire is closed.
-        """
-        if self.is_closed:
-            raise closed()
-
     async def send(self, request: Request, turn: Turn) -> Answer:
         """Return the whole answer, and translate the errors of aiohttp; *turn* is awaited before each redirect.
 
@@ -63,7 +54,15 @@ class Wire:
         pool = self._pool = self._pool or self._new_pool()
         pool.under_way += 1
         try:
-            return await self._follow(pool.session, request, turn)
+            response = await self._responded(pool.session, request, turn)
+            if response is None:
+                raise _refused_redirect("too often")
+            if self.network.connector is not None:
+                request.answered_on = response._protocol  # noqa: SLF001 - after a whole answer, the connection is gone
+            try:
+                return await self._read(request, response)
+            finally:
+                response.release()
         except (aiohttp.ClientError, OSError) as error:
             trouble = self.translated(error)
         finally:
@@ -103,24 +102,22 @@ class Wire:
     def _new_pool(self) -> Pool:
         return Pool(new_session(self.network, self.network.connector, self.settings.limits.max_concurrency))
 
-    async def _follow(self, session: aiohttp.ClientSession, request: Request, turn: Turn) -> Answer:
+    def _responded(
+        self, session: aiohttp.ClientSession, request: Request, turn: Turn
+    ) -> Awaitable[aiohttp.ClientResponse | None]:
         """Send *request*, and follow redirects within the same origin only: the key must not go anywhere else.
 
         Each redirect is one more request, and waits for its *turn*.
         """
         start = request.url = request.url or URL(self.settings.base_url + request.path, encoded=True)
 
-        async def sent(url: URL) -> aiohttp.ClientResponse:
+        def sent(url: URL) -> Awaitable[aiohttp.ClientResponse]:
             if session.closed:  # its connector is the user's; aiohttp would raise a RuntimeError
                 raise connector_closed()
             body = None if request.body is None else Body(request, request.body)
             self.requests += 1
-            response = await session.request(
-                request.method, url, data=body, headers=request_headers(self.settings.api_key), allow_redirects=False
-            )
-            if self.network.connector is not None:
-                request.answered_on = response._protocol  # noqa: SLF001 - after a whole answer, the connection is gone
-            return response
+            headers = request_headers(self.settings.api_key)
+            return session.request(request.method, url, data=body, headers=headers, allow_redirects=False)
 
         async def redirected(url: URL, location: str, status: int) -> URL:
             target = _joined(url, location)
@@ -129,13 +126,7 @@ class Wire:
             await turn()
             return target
 
-        response = await follow(start, sent, redirected)
-        if response is None:
-            raise _refused_redirect("too often")
-        try:
-            return await self._read(request, response)
-        finally:
-            response.release()
+        return follow(start, sent, redirected)
 
     async def _read(self, request: Request, response: aiohttp.ClientResponse) -> Answer:
         if response.status == _PROXY_AUTHENTICATION and self.network.proxy is not None:

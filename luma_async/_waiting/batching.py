@@ -31,7 +31,6 @@ class _Caller(Poller):
     _deadline: float = field(default=math.inf, alias="deadline")
     result: asyncio.Future[Observation] = field(kw_only=True)
 
-    @property
     def deadline(self) -> float:
         """The caller's."""
         return self._deadline
@@ -214,7 +213,7 @@ class Batcher:
             self._go_alone(pending)
 
     def _go_alone(self, pending: PendingPoll) -> None:
-        work = self.requests.send_one(pending)
+        work = self.requests.poll_alone(pending)
         pending.alone = self._start(work, [pending], self._singles, f"poll of {pending.poller.task_id}")
 
     def _start(

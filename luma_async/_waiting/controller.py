@@ -65,7 +65,9 @@ class Controller(AsyncRetrying):
         return self.wait(state)
 
     def paused(self, seconds: float) -> None:
-        """Record that the next poll comes after *seconds*."""
+        """Record that the next poll comes after *seconds*; our own strategy counts polls in ``Progress``."""
+        if not self.wait.needs_outcome:
+            return
         state = self._state
         state.upcoming_sleep = seconds
         state.idle_for += seconds

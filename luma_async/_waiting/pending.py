@@ -24,7 +24,6 @@ class Poller(ABC):
     last_answer: LastAnswer | None = None
     """The answer to the poll before: the same answer is not structured again."""
 
-    @property
     @abstractmethod
     def deadline(self) -> float:
         """When to give up, in seconds on the event loop's clock."""

@@ -6,22 +6,17 @@ import asyncio
 import math
 from collections.abc import Callable, Iterable, Mapping
 from random import random
-from typing import TypeVar
 
 from attrs import define, field
 
 from luma_async._network.request import Pace, Request
-from luma_async._network.slots import AbandonedError
 from luma_async._network.transport import Transport
-from luma_async._relay.answer import Answer
 from luma_async._relay.requests import TASKS_PATH, task_path, tasks_body
 from luma_async._relay.tasks import Observation, read_batch, read_poll
 from luma_async._waiting.batch_search import Search
 from luma_async._waiting.batch_support import BatchSupport, Remedy
 from luma_async._waiting.pending import PendingPoll, refuse_all, still_wanted
 from luma_async.errors import LumaError, ProtocolError, RequestTimeoutError, Verdict
-
-T = TypeVar("T")
 
 _FORGETTING = 0.01
 """Weight of the newest request in the mean number of polls per request."""
@@ -45,12 +40,6 @@ class PollRequests:
     """Random number for the pauses after the last answer: its ids pause equally long, and can share a batch again."""
     _is_searching: bool = False
 
-    async def send_one(self, pending: PendingPoll) -> None:
-        """Poll one id."""
-        error = await self._poll_alone(pending)
-        if error is not None:
-            pending.refuse(error)
-
     async def send_batch(self, polls: list[PendingPoll]) -> None:
         """Poll many ids with one request, or with more if it fails or leaves ids out."""
         error = await self.send_part(polls)
@@ -66,22 +55,22 @@ class PollRequests:
 
     # --- one request ---
 
-    async def _poll_alone(self, pending: PendingPoll) -> LumaError | None:
-        """Poll one id, and hand out its answer; return the error if there is none."""
+    async def poll_alone(self, pending: PendingPoll, on_error: Callable[[LumaError], None] | None = None) -> None:
+        """Poll one id, and hand out its answer; call *on_error* with its error, or hand that out too."""
         poller = pending.poller
         task_id, last_answer = poller.task_id, poller.last_answer
         request = poller.request = poller.request or Request("GET", task_path(task_id), pace=Pace.USUAL)
         try:
-            observation = await self._exchange(
-                request, lambda answer: read_poll(answer, task_id, last_answer), deadline=lambda: poller.deadline
+            observation = await self.transport.exchange(
+                request, lambda answer: read_poll(answer, task_id, last_answer), deadline=poller.deadline
             )
         except LumaError as error:
             self._count(1)
-            return error
+            (on_error or pending.refuse)(error)
+            return
         self._count(1)
         self.support.answered_alone(task_id)
         pending.answer(observation, asyncio.get_running_loop().time())
-        return None
 
     async def _ask_for(
         self, polls: list[PendingPoll], patience: float = math.inf
@@ -103,10 +92,10 @@ class PollRequests:
         request = Request("POST", TASKS_PATH, tasks_body(last_answers), asks_for_many=is_many, pace=Pace.USUAL)
         clock = asyncio.get_running_loop()
         try:
-            observed = await self._exchange(
+            observed = await self.transport.exchange(
                 request,
                 lambda answer: read_batch(answer, last_answers),
-                deadline=lambda: min(max(pending.poller.deadline for pending in polls), clock.time() + patience),
+                deadline=lambda: min(max(pending.poller.deadline() for pending in polls), clock.time() + patience),
             )
         except LumaError as error:
             self._count(len(polls))
@@ -119,14 +108,6 @@ class PollRequests:
         self.support.answered(observed, request.lasted(now), now)
         self.on_batch()
         return None, _hand_out(observed, polls, now)
-
-    async def _exchange(self, request: Request, read: Callable[[Answer], T], *, deadline: Callable[[], float]) -> T:
-        """Exchange *request*, once more if it gave up its slot."""
-        try:
-            return await self.transport.exchange(request, read, deadline=deadline)
-        except AbandonedError:
-            request.pace = Pace.SLOW
-        return await self.transport.exchange(request, read, deadline=deadline)
 
     def _count(self, polls: int) -> None:
         """Record that a request for this number of *polls* is over, before a poller gets its result."""
@@ -188,7 +169,9 @@ class PollRequests:
         A refusal is about this one id, unless the key is refused as it was in the *error* of the batch.
         """
         for pending in still_wanted(polls)[:1]:
-            trouble = await self._poll_alone(pending)
+            troubles: list[LumaError] = []
+            await self.poll_alone(pending, troubles.append)
+            trouble = next(iter(troubles), None)
             is_common = trouble is not None and (
                 trouble.verdict in (Verdict.PASSING, Verdict.SLOW_DOWN) or type(trouble) is type(error)
             )

@@ -226,7 +226,6 @@ class PollLoop(Poller):
         """The state that the last good poll saw."""
         return self._progress.state
 
-    @property
     def deadline(self) -> float:
         """The latest of the waiters' deadlines; a last poll that a blocked event loop delayed has its usual time."""
         return max(self.waiters.latest, self._started + self._next.lead)
@@ -313,7 +312,7 @@ class PollLoop(Poller):
     def on_error(self, error: LumaError) -> None:
         """Process a failed poll."""
         now = asyncio.get_running_loop().time()
-        is_cut = isinstance(error, RequestTimeoutError) and now >= self.deadline
+        is_cut = isinstance(error, RequestTimeoutError) and now >= self.deadline()
         is_end = self._progress.failed(error, now, is_cut=is_cut)
         self.loops.learner.missed()
         if self.loops.listeners.active:

@@ -28,8 +28,8 @@ class NextPoll:
     """From when on the poll may join a batch."""
     latest: float = 0.0
     """When the poll goes at the latest."""
-    took: float = 0.0
-    """Duration of the last poll."""
+    lead: float = _SHORTEST_LEAD
+    """Seconds before a deadline at which the last poll starts."""
 
     def hurry(self, now: float) -> None:
         """Make the poll due *now*, or at ``not_before`` if that is later."""
@@ -37,7 +37,7 @@ class NextPoll:
 
     def ended(self, started: float, now: float, hint: float | None) -> None:
         """Record a poll from *started* to *now*; *hint* is the relay's ``Retry-After``, in seconds."""
-        self.took = now - started
+        self.lead = min(max(2 * (now - started), _SHORTEST_LEAD), _LONGEST_LEAD)
         self.not_before = now + max(self.min_interval, hint or 0.0)
 
     def rest(self, seconds: float, now: float, *, is_ours: bool, is_failing: bool) -> None:
@@ -79,11 +79,6 @@ class NextPoll:
     def at_the_earliest(self, wanted: float) -> float:
         """Return the earliest time of the poll."""
         return max(self.not_before, min(self.due, wanted))
-
-    @property
-    def lead(self) -> float:
-        """Seconds before a deadline at which the last poll starts."""
-        return min(max(2 * self.took, _SHORTEST_LEAD), _LONGEST_LEAD)
 
     def last_poll_before(self, deadline: float) -> float:
         """Return when the last poll before *deadline* starts; infinite without a deadline."""

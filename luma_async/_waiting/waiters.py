@@ -86,7 +86,8 @@ class Waiters:
     """The waiters of one id. Adding and removing take constant time."""
 
     _all: list[Waiter] = field(factory=list)
-    _soonest: float = math.inf
+    soonest: float = math.inf
+    """The first of their deadlines, or earlier if that waiter has left; infinite where nobody has one."""
     _latest: float = 0.0
     _is_stale: bool = False
     """Whether a removed waiter had the soonest or the latest deadline."""
@@ -102,7 +103,7 @@ class Waiters:
     def add(self, waiter: Waiter) -> None:
         waiter.place = len(self._all)
         self._all += (waiter,)
-        self._soonest = min(self._soonest, waiter.deadline)
+        self.soonest = min(self.soonest, waiter.deadline)
         self._latest = max(self._latest, waiter.deadline)
 
     def remove(self, waiter: Waiter) -> None:
@@ -111,14 +112,7 @@ class Waiters:
         if last is not waiter:
             self._all[waiter.place] = last
             last.place = waiter.place
-        self._is_stale = self._is_stale or waiter.deadline in (self._soonest, self._latest)
-
-    @property
-    def soonest(self) -> float:
-        """The first of their deadlines; infinite where nobody has one."""
-        if self._is_stale:
-            self._refresh()
-        return self._soonest
+        self._is_stale = self._is_stale or waiter.deadline in (self.soonest, self._latest)
 
     @property
     def latest(self) -> float:
@@ -128,7 +122,7 @@ class Waiters:
         return self._latest
 
     def _refresh(self) -> None:
-        self._soonest = min((waiter.deadline for waiter in self._all), default=math.inf)
+        self.soonest = min((waiter.deadline for waiter in self._all), default=math.inf)
         self._latest = max((waiter.deadline for waiter in self._all), default=0.0)
         self._is_stale = False
 
@@ -149,6 +143,8 @@ class Waiters:
 
     def last_poll_at(self, next_poll: NextPoll) -> float:
         """Return when the first last poll before a deadline has to start; infinite if there is none."""
+        if self._is_stale:
+            self._refresh()
         if not self._some_had_last_poll:
             return next_poll.last_poll_before(self.soonest)
         return min(

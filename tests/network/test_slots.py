@@ -41,7 +41,7 @@ class Relay:
         is_abandoned = False
         try:
             with limit:
-                self.slots.started(request, limit)
+                self.slots.started(request, limit, asyncio.get_running_loop().time())
                 start = now()
                 try:
                     await asyncio.sleep(seconds)

@@ -264,7 +264,8 @@ def test_long_links_are_not_remembered() -> None:
     "value",
     ["/v.mp4", "v.mp4", "//a.example/v.mp4", "ftp://a.example/v", "file:///etc/passwd", "data:video/mp4,AA", "none",
      "https://", "https:///v.mp4", "https://?x", "https://:80/", "https:a.example", "https://a b/", "https://u:p@a.example/",
-     "https://a.example/\x1b[2J", "https://a.example/\nb", "https://a.example\\@b.example/", "https://[::1", 5, True, [LINK], {"url": LINK}],
+     "https://a.example/\x1b[2J",
+     "https://a.example/\nb", "https://a.example\\@b.example/", "https://[::1", 5, True, [LINK], {"url": LINK}],
 )  # fmt: skip
 def test_anything_else_in_a_links_place_is_a_problem(value: Any) -> None:
     """It is never handed out, and the next best link takes its place."""

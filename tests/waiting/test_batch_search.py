@@ -42,7 +42,6 @@ class Asks(Poller):
 
     result: str = ""
 
-    @property
     def deadline(self) -> float:
         """None."""
         return math.inf

@@ -41,9 +41,9 @@ def test_the_deadlines_are_those_of_the_waiters_that_are_left() -> None:
     waiters.remove(first)
     waiters.remove(third)
 
-    assert (waiters.soonest, waiters.latest) == (7.0, 7.0)
+    assert (waiters.latest, waiters.soonest) == (7.0, 7.0)
     waiters.remove(second)
-    assert waiters.soonest == math.inf
+    assert waiters.last_poll_at(NextPoll(1.0)) == math.inf
 
 
 def test_joining_a_crowd_looks_at_none_of_its_waiters() -> None:
