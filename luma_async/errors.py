@@ -33,9 +33,9 @@ class Verdict(Enum):
     """What one error means for a wait."""
 
     FINAL = "another poll changes nothing"
-    UNCONFIRMED = "final if it comes three times in a row: right after a submit it can be transient"
+    UNCONFIRMED = "final if it comes three times in a row, and lasts if it contradicts a good answer"
     PASSING = "not done yet: poll again"
-    SLOW_DOWN = "passing, not counted as a failure, and pauses all ids of the client"
+    SLOW_DOWN = "passing, never a reason to give up, and pauses all ids (only this one if others get good answers)"
 
 
 class Common(TypedDict, total=False):

@@ -94,17 +94,10 @@ async def repeated(
     Raises:
         LumaError: The error of the last call, without tenacity's frames.
     """
-    first: list[LumaError] = []
-
-    async def attempt() -> T:
-        if first:
-            raise first.pop()
-        return await call()
-
     try:
         return await call()
     except LumaError as error:
-        first.append(error.with_traceback(None))
+        attempt = _after(error.with_traceback(None), call)
     retrying = AsyncRetrying(
         retry=retry_if_exception(lambda error: isinstance(error, LumaError) and may_repeat(error)),
         stop=stop,
@@ -117,3 +110,15 @@ async def repeated(
     except LumaError as error:
         trouble = error
     raise trouble.with_traceback(None)
+
+
+def _after(first: LumaError, call: Callable[[], Awaitable[T]]) -> Callable[[], Awaitable[T]]:
+    """Return a function that raises *first* at its first call, and then calls *call*."""
+    errors = [first]
+
+    async def attempt() -> T:
+        if errors:
+            raise errors.pop()
+        return await call()
+
+    return attempt

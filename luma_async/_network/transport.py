@@ -76,8 +76,7 @@ class Transport:
         Args:
             request: The request to send.
             read: Turns the answer into a value, or raises a LumaError.
-            deadline: Returns when to give up, in seconds on the event loop's clock, if that is before
-                ``request_timeout``. It is called when the request goes out: waiters can join until then.
+            deadline: Returns when to give up, in the loop's seconds. Called when it goes out: waiters can join until then.
 
         Raises:
             LumaError: The error of *read*; TransportError, ProtocolError or ClientClosedError if no answer came.
@@ -91,26 +90,27 @@ class Transport:
                 if answer is None:
                     pace = Pace.SLOW
                     continue
-                if self.note is not None:
-                    self.note(request, answer)
                 result = read(answer)
-                accepted = True
-                now = asyncio.get_running_loop().time()
+                accepted, now = True, asyncio.get_running_loop().time()
                 self.health.answered(request.path, now)
                 pace = self._slots.answered(request, request.lasted(now))
                 return result  # noqa: TRY300 - a poll that gave up its slot goes round again
             except LumaError as error:
                 accepted = not self._slows_down(request, error, probing=probing)
-                if isinstance(error, RequestTimeoutError) and pace is Pace.USUAL:
-                    pace = Pace.SLOW
-                if isinstance(error, ProtocolError) and error.foreign:
-                    await self._wire.distrust(request)
+                pace = await self._pace_after(request, error)
                 raise error.with_traceback(None)  # noqa: B904 - the frames below hold the answer, maybe with the key
             finally:
                 self._slots.release(request)
                 request.pace = pace
                 if probing:
                     self._probe_ended(accepted=accepted)
+
+    async def _pace_after(self, request: Request, error: LumaError) -> Pace:
+        """Return the pace of the next poll of the id; a connection that brought a foreign answer is closed."""
+        if isinstance(error, ProtocolError) and error.foreign:
+            await self._wire.distrust(request)
+        is_slow = isinstance(error, RequestTimeoutError) and request.pace is Pace.USUAL
+        return Pace.SLOW if is_slow else request.pace
 
     async def aclose(self) -> None:
         """Close all connections except those of the user's connector. Requests under way raise ClientClosedError."""
@@ -175,21 +175,22 @@ class Transport:
         if self._wire.is_closed:
             raise closed()
         now = request.admitted_at = asyncio.get_running_loop().time()
-        expires = request.admitted_at + self.settings.limits.request_timeout
-        limit = Deadline(min(expires, deadline), self._deadlines)
-        is_abandoned = False
+        limit = Deadline(min(now + self.settings.limits.request_timeout, deadline), self._deadlines)
+        is_abandoned, trouble, answer = False, None, None
         try:
             with limit:
                 self._slots.started(request, limit, now)
                 try:
-                    return await self._wire.send(request, partial(self._next_turn, limit, deadline))
+                    answer = await self._wire.send(request, partial(self._next_turn, limit, deadline))
                 finally:
                     is_abandoned = self._slots.ended(limit)
         except TimeoutError as error:
             trouble = None if is_abandoned else self._wire.translated(error)
-        if trouble is None:
-            return None
-        raise trouble
+        if trouble is not None:
+            raise trouble
+        if answer is not None and self.note is not None:
+            self.note(request, answer)
+        return answer
 
 
 def log_answer(request: Request, answer: Answer) -> None:

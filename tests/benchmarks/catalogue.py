@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.benchmarks import steps
-from tests.benchmarks.clients import Bare, Client, Official, OfficialOnAiohttp, Options, OurLooks, OurRounds, Ours
+from tests.benchmarks.clients import Bare, Client, Official, OfficialOnAiohttp, Options, OurPolls, OurRounds, Ours
 from tests.benchmarks.floor import ByHand
 
 CLIENTS: dict[str, Callable[[str, Options], Client]] = {
     "by hand": ByHand,
     "aiohttp": Bare,
     "luma_async": Ours,
-    "luma_async get": OurLooks,
+    "luma_async get": OurPolls,
     "luma_async gets": OurRounds,
     "sdk": Official,
     "sdk aiohttp": OfficialOnAiohttp,

@@ -69,12 +69,12 @@ class Stopwatch:
         return time.process_time() - self._cpu, time.perf_counter() - self._clock
 
 
-async def polls(relay: Relay, client: Client, *, concurrency: int, looks_each: int) -> Found:
-    """CPU and time per look when *concurrency* ids are looked at without a pause."""
+async def polls(relay: Relay, client: Client, *, concurrency: int, polls_each: int) -> Found:
+    """CPU and time per poll when *concurrency* ids are polled without a pause."""
     ids = ids_of(concurrency)
     relay.register(count=concurrency, polls=10)
     await client.drain(ids)
-    relay.register(count=concurrency, polls=looks_each)
+    relay.register(count=concurrency, polls=polls_each)
     watch = Stopwatch()
     await client.drain(ids)
     cpu, seconds = watch.read()
@@ -88,7 +88,7 @@ async def polls(relay: Relay, client: Client, *, concurrency: int, looks_each: i
 
 
 async def waiting(relay: Relay, client: Client, *, count: int) -> Found:
-    """Memory for each of *count* tasks that wait for their second look, and how long it took to see all once."""
+    """Memory for each of *count* tasks that wait for their second poll, and how long it took to see all once."""
     ids = ids_of(count)
     relay.register(count=200, polls=1)
     await client.drain(ids[:200])
@@ -110,7 +110,7 @@ async def waiting(relay: Relay, client: Client, *, count: int) -> Found:
 async def run(  # noqa: PLR0913 - a measurement's facts
     relay: Relay, client: Client, *, count: int, medians: list[float], speed: float, over: float
 ) -> Found:
-    """Requests, lateness and CPU of a whole run, from the first look to the last outcome.
+    """Requests, lateness and CPU of a whole run, from the first poll to the last outcome.
 
     *medians* and *over* are seconds of a real relay, *speed* is how much faster this one is; lateness is told in the
     real relay's seconds.
@@ -129,7 +129,7 @@ async def run(  # noqa: PLR0913 - a measurement's facts
     noticed = [(ended[i] - at) * speed for i, at in told["completed_at"].items() if i in ended]
     return {
         "requests_each": counted["requests"] / count,
-        "looks_each": counted["polls"] / count,
+        "polls_each": counted["polls"] / count,
         "late_mean_s": mean(noticed),
         **_percentiles("late", noticed),
         **_percentiles("told", [late * speed for late in told["late"]]),
@@ -142,7 +142,7 @@ async def run(  # noqa: PLR0913 - a measurement's facts
 
 
 async def load(relay: Relay, client: Client, *, count: int, window: float) -> Found:
-    """Share of one core that *count* waiting tasks take when each is looked at once in *window* seconds."""
+    """Share of one core that *count* waiting tasks take when each is polled once in *window* seconds."""
     relay.register(count=count)
     waits = asyncio.ensure_future(client.wait(ids_of(count), lambda _: None))
     await _until_seen(relay, count)
@@ -156,14 +156,14 @@ async def load(relay: Relay, client: Client, *, count: int, window: float) -> Fo
     await asyncio.wait([waits])
     return {
         "percent": cpu / seconds * 100,
-        "looks_per_s": (after["polls"] - before["polls"]) / seconds,
+        "polls_per_s": (after["polls"] - before["polls"]) / seconds,
         "requests_per_s": (after["requests"] - before["requests"]) / seconds,
     }
 
 
 async def _until_seen(relay: Relay, count: int) -> None:
-    """Return when each of *count* tasks has been looked at."""
-    while (await asyncio.to_thread(relay.count))["asked"] < count:  # noqa: ASYNC110 - another process looks on
+    """Return when each of *count* tasks has been polled."""
+    while (await asyncio.to_thread(relay.count))["asked"] < count:  # noqa: ASYNC110 - another process polls on
         await asyncio.sleep(0.05)
 
 

@@ -1,4 +1,4 @@
-"""The clients that are compared, each with the same skills: look without a pause, and wait for many."""
+"""The clients that are compared, each with the same skills: poll without a pause, and wait for many."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Client(Protocol):
         ...
 
     async def drain(self, ids: list[str]) -> None:
-        """Look at all *ids* side by side, without a pause, until each has completed."""
+        """Poll all *ids* side by side, without a pause, until each has completed."""
         ...
 
     async def wait(self, ids: Ids, on_done: OnDone) -> None:
@@ -66,33 +66,33 @@ async def each_its_own(do: Callable[[str], Awaitable[object]], ids: Ids) -> None
 
 @define(eq=False)
 class Loops:
-    """What people write: a loop around one look for each id, and ``gather`` around the loops."""
+    """What people write: a loop around one poll for each id, and ``gather`` around the loops."""
 
     base_url: str
     options: Options
 
-    async def look(self, task_id: str) -> bool:
+    async def poll(self, task_id: str) -> bool:
         """Return whether the task has ended."""
-        raise AssertionError(f"no look at {task_id} without a client")
+        raise AssertionError(f"no poll {task_id} without a client")
 
     async def drain(self, ids: list[str]) -> None:
-        """Look at each until it has ended."""
-        await each_its_own(self._look_on, ids)
+        """Poll each until it has ended."""
+        await each_its_own(self._poll_on, ids)
 
     async def wait(self, ids: Ids, on_done: OnDone) -> None:
-        """Look and sleep, and sleep longer each time."""
+        """Poll and sleep, and sleep longer each time."""
 
         async def until_done(task_id: str) -> None:
             pause = self.options.first
-            while not await self.look(task_id):
+            while not await self.poll(task_id):
                 await asyncio.sleep(pause)
                 pause = min(pause * self.options.factor, self.options.most)
             on_done(task_id)
 
         await each_its_own(until_done, ids)
 
-    async def _look_on(self, task_id: str) -> None:
-        while not await self.look(task_id):
+    async def _poll_on(self, task_id: str) -> None:
+        while not await self.poll(task_id):
             pass
 
 
@@ -111,7 +111,7 @@ class Bare(Loops):
         """Close the session."""
         await self._session.close()
 
-    async def look(self, task_id: str) -> bool:
+    async def poll(self, task_id: str) -> bool:
         """Return whether the task has ended."""
         async with self._session.get(f"{self.base_url}/luma/generations/{task_id}") as response:
             answer = await response.json()
@@ -136,7 +136,7 @@ class Official(Loops):
         """Close it."""
         await self._sdk.close()
 
-    async def look(self, task_id: str) -> bool:
+    async def poll(self, task_id: str) -> bool:
         """Return whether the task has ended."""
         return (await self._sdk.generations.get(task_id)).state in _ENDS
 
@@ -189,16 +189,16 @@ class Ours(Loops):
 
 
 @define(eq=False)
-class OurLooks(Ours):
+class OurPolls(Ours):
     """luma_async, one ``get_generation`` after the other."""
 
-    async def look(self, task_id: str) -> bool:
+    async def poll(self, task_id: str) -> bool:
         """Return whether the task has ended."""
         return (await self.luma.get_generation(task_id)).is_terminal
 
     async def drain(self, ids: list[str]) -> None:
-        """Look at each until it has ended."""
-        await each_its_own(self._look_on, ids)
+        """Poll each until it has ended."""
+        await each_its_own(self._poll_on, ids)
 
 
 @define(eq=False)

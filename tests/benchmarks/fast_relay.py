@@ -64,17 +64,17 @@ class Task:
 
     processing_at: float
     completed_at: float
-    looks_left: int | None = None
-    """Completed when this many looks have come, for runs that count looks and not time."""
+    polls_left: int | None = None
+    """Completed when this many polls have come, for runs that count polls and not time."""
     asked: bool = False
     told_at: float | None = None
 
     def page(self, now: float) -> Page:
         """Return what to say *now*."""
         self.asked = True
-        if self.looks_left is not None:
-            self.looks_left -= 1
-        if now >= self.completed_at or self.looks_left == 0:
+        if self.polls_left is not None:
+            self.polls_left -= 1
+        if now >= self.completed_at or self.polls_left == 0:
             self.told_at = self.told_at or now
             return COMPLETED
         return PROCESSING if now >= self.processing_at else PENDING
@@ -86,7 +86,7 @@ class Order:
 
     count: int
     polls: int | None = None
-    """Looks until each completes; None for completion by time."""
+    """Polls until each completes; None for completion by time."""
     medians: tuple[float, float] | None = None
     """Seconds pending and processing, lognormal; None for ever."""
     sigmas: tuple[float, float] = (0.5, 0.2)
@@ -154,7 +154,7 @@ class Book:
         }
 
     def one(self, path: bytes) -> bytes:
-        """Answer a look at the task that *path* ends with."""
+        """Answer a poll the task that *path* ends with."""
         task_id = path[-_ID_LENGTH:]
         task = self.tasks.get(task_id)
         if task is None:

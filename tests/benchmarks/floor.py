@@ -1,4 +1,4 @@
-"""The floor: looks written by hand on a bare protocol, which shows what the fast relay itself can bear."""
+"""The floor: polls written by hand on a bare protocol, which shows what the fast relay itself can bear."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class ByHand(Loops):
     async def __aexit__(self, *_: object) -> None:
         """They are closed by then."""
 
-    async def _look_on(self, task_id: str) -> None:
+    async def _poll_on(self, task_id: str) -> None:
         loop = asyncio.get_running_loop()
         host, _, port = self.base_url.removeprefix("http://").partition(":")
         lines = [f"GET /luma/generations/{task_id} HTTP/1.1", f"Host: {host}"]

@@ -97,15 +97,15 @@ _WATCHED, _BARE = "luma_async, waiting", "aiohttp alone"
 _ALONE, _TOGETHER = suites.OURS_ALONE, suites.OURS
 
 TARGETS = [
-    Target("One look: CPU, to aiohttp alone", _ratio("polls", "cpu_us", _WATCHED, _BARE), 1.15),
+    Target("One poll: CPU, to aiohttp alone", _ratio("polls", "cpu_us", _WATCHED, _BARE), 1.15),
     Target(
-        "One look: speed, to the official SDK on aiohttp",
+        "One poll: speed, to the official SDK on aiohttp",
         _ratio("polls", "per_second", _WATCHED, suites.SDK_AIOHTTP),
         3.5,
         at_least=True,
     ),
     Target(
-        "One look: speed, to the official SDK as installed",
+        "One poll: speed, to the official SDK as installed",
         _ratio("polls", "per_second", _WATCHED, suites.SDK),
         12,
         at_least=True,

@@ -1,4 +1,4 @@
-"""Where the microseconds of one look go: the same look, with one layer of luma_async more at each step."""
+"""Where the microseconds of one poll go: the same poll, with one layer of luma_async more at each step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from luma_async._network.request import Request
 from luma_async._network.session import Network, new_session
 from luma_async._relay.requests import task_path
 from luma_async._relay.tasks import LastAnswer, read_poll
-from tests.benchmarks.clients import HEADERS, Bare, OurLooks
+from tests.benchmarks.clients import HEADERS, Bare, OurPolls
 
 
 def has_ended(body: bytes) -> bool:
@@ -25,14 +25,14 @@ def has_ended(body: bytes) -> bool:
 class BareRead(Bare):
     """aiohttp alone; the body is read and left alone."""
 
-    async def look(self, task_id: str) -> bool:
+    async def poll(self, task_id: str) -> bool:
         """Ask and read."""
         async with self._session.get(f"{self.base_url}/luma/generations/{task_id}") as response:
             return has_ended(await response.read())
 
 
 @define(eq=False)
-class TunedSession(OurLooks):
+class TunedSession(OurPolls):
     """aiohttp with the settings of our session and an URL that is built once."""
 
     _session: aiohttp.ClientSession = field(init=False)
@@ -48,7 +48,7 @@ class TunedSession(OurLooks):
         await self._session.close()
         await super().__aexit__()
 
-    async def look(self, task_id: str) -> bool:
+    async def poll(self, task_id: str) -> bool:
         """Ask and read."""
         url = self._urls.get(task_id)
         if url is None:
@@ -58,12 +58,12 @@ class TunedSession(OurLooks):
 
 
 @define(eq=False)
-class Exchanged(OurLooks):
+class Exchanged(OurPolls):
     """The transport: cool-down, slots, time-out, redirects, the limit on an answer, the key kept out of it."""
 
     _requests: dict[str, Request] = field(factory=dict)
 
-    async def look(self, task_id: str) -> bool:
+    async def poll(self, task_id: str) -> bool:
         """Exchange and leave the body alone."""
         return await self.luma._transport.exchange(self._request(task_id), lambda answer: has_ended(answer.body))
 
@@ -76,11 +76,11 @@ class Exchanged(OurLooks):
 
 @define(eq=False)
 class Checked(Exchanged):
-    """The look: JSON, whose answer it is, and whether it is the last one again."""
+    """The poll: JSON, whose answer it is, and whether it is the last one again."""
 
     _known: dict[str, LastAnswer] = field(factory=dict)
 
-    async def look(self, task_id: str) -> bool:
+    async def poll(self, task_id: str) -> bool:
         """Exchange and read."""
         before = self._known.get(task_id)
         known, news = await self.luma._transport.exchange(
@@ -94,11 +94,11 @@ class Checked(Exchanged):
 class Turned(Checked):
     """The same, in a loop that tenacity turns."""
 
-    async def _look_on(self, task_id: str) -> None:
+    async def _poll_on(self, task_id: str) -> None:
         retrying = AsyncRetrying(
             retry=retry_if_result(lambda has_ended: not has_ended), wait=self.luma._loops.strategy, sleep=_no_rest
         )
-        await retrying(self.look, task_id)
+        await retrying(self.poll, task_id)
 
 
 async def _no_rest(_: float) -> None:

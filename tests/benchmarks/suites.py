@@ -19,8 +19,8 @@ class Sizes:
     """Of what takes a second or two."""
     long_rounds: int
     """Of what takes longer."""
-    looks_each: int
-    """Looks at each of 50 ids; a tenth for the official SDK."""
+    polls_each: int
+    """Polls at each of 50 ids; a tenth for the official SDK."""
     waiting: int
     """Tasks whose memory is measured."""
     small_run: int
@@ -28,14 +28,14 @@ class Sizes:
     stream: int
     loads: tuple[int, ...]
     window: float
-    """Seconds for which the load is measured, and in which each task is looked at once."""
+    """Seconds for which the load is measured, and in which each task is polled once."""
     crowd: int
 
 
 FULL = Sizes(
     rounds=7,
     long_rounds=3,
-    looks_each=200,
+    polls_each=200,
     waiting=10_000,
     small_run=1_000,
     large_run=10_000,
@@ -47,7 +47,7 @@ FULL = Sizes(
 QUICK = Sizes(
     rounds=3,
     long_rounds=1,
-    looks_each=60,
+    polls_each=60,
     waiting=2_000,
     small_run=300,
     large_run=1_000,
@@ -131,25 +131,25 @@ def ours(speed: float, *, batch: Batch = "auto", adaptive: bool = True) -> Optio
 
 
 def polls(sizes: Sizes) -> Suite:
-    """Single looks."""
-    few = max(2, sizes.looks_each // 10)
+    """Single polls."""
+    few = max(2, sizes.polls_each // 10)
     rows = [
-        ("bytes on a socket, by hand", "by hand", sizes.looks_each),
-        ("aiohttp alone", "aiohttp", sizes.looks_each),
-        ("luma_async, waiting", "luma_async", sizes.looks_each),
-        ("luma_async, get_generation", "luma_async get", sizes.looks_each),
-        ("luma_async, get_generations", "luma_async gets", sizes.looks_each),
+        ("bytes on a socket, by hand", "by hand", sizes.polls_each),
+        ("aiohttp alone", "aiohttp", sizes.polls_each),
+        ("luma_async, waiting", "luma_async", sizes.polls_each),
+        ("luma_async, get_generation", "luma_async get", sizes.polls_each),
+        ("luma_async, get_generations", "luma_async gets", sizes.polls_each),
         (SDK_AIOHTTP, "sdk aiohttp", few),
         (SDK, "sdk", few),
     ]
     return Suite(
         name="polls",
-        title="One look",
-        note="Fifty ids, each looked at again and again without a pause, alone (no batch query).",
-        subjects=[_look(*row) for row in rows],
+        title="One poll",
+        note="Fifty ids, each polled again and again without a pause, alone (no batch query).",
+        subjects=[_poll(*row) for row in rows],
         columns=[
-            Column("CPU µs per look", "cpu_us", ",.0f", compared=True),
-            Column("looks per second", "per_second", ",.0f", compared=True),
+            Column("CPU µs per poll", "cpu_us", ",.0f", compared=True),
+            Column("polls per second", "per_second", ",.0f", compared=True),
             Column("relay's CPU µs", "relay_cpu_us", ",.0f"),
         ],
         base="aiohttp alone",
@@ -171,16 +171,16 @@ def steps(sizes: Sizes) -> Suite:
     return Suite(
         name="steps",
         title="Where the microseconds go",
-        note="The same looks, with one layer of luma_async more in each row.",
-        subjects=[_look(label, client, sizes.looks_each) for label, client in rows],
-        columns=[Column("CPU µs per look", "cpu_us", ",.0f", compared=True)],
+        note="The same polls, with one layer of luma_async more in each row.",
+        subjects=[_poll(label, client, sizes.polls_each) for label, client in rows],
+        columns=[Column("CPU µs per poll", "cpu_us", ",.0f", compared=True)],
         base="aiohttp alone, body read, JSON",
         rounds=sizes.rounds,
     )
 
 
-def _look(label: str, client: str, looks_each: int) -> Subject:
-    facts = {"concurrency": 50, "looks_each": looks_each}
+def _poll(label: str, client: str, polls_each: int) -> Subject:
+    facts = {"concurrency": 50, "polls_each": polls_each}
     return Subject(label=label, client=client, measure="polls", facts=facts)
 
 
@@ -196,7 +196,7 @@ def waiting(sizes: Sizes) -> Suite:
     return Suite(
         name="waiting",
         title="Waiting",
-        note=f"{sizes.waiting:,} tasks, each looked at once and then at rest; beyond the idle client.",
+        note=f"{sizes.waiting:,} tasks, each polled once and then at rest; beyond the idle client.",
         subjects=[
             Subject(label=label, client=client, options=options, measure="waiting", facts={"count": sizes.waiting})
             for label, client, options in rows
@@ -253,7 +253,7 @@ def policies(sizes: Sizes) -> Suite:
         ("luma_async", "luma_async", ours(speed, batch="never")),
     ]
     suite = _run("policies", sizes.stream, speed, rows, sizes.long_rounds, over=200.0)
-    note = f"{sizes.stream:,} tasks that are submitted one after the other over 200 s, looked at one by one."
+    note = f"{sizes.stream:,} tasks that are submitted one after the other over 200 s, polled one by one."
     return evolve(suite, title="Policies", note=note, base="1 s, doubled, 10 s at most")
 
 
@@ -313,11 +313,11 @@ def load(sizes: Sizes) -> Suite:
     return Suite(
         name="load",
         title="CPU against tasks in flight",
-        note=f"Tasks that never end, each looked at every {sizes.window:g} s.",
+        note=f"Tasks that never end, each polled every {sizes.window:g} s.",
         subjects=subjects,
         columns=[
             Column("share of a core, %", "percent", ".1f"),
-            Column("looks per second", "looks_per_s", ",.0f"),
+            Column("polls per second", "polls_per_s", ",.0f"),
             Column("requests per second", "requests_per_s", ",.0f"),
         ],
         base=subjects[0].label,

@@ -16,7 +16,7 @@ from tests.benchmarks.fast_relay import COMPLETED, PENDING, PROCESSING, Book, Ex
 from tests.kit import Clock
 
 (TASK,) = ids_of(1)
-LOOK = f"GET /luma/generations/{TASK} HTTP/1.1\r\nHost: relay\r\n\r\n".encode()
+POLL = f"GET /luma/generations/{TASK} HTTP/1.1\r\nHost: relay\r\n\r\n".encode()
 
 
 class Wire(asyncio.Transport):
@@ -87,22 +87,22 @@ def test_a_task_changes_when_its_time_comes(visit: Visit, later: float, state: s
     """The state depends on nothing but the time since the tasks were registered."""
     visit.clock.now += later
 
-    (answer,) = visit.say(LOOK)
+    (answer,) = visit.say(POLL)
 
     assert (answer["id"], answer["state"]) == (TASK, state)
 
 
 def test_the_path_of_the_official_sdk_leads_to_the_same_task(visit: Visit) -> None:
     """Both paths end with the id."""
-    ours, theirs = visit.say(LOOK, LOOK.replace(b"/luma/", b"/dream-machine/v1/"))
+    ours, theirs = visit.say(POLL, POLL.replace(b"/luma/", b"/dream-machine/v1/"))
 
     assert ours == theirs
 
 
-@pytest.mark.parametrize("cut", [1, 30, len(LOOK) - 1])
+@pytest.mark.parametrize("cut", [1, 30, len(POLL) - 1])
 def test_a_request_may_come_in_pieces(visit: Visit, cut: int) -> None:
     """It is answered when it is whole, once."""
-    answers = visit.say(LOOK[:cut], LOOK[cut:])
+    answers = visit.say(POLL[:cut], POLL[cut:])
 
     assert [answer["id"] for answer in answers] == [TASK]
 
@@ -118,14 +118,14 @@ def test_a_body_may_come_after_its_head(visit: Visit) -> None:
 
 def test_several_requests_may_come_at_once(visit: Visit) -> None:
     """They are answered in their order."""
-    single, batch, last = visit.say(LOOK + _posted("/luma/tasks", {"ids": [TASK]}) + LOOK)
+    single, batch, last = visit.say(POLL + _posted("/luma/tasks", {"ids": [TASK]}) + POLL)
 
     assert single == batch[0] == last
 
 
 def test_what_is_unknown_is_said_to_be(visit: Visit) -> None:
-    """An unknown id or path is a 404, and counts as no look."""
-    strange = visit.say(LOOK.replace(b"bench", b"other"), _posted("/luma/elsewhere", {}))
+    """An unknown id or path is a 404, and counts as no poll."""
+    strange = visit.say(POLL.replace(b"bench", b"other"), _posted("/luma/elsewhere", {}))
 
     assert strange == [None, None]
     assert visit.post("/control/count", {})["polls"] == 0
@@ -138,8 +138,8 @@ def test_a_batch_leaves_unknown_ids_out(visit: Visit) -> None:
     assert [row["id"] for row in rows] == [TASK]
 
 
-def test_a_batch_is_one_request_and_many_looks(visit: Visit) -> None:
-    """Requests and looks are counted apart, and tasks that were asked for at all."""
+def test_a_batch_is_one_request_and_many_polls(visit: Visit) -> None:
+    """Requests and polls are counted apart, and tasks that were asked for at all."""
     visit.post("/control/register", {"count": 3})
     first, second, _ = ids_of(3)
     visit.post("/luma/tasks", {"ids": [first, second]})
@@ -150,24 +150,24 @@ def test_a_batch_is_one_request_and_many_looks(visit: Visit) -> None:
     assert (counted["requests"], counted["polls"], counted["asked"]) == (2, 3, 2)
 
 
-def test_lateness_is_from_the_end_to_the_first_look_that_tells_of_it(visit: Visit) -> None:
-    """Later looks do not change it."""
+def test_lateness_is_from_the_end_to_the_first_poll_that_shows_it(visit: Visit) -> None:
+    """Later polls do not change it."""
     for visit.clock.now in (109, 113, 115):
-        visit.say(LOOK)
+        visit.say(POLL)
 
     assert visit.post("/control/lateness", {}) == {"completed_at": {TASK: 110}, "late": [3]}
 
 
 def test_a_task_that_has_not_ended_is_not_late(visit: Visit) -> None:
     """Nor is one that never ends."""
-    visit.say(LOOK)
+    visit.say(POLL)
 
     assert visit.post("/control/lateness", {}) == {"completed_at": {}, "late": []}
 
 
-def test_looks_can_be_counted_instead_of_seconds() -> None:
+def test_polls_can_be_counted_instead_of_seconds() -> None:
     """The last of them tells that the task has completed."""
-    task = Task(float("inf"), float("inf"), looks_left=3)
+    task = Task(float("inf"), float("inf"), polls_left=3)
 
     assert [task.page(0) for _ in range(3)] == [PENDING, PENDING, COMPLETED]
 
@@ -197,7 +197,7 @@ def test_the_same_order_makes_the_same_tasks() -> None:
     ids=lambda value: value.name if isinstance(value, State) else "",
 )
 def test_luma_async_understands_each_answer(page: Page, state: State) -> None:
-    """A completed one has its link: otherwise it would be looked at again."""
+    """A completed one has its link: otherwise it would be polled again."""
     generation = read_task(Answer(status=200, body=page.about(TASK.encode())), TASK)
 
     assert generation.state is state

@@ -18,9 +18,9 @@ from tests.benchmarks.clients import Options
 from tests.benchmarks.running import Subject, fast_relay
 from tests.benchmarks.suites import QUICK, SUITES, Imported, Suite
 
-TINY = evolve(QUICK, rounds=1, long_rounds=1, looks_each=2)
+TINY = evolve(QUICK, rounds=1, long_rounds=1, polls_each=2)
 FACTS: dict[str, dict[str, Any]] = {
-    "polls": {"concurrency": 3, "looks_each": 4},
+    "polls": {"concurrency": 3, "polls_each": 4},
     "waiting": {"count": 200},
     "run": {"count": 4, "medians": [0.05, 0.05], "speed": 1.0, "over": 0.0},
     "load": {"count": 5, "window": 0.1},
@@ -73,15 +73,15 @@ async def test_waiting_tasks_are_seen_and_weighed(client: str, port: int) -> Non
 
 
 @pytest.mark.parametrize("client", [name for name in CLIENTS if not name.startswith("sdk")])
-async def test_each_client_looks_exactly_as_often_as_it_should(client: str, port: int) -> None:
-    """Three ids with four looks each are twelve requests; one more or less would make figures incomparable."""
+async def test_each_client_polls_exactly_as_often_as_it_should(client: str, port: int) -> None:
+    """Three ids with four polls each are twelve requests; one more or less would make figures incomparable."""
     found = await measured(order("polls", client, port))
 
     assert found["polls"] == 12
 
 
 @pytest.mark.parametrize("client", [name for name in CLIENTS if name.startswith("sdk")])
-async def test_the_official_sdk_looks_exactly_as_often_as_it_should(client: str, port: int) -> None:
+async def test_the_official_sdk_polls_exactly_as_often_as_it_should(client: str, port: int) -> None:
     """With both back ends."""
     pytest.importorskip("lumaai", reason="the official SDK belongs to the extra bench")
 
@@ -92,7 +92,7 @@ async def test_the_official_sdk_looks_exactly_as_often_as_it_should(client: str,
 
 @pytest.mark.parametrize("client", ["aiohttp", "luma_async"])
 async def test_tasks_can_come_one_after_the_other(client: str, port: int) -> None:
-    """None is lost, and none is looked at long before it is submitted."""
+    """None is lost, and none is polled long before it is submitted."""
     found = await measured(order("run", client, port, over=0.2))
 
     assert found["lost"] == 0
@@ -141,7 +141,7 @@ class Noted:
 
 
 def test_rounds_are_interleaved(capsys: pytest.CaptureFixture[str]) -> None:
-    """Each subject once, and then each once more, and whoever looks on is told so."""
+    """Each subject once, and then each once more, and whoever polls on is told so."""
     taken: list[str] = []
     subjects = [Noted("a", taken), Noted("b", taken)]
     suite = Suite(name="notes", title="", note="", subjects=subjects, columns=[], base="a", rounds=2)
