@@ -76,7 +76,7 @@ class Transport:
         Args:
             request: The request to send.
             read: Turns the answer into a value, or raises a LumaError.
-            deadline: Returns when to give up, in the loop's seconds. Called when it goes out: waiters can join until then.
+            deadline: Returns when to give up, in the loop's seconds. Called when it goes out: waiters join until then.
 
         Raises:
             LumaError: The error of *read*; TransportError, ProtocolError or ClientClosedError if no answer came.
