@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from luma_async._waiting.batch_support import Batch
     from luma_async._waiting.pacing import PollWait
     from luma_async.client import LumaClient
+    from luma_async.dialect import Dialect
     from luma_async.errors import (
         APIError,
         AuthenticationError,
@@ -75,6 +76,7 @@ __all__ = [
     "ConfigurationError",
     "CooldownEnded",
     "CooldownStarted",
+    "Dialect",
     "DownloadEnded",
     "DownloadError",
     "DownloadProgress",
@@ -130,6 +132,7 @@ _PUBLIC_MODULES = (
     "events",
     "settings",
     "options",
+    "dialect",
     "statistics",
     "_records",
     "_waiting.batch_support",

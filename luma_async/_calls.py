@@ -14,11 +14,12 @@ from tenacity import RetryCallState
 from luma_async._network.backoff import repeated
 from luma_async._network.request import Pace, Request
 from luma_async._network.transport import Transport
-from luma_async._relay.requests import SUBMIT_PATH, clean_url_path, extend_path, submit_body, task_path
+from luma_async._relay.requests import clean_url_path, submit_body, submit_path, task_path
 from luma_async._relay.submissions import read_clean_url, read_submitted, uncertain
 from luma_async._relay.tasks import Observation
 from luma_async._waiting.batching import Batcher
 from luma_async._waiting.pacing import PollWait
+from luma_async.dialect import Dialect
 from luma_async.errors import APIError, LumaError, ProtocolError, UncertainSubmitError, Verdict
 from luma_async.outcomes import Outcome
 from luma_async.settings import PollPolicy
@@ -70,7 +71,9 @@ async def poll_once(batcher: Batcher, policy: PollPolicy, task_id: str) -> Outco
         last_answer, answer = await repeated(
             poll.attempt, poll.may_repeat, stop=poll.allowance.is_over, wait=_pause(policy)
         )
-        generation = last_answer.recall(task_id) if answer is None else answer.generation()
+        generation = (
+            last_answer.recall(task_id, batcher.transport.settings.dialect) if answer is None else answer.generation()
+        )
     except LumaError as trouble:
         error = trouble.for_task(task_id)
     finally:
@@ -105,6 +108,10 @@ class _SinglePoll:
             trouble = self._trouble
         raise trouble
 
+    @property
+    def dialect(self) -> Dialect:
+        return self.batcher.transport.settings.dialect
+
     def may_repeat(self, error: LumaError) -> bool:
         """Whether *error* is passing, and there is time left."""
         return error.retryable and not self._is_out_of_time
@@ -113,7 +120,7 @@ class _SinglePoll:
         """Poll once; the wait for the first slot has no limit."""
         expires = self.allowance.expires
         if expires == math.inf:
-            request = Request("GET", task_path(self.task_id), pace=Pace.USUAL)
+            request = Request("GET", task_path(self.dialect, self.task_id), pace=Pace.USUAL)
             try:
                 return await self.batcher.poll(self.task_id, request=request)
             finally:
@@ -136,14 +143,15 @@ async def submit(
         UncertainSubmitError: It is not known whether the relay accepted it.
         LumaError: The relay has certainly not accepted it.
     """
-    path = SUBMIT_PATH if extended is None else extend_path(extended)
-    body = submit_body(fields)
+    dialect = transport.settings.dialect
+    path = submit_path(dialect, extended)
+    body = submit_body(dialect, fields)
     allowance = _Allowance(transport.settings.limits.request_timeout)
 
     async def attempt() -> str:
         request = Request("POST", path, body)
         try:
-            return await transport.exchange(request, lambda answer: read_submitted(answer, transport.redact))
+            return await transport.exchange(request, lambda answer: read_submitted(answer, transport.redact, dialect))
         except LumaError as error:
             trouble = _certain(transport, request, error)
         finally:
@@ -159,13 +167,14 @@ async def clean_url(transport: Transport, policy: PollPolicy, task_id: str) -> s
     Raises:
         LumaError: There is no such link, or no usable answer came.
     """
-    path = clean_url_path(task_id)
+    dialect = transport.settings.dialect
+    path = clean_url_path(dialect, task_id)
     allowance = _Allowance(transport.settings.limits.request_timeout)
 
     async def attempt() -> str:
         request = Request("GET", path)
         try:
-            return await transport.exchange(request, lambda answer: read_clean_url(answer, task_id))
+            return await transport.exchange(request, lambda answer: read_clean_url(answer, task_id, dialect))
         finally:
             allowance.start(request)
 

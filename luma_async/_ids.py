@@ -9,17 +9,18 @@ from typing import Any
 from luma_async._text import plain_str, shown, spelled
 from luma_async.errors import ConfigurationError
 
-_TASK_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
+_TASK_ID = re.compile(r"[A-Za-z0-9\-._~!$&'()*+,;=:@]{1,1024}")
+"""What one segment of a path can hold without escapes (RFC 3986, section 3.3)."""
 Ids = Iterable[str] | AsyncIterable[str]
 
 
 def check_task_id(task_id: object) -> str:
-    """Return *task_id* if a path can hold it as it is (RFC 3986, unreserved characters), else raise our error."""
+    """Return *task_id* if a segment of a path can hold it as it is, else raise our error."""
     if isinstance(task_id, str) and is_task_id(task_id):
         return plain_str(task_id)
     raise ConfigurationError(
         f"{shown(spelled(task_id), 80)} is not a task id",
-        advice="a task id has 1 to 128 letters, digits, '-', '_', '.' or '~': give it as the submit call returned it",
+        advice="a task id has 1 to 1,024 letters, digits or -._~!$&'()*+,;=:@ : give it as the submit call returned it",
     )
 
 

@@ -18,9 +18,10 @@ from cattrs.gen import make_dict_unstructure_fn, override
 
 from luma_async import errors
 from luma_async._checks import link_or_none
+from luma_async._relay.details import generation_of
 from luma_async._relay.documents import NotJSONError, check, decoder
 from luma_async._relay.refusals import cause_of
-from luma_async._relay.tasks import generation_of, identity, tasks_in
+from luma_async._relay.search import tasks_in
 from luma_async._text import shown, spelled
 from luma_async.errors import DownloadReason, LumaError, Verdict
 from luma_async.models import Generation, Link, State
@@ -217,9 +218,11 @@ class OutcomeRecord:
         if self.state is None:
             return None
         raw = self.generation or {}
-        for task in tasks_in(raw):
-            if identity(task) == self.task_id:
-                return generation_of(task, self.task_id, raw=raw)
+        for found in tasks_in(raw, asked=(self.task_id,)):
+            if found.task_id == self.task_id:
+                generation = generation_of(found.task, self.task_id, raw=raw)
+                if generation.state is self.state:  # else the client read it in another dialect
+                    return generation
         return Generation(id=self.task_id, state=self.state, state_text=self.state, result_url=self.video_url, raw=raw)
 
     @property

@@ -29,6 +29,7 @@ from luma_async._waiting.batching import Batcher
 from luma_async._waiting.learning import Learner
 from luma_async._waiting.pacing import PollWait
 from luma_async._waiting.polls import PollLoops
+from luma_async.dialect import Dialect
 from luma_async.errors import ClientClosedError, ConfigurationError, GenerationFailedError, LumaError
 from luma_async.events import Event
 from luma_async.models import Generation, Role
@@ -60,6 +61,9 @@ class LumaClient:
         limits: The limits of the client.
         batch: Whether ids that are due together share one request: ``"auto"``, if the relay has the batch query;
             ``"never"``; or ``"always"``, which is an error at a relay without it.
+        dialect: How the API spells its paths, states and fields: a Dialect, the name of one that comes with this
+            library (``"relay"``, ``"luma"``, ``"luma-agents"``), or the path of a TOML file; None: ``LUMA_DIALECT``, or
+            ``"relay"``.
         connector: An aiohttp connector to share with other sessions; the client never closes it.
         proxy: URL of an HTTP proxy; the proxies of the environment are not used.
         ssl_context: For a private certificate authority; it must verify certificates and host names.
@@ -79,6 +83,7 @@ class LumaClient:
         polling: PollPolicy = PollPolicy(),  # noqa: B008 - a frozen value
         limits: Limits = Limits(),  # noqa: B008 - a frozen value
         batch: Batch = "auto",
+        dialect: Dialect | str | None = None,
         connector: aiohttp.BaseConnector | None = None,
         proxy: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
@@ -87,7 +92,7 @@ class LumaClient:
         key, proxy_url = hidden(api_key), hidden(proxy)
         del api_key, proxy  # tracebacks show local variables
         _check_options(polling, batch)
-        settings = Settings.load(base_url, key, limits)
+        settings = Settings.load(base_url, key, limits, dialect=dialect)
         network = Network(connector=connector, proxy=check_proxy(proxy_url), ssl_context=check_ssl_context(ssl_context))
         listeners = Listeners.to(on_event)
         self._settings = settings
@@ -96,13 +101,15 @@ class LumaClient:
         self._transport = Transport(
             settings, network, Cooldown(polling), listeners, note=log_answer if log_is_curious() else None
         )
-        batcher = self._batcher = Batcher(self._transport, batch)
+        batcher = self._batcher = Batcher(self._transport, _possible(batch, settings.dialect))
         self._polling = polling
         learner = Learner(polling.shortest_interval)
         strategy = PollWait(
             polling, lambda: batcher.requests.chance, learner, lambda: batcher.requests.polls_per_request
         )
-        self._loops = PollLoops(batcher, polling, strategy, self._transport.health, learner, listeners)
+        self._loops = PollLoops(
+            batcher, polling, strategy, self._transport.health, learner, listeners, settings.dialect
+        )
         self._downloader = Downloader(network, settings.limits, self._renewed, listeners=listeners)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
@@ -464,6 +471,14 @@ def _check_options(polling: object, batch: object) -> None:
         )
     if batch not in get_args(Batch):
         raise ConfigurationError(f"batch={brief(batch)} is not known", advice='give "auto", "never" or "always"')
+
+
+def _possible(batch: Batch, dialect: Dialect) -> Batch:
+    if batch == "always" and dialect.tasks_path is None:
+        raise ConfigurationError(
+            f'batch="always" cannot work: the dialect {dialect.name} has no batch query', advice='give batch="auto"'
+        )
+    return "never" if dialect.tasks_path is None else batch
 
 
 def _check_callback(on_submitted: object) -> None:

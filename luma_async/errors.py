@@ -210,6 +210,20 @@ class GenerationFailedError(LumaError):
         """The relay's answer."""
         self.reason = reason
         """The relay's reason, shortened, with control characters made visible; None if it gave none."""
+        self.code = generation.failure_code
+        """The relay's code for the failure, such as ``content_moderated``; None if it gave none."""
+
+    @property
+    def may_retry(self) -> bool | None:
+        """Whether the same submit may succeed another time; None if the code does not say (contract section 6)."""
+        return _MAY_RETRY.get(str(self.code).lower())
+
+
+_MAY_RETRY = {
+    **dict.fromkeys(("generation_failed", "output_not_found"), True),
+    **dict.fromkeys(("content_moderated", "budget_exhausted", "invalid_request", "rate_limited"), False),
+    **dict.fromkeys(("image_too_large", "unsupported_format", "corrupt_input"), False),
+}
 
 
 class WaitTimeoutError(LumaError, TimeoutError):

@@ -10,7 +10,10 @@ from typing import Any, Literal, NewType, TypeVar
 from attrs import field, frozen
 
 Link = NewType("Link", str)
-"""An absolute ``http`` or ``https`` URL. Any other value of a link field becomes None and is listed in ``problems``."""
+"""An absolute ``http`` or ``https`` URL, or a ``data:`` URL that holds the medium itself in base64.
+
+Any other value of a link field becomes None and is listed in ``problems``.
+"""
 
 Role = Literal["video", "thumbnail", "last_frame"]
 """One of a generation's media."""
@@ -132,9 +135,21 @@ class Generation:
     prompt: str | None = None
     assets: Assets | None = None
     result_url: Link | None = None
-    """The link in the row around the generation, if the relay sends a row."""
+    """The link in the row around the generation, or at another place of the answer."""
+    failure_code: str | None = None
+    """The relay's code for the failure, such as ``content_moderated``."""
+    progress: float | None = None
+    """The share that is done, 0 to 1, as the relay says."""
+    queue_position: int | None = None
+    submitted_at: datetime | None = None
+    """When the relay took the task: UTC. The same for the other times; None for each that the relay does not give."""
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
     problems: tuple[str, ...] = ()
-    """Fields that were present but unusable, as dotted paths such as ``video.width``."""
+    """Dotted places such as ``video.width``: fields that were present but unusable, and links that were guessed.
+
+    If there is no link, they are the places of links that may or may not be the video.
+    """
     raw: Mapping[str, Any] = field(factory=dict[str, Any], repr=False, eq=False)
     """The relay's complete answer."""
 

@@ -76,7 +76,7 @@ class GenerationOptions:
     """A URL that the relay calls when the generation has ended."""
 
     def given(self) -> dict[str, Any]:
-        """Return the options that are not None, under the relay's names."""
+        """Return the options that are not None."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
@@ -91,13 +91,13 @@ def submit_fields(prompt: object, options: object) -> dict[str, Any]:
             f"options={brief(options)} is not a GenerationOptions value",
             advice='give options as luma_async.GenerationOptions(aspect_ratio="16:9", ...)',
         )
-    return {"user_prompt": user_prompt, **options.given()}
+    return {"prompt": user_prompt, **options.given()}
 
 
 def extension_fields(prompt: object, options: object) -> dict[str, Any]:
     """Do the same for the extension of a generation, which has fewer options."""
     fields = submit_fields(prompt, options)
-    for name in fields.keys() - _OF_AN_EXTENSION - {"user_prompt"}:
+    for name in fields.keys() - _OF_AN_EXTENSION - {"prompt"}:
         raise ConfigurationError(
             f"an extension has no {name}",
             advice=f"leave {name} out: an extension has {', '.join(sorted(_OF_AN_EXTENSION))}; the rest is its task's",

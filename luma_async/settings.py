@@ -14,6 +14,7 @@ from attrs import Attribute, field, frozen
 
 from luma_async._checks import flag, number
 from luma_async._text import shown
+from luma_async.dialect import RELAY, Dialect, dialect_of
 from luma_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ class Settings:
     """Without a trailing slash; ``/luma/...`` is appended."""
     api_key: Secret[str]
     limits: Limits
+    dialect: Dialect = RELAY
 
     @classmethod
     def load(
@@ -111,8 +113,10 @@ class Settings:
         api_key: str | Secret[object] | None,
         limits: object,
         environ: Mapping[str, str] | None = None,
+        *,
+        dialect: object = None,
     ) -> Settings:
-        """Check the arguments. ``LUMA_BASE_URL``, ``LUMA_API_KEY`` or ``LUMA_API_KEY_FILE`` replace None.
+        """Check the arguments; for None, the variable ``LUMA_BASE_URL`` and so on is used.
 
         The text of a ConfigurationError names what is missing or unusable, and never holds the key.
         """
@@ -120,9 +124,11 @@ class Settings:
         del api_key  # tracebacks show local variables
         if not isinstance(limits, Limits):
             raise ConfigurationError("limits is not a Limits value", advice="give limits as luma_async.Limits(...)")
+        spelling = dialect_of(dialect if dialect is not None else _from_environment("LUMA_DIALECT", environ) or RELAY)
         address = base_url if base_url is not None else _from_environment("LUMA_BASE_URL", environ).strip()
+        address = check_base_url(address or spelling.base_url, limits)
         key = key if key is not None else _key_of(environ)
-        return cls(base_url=check_base_url(address, limits), api_key=_check_key(key, "the API key"), limits=limits)
+        return cls(base_url=address, api_key=_check_key(key, "the API key"), limits=limits, dialect=spelling)
 
 
 def _from_environment(name: str, environ: Mapping[str, str] | None) -> str:
@@ -302,12 +308,7 @@ class PollPolicy:
     exception of the strategy ends the wait for that id only, and the wait raises it.
     """
 
-    shortest_interval: float = field(init=False, repr=False, eq=False)
-    """Fewest seconds between two polls: ``min_interval``, or its default value."""
-
     def __attrs_post_init__(self) -> None:
-        shortest = min(_USUAL_MIN_INTERVAL, self.initial_interval) if self.min_interval is None else self.min_interval
-        object.__setattr__(self, "shortest_interval", shortest)  # it is read at each poll
         if not self.shortest_interval <= self.initial_interval <= self.max_interval:
             raise ConfigurationError(
                 f"PollPolicy(min_interval={self.shortest_interval:g}, initial_interval={self.initial_interval:g},"
@@ -318,3 +319,8 @@ class PollPolicy:
             raise ConfigurationError(
                 f"PollPolicy(multiplier={self.multiplier:g}) is out of range", advice=f"give 1 to {_STEEPEST}"
             )
+
+    @property
+    def shortest_interval(self) -> float:
+        """Fewest seconds between two polls: ``min_interval``, or its default value."""
+        return min(_USUAL_MIN_INTERVAL, self.initial_interval) if self.min_interval is None else self.min_interval

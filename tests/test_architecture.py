@@ -16,7 +16,7 @@ HOUSE = Path(luma_async.__file__).parent
 ROOMS = (
     *("__main__", "cli", "testing", "__init__", "client", "journal", "_streams", "_media", "_disk", "_calls"),
     *("_waiting", "_network", "_listeners", "events", "_records", "outcomes", "_relay", "statistics", "settings"),
-    *("options", "_ids", "_checks", "errors", "models", "_text"),
+    *("dialect", "options", "_ids", "_checks", "errors", "models", "_text"),
 )
 """From the top of the house to its cellar: imports run downwards only."""
 
@@ -65,7 +65,8 @@ INSIDE = {
         *("backoff", "__init__"),
     ),
     "_relay": (
-        *("submissions", "tasks", "structure", "requests", "refusals", "health", "candidates", "documents", "answer"),
+        *("submissions", "tasks", "details", "links", "structure", "search", "requests", "refusals", "health"),
+        *("candidates", "documents", "answer"),
         "__init__",
     ),
 }

@@ -39,7 +39,8 @@ from luma_async import (
     outcome_to_json,
 )
 from luma_async._records import LONGEST_LINE
-from luma_async._relay.tasks import identity, read_task, tasks_in
+from luma_async._relay.search import tasks_in
+from luma_async._relay.tasks import read_task
 from luma_async.journal import _File
 from tests import loops
 from tests.downloads import refusing
@@ -274,8 +275,8 @@ async def test_a_single_id_is_refused(path: Path, ids: Any) -> None:
 
 def _answered(name: str) -> Outcome:
     """Return the end that a real answer is."""
-    task = next(tasks_in(json.loads(sample(name).content)))
-    task_id = identity(task) or ""
+    found = next(tasks_in(json.loads(sample(name).content)))
+    task_id = found.task_id
     return Outcome(task_id=task_id, generation=read_task(sample(name).answer, task_id), elapsed=1.25, polls=2)
 
 

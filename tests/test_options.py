@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from luma_async import ConfigurationError, GenerationOptions
+from luma_async._relay.requests import submit_body
+from luma_async.dialect import RELAY
 from luma_async.options import extension_fields, submit_fields
 
 PICTURE = "https://pictures.example/cat.jpg"
@@ -35,7 +38,7 @@ def test_what_is_given_is_sent_under_the_relays_own_name(given: dict[str, Any]) 
     """What is not given is not sent, and False is given."""
     order = submit_fields("a cat", GenerationOptions(**given))
 
-    assert order == {"user_prompt": "a cat", **given}
+    assert json.loads(submit_body(RELAY, order)) == {"user_prompt": "a cat", **given}
 
 
 @pytest.mark.parametrize(
@@ -101,12 +104,12 @@ def test_what_was_read_in_the_wrong_encoding_is_no_prompt(garbled: str) -> None:
 )
 def test_tabs_and_line_breaks_are_text(prompt: str) -> None:
     """So are joiners, marks and private characters: nothing is changed in a prompt."""
-    assert submit_fields(prompt, GenerationOptions())["user_prompt"] == prompt
+    assert submit_fields(prompt, GenerationOptions())["prompt"] == prompt
 
 
 def test_a_prompt_of_any_script_is_one() -> None:
     """It is sent as it is, blanks around it included."""
-    assert submit_fields(" 海上日出\n", GenerationOptions())["user_prompt"] == " 海上日出\n"
+    assert submit_fields(" 海上日出\n", GenerationOptions())["prompt"] == " 海上日出\n"
 
 
 def test_options_are_one_value() -> None:
@@ -120,7 +123,7 @@ def test_options_are_one_value() -> None:
 )
 def test_an_extension_takes_some_of_the_options(given: dict[str, Any]) -> None:
     """Those of the contract."""
-    assert extension_fields("and on", GenerationOptions(**given)) == {"user_prompt": "and on", **given}
+    assert extension_fields("and on", GenerationOptions(**given)) == {"prompt": "and on", **given}
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ PUBLIC = [getattr(luma_async, name) for name in luma_async.__all__ if isinstance
 TEST_KIT = [getattr(luma_async.testing, name) for name in luma_async.testing.__all__]
 
 CALLS = {
-    "__init__": "(self, base_url=None, api_key=None, *, polling=@polling, limits=@limits, batch='auto', "
+    "__init__": "(self, base_url=None, api_key=None, *, polling=@polling, limits=@limits, batch='auto', dialect=None, "
     "connector=None, proxy=None, ssl_context=None, on_event=None)",
     "get_generation": "(self, task_id)",
     "get_generations": "(self, task_ids)",

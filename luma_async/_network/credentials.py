@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from multidict import CIMultiDict
 
+from luma_async.dialect import RELAY, Dialect
 from luma_async.settings import USER_AGENT, Secret
 
 _HEADERS = {"Accept": "application/json", "Content-Type": "application/json", "User-Agent": USER_AGENT}
@@ -22,6 +23,9 @@ class _Authorization(str):
         return "[secret]"
 
 
-def request_headers(key: Secret[str]) -> CIMultiDict[str]:
+def request_headers(key: Secret[str], dialect: Dialect = RELAY) -> CIMultiDict[str]:
     """Return the headers of a request with *key*. They belong to a request, never to a session."""
-    return CIMultiDict(_HEADERS, Authorization=_Authorization(f"Bearer {key.reveal()}"))
+    headers = CIMultiDict(_HEADERS)
+    headers.update(dialect.headers)
+    headers[dialect.key_header] = _Authorization(f"{dialect.key_prefix}{key.reveal()}")
+    return headers

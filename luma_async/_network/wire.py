@@ -116,7 +116,7 @@ class Wire:
                 raise connector_closed()
             body = None if request.body is None else Body(request, request.body)
             self.requests += 1
-            headers = request_headers(self.settings.api_key)
+            headers = request_headers(self.settings.api_key, self.settings.dialect)
             return session.request(request.method, url, data=body, headers=headers, allow_redirects=False)
 
         async def redirected(url: URL, location: str, status: int) -> URL:

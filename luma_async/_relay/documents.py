@@ -6,10 +6,13 @@ import json
 import re
 from codecs import BOM_UTF8
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from math import inf, isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 from attrs import define, field
+
+from luma_async.dialect import RELAY, Dialect
 
 _MAX_DEPTH = 64
 _MAX_DOCUMENTS = 8
@@ -144,14 +147,34 @@ _COST_OF_OPENING = 8
 """Visits that opening a string counts for."""
 
 
+class KeySets(NamedTuple):
+    """The keys of a dialect, for a look at many objects."""
+
+    ids: frozenset[str]
+    states: frozenset[str]
+    wrappers: frozenset[str]
+    needed: frozenset[str]
+    """Keys of an object that is a task, or has one in it."""
+
+
+@lru_cache(maxsize=16)
+def _key_sets(ids: tuple[str, ...], states: tuple[str, ...], wrappers: tuple[str, ...]) -> KeySets:
+    return KeySets(frozenset(ids), frozenset(states), frozenset(wrappers), frozenset(ids + wrappers))
+
+
 @define(eq=False, repr=False)
 class Reading:
     """Bounds the work for one answer: the values that are looked at are counted, and each string is opened once."""
 
     left: int = _MOST_VISITS
     """Values that may still be looked at; the rest of the answer counts as absent."""
+    dialect: Dialect = RELAY
+    keys: KeySets = field(init=False)
     _opened: dict[int, Any] = field(factory=dict, init=False)
     """By the identity of the string, which lives as long as the answer."""
+
+    def __attrs_post_init__(self) -> None:
+        self.keys = _key_sets(self.dialect.id_keys, self.dialect.state_keys, self.dialect.wrappers)
 
     def visit(self, cost: int = 1) -> bool:
         """Count one more value; return whether it may be looked at."""

@@ -113,6 +113,17 @@ def cause_of(status: int, words: list[str], *, is_hinted: bool = False) -> Cause
     return cause
 
 
+_SUCCESS = frozenset({"success", "succeed", "succeeded", "ok", "0", "200", "201", ""})
+
+
+def is_success(document: Mapping[str, Any]) -> bool:
+    """Whether an envelope reports a success, with its code as a word or a number."""
+    code = document.get("code")
+    if document.get("success") is False or isinstance(code, bool | float | list | dict):
+        return False
+    return code is None or _normalized(str(code).strip()) in _SUCCESS
+
+
 # --- an unknown task, in any wording ---
 _MAY_SAY_NOT_FOUND = frozenset({0, 400, 404, 422, 500})
 """With another status the same words are about a key, a user or a channel. 0 is a refusal inside a 200."""
@@ -195,7 +206,7 @@ def _has_a_message(document: Any) -> bool:
 # --- the kinds of refusal ---
 def refusal(answer: Answer) -> LumaError:
     """Return the error for an answer with a status other than 200 to 203."""
-    documents = _lenient_documents(answer)
+    documents = lenient_documents(answer)
     details = _Details.of(answer, documents)
     hint = _hint_of(answer)
     cause = cause_of(answer.status, details.words, is_hinted=hint is not None)
@@ -359,7 +370,7 @@ def _code(entries: list[_Entry]) -> str | int | None:
     return next(reversed(named or codes), None)
 
 
-def _lenient_documents(answer: Answer) -> list[Any]:
+def lenient_documents(answer: Answer) -> list[Any]:
     """Return the JSON documents of a refusal; an HTML page or plain text has none."""
     try:
         return decode(answer.body)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from types import NoneType, UnionType
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from attrs import fields_dict, has
 from cattrs import ClassValidationError, Converter
 from cattrs.gen import make_dict_structure_fn, override
 
-from luma_async._checks import link_or_none
+from luma_async._checks import medium_or_none
 from luma_async._relay.documents import opened
-from luma_async.models import Generation, Link
+from luma_async.models import Generation, Image, Link
 
 
 def generation(fields: Mapping[str, Any]) -> Generation:
@@ -72,28 +72,39 @@ def _number(value: Any, _: Any) -> float:
     return float(value)
 
 
-def _link(value: Any, _: Any) -> Link | None:
-    """An empty link is an absent one (contract section 1, ``download_url``)."""
+def _link(value: Any, _: Any, kind: Literal["video", "image"] = "video") -> Link | None:
+    """An empty link is an absent one (contract section 1, ``download_url``); an object may hold the link."""
+    if isinstance(value, Mapping):
+        value = value.get("url")
     if value is None or value == "":
         return None
-    link = link_or_none(value)
+    link = medium_or_none(value, kind)
     if link is None:
         raise ValueError("not an absolute http(s) URL")
     return link
 
 
+def _link_to_image(value: Any, _: Any) -> Link | None:
+    return _link(value, _, "image")
+
+
 _GO_ZERO = -62135596800
 """Go's zero time in Unix seconds."""
+_MILLISECONDS = 1e11
+"""Unix times from here on are in milliseconds: in seconds they would be after the year 5000."""
 
 
 def _moment(value: Any, _: Any) -> datetime | None:
-    """RFC 3339 or Unix seconds; Go's zero time and 0 mean *not set* (contract section 1, *Times*)."""
+    """RFC 3339, Unix seconds or milliseconds; Go's zero time and 0 mean *not set* (contract section 1, *Times*)."""
     if value is None or value == "":
         return None
-    if isinstance(value, str):
+    if isinstance(value, str) and not value.strip().isdecimal():
         moment = datetime.fromisoformat(value.upper())
     else:
-        moment = datetime.fromtimestamp(_number(value, _) or _GO_ZERO, UTC)
+        seconds = float(value) if isinstance(value, str) else _number(value, _)
+        if seconds >= _MILLISECONDS:
+            seconds /= 1000
+        moment = datetime.fromtimestamp(seconds or _GO_ZERO, UTC)
     if moment.year == 1:
         return None
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
@@ -111,14 +122,22 @@ def _as_it_is(value: Any, _: Any) -> Any:
     return value
 
 
+_READY = frozenset(
+    {
+        *("raw", "problems", "state", "result_url", "failure_code", "progress", "queue_position"),
+        *("submitted_at", "started_at", "finished_at"),
+    }
+)
+"""Fields that are values already."""
 _NOTHING: tuple[Any, ...] = ("", [])
 """Values that mean *no object*, like null: PHP writes an empty object as an empty list."""
 
 
 def _lenient_object(kind: type, converter: Converter) -> Any:
     """Build the hook for one of our classes: unknown keys are ignored, a plain string is the object's URL."""
-    ready = {"raw", "problems", "state", "result_url"} & set(fields_dict(kind))
-    overrides: dict[str, Any] = {name: override(struct_hook=_as_it_is) for name in ready}
+    overrides: dict[str, Any] = {name: override(struct_hook=_as_it_is) for name in _READY & set(fields_dict(kind))}
+    if kind is Image:
+        overrides["url"] = override(struct_hook=_link_to_image)
     structure: Callable[[Any, Any], Any] = make_dict_structure_fn(kind, converter, **overrides)
     has_url = "url" in fields_dict(kind)
 
@@ -127,6 +146,8 @@ def _lenient_object(kind: type, converter: Converter) -> Any:
             value = opened(value)
             if value in _NOTHING:
                 return None
+            if isinstance(value, list) and has_url:
+                value = value[0]
             if has_url and isinstance(value, str):
                 value = {"url": value}
             if not isinstance(value, Mapping):

@@ -11,28 +11,22 @@ from luma_async._checks import link_or_none
 from luma_async._ids import is_task_id
 from luma_async._relay.answer import Answer
 from luma_async._relay.candidates import candidates_in
-from luma_async._relay.documents import Reading, opened
-from luma_async._relay.refusals import refusal_inside
-from luma_async._relay.tasks import (
-    _is_content,
-    _levels,
-    _not_blank,
-    _word,
-    identity,
-    read_documents,
-    read_task,
-    tasks_in,
-)
+from luma_async._relay.documents import Reading
+from luma_async._relay.refusals import is_success, refusal_inside
+from luma_async._relay.search import as_id, levels_of, tasks_in, word_of
+from luma_async._relay.tasks import read_documents, read_task
+from luma_async.dialect import RELAY, Dialect
 from luma_async.errors import APIError, LumaError, ProtocolError, UncertainSubmitError, Verdict
 from luma_async.models import Link
 
 
-def read_submitted(answer: Answer, redact: Callable[[str], str] = str) -> str:
+def read_submitted(answer: Answer, redact: Callable[[str], str] = str, dialect: Dialect = RELAY) -> str:
     """Return the id of the task that the relay has created.
 
     Args:
         answer: The relay's answer.
         redact: Replaces the key in a text that goes into an error.
+        dialect: How the API spells its answers.
 
     Raises:
         APIError: The relay has certainly not created a task.
@@ -43,8 +37,9 @@ def read_submitted(answer: Answer, redact: Callable[[str], str] = str) -> str:
         documents = read_documents(answer)
     except LumaError as error:
         documents, trouble = [], error
-    for task_id in filter(None, map(_new_id, documents)):
-        return task_id
+    for document in documents:
+        if (task_id := _new_id(document, Reading(dialect=dialect))) is not None:
+            return task_id
     redacted = redact(answer.body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
     if redacted != answer.body:
         trouble, answer = None, evolve(answer, body=redacted)
@@ -58,15 +53,41 @@ def uncertain(error: LumaError, body: bytes, redact: Callable[[str], str] = str)
     return UncertainSubmitError(error, body=text, candidates=candidates)
 
 
-def _new_id(document: Any) -> str | None:
-    """Return the id at ``id``, ``task_id`` or inside ``data``; the id of a refusal is not a task's id."""
-    document = opened(document)
-    levels = _levels(document) if isinstance(document, Mapping) else []
-    if not levels or (_word(levels) is None and not _is_content(document)):
+def _new_id(document: Any, reading: Reading) -> str | None:
+    """Return the id of the new task; the id of a refusal is not a task's id.
+
+    It is at a key for task ids, or is ``data`` itself, as text, number or the first item of a list. A ``request_id`` is
+    the last resort, and only beside a state: it usually names the request.
+    """
+    document = reading.opened(document)
+    if isinstance(document, list):
+        document = document[0] if document else None
+    levels = levels_of(document, reading) if isinstance(document, Mapping) else []
+    has_state = bool(levels) and word_of(levels, reading) is not None
+    if not levels or not (has_state or is_success(levels[0])):
         return None
-    ids = [identity(level) for level in levels]
-    ids += [_not_blank(level.get("data")) for level in levels]
+    keys = [key for key in reading.dialect.id_keys if key not in _OF_REQUESTS]
+    ids = [_one_id(level.get(key)) for level in levels for key in (*keys, *_LISTS_OF_IDS)]
+    ids += [_one_id(level.get(key), least=_LEAST_ID) for level in levels for key in _MAY_BE_THE_ID]
+    if has_state:
+        ids += [_one_id(level.get(key)) for level in levels for key in _OF_REQUESTS]
     return next((task_id for task_id in ids if task_id and is_task_id(task_id)), None)
+
+
+_OF_REQUESTS = ("request_id", "requestId")
+_LISTS_OF_IDS = ("task_ids", "taskIds", "ids")
+_MAY_BE_THE_ID = ("data", "result", "task")
+_LEAST_ID = 1000
+"""A smaller number in the place of the task is a count or a code."""
+
+
+def _one_id(value: Any, least: int = 1) -> str | None:
+    """Return the id that *value* is, or the one in it."""
+    if isinstance(value, list):
+        value = value[0] if value else None
+    if isinstance(value, Mapping):
+        value = next((value[key] for key in ("task_id", "id", "taskId") if value.get(key)), None)
+    return None if type(value) is int and value < least else as_id(value)
 
 
 def _trouble_of(answer: Answer) -> LumaError:
@@ -90,7 +111,7 @@ def _error_without_id(answer: Answer, error: LumaError, redact: Callable[[str], 
 _FORBIDDEN, _UNAVAILABLE = 403, 503
 
 
-def read_clean_url(answer: Answer, task_id: str) -> Link:
+def read_clean_url(answer: Answer, task_id: str, dialect: Dialect = RELAY) -> Link:
     """Return the link without a watermark; one fork answers with the generation instead.
 
     Raises:
@@ -101,7 +122,7 @@ def read_clean_url(answer: Answer, task_id: str) -> Link:
         link = _clean_link(document)
         if link is not None:
             return link
-    found = read_task(answer, task_id).video_url
+    found = read_task(answer, task_id, dialect).video_url
     if found is None:
         raise ProtocolError("the relay's answer contains no link", task_id=task_id, verdict=Verdict.PASSING)
     return Link(found)
@@ -111,7 +132,7 @@ def _clean_link(document: Any) -> Link | None:
     """Return the link of an answer that contains no task."""
     reading = Reading()
     document = reading.opened(document)
-    levels = _levels(document, reading) if isinstance(document, Mapping) else []
+    levels = levels_of(document, reading) if isinstance(document, Mapping) else []
     if not levels or any(tasks_in(document, reading)):
         return None
     links = (link_or_none(level.get(key)) for level in levels for key in ("url", "download_url", "data"))

@@ -11,7 +11,7 @@ from attrs import define, field
 
 from luma_async._network.request import Pace, Request
 from luma_async._network.transport import Transport
-from luma_async._relay.requests import TASKS_PATH, task_path, tasks_body
+from luma_async._relay.requests import task_path, tasks_body, tasks_path
 from luma_async._relay.tasks import Observation, read_batch, read_poll
 from luma_async._waiting.batch_search import Search
 from luma_async._waiting.batch_support import BatchSupport, Remedy
@@ -59,10 +59,11 @@ class PollRequests:
         """Poll one id, and hand out its answer; call *on_error* with its error, or hand that out too."""
         poller = pending.poller
         task_id, last_answer = poller.task_id, poller.last_answer
-        request = poller.request = poller.request or Request("GET", task_path(task_id), pace=Pace.USUAL)
+        dialect = self.transport.settings.dialect
+        request = poller.request = poller.request or Request("GET", task_path(dialect, task_id), pace=Pace.USUAL)
         try:
             observation = await self.transport.exchange(
-                request, lambda answer: read_poll(answer, task_id, last_answer), deadline=poller.deadline
+                request, lambda answer: read_poll(answer, task_id, last_answer, dialect), deadline=poller.deadline
             )
         except LumaError as error:
             self._count(1)
@@ -89,12 +90,14 @@ class PollRequests:
             return None, []
         last_answers = {pending.poller.task_id: pending.poller.last_answer for pending in polls}
         is_many = len(last_answers) > 1
-        request = Request("POST", TASKS_PATH, tasks_body(last_answers), asks_for_many=is_many, pace=Pace.USUAL)
+        dialect = self.transport.settings.dialect
+        path, body = tasks_path(dialect), tasks_body(last_answers)
+        request = Request("POST", path, body, asks_for_many=is_many, pace=Pace.USUAL)
         clock = asyncio.get_running_loop()
         try:
             observed = await self.transport.exchange(
                 request,
-                lambda answer: read_batch(answer, last_answers),
+                lambda answer: read_batch(answer, last_answers, dialect),
                 deadline=lambda: min(max(pending.poller.deadline() for pending in polls), clock.time() + patience),
             )
         except LumaError as error:

@@ -18,7 +18,8 @@ from attrs import define, field
 
 from luma_async._listeners import Listeners, log
 from luma_async._relay.health import Health
-from luma_async._relay.tasks import LastAnswer, TaskAnswer, kind_of
+from luma_async._relay.search import kind_of
+from luma_async._relay.tasks import LastAnswer, TaskAnswer
 from luma_async._text import shown
 from luma_async._waiting.batching import Batcher
 from luma_async._waiting.controller import Controller
@@ -29,6 +30,7 @@ from luma_async._waiting.progress import Progress
 from luma_async._waiting.rest import NextPoll
 from luma_async._waiting.scheduler import Scheduler, Wakeup
 from luma_async._waiting.waiters import Waiter, Waiters
+from luma_async.dialect import RELAY, Dialect
 from luma_async.errors import (
     ClientClosedError,
     LumaError,
@@ -59,6 +61,7 @@ class PollLoops:
     learner: Learner = field(factory=Learner)
     """Records each poll; the strategy may use it too."""
     listeners: Listeners = field(factory=Listeners)
+    dialect: Dialect = RELAY
     scheduler: Scheduler = field(init=False)
     at_close: set[Callable[[], None]] = field(factory=set)
     """Called when the client closes, before the waits end."""
@@ -148,7 +151,7 @@ class PollLoops:
     def recall(self, last_answer: LastAnswer, task_id: str) -> Generation:
         """Structure *last_answer* again, once for all waiters that want it now."""
         if self._recalled is None or self._recalled[0] is not last_answer:
-            self._recalled = last_answer, last_answer.recall(task_id)
+            self._recalled = last_answer, last_answer.recall(task_id, self.dialect)
         return self._recalled[1]
 
     def start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
@@ -305,7 +308,11 @@ class PollLoop(Poller):
             self.loops.learner.stayed(progress.time_in_state, now)
         if progress.finished is None and not self._is_shown:
             self._is_shown = True
-            structured = answer.generation if answer is not None else partial(last_answer.recall, self.task_id)
+            structured = (
+                answer.generation
+                if answer is not None
+                else partial(last_answer.recall, self.task_id, self.loops.dialect)
+            )
             self.waiters.show(progress.word, structured)
         self._go_on(now, is_end=is_end)
 

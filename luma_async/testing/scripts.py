@@ -7,7 +7,7 @@ from typing import TypedDict, Unpack
 
 from attrs import evolve, field, frozen, validators
 
-from luma_async._relay.tasks import state_of
+from luma_async._relay.search import state_of
 from luma_async.models import State
 
 

@@ -13,6 +13,7 @@ from luma_async._network.request import Request
 from luma_async._network.session import Network, new_session
 from luma_async._relay.requests import task_path
 from luma_async._relay.tasks import LastAnswer, read_poll
+from luma_async.dialect import RELAY
 from tests.benchmarks.clients import HEADERS, Bare, OurPolls
 
 
@@ -70,7 +71,7 @@ class Exchanged(OurPolls):
     def _request(self, task_id: str) -> Request:
         request = self._requests.get(task_id)
         if request is None:
-            request = self._requests[task_id] = Request("GET", task_path(task_id))
+            request = self._requests[task_id] = Request("GET", task_path(RELAY, task_id))
         return request
 
 

@@ -17,8 +17,9 @@ from luma_async import (
     UncertainSubmitError,
 )
 from luma_async._relay.answer import Answer
-from luma_async._relay.requests import SUBMIT_PATH, clean_url_path, extend_path, submit_body
+from luma_async._relay.requests import clean_url_path, submit_body, submit_path
 from luma_async._relay.submissions import read_clean_url, read_submitted
+from luma_async.dialect import RELAY
 from tests.kit import TASK_ID, answer, sample, sample_names
 
 LINK = "https://cdn.example/clean.mp4"
@@ -27,16 +28,16 @@ ORDERED = [name for name in sample_names() if name.startswith(("submit__", "exte
 
 def test_the_paths_are_the_contracts() -> None:
     """Without a trailing slash."""
-    assert SUBMIT_PATH == "/luma/generations"
-    assert extend_path("a-1") == "/luma/generations/a-1/extend"
-    assert clean_url_path("a-1") == "/luma/generations/a-1/download_video_url"
+    assert submit_path(RELAY) == "/luma/generations"
+    assert submit_path(RELAY, "a-1") == "/luma/generations/a-1/extend"
+    assert clean_url_path(RELAY, "a-1") == "/luma/generations/a-1/download_video_url"
 
 
 def test_an_order_is_sent_as_json() -> None:
     """With every character of the prompt."""
-    order = {"user_prompt": '海 "quoted"\n', "loop": False}
+    order = {"prompt": '海 "quoted"\n', "loop": False}
 
-    assert json.loads(submit_body(order)) == order
+    assert json.loads(submit_body(RELAY, order)) == {"user_prompt": '海 "quoted"\n', "loop": False}
 
 
 # --- the id, wherever it is ---
@@ -137,12 +138,10 @@ def test_a_proxys_503_leaves_it_open(body: str, retry_after: str | None) -> None
         "<!doctype html><title>Console</title>",
         {},
         [],
-        [{"id": TASK_ID}],
         "null",
         {"code": "success", "data": None},
         {"code": 400, "message": "fail_to_fetch_task", "id": "req-1"},
         {"success": False, "message": "busy", "task_id": "req-1"},
-        {"id": 4711},
         {"id": "no/id"},
         {"id": ".."},
     ],
@@ -155,15 +154,15 @@ def test_a_200_without_a_task_leaves_it_open(body: Any) -> None:
 
 # --- what an answer said is not lost ---
 
-LONG_ID = "cHJvamVjdHMv" * 15
+LONG_ID = "/cHJvamVjdHMv" * 15
 
 
 @pytest.mark.parametrize(
     ("body", "candidates"),
     [
-        ({"code": 200, "msg": "success", "data": {"taskId": TASK_ID}}, (TASK_ID,)),
+        ({"code": 500, "msg": "upstream", "data": {"taskId": TASK_ID}}, (TASK_ID,)),
         ({"id": LONG_ID, "status": "queued"}, (LONG_ID,)),
-        ({"id": 4711}, ("4711",)),
+        ({"code": 500, "id": 4711}, ("4711",)),
         ({"id": "no/id"}, ("no/id",)),
         ({"success": False, "message": "busy", "task_id": "req-1"}, ("req-1",)),
         ("", ()),

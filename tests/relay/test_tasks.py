@@ -19,17 +19,9 @@ from luma_async import ConfigurationError, Generation, LumaError, ProtocolError,
 from luma_async._ids import check_task_id
 from luma_async._relay.answer import Answer
 from luma_async._relay.requests import task_path
-from luma_async._relay.tasks import (
-    LastAnswer,
-    identity,
-    kind_of,
-    read_batch,
-    read_documents,
-    read_poll,
-    read_task,
-    state_of,
-    tasks_in,
-)
+from luma_async._relay.search import kind_of, state_of, tasks_in
+from luma_async._relay.tasks import LastAnswer, read_batch, read_documents, read_poll, read_task
+from luma_async.dialect import RELAY
 from tests.kit import TASK_ID, answer, sample, sample_names
 
 CLEAN = "https://cdn.example/clean.mp4"
@@ -178,7 +170,7 @@ def test_a_sample_is_found_among_the_tasks_of_its_documents(name: str, told: Tol
     """Reading many tasks finds the same one task as reading one does."""
     documents = read_documents(sample(name).answer)
 
-    assert [identity(task) for document in documents for task in tasks_in(document)] == [told.task_id]
+    assert [found.task_id for document in documents for found in tasks_in(document)] == [told.task_id]
 
 
 @pytest.mark.parametrize("name", sorted(WITHOUT_TASK))
@@ -186,7 +178,7 @@ def test_a_good_answer_without_a_task_has_none(name: str) -> None:
     """A clean link, or an answer to a batch query that matched nothing, is read without finding any task."""
     documents = read_documents(sample(name).answer)
 
-    assert [task for document in documents for task in tasks_in(document)] == []
+    assert [found for document in documents for found in tasks_in(document)] == []
 
 
 def test_the_fullest_sample_is_read_to_the_last_field() -> None:
@@ -219,13 +211,13 @@ def test_the_fullest_sample_is_read_to_the_last_field() -> None:
 def test_task_ids_of_all_relays_are_fine(task_id: str) -> None:
     """A UUID and the other forms of contract section 1 pass unchanged into the path."""
     assert check_task_id(task_id) == task_id
-    assert task_path(task_id) == f"/luma/generations/{task_id}"
+    assert task_path(RELAY, task_id) == f"/luma/generations/{task_id}"
 
 
 _ODD_IDS = ["", ".", "..", "../x", "a/b", "a?b", "a#b", "%2e%2e", "%2F", "a\\b", "a b", "a\r\nX: 1", "a\n", "\0", "é"]
 
 
-@pytest.mark.parametrize("task_id", [*_ODD_IDS, "\ud800", "x" * 129, "x" * 5000, None, 5, b"abc", ["abc"]])
+@pytest.mark.parametrize("task_id", [*_ODD_IDS, "\ud800", "x" * 1025, "x" * 5000, None, 5, b"abc", ["abc"]])
 def test_whatever_could_change_the_path_is_no_task_id(task_id: object) -> None:
     """It is refused before any request, with a short and printable message."""
     with pytest.raises(ConfigurationError, match="is not a task id") as caught:
@@ -239,7 +231,7 @@ def test_whatever_could_change_the_path_is_no_task_id(task_id: object) -> None:
 def test_an_accepted_task_id_stays_as_it_is_in_any_path(task_id: str) -> None:
     """Neither urllib nor yarl would write it differently, and it cannot leave its folder."""
     try:
-        path = task_path(check_task_id(task_id))
+        path = task_path(RELAY, check_task_id(task_id))
     except ConfigurationError:
         return
 
@@ -253,9 +245,36 @@ def test_an_accepted_task_id_stays_as_it_is_in_any_path(task_id: str) -> None:
 _WORDS = {
     State.PENDING: ["pending", "queued", "NOT_START", "SUBMITTED", "QUEUED", "not_started"],
     State.PROCESSING: ["processing", "dreaming", "in_progress", "running", "IN_PROGRESS"],
-    State.COMPLETED: ["completed", "succeeded", "success", "SUCCESS"],
-    State.FAILED: ["failed", "error", "expired", "cancelled", "canceled", "FAILURE"],
-    State.UNKNOWN: ["UNKNOWN", "COMPLETED_PARTIALLY", "done", "moderating", "0", "排队中", "completed?"],
+    State.COMPLETED: [
+        "completed",
+        "Complete",
+        "succeeded",
+        "succeed",
+        "success",
+        "SUCCESS",
+        "done",
+        "finished",
+        "finish",
+        "ready",
+        "generated",
+        "ok",
+    ],
+    State.FAILED: [
+        "failed",
+        "fail",
+        "error",
+        "timeout",
+        "timed-out",
+        "rejected",
+        "aborted",
+        "expired",
+        "cancelled",
+        "canceled",
+        "cancel",
+        "deleted",
+        "FAILURE",
+    ],
+    State.UNKNOWN: ["UNKNOWN", "COMPLETED_PARTIALLY", "moderating", "0", "排队中", "completed?"],
 }
 _PAIRS = [(word, state) for state, words in _WORDS.items() for word in words]
 

@@ -27,6 +27,7 @@ from luma_async.errors import (
     ServerError,
     Verdict,
 )
+from luma_async.settings import Limits, Settings
 from tests.kit import answer
 from tests.virtual_time import run
 
@@ -63,6 +64,7 @@ class Asks(Poller):
 class Relay:
     """Stands where the Transport stands."""
 
+    settings = Settings.load("https://relay.example", "sk-0123456789", Limits(), environ={})
     error: LumaError
     fails: Callable[[list[str]], bool]
     """Whether a batch of these ids fails."""

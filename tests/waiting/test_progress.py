@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
+from luma_async._relay.documents import Reading
 from luma_async._relay.health import Health
+from luma_async._relay.search import Found
 from luma_async._relay.tasks import TaskAnswer
 from luma_async._waiting.progress import Progress
 from luma_async.errors import (
@@ -22,7 +24,7 @@ from luma_async.errors import (
 from luma_async.settings import PollPolicy
 from tests.kit import limited
 
-PENDING = TaskAnswer.of({"id": "a"}, "pending", "a", {})
+PENDING = TaskAnswer.of(Found({"id": "a"}, "a", "pending"), Reading())
 POLICY = PollPolicy(max_consecutive_failures=4, max_outage=100.0)
 
 

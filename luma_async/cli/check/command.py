@@ -19,7 +19,7 @@ from luma_async._network.request import Request
 from luma_async._network.session import Network
 from luma_async._network.transport import Transport
 from luma_async._relay.answer import Answer
-from luma_async._relay.requests import TASKS_PATH, task_path, tasks_body
+from luma_async._relay.requests import task_path, tasks_body, tasks_path
 from luma_async._relay.tasks import read_batch, read_poll
 from luma_async._text import shown
 from luma_async.cli.check.diagnosis import CheckResult, Reply, Result, diagnose
@@ -56,14 +56,14 @@ async def examine(transport: Transport) -> list[CheckResult]:
     while len(polls) < _POLLS and sum(not poll.proves for poll in polls) < _MAX_FAILURES:
         task_id = str(uuid4())
         read = partial(read_poll, task_id=task_id, known=None)
-        polls.append(await _ask(transport, Request("GET", task_path(task_id)), read))
+        polls.append(await _ask(transport, Request("GET", task_path(transport.settings.dialect, task_id)), read))
         if polls[-1].is_final:
             break
     answered = [poll for poll in polls if poll.answer is not None]
     best, batch = next((poll for poll in polls if poll.proves), polls[-1]), None
     if answered:
         task_ids = [str(uuid4()), str(uuid4())]
-        query = Request("POST", TASKS_PATH, tasks_body(task_ids))
+        query = Request("POST", tasks_path(transport.settings.dialect), tasks_body(task_ids))
         batch = await _ask(transport, query, partial(read_batch, known=dict.fromkeys(task_ids)))
     return diagnose(best, batch, [poll.seconds for poll in answered])
 

@@ -11,7 +11,6 @@ from attrs import define, field, frozen
 
 from luma_async._records import OutcomeRecord
 from luma_async._relay.documents import NotJSONError
-from luma_async._relay.tasks import times_of
 from luma_async.models import Artifact, Generation, RawVideo, Role, State, Video
 
 StoredLink = Callable[[str, Role], str | None]
@@ -123,11 +122,12 @@ class Entry:
         """Seconds in each stage by the relay's times, else the seconds we waited."""
         if self.generation is None:
             return [(Stage.WAITED, self.waited)]
-        times = times_of(self.generation)
-        if times.started is None:
-            stages = [(Stage.RELAY, _seconds(times.submitted, times.finished))]
+        submitted, started = self.generation.submitted_at, self.generation.started_at
+        finished = self.generation.finished_at
+        if started is None:
+            stages = [(Stage.RELAY, _seconds(submitted, finished))]
         else:
-            queue, processing = (times.submitted, times.started), (times.started, times.finished)
+            queue, processing = (submitted, started), (started, finished)
             stages = [(Stage.QUEUE, _seconds(*queue)), (Stage.PROCESSING, _seconds(*processing))]
         known = [(stage, seconds) for stage, seconds in stages if seconds is not None]
         return known or [(Stage.WAITED, self.waited)]

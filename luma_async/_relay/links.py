@@ -1,0 +1,170 @@
+"""Finds the link to the video in the object of a completed task."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from luma_async._checks import link_or_none, medium_or_none
+from luma_async._relay.documents import Reading
+from luma_async.dialect import RELAY, Dialect
+from luma_async.models import Link
+
+Levels = list[Mapping[str, Any]]
+
+
+def link_of_row(levels: Levels) -> Link | None:
+    """Return a row's own link; on success ``fail_reason`` may hold it (contract, *Wrapped answers*)."""
+    texts = (level.get(key) for level in levels for key in _KEYS_OF_A_ROW)
+    return next(filter(None, map(_link_in_text, texts)), None)
+
+
+_KEYS_OF_A_ROW = ("url", "result_url", "video_url", "fail_reason")
+
+
+def declared_link(levels: Levels, reading: Reading) -> Link | None:
+    """Return the link at a place that only this dialect has."""
+    return _at_places(levels, _places(_own_keys(reading.dialect)), reading) if reading.dialect is not RELAY else None
+
+
+def known_link(levels: Levels, reading: Reading) -> Link | None:
+    """Return the link at one of the places that relays use."""
+    return _at_places(levels, _places(reading.dialect.link_keys), reading)
+
+
+def _own_keys(dialect: Dialect) -> tuple[str, ...]:
+    return tuple(key for key in dialect.link_keys if key not in RELAY.link_keys)
+
+
+@lru_cache(maxsize=16)
+def _places(keys: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(key.split(".")) for key in keys)
+
+
+def _at_places(levels: Levels, places: tuple[tuple[str, ...], ...], reading: Reading) -> Link | None:
+    found = (_link_at(level, place, reading) for level in levels for place in places if place[0] in level)
+    return next(filter(None, found), None)
+
+
+def _link_at(value: Any, place: tuple[str, ...], reading: Reading) -> Link | None:
+    """Return the link at *place* in *value*; of a list, the first one."""
+    value = reading.opened(value)
+    if not place:
+        return _link_in(value, reading, _DEEPEST)
+    if isinstance(value, list):
+        return next(filter(None, (_link_at(item, place, reading) for item in _some(value, reading))), None)
+    if isinstance(value, Mapping) and value.get(place[0]):
+        return _link_at(value[place[0]], place[1:], reading)
+    return None
+
+
+_DEEPEST = 4
+_INSIDE = ("download_url", "url", "video_url", "videoUrl", "video", "resource", "href", "uri", "src", "link")
+"""Keys of a medium's object that may hold its link."""
+_MOST_ITEMS = 100
+
+
+def _some(items: list[Any], reading: Reading) -> Iterator[Any]:
+    return (item for item in items[:_MOST_ITEMS] if item and reading.visit())
+
+
+def _link_in(value: Any, reading: Reading, depth: int) -> Link | None:
+    """Return the link that *value* is or holds, unless it is another medium than a video."""
+    value = reading.opened(value)
+    if isinstance(value, str):
+        return _link_in_text(value)
+    if depth and isinstance(value, list):
+        return next(filter(None, (_link_in(item, reading, depth - 1) for item in _some(value, reading))), None)
+    if depth and isinstance(value, Mapping) and not _is_another_medium(value):
+        inside = (_link_in(value[key], reading, depth - 1) for key in _INSIDE if value.get(key))
+        return next(filter(None, inside), None)
+    return None
+
+
+def _link_in_text(value: Any) -> Link | None:
+    link = medium_or_none(value, "video")
+    return None if link is None or _OTHER_ENDING.search(link) else link
+
+
+_TYPES = ("type", "media_type", "mime_type", "mimeType", "content_type", "contentType", "format", "kind")
+_OTHER_TYPE = re.compile(r"image|picture|audio|text|subtitle|thumbnail|json|jpe?g|png|webp|gif|mp3|wav", re.IGNORECASE)
+_OTHER_ENDING = re.compile(r"\.(?:jpe?g|png|webp|gif|avif|svg|json|txt|srt|vtt|mp3|wav|m4a)(?:[?#]|$)", re.IGNORECASE)
+_VIDEO_TYPE = re.compile(r"video|mp4|quicktime|webm", re.IGNORECASE)
+_VIDEO_ENDING = re.compile(r"\.(?:mp4|m4v|mov|webm|mkv)(?:[?#]|$)", re.IGNORECASE)
+_VIDEO_KEY = re.compile(r"video|mp4|movie|clip", re.IGNORECASE)
+
+
+def _types(value: Mapping[str, Any]) -> str:
+    return " ".join(kind for kind in map(value.get, _TYPES) if isinstance(kind, str))
+
+
+def _is_another_medium(value: Mapping[str, Any]) -> bool:
+    types = _types(value)
+    return _OTHER_TYPE.search(types) is not None and _VIDEO_TYPE.search(types) is None
+
+
+# --- the last resort ---
+_NOT_THE_RESULT = re.compile(
+    r"(?i:request|input|prompt|propert|(?<!re)source|keyframe|referenc|callback|hook|progress|preview|thumb|image|poster"
+    r"|frame|cover|avatar|logo|(?:^|[_. -])init)|[a-z]Init"
+)
+"""Keys of the user's own input, of previews and of callbacks: what is there or below is never the result."""
+
+
+def last_resort(task: Any, reading: Reading) -> tuple[Link | None, tuple[str, ...]]:
+    """Return the one link in *task* that something calls a video, and the places of the links that were found.
+
+    A link counts if its key, the ending of its path or a type beside it calls it a video. If none or several do, there
+    is no link, and the places are those of all links that may be the result.
+    """
+    places: dict[str, Link] = {}
+    videos: dict[str, Link] = {}
+    for place, link, is_video in _links_in(task, "", _LEVELS, reading):
+        places.setdefault(place, link)
+        if is_video:
+            videos.setdefault(place, link)
+    if len(set(videos.values())) == 1:
+        place, link = next(iter(videos.items()))
+        return link, (place,)
+    return None, tuple(videos or places)[:_MOST_PLACES]
+
+
+_LEVELS = 8
+_MOST_PLACES = 10
+
+
+def _links_in(
+    value: Any, place: str, depth: int, reading: Reading, beside: str = ""
+) -> Iterator[tuple[str, Link, bool]]:
+    """Yield each link in *value* with its place, and whether it is called a video; *beside* has the types beside it."""
+    value = reading.opened(value)
+    if not reading.visit():
+        return
+    if isinstance(value, str):
+        link = _link_in_text(value)
+        if link is not None and (_is_data(link) or link_or_none(value)):
+            last_keys = ".".join(place.split(".")[-3:])
+            path = link.split("?", 1)[0].split("#", 1)[0]
+            is_video = any(
+                (
+                    _is_data(link),
+                    _VIDEO_ENDING.search(path),
+                    _VIDEO_TYPE.search(beside),
+                    _VIDEO_KEY.search(last_keys),
+                )
+            )
+            yield place, link, is_video
+    elif depth and isinstance(value, list):
+        for number, item in enumerate(value[:_MOST_ITEMS]):
+            yield from _links_in(item, f"{place}.{number}" if place else str(number), depth - 1, reading, beside)
+    elif depth and isinstance(value, Mapping) and not _is_another_medium(value):
+        types = _types(value)
+        for key, part in value.items():
+            if isinstance(part, str | list | Mapping) and part and not _NOT_THE_RESULT.search(key[:100]):
+                yield from _links_in(part, f"{place}.{key[:50]}" if place else key[:50], depth - 1, reading, types)
+
+
+def _is_data(link: str) -> bool:
+    return link.startswith("data:")

@@ -1,0 +1,179 @@
+"""Finds the objects about tasks in an answer: which task each is about, and which word it has for the state."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from luma_async._relay.documents import Reading
+from luma_async.dialect import RELAY, Dialect, plain_word
+from luma_async.models import State
+
+
+def state_of(word: str, dialect: Dialect = RELAY) -> State:
+    """Map the relay's *word*, in any case, to a state; an unknown word means *still running*."""
+    words = dialect.state_words
+    return words.get(word) or words.get(plain_word(word), State.UNKNOWN)
+
+
+_DIGITS = re.compile(r"\d+(?:[.,:/]\d+)*")
+
+
+def kind_of(word: str) -> str:
+    """Return what all words have in common that differ in digits and case only, such as ``generating 37%``."""
+    return _DIGITS.sub("0", word.casefold())
+
+
+_DEEPEST = 8
+
+
+class Found(NamedTuple):
+    """An object about a task."""
+
+    task: Mapping[str, Any]
+    task_id: str
+    word: str
+    """The relay's word for the state."""
+
+
+def tasks_in(value: Any, reading: Reading | None = None, asked: Collection[str] = ()) -> Iterator[Found]:
+    """Yield each object in *value*, with its envelopes opened, that has an identity and a state.
+
+    See *Wrapped answers* in the contract. An object inside a row with a ``task_id`` belongs to that row.
+
+    Args:
+        value: A decoded answer.
+        reading: Bounds the work, and has the dialect.
+        asked: The ids of the poll: keys that name other things as well count only with one of these.
+    """
+    return _tasks_in(value, reading or Reading(), asked, _DEEPEST)
+
+
+def _tasks_in(value: Any, reading: Reading, asked: Collection[str], depth: int) -> Iterator[Found]:
+    value = reading.opened(value)
+    if not value or not reading.visit():
+        return
+    if isinstance(value, list):
+        for item in _may_hold_tasks(value, reading) if depth and reading.left > 0 else ():
+            yield from _tasks_in(item, reading, asked, depth - 1)
+            if reading.left <= 0:
+                return
+    elif isinstance(value, dict):
+        found_id = identity(value, asked, reading)
+        word = None if found_id is None else word_of(levels_of(value, reading), reading)
+        if found_id is not None and word is not None:
+            yield Found(value, found_id, word)
+        if depth and not reading.keys.wrappers.isdisjoint(value) and (word is None or not _is_row(value)):
+            for wrapper in reading.dialect.wrappers:
+                if value.get(wrapper):
+                    yield from _tasks_in(value[wrapper], reading, asked, depth - 1)
+
+
+_OPENED_OR_SEARCHED = frozenset({str, list, dict})
+
+
+def _may_hold_tasks(items: list[Any], reading: Reading) -> Iterator[Any]:
+    """Return the items that are worth a visit: a long list may consist of others."""
+    needed = reading.keys.needed
+    return (
+        item
+        for item in items
+        if item and type(item) in _OPENED_OR_SEARCHED and (type(item) is not dict or not needed.isdisjoint(item))
+    )
+
+
+def _is_row(value: Mapping[str, Any]) -> bool:
+    return as_id(value.get("task_id")) is not None
+
+
+_ALWAYS_IDS = frozenset({"task_id", "id", "taskId"})
+"""Keys whose text is a task id for certain: with another id, the answer is about another task."""
+
+
+def identity(task: Mapping[str, Any], asked: Collection[str], reading: Reading) -> str | None:
+    """Return the id of *task*: the ``task_id`` of a row, whose integer ``id`` is a database key; otherwise ``id``.
+
+    Integers and the values of other keys count only if they are in *asked*: they may name something else.
+    """
+    present = reading.keys.ids.intersection(task)
+    certain = None
+    for key in reading.dialect.id_keys if present else ():
+        if key not in present or (found := as_id(task[key])) is None:
+            continue
+        if found in asked:
+            return found
+        if certain is None and key in _ALWAYS_IDS and isinstance(task[key], str):
+            certain = found
+            if key == "task_id":
+                break
+    return certain
+
+
+def as_id(value: Any) -> str | None:
+    """Return a text that is not blank, or an integer as its decimal text; otherwise None."""
+    if isinstance(value, str):
+        return value if value.strip() else None
+    return str(value) if type(value) is int and value > 0 else None
+
+
+def levels_of(task: Mapping[str, Any], reading: Reading | None = None) -> list[Mapping[str, Any]]:
+    """Return *task* and the objects wrapped in it, the outermost first: relays wrap the answers of other relays."""
+    reading = reading or Reading()
+    levels = [task]
+    while len(levels) <= _DEEPEST and (inner := _inner(levels[-1], reading)):
+        levels.append(inner)
+    return levels
+
+
+def _inner(row: Mapping[str, Any], reading: Reading) -> Mapping[str, Any]:
+    if reading.keys.wrappers.isdisjoint(row):
+        return {}
+    for wrapper in reading.dialect.wrappers:
+        if not row.get(wrapper):
+            continue
+        inner = reading.opened(row[wrapper])
+        if isinstance(inner, list) and len(inner) == 1 and wrapper not in _LISTS_OF_MEDIA:
+            inner = inner[0]
+        if isinstance(inner, dict) and inner:
+            return inner
+    return {}
+
+
+_LISTS_OF_MEDIA = frozenset({"output"})
+_LONGEST_WORD = 200
+"""Characters of the word for a state; the rest of a longer one is left out."""
+_WEAK = frozenset({"ok", "success", "error"})
+"""Words that may be about the request instead of the task: a word of another kind for the same task is stronger."""
+_WEAK_IN_A_ROW = frozenset({"ok"})
+"""The same for the ``status`` of a row: the others are a gateway's own words for its tasks."""
+
+
+def is_about_request(word: str) -> bool:
+    """Whether *word* may be about the request instead of the task."""
+    return plain_word(word) in _WEAK
+
+
+def word_of(levels: list[Mapping[str, Any]], reading: Reading) -> str | None:
+    """Return the relay's word for the state; a row's outer ``status`` wins over a stale inner ``state``."""
+    is_row = _is_row(levels[0])
+    known, weak = reading.dialect.state_words, None
+    may_be_weak = _WEAK_IN_A_ROW if is_row else _WEAK
+    keys = ("status", *reading.dialect.state_keys) if is_row else reading.dialect.state_keys
+    for level in levels:
+        present = reading.keys.states.intersection(level)
+        for key in keys if present else ():
+            word = level[key] if key in present else None
+            if isinstance(word, int) and str(word) in known and not isinstance(word, bool):
+                word = str(word)
+            if not isinstance(word, str) or not word.strip():
+                continue
+            plain = word if word in known else plain_word(word)
+            if weak is None and plain in may_be_weak:
+                weak = word
+            elif weak is None or (plain in known and plain not in may_be_weak):
+                return word if len(word) <= _LONGEST_WORD else word.strip()[:_LONGEST_WORD]
+        if weak is not None and is_row:
+            break
+        keys = reading.dialect.state_keys
+    return weak

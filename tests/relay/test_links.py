@@ -1,0 +1,130 @@
+"""Where the link to the video is found, and what is never taken for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from luma_async._relay.tasks import read_task
+from luma_async.models import Generation
+from tests.kit import TASK_ID, answer
+
+V = "https://cdn.example/a"
+"""Nothing in it says that it is a video."""
+MP4 = "https://cdn.example/b.mp4?sig=1"
+
+
+def completed(**fields: Any) -> Generation:
+    """Return the completed task with *fields*."""
+    return read_task(answer({"id": TASK_ID, "state": "completed", **fields}), TASK_ID)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"output": V},
+        {"output": [V]},
+        {"output": {"url": V}},
+        {"output": {"video_url": V}},
+        {"output": [{"type": "image", "url": "https://cdn.example/i"}, {"type": "video", "url": V}]},
+        {"outputs": [{"url": V}]},
+        {"videos": [{"url": V}]},
+        {"videos": [V]},
+        {"works": [{"resource": {"resource": V}, "cover": {"resource": "https://cdn.example/c"}}]},
+        {"task_result": {"videos": [{"id": "v", "url": V, "duration": "5.1"}]}},
+        {"metadata": {"url": V}},
+        {"unsigned_urls": [V]},
+        {"videoUrl": V},
+        {"content": {"video_url": V}},
+        {"content": {"video_url": {"url": V}}},
+        {"assets": {"video": {"url": V}}},
+        {"video": [{"url": V}]},
+        {"data": '{"videos": [{"url": "' + V + '"}]}'},
+        {"result": {"video_urls": [V]}},
+    ],
+)
+def test_a_known_place_has_the_link(fields: dict[str, Any]) -> None:
+    """It is no problem, and no guess."""
+    generation = completed(**fields)
+
+    assert generation.video_url == V
+    assert generation.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "place"),
+    [
+        ({"clip": V}, "clip"),
+        ({"files": {"final_video": {"href": V}}}, "files.final_video.href"),
+        ({"artifacts": [{"mime_type": "video/mp4", "location": V}]}, "artifacts.0.location"),
+        ({"storage": {"where": MP4}, "docs": "https://docs.example/help"}, "storage.where"),
+        ({"storage": {"where": MP4}, "copy": {"there": MP4}}, "storage.where"),
+        ({"resources": [{"hd": MP4, "cover": "https://cdn.example/c.jpg"}]}, "resources.0.hd"),
+        ({"high_definition": MP4}, "high_definition"),
+    ],
+)
+def test_one_link_that_is_called_a_video_is_taken_and_noted(fields: dict[str, Any], place: str) -> None:
+    """By its key, the ending of its path, or a type beside it."""
+    generation = completed(**fields)
+
+    assert generation.video_url in (V, MP4)
+    assert generation.problems == (place,)
+
+
+@pytest.mark.parametrize(
+    ("fields", "places"),
+    [
+        ({"storage": V}, ("storage",)),
+        ({"hd": MP4, "sd": "https://cdn.example/sd.mp4"}, ("hd", "sd")),
+        ({"note": f"see {MP4}"}, ()),
+        ({}, ()),
+    ],
+)
+def test_several_links_or_none_that_is_called_a_video_are_not_guessed(
+    fields: dict[str, Any], places: tuple[str, ...]
+) -> None:
+    """Their places are listed."""
+    generation = completed(**fields)
+
+    assert generation.video_url is None
+    assert generation.problems == places
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *[
+            "request",
+            "input",
+            "user_inputs",
+            "prompt",
+            "properties",
+            "source",
+            "sourceVideo",
+            "init_video",
+            "videoInit",
+        ],
+        *["keyframes", "reference_videos", "callback_url", "webhook", "notify_hook", "progress_video", "preview"],
+        *["video_thumbnail", "image_url", "poster", "last_frame_video", "cover"],
+    ],
+)
+def test_the_users_own_input_and_previews_are_never_the_result(key: str) -> None:
+    """At such a key, and below it."""
+    assert completed(**{key: MP4}).video_url is None
+    assert completed(**{key: {"video": {"url": MP4}}}).video_url is None
+    assert completed(other={key: [MP4]}).problems == ()
+
+
+@pytest.mark.parametrize("state", ["processing", "failed", "moderating"])
+def test_no_link_is_searched_before_the_end(state: str) -> None:
+    """A task that is not completed may have a preview at any place."""
+    generation = read_task(answer({"id": TASK_ID, "state": state, "hd": MP4}), TASK_ID)
+
+    assert generation.video_url is None
+    assert generation.problems == ()
+
+
+def test_a_picture_is_not_the_video() -> None:
+    """Neither at a known place nor at another one."""
+    assert completed(output="https://cdn.example/p.png", videos=["https://cdn.example/q.webp?x=1"]).video_url is None
