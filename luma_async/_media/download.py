@@ -18,8 +18,19 @@ from yarl import URL
 from luma_async._ids import check_task_id
 from luma_async._listeners import Listeners
 from luma_async._media.addresses import bare, checked_url, host_of
+from luma_async._media.boxes import ends_early, is_whole
 from luma_async._media.files import Leftovers, Part, stored
-from luma_async._media.formats import KINDS, LARGEST, ending_of, ends_early, length_in, trouble_with, version_in
+from luma_async._media.formats import (
+    HEAD,
+    KINDS,
+    LARGEST,
+    ending_of,
+    has_end,
+    not_media,
+    total_in,
+    trouble_with,
+    version_in,
+)
 from luma_async._media.places import GivenUpError, Place, Places
 from luma_async._media.servers import MediaServers, Pace, cut
 from luma_async._network.backoff import repeated
@@ -223,7 +234,7 @@ class Downloader:
                 await _begin(order.part, response)
             await self._copy(order, response)
             with order.place.kept():
-                return await _on_disk(_finish, order, bare(response.url))
+                return await _on_disk(_finish, order, bare(response.url), has_end(response.headers))
 
     async def _ask(self, part: Part, url: URL) -> aiohttp.ClientResponse:
         """Ask for the rest of what there is, or for all where there is nothing, or no such rest."""
@@ -250,8 +261,12 @@ class Downloader:
 
     async def _append(self, order: _Order, response: aiohttp.ClientResponse) -> None:
         part, total = order.part, _total(order.part, response)
-        pace = Pace(self.limits.request_timeout)
+        pace, head = Pace(self.limits.request_timeout), b""
+        starts = part.size == 0
         while chunk := await self._servers.chunk(response, pace):
+            if starts and len(head) < HEAD:
+                head += chunk[:HEAD]
+                _check_head(head, order.role, bare(response.url))
             if part.size + len(chunk) > (total or self.largest):
                 raise _too_long(part, total, bare(response.url))
             await _on_disk(part.write, chunk)
@@ -327,7 +342,17 @@ async def _begin(part: Part, response: aiohttp.ClientResponse) -> None:
 
 def _total(part: Part, response: aiohttp.ClientResponse) -> int:
     """Return the bytes of the whole file; 0 where the server does not tell."""
-    return part.version.total if part.version is not None else length_in(response.headers) or 0
+    return part.version.total if part.version is not None else total_in(response.headers) or 0
+
+
+def _check_head(head: bytes, role: Role, url: str) -> None:
+    """Refuse a page at its start, and not at its end: it may not have one.
+
+    Raises:
+        DownloadError: It is not a medium.
+    """
+    if len(head) >= HEAD and ending_of(head, role) is None:
+        raise not_media(head, role, url)
 
 
 def _last_of(content: aiohttp.StreamReader) -> bytes:
@@ -356,25 +381,55 @@ def _prepare(order: _Order, leftovers: Leftovers) -> None:
         raise _exists(existing)
 
 
-def _finish(order: _Order, url: str) -> Path:
+def _finish(order: _Order, url: str | None, has_end: bool) -> Path:  # noqa: FBT001 - called in a thread
     """Look at what has come, and give it its name.
 
+    Args:
+        order: The download.
+        url: Where it came from; None for a ``data:`` link.
+        has_end: Whether the server said where the file ends; if not, the file itself must show it.
+
     Raises:
-        DownloadError: It is no medium, or the name is taken.
+        DownloadError: It is not a whole medium, or the name is taken.
     """
     part = order.part
     with part.in_use():
-        content = part.content()
-        ending = ending_of(content, order.role)
-        if ending is None:
-            raise DownloadError(f"what came is no {order.role}, by its first bytes", reason="not-media", url=url)
-        if ends_early(content, part.size):
-            part.drop()
-            raise cut("the file ends in the middle", url)
+        ending = _checked_ending(order, url, has_end=has_end)
         target = order.directory / f"{order.stem}.{ending}"
         if not part.finish(target, overwrite=order.overwrite):
             raise _exists(target)
         return target
+
+
+def _checked_ending(order: _Order, url: str | None, *, has_end: bool) -> str:
+    """Return the ending for what the file is; raise the error of a file that is not a whole medium."""
+    part, content = order.part, order.part.content()
+    content.seek(0)
+    head = content.read(HEAD)
+    ending = ending_of(head, order.role)
+    if ending is None:
+        raise not_media(head, order.role, url)
+    if has_end and ends_early(content, part.size):
+        part.drop()
+        raise cut("the file ends in the middle", url)
+    if not has_end and not is_whole(content, part.size):
+        raise _endless(url, may_pass=ending in _BOXED)
+    return ending
+
+
+_BOXED = ("mp4", "mov")
+"""The formats that show whether they are whole."""
+
+
+def _endless(url: str | None, *, may_pass: bool) -> DownloadError:
+    """Return the error for a file whose end nobody knows; *may_pass* where another try may show it."""
+    return DownloadError(
+        "the media server does not say where the file ends, and the file does not show it",
+        reason="truncated",
+        url=url,
+        advice="it may have been cut",
+        verdict=Verdict.PASSING if may_pass else Verdict.FINAL,
+    )
 
 
 def _exists(path: Path) -> DownloadError:

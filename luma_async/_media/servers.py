@@ -156,5 +156,5 @@ def _translated(error: Exception, url: URL, reason: DownloadReason, network: Net
     return DownloadError(ours.summary, reason=reason, url=bare(url), verdict=ours.verdict, advice=ours.advice)
 
 
-def cut(summary: str, url: str) -> DownloadError:
+def cut(summary: str, url: str | None) -> DownloadError:
     return DownloadError(summary, reason="truncated", url=url, verdict=Verdict.PASSING)

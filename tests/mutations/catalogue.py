@@ -276,7 +276,8 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a failed download leaves no file", "order.part.discard()", "pass"),
         ("an error has no signature in it", "str(url.with_query(None)", "str(url"),
         ("403 is an expired link", "_EXPIRED = frozenset({401, 403, 404, 410})", "_EXPIRED = frozenset({404, 410})"),
-        ("a page is not a medium", '_NO_MEDIA = ("text/", ', '_NO_MEDIA = ("text/plain", '),
+        ("a page is refused at its start", "if len(head) >= HEAD and ending_of(head, role) is None:", "if False:"),
+        ("a file without a length shows its end", "if not has_end and not is_whole(content, part.size):", "if False:"),
         ("a compressed file is refused", "    if _packing(headers):", "    if False:"),
     ],
     ("network/test_transport.py", "test_client.py"): [
@@ -452,7 +453,15 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ("media/test_addresses.py",): [
         ("an IPv4 address inside IPv6 counts as what it is", "return ip.ipv4_mapped or ip.sixtofour", "return None"),
     ],
+    ("media/test_boxes.py",): [
+        ("chunks are inside the file", "offset < size for offset", "True for offset"),
+        ("fragments may go on", ' or b"moof" in kinds:', ":"),
+        ("boxes end at the end of the file", "boxes[-1].end != size", "boxes[-1].end > size"),
+        ("a file has its media", 'b"mdat" not in kinds', "False"),
+    ],
     ("media/test_formats.py",): [
+        ("labels are not packing", '.split(",")} & _PACKING', '.split(",")} - {"", "identity", "chunked"}'),
+        ("a 206 is whole up to its last byte", "int(found[1]) == total - 1 and ", ""),
         ("a weak ETag proves nothing", "_STRONG.fullmatch(etag)", "True"),
     ],
     ("test_journal.py",): [
