@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import binascii
 import inspect
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import aiohttp
 from attrs import Factory, define, evolve, field, frozen
 from tenacity import RetryCallState, wait_exponential_jitter
 from yarl import URL
 
+from luma_async._checks import medium_or_none
 from luma_async._ids import check_task_id
 from luma_async._listeners import Listeners
 from luma_async._media.addresses import bare, checked_url, host_of
 from luma_async._media.boxes import ends_early, is_whole
-from luma_async._media.files import Leftovers, Part, stored
+from luma_async._media.files import Leftovers, Part, stem_of, stored
 from luma_async._media.formats import (
     HEAD,
     KINDS,
@@ -45,7 +48,7 @@ from luma_async.errors import (
 )
 from luma_async.events import DownloadEnded, DownloadProgress
 from luma_async.models import Generation, Role
-from luma_async.settings import Limits
+from luma_async.settings import Limits, Settings
 
 Progress = Callable[[int, int], object]
 Renew = Callable[[str], Awaitable[Generation]]
@@ -71,8 +74,8 @@ class _Order:
 
     @property
     def stem(self) -> str:
-        """The final name without its ending, which a file gets for what it is: a server chooses nothing of a name."""
-        return f"{self.task_id}.{self.role}"
+        """The final name without its ending."""
+        return stem_of(self.task_id, self.role)
 
     def existing(self) -> Path | None:
         """Return a file that this download would replace, whatever its ending."""
@@ -112,13 +115,16 @@ class Downloader:
     largest: int = LARGEST
     """Bytes of a file whose length its server does not tell beforehand."""
     listeners: Listeners = field(factory=Listeners)
+    relay: Settings | None = None
+    """Whose media are fetched, and what goes along; None if nothing is the relay's own."""
     _servers: MediaServers = field(init=False)
     _places: Places = field(init=False)
     _leftovers: Leftovers = field(factory=Leftovers)
 
     def __attrs_post_init__(self) -> None:
-        self._servers = MediaServers(self.network, self.limits, self.sleep)
-        self._places = Places(self.limits.max_downloads)
+        self._servers = MediaServers(self.network, self.limits, self.sleep, self.relay)
+        half = min(self.network.connections) / 2  # the other half is for polls
+        self._places = Places(max(1, int(min(self.limits.max_downloads, half))))
 
     async def aclose(self) -> None:
         """Close the session; downloads under way end with ClientClosedError."""
@@ -192,7 +198,7 @@ class Downloader:
             kept = order.part.kept
             try:
                 return await repeated(
-                    partial(self._fetch, order, link),
+                    partial(self._fetch, order, link, fresh_at=kept if renewals else None),
                     lambda error: isinstance(error, DownloadError) and error.retryable,
                     stop=_Patience(order.part),
                     wait=wait_exponential_jitter(initial=1, max=10),
@@ -221,17 +227,22 @@ class Downloader:
             trouble.verdict = Verdict.PASSING if error.retryable else Verdict.FINAL
         raise trouble
 
-    async def _fetch(self, order: _Order, link: str | None) -> Path:
+    async def _fetch(self, order: _Order, link: str | None, *, fresh_at: int | None) -> Path:
+        """Fetch *link*, which the relay has just given when *fresh_at* bytes were kept; None if it may be old."""
         if link is None:
             raise DownloadError(
                 f"the generation has no link for its {order.role}",
                 reason="no-link",
                 advice="only a completed generation has media; look at it again",
             )
-        url = checked_url(link, allow_private=self.limits.allow_private_media)
+        if _is_data(link, order.role):
+            return await _on_disk(_unpack, order, link)
+        url = checked_url(link, self._servers.rules)
         async with await self._ask(order.part, url) as response:
             if not _goes_on(order.part, response):
-                await _begin(order.part, response)
+                is_fresh = fresh_at is not None and order.part.kept <= fresh_at
+                _check(response, self._servers.refusal(url, response, is_fresh=is_fresh))
+                await _on_disk(order.part.begin, version_in(response.headers))
             await self._copy(order, response)
             with order.place.kept():
                 return await _on_disk(_finish, order, bare(response.url), has_end(response.headers))
@@ -331,13 +342,12 @@ def _goes_on(part: Part, response: aiohttp.ClientResponse) -> bool:
     return version is not None and part.kept > 0 and version.goes_on(part.kept, response.status, response.headers)
 
 
-async def _begin(part: Part, response: aiohttp.ClientResponse) -> None:
-    """Make a new file for an answer; refuse every one that does not bring a whole medium, and close it then."""
-    trouble = trouble_with(response.status, response.headers, bare(response.url))
+def _check(response: aiohttp.ClientResponse, refusal: DownloadError | None) -> None:
+    """Refuse an answer that does not bring a whole medium, and close it then; *refusal* is known already."""
+    trouble = refusal or trouble_with(response.status, response.headers, bare(response.url))
     if trouble is not None:
         response.close()
         raise trouble
-    await _on_disk(part.begin, version_in(response.headers))
 
 
 def _total(part: Part, response: aiohttp.ClientResponse) -> int:
@@ -379,6 +389,28 @@ def _prepare(order: _Order, leftovers: Leftovers) -> None:
     existing = None if order.overwrite else order.existing()
     if existing is not None:
         raise _exists(existing)
+
+
+def _is_data(link: str, role: Role) -> bool:
+    """Whether *link* is a ``data:`` link for a medium *role*."""
+    kind: Literal["video", "image"] = "video" if role == "video" else "image"
+    return str(link).startswith("data:") and medium_or_none(link, kind) is not None
+
+
+def _unpack(order: _Order, link: str) -> Path:
+    """Store the medium inside a ``data:`` link (RFC 2397); nothing is asked for.
+
+    Raises:
+        DownloadError: It is not a medium in strict base64.
+    """
+    content = b""
+    with suppress(ValueError):
+        content = binascii.a2b_base64(link.strip().partition(",")[2], strict_mode=True)
+    if not content:
+        raise DownloadError("the data: link does not hold a file in base64", reason="not-media")
+    order.part.begin(None)
+    order.part.write(content)
+    return _finish(order, None, has_end=True)
 
 
 def _finish(order: _Order, url: str | None, has_end: bool) -> Path:  # noqa: FBT001 - called in a thread

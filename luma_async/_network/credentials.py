@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from multidict import CIMultiDict
 
 from luma_async.settings import USER_AGENT, Secret
@@ -10,8 +12,8 @@ _HEADERS = {"Accept": "application/json", "Content-Type": "application/json", "U
 """The headers that the contract requires besides the key (section 1), and our own user agent."""
 
 
-class _Authorization(str):
-    """The value of the header: aiohttp needs a str. Its repr and its slices hide it in aiohttp's local variables."""
+class _HiddenText(str):
+    """The value of a header: aiohttp needs a str. Its repr and its slices hide it in aiohttp's local variables."""
 
     __slots__ = ()
 
@@ -22,6 +24,24 @@ class _Authorization(str):
         return "[secret]"
 
 
-def request_headers(key: Secret[str]) -> CIMultiDict[str]:
-    """Return the headers of a request with *key*. They belong to a request, never to a session."""
-    return CIMultiDict(_HEADERS, Authorization=_Authorization(f"Bearer {key.reveal()}"))
+def request_headers(key: Secret[str], further: Secret[Mapping[str, str]]) -> CIMultiDict[str]:
+    """Return the headers of a request with *key*. They belong to a request, never to a session.
+
+    Args:
+        key: The API key.
+        further: The user's headers, which replace ours of the same names, but never the key.
+    """
+    headers = CIMultiDict(_HEADERS)
+    headers.update(hidden_headers(further))
+    headers.update(key_header(key))
+    return headers
+
+
+def hidden_headers(headers: Secret[Mapping[str, str]]) -> dict[str, str]:
+    """Return headers whose values no repr shows."""
+    return {name: _HiddenText(value) for name, value in headers.reveal().items()}
+
+
+def key_header(key: Secret[str]) -> dict[str, str]:
+    """Return the header that carries *key*."""
+    return {"Authorization": _HiddenText(f"Bearer {key.reveal()}")}

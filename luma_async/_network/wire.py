@@ -12,7 +12,7 @@ from yarl import URL
 from luma_async._network.credentials import request_headers
 from luma_async._network.proxies import refused
 from luma_async._network.redaction import Redaction
-from luma_async._network.redirects import follow
+from luma_async._network.redirects import follow, same_origin
 from luma_async._network.request import Body, Request
 from luma_async._network.session import Network, Pool, closed, connector_closed, new_session, translated_with
 from luma_async._relay.answer import Answer
@@ -42,6 +42,7 @@ class Wire:
 
     def __attrs_post_init__(self) -> None:
         self.redaction = Redaction(self.settings.api_key)
+        self.network = self.network.towards(URL(self.settings.base_url), trust_env=self.settings.trust_env)
 
     def check_open(self) -> None:
         """Refuse a request on a closed wire.
@@ -115,16 +116,15 @@ class Wire:
                 raise connector_closed()
             body = None if request.body is None else Body(request, request.body)
             self.requests += 1
-            response = await session.request(
-                request.method, url, data=body, headers=request_headers(self.settings.api_key), allow_redirects=False
-            )
+            headers = request_headers(self.settings.api_key, self.settings.headers)
+            response = await session.request(request.method, url, data=body, headers=headers, allow_redirects=False)
             if self.network.connector is not None:
                 request.answered_on = response._protocol  # noqa: SLF001 - after a whole answer, the connection is gone
             return response
 
         async def redirected(url: URL, location: str, status: int) -> URL:
             target = _joined(url, location)
-            if not _same_origin(target, start) or (request.method == "POST" and status < 307):  # noqa: PLR2004
+            if not same_origin(target, start) or (request.method == "POST" and status < 307):  # noqa: PLR2004
                 raise _refused_redirect(f"to {self.redaction.header(target.raw_host) or 'another scheme'}")
             await turn()
             return target
@@ -174,12 +174,6 @@ def _joined(url: URL, location: str) -> URL:
     if target is None:
         raise _refused_redirect("to something that is not a URL")
     return target
-
-
-def _same_origin(url: URL, start: URL) -> bool:
-    """Whether the key may go to *url* too. A user name in *url* would be another key."""
-    is_same = (url.scheme, url.raw_host, url.port) == (start.scheme, start.raw_host, start.port)
-    return is_same and "@" not in url.raw_authority
 
 
 def _refused_redirect(where: str) -> ProtocolError:

@@ -258,14 +258,18 @@ PRESIGNED = "/a%2Fb/%7Ec?X-Amz-Credential=A%2F2026&s=a%2Bb%3d&t=x+y"
         ("/v.mp4#t=1", "/v.mp4"),
         ("/a clip.mp4?q=日", "/a%20clip.mp4?q=%E6%97%A5"),
         ("/50%.mp4", "/50%25.mp4"),
+        ("/猫.mp4?S=ab%2Fcd~ef%2Bgh__&K=K2", "/%E7%8C%AB.mp4?S=ab%2Fcd~ef%2Bgh__&K=K2"),
+        ("/a/../%7eb//c/.?x=%zz&y=a|b&z=[1]", "/a/../%7eb//c/.?x=%25zz&y=a%7Cb&z=[1]"),
+        ("?response-content-disposition=attachment%3Bfilename%3Dé&Signature=a~b%2Bc%2Fd__", None),
     ],
 )
-async def test_a_good_link_is_sent_as_it_is_spelled(tmp_path: Path, spelled: str, sent: str) -> None:
+async def test_a_good_link_is_sent_as_it_is_spelled(tmp_path: Path, spelled: str, sent: str | None) -> None:
     """Signatures may cover the spelling; only what HTTP cannot carry is encoded."""
     async with RawServer([GOOD]) as server, downloading() as downloader:
         await downloader.download(generation(server.base_url + spelled), tmp_path)
 
-    assert server.heads[0].split(b"\r\n")[0] == f"GET {sent} HTTP/1.1".encode()
+    expected = sent or f"/{spelled.replace('é', '%C3%A9')}"
+    assert server.heads[0].split(b"\r\n")[0] == f"GET {expected} HTTP/1.1".encode()
 
 
 # --- trouble that passes, and links that expire ---
@@ -442,16 +446,17 @@ async def test_an_expired_link_is_renewed_by_asking_for_the_task_again(tmp_path:
     assert [request.status for request in relay.requests] == [200, 403, 200, 200]
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 410])
-async def test_a_link_that_stays_expired_is_renewed_once(tmp_path: Path, status: int) -> None:
-    """When the fresh link is no better, that is final."""
+@pytest.mark.parametrize(("status", "reason"), [(401, "status"), (403, "status"), (404, "expired"), (410, "expired")])
+async def test_a_link_that_stays_refused_is_renewed_once(tmp_path: Path, status: int, reason: str) -> None:
+    """When the fresh link is no better, that is final; a refusal of a fresh link is not an expired link."""
     async with RawServer([http(status)]) as server:
         found = generation(server.base_url)
         async with downloading(found, found, found) as downloader:
             with pytest.raises(DownloadError) as caught:
                 await downloader.download(found, tmp_path)
 
-    assert (caught.value.reason, caught.value.retryable) == ("expired", False)
+    assert (caught.value.reason, caught.value.retryable) == (reason, False)
+    assert ("media_headers=" in str(caught.value)) is (reason == "status")
     assert isinstance(downloader.renew, Renewals)
     assert (len(server.heads), downloader.renew.asked) == (2, [ID])
     assert names(tmp_path) == []
@@ -765,7 +770,7 @@ async def test_an_argument_that_cannot_work_is_told_before_anything_happens(
         with pytest.raises(ConfigurationError):
             await downloader.download(**arguments)
 
-        assert downloader._servers._session is None
+        assert not downloader._servers._sessions
     assert names(tmp_path) == []
 
 
@@ -893,7 +898,7 @@ async def test_closing_in_the_middle_is_told_and_leaves_no_file(tmp_path: Path, 
             await soon(task)
 
         assert names(tmp_path) == []
-    assert downloader._servers._session is None
+    assert not downloader._servers._sessions
 
 
 async def test_closing_between_two_tries_ends_the_download(tmp_path: Path) -> None:
@@ -907,7 +912,7 @@ async def test_closing_between_two_tries_ends_the_download(tmp_path: Path) -> No
             await downloader.download(generation(server.base_url), tmp_path)
 
     assert len(server.heads) == 1
-    assert downloader._servers._session is None
+    assert not downloader._servers._sessions
 
 
 async def test_closing_during_the_pause_between_two_tries_ends_it(tmp_path: Path) -> None:
@@ -935,7 +940,7 @@ async def test_a_download_after_closing_opens_nothing(tmp_path: Path) -> None:
         with pytest.raises(ClientClosedError):
             await downloader.download(generation(server.base_url), tmp_path)
 
-    assert downloader._servers._session is None
+    assert not downloader._servers._sessions
     assert server.connections == 0
 
 

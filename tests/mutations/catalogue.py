@@ -453,6 +453,11 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ("media/test_addresses.py",): [
         ("an IPv4 address inside IPv6 counts as what it is", "return ip.ipv4_mapped or ip.sixtofour", "return None"),
     ],
+    ("media/test_files.py",): [
+        ("a long id is not a name", "A-Za-z0-9._~-]{1,100}", "A-Za-z0-9._~-]{1,200}"),
+        ("a name is not hidden", 'f"{start}-{digest}.{role}".lstrip("-.")', 'f"{start}-{digest}.{role}"'),
+        ("ids with the same start have their own names", 'f"{start}-{digest}.', 'f"{start}-.'),
+    ],
     ("media/test_boxes.py",): [
         ("chunks are inside the file", "offset < size for offset", "True for offset"),
         ("fragments may go on", ' or b"moof" in kinds:', ":"),
