@@ -42,9 +42,11 @@ def client(base_url: str = FAR, **brought: Any) -> LumaClient:
 
 async def test_headers_go_to_the_relay_with_each_request() -> None:
     """They replace ours of the same name; the key stays."""
-    async with RawServer([task(ID, "pending")]) as server:
-        async with client(server.base_url, headers={"X-Team": "films", "user-agent": "films/1"}) as luma:
-            await luma.get_generation(ID)
+    async with (
+        RawServer([task(ID, "pending")]) as server,
+        client(server.base_url, headers={"X-Team": "films", "user-agent": "films/1"}) as luma,
+    ):
+        await luma.get_generation(ID)
 
     (head,) = server.heads
     assert b"\r\nX-Team: films\r\n" in head
@@ -63,8 +65,9 @@ REFUSED = [
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_header_that_is_ours_is_refused_unseen(argument: str, name: str) -> None:
     """For both kinds of requests, in any case; the value is in no message."""
+    brought: dict[str, Any] = {argument: {name: "s3cret"}}
     with pytest.raises(ConfigurationError) as caught:
-        client(**{argument: {name: "s3cret"}})
+        client(**brought)
 
     assert argument in str(caught.value)
     assert "s3cret" not in str(caught.value)
@@ -89,11 +92,13 @@ def test_what_cannot_work_is_refused_by_its_name(brought: dict[str, Any]) -> Non
 async def test_headers_are_in_no_repr_and_no_log(caplog: pytest.LogCaptureFixture) -> None:
     """Nor in what a tool finds that walks through the local variables of a failed request."""
     caplog.set_level(logging.DEBUG)
-    async with RawServer([http(401, {"error": {"message": "no"}})]) as server:
-        async with client(server.base_url, headers={"X-Pass": "s3cret"}, media_headers={"X-Pass": "s3cret"}) as luma:
-            with pytest.raises(Exception, match="no") as caught:
-                await luma.get_generation(ID)
-            shown = f"{luma!r} {luma._settings!r}"
+    async with (
+        RawServer([http(401, {"error": {"message": "no"}})]) as server,
+        client(server.base_url, headers={"X-Pass": "s3cret"}, media_headers={"X-Pass": "s3cret"}) as luma,
+    ):
+        with pytest.raises(Exception, match="no") as caught:
+            await luma.get_generation(ID)
+        shown = f"{luma!r} {luma._settings!r}"
 
     frames, trace = [], caught.value.__traceback__.tb_next  # type: ignore[union-attr] # behind this test itself
     while trace is not None:
@@ -198,7 +203,7 @@ class Tunnel(TCPConnector):
 
 
 @asynccontextmanager
-async def tunnel(server: RawServer, **options: Any) -> AsyncIterator[Tunnel]:
+async def tunnel(server: RawServer, **options: Any) -> AsyncIterator[aiohttp.BaseConnector]:
     """Give a connector that leads to *server*."""
     async with Tunnel(server.port, **options) as connector:
         yield connector
@@ -222,10 +227,13 @@ async def test_a_connector_that_is_the_only_way_out_carries_media_too(tmp_path: 
 @pytest.mark.parametrize("link", ["https://10.0.0.1/v.mp4", "http://cdn.example/v.mp4", "ftp://cdn.example/v.mp4"])
 async def test_what_is_refused_is_refused_before_a_connector_is_asked(tmp_path: Path, link: str) -> None:
     """A private address in the link, and any scheme but https."""
-    async with RawServer([GOOD]) as server, tunnel(server) as connector:
-        async with downloading(limits=Limits(), network=Network(connector=connector)) as downloader:
-            with pytest.raises(DownloadError) as caught:
-                await downloader.download(generation(link), tmp_path)
+    async with (
+        RawServer([GOOD]) as server,
+        tunnel(server) as connector,
+        downloading(limits=Limits(), network=Network(connector=connector)) as downloader,
+    ):
+        with pytest.raises(DownloadError) as caught:
+            await downloader.download(generation(link), tmp_path)
 
     assert (caught.value.reason, server.connections) == ("refused", 0)
 
@@ -278,21 +286,27 @@ async def test_downloads_take_half_of_a_connector(tmp_path: Path, options: dict[
         open_now -= 1
         writer.write(GOOD)
 
-    async with RawServer([slowly]) as server, TCPConnector(**options) as connector:
-        async with downloading(network=Network(connector=connector)) as downloader:
-            many = [generation(server.base_url, f"task-{n}") for n in range(12)]
-            await soon(asyncio.gather(*(downloader.download(one, tmp_path) for one in many)))
+    async with (
+        RawServer([slowly]) as server,
+        TCPConnector(**options) as connector,
+        downloading(network=Network(connector=connector)) as downloader,
+    ):
+        many = [generation(server.base_url, f"task-{n}") for n in range(12)]
+        await soon(asyncio.gather(*(downloader.download(one, tmp_path) for one in many)))
 
     assert open_most == most
 
 
 async def test_a_connector_that_is_closed_ends_a_download_with_an_error_of_ours(tmp_path: Path) -> None:
     """As it ends a poll."""
-    async with RawServer([GOOD]) as server, TCPConnector() as connector:
-        async with downloading(network=Network(connector=connector)) as downloader:
-            await connector.close()
-            with pytest.raises(ClientClosedError, match="the shared connector is closed"):
-                await downloader.download(generation(server.base_url), tmp_path)
+    async with (
+        RawServer([GOOD]) as server,
+        TCPConnector() as connector,
+        downloading(network=Network(connector=connector)) as downloader,
+    ):
+        await connector.close()
+        with pytest.raises(ClientClosedError, match="the shared connector is closed"):
+            await downloader.download(generation(server.base_url), tmp_path)
 
 
 async def test_a_server_that_closes_early_and_a_reader_that_is_slow_make_a_whole_file(tmp_path: Path) -> None:
