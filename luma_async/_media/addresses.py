@@ -118,7 +118,7 @@ def _parsed(link: object, base: URL | None) -> URL | None:
         port = url and url.port
     except ValueError:
         return None
-    if url is None or not port or "@" in url.raw_authority:
+    if url is None or not port:
         return None
     host = url.raw_host or ""
     named = _NAME.fullmatch(host) is not None or (literal(host) is not None and "%" not in host)

@@ -10,9 +10,9 @@ from attrs import asdict, fields, frozen
 from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
+from luma_async.errors import ConfigurationError
 from luma_async.models import Role
 from luma_async.options import GenerationOptions
-from luma_async.errors import ConfigurationError
 from luma_async.settings import Limits, PollPolicy, Secret, Settings, read_key_file
 
 if TYPE_CHECKING:

@@ -124,6 +124,20 @@ async def test_a_redirect_of_the_relays_obeys_the_rules_for_media(tmp_path: Path
     assert KEY not in f"{error!s} {error.url}"
 
 
+async def test_a_refusal_behind_a_redirect_is_not_the_links_own(tmp_path: Path) -> None:
+    """The key would be lost at the redirect again, so it is not sent."""
+
+    async def turned_away(_: Any, writer: Any) -> None:
+        is_link = b"/content" in server_of[0].heads[-1]
+        writer.write(http(302, b"", "Location: /elsewhere") if is_link else http(401))
+
+    error, server = await own([turned_away], tmp_path, KEYED)
+
+    assert isinstance(error, DownloadError)
+    assert (error.reason, len(server.heads)) == ("status", 4)
+    assert not any(b"uthorization" in head for head in server.heads)
+
+
 @pytest.mark.parametrize("status", [401, 403])
 async def test_another_origin_never_gets_the_key(tmp_path: Path, status: int) -> None:
     """The same host by another name is another origin; its refusal may be about the User-Agent."""
