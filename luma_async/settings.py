@@ -77,7 +77,7 @@ class Limits:
     allow_insecure_http: bool = field(default=False, validator=flag)
     """Whether ``base_url`` may be plain ``http`` beyond loopback: then the key is readable on the network."""
     allow_private_media: bool = field(default=False, validator=flag)
-    """Whether media may come over ``http`` or from private addresses, as from the simulated relay."""
+    """Whether media may come over ``http`` or from private addresses; the relay's own may where ``base_url`` does."""
     key_for_relay_media: bool = field(default=False, validator=flag)
     """Whether the key goes along to media at the origin of ``base_url`` that answer 401 or 403 without it."""
 

@@ -126,7 +126,7 @@ class Media:
     private_media: Annotated[
         _Flag,
         Parameter(
-            help="Allow media over http:// and from private addresses, as the simulated relay serves them. "
+            help="Allow media over http:// and from private addresses; the relay's own may be so anyway. "
             "[default: refused]"
         ),
     ] = False
