@@ -38,6 +38,12 @@ class Rules:
         return self.relay is not None and _leads_here(url) and not _leads_here(self.relay)
 
 
+WRONG_SERVER_ADDRESS = (
+    'the relay\'s own setting "server address" is wrong: tell its operator to set it to the address that users have'
+)
+"""Advice about a link that leads to the machine of the user."""
+
+
 def checked_url(link: object, rules: Rules, *, base: URL | None = None) -> URL:
     """Return *link* as a URL, if a request for it is allowed.
 
@@ -60,10 +66,10 @@ def checked_url(link: object, rules: Rules, *, base: URL | None = None) -> URL:
         return url
     if base is None and rules.misses_the_relay(url):
         raise DownloadError(
-            f'the link leads to this machine ({url.raw_host}): the relay has a wrong "server address" of its own',
+            f"the link leads to this machine ({url.raw_host}), and the relay is on another one",
             reason="refused",
             url=bare(url),
-            advice="tell its operator; the setting has to be the address that its users have",
+            advice=WRONG_SERVER_ADDRESS,
         )
     if url.scheme != "https":
         raise refused("the link is not https", url)

@@ -15,6 +15,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from luma_async._media.addresses import (
+    WRONG_SERVER_ADDRESS,
     PrivateAddressError,
     Rules,
     bare,
@@ -249,6 +250,8 @@ class MediaServers:
             return await self._until_closed(coming, self.limits.request_timeout if seconds is None else seconds)
         except (aiohttp.ClientError, OSError) as error:
             trouble = _translated(error, url, reason, self._towards(url))
+            if self.rules.misses_the_relay(url):
+                trouble.advice = trouble.advice or WRONG_SERVER_ADDRESS
         raise closed() if self._closed else trouble
 
     async def pause(self, seconds: float) -> None:

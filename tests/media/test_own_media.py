@@ -13,7 +13,7 @@ from luma_async import DownloadError, Limits, LumaClient
 from luma_async.settings import Secret, Settings
 from tests.downloads import BODY, GOOD, ID, MP4, NAME, OPEN, downloading, generation, names, with_link
 from tests.kit import KEY
-from tests.raw_server import RawServer, Reply, http
+from tests.raw_server import RawServer, Reply, free_port, http
 
 STRICT = Limits(request_timeout=5.0)
 KEYED = evolve(STRICT, key_for_relay_media=True)
@@ -184,6 +184,16 @@ async def test_a_link_to_this_machine_means_a_wrong_server_address(tmp_path: Pat
 
         assert not downloader._servers._sessions
     assert caught.value.reason == "refused"
+
+
+async def test_a_wrong_server_address_is_named_where_private_links_are_allowed_too(tmp_path: Path) -> None:
+    """Nothing listens there, and no other reason is as likely."""
+    settings = Settings.load("https://relay.example", KEY, OPEN)
+    async with downloading(relay=settings) as downloader:
+        with pytest.raises(DownloadError, match='"server address"') as caught:
+            await downloader.download(generation(f"http://localhost:{free_port()}/v.mp4"), tmp_path)
+
+    assert caught.value.reason == "status"
 
 
 @pytest.mark.parametrize("link", ["http://cdn.example/v.mp4", "http://10.0.0.1/v.mp4"])

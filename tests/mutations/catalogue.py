@@ -473,6 +473,11 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
             "if base is None and rules.misses_the_relay(url):",
             "if False:",
         ),
+        (
+            "a server address is named after a failure",
+            "trouble.advice = trouble.advice or WRONG_SERVER_ADDRESS",
+            "pass",
+        ),
         ("base64 is strict", "strict_mode=True", "strict_mode=False"),
         ("a fresh link has not expired", "        if not is_fresh:\n", "        if True:\n"),
     ],
