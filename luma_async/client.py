@@ -64,9 +64,17 @@ class LumaClient:
         dialect: How the API spells its paths, states and fields: a Dialect, the name of one that comes with this
             library (``"relay"``, ``"luma"``, ``"luma-agents"``), or the path of a TOML file; None: ``LUMA_DIALECT``, or
             ``"relay"``.
-        connector: An aiohttp connector to share with other sessions; the client never closes it.
-        proxy: URL of an HTTP proxy; the proxies of the environment are not used.
+        connector: An aiohttp connector to share with other sessions; the client never closes it. It carries media
+            too, which take at most half of its limit.
+        proxy: URL of an HTTP proxy, for polls and media.
         ssl_context: For a private certificate authority; it must verify certificates and host names.
+        trust_env: Whether requests without *proxy* go through the proxies that ``HTTPS_PROXY``, ``HTTP_PROXY``,
+            ``ALL_PROXY`` and ``NO_PROXY`` name. Nothing else of the environment is used: no netrc.
+        headers: Further headers of each request to the relay. The key's header, ``Authorization``,
+            ``Proxy-Authorization``, ``Cookie``, ``Host``, ``Connection``, ``Transfer-Encoding`` and ``Content-*`` are
+            refused.
+        media_headers: The same for each request for media, to any server; ``User-Agent`` is the usual one. Also refused
+            are ``Accept-Encoding``, ``Range`` and ``If-Range``.
         on_event: Called in the event loop with each Event as it happens, in order, and not awaited: it must be quick.
             An exception in it is logged and affects no wait; only KeyboardInterrupt and SystemExit end the program.
             ``events`` is the same as an async iterator.
@@ -87,12 +95,23 @@ class LumaClient:
         connector: aiohttp.BaseConnector | None = None,
         proxy: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        trust_env: bool = False,
+        headers: Mapping[str, str] | None = None,
+        media_headers: Mapping[str, str] | None = None,
         on_event: Callable[[Event], object] | None = None,
     ) -> None:
-        key, proxy_url = hidden(api_key), hidden(proxy)
-        del api_key, proxy  # tracebacks show local variables
+        key, proxy_url, further, of_media = hidden(api_key), hidden(proxy), hidden(headers), hidden(media_headers)
+        del api_key, proxy, headers, media_headers  # tracebacks show local variables
         _check_options(polling, batch)
-        settings = Settings.load(base_url, key, limits, dialect=dialect)
+        settings = Settings.load(
+            base_url,
+            key,
+            limits,
+            dialect=dialect,
+            headers=further,
+            media_headers=of_media,
+            trust_env=trust_env,
+        )
         network = Network(connector=connector, proxy=check_proxy(proxy_url), ssl_context=check_ssl_context(ssl_context))
         listeners = Listeners.to(on_event)
         self._settings = settings
@@ -110,7 +129,7 @@ class LumaClient:
         self._loops = PollLoops(
             batcher, polling, strategy, self._transport.health, learner, listeners, settings.dialect
         )
-        self._downloader = Downloader(network, settings.limits, self._renewed, listeners=listeners)
+        self._downloader = Downloader(network, settings.limits, self._renewed, listeners=listeners, relay=settings)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
 

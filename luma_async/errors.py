@@ -247,7 +247,7 @@ class WaitTimeoutError(LumaError, TimeoutError):
 
 
 DownloadReason = Literal[
-    "no-link", "refused", "expired", "status", "truncated", "not-media", "too-large", "exists", "disk"
+    "no-link", "refused", "expired", "needs-key", "status", "truncated", "not-media", "too-large", "exists", "disk"
 ]
 
 

@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from attrs import Attribute, field, frozen
 
-from luma_async._checks import flag, number
+from luma_async._checks import checked_headers, flag, number
 from luma_async._text import shown
 from luma_async.dialect import RELAY, Dialect, dialect_of
 from luma_async.errors import ConfigurationError
@@ -78,7 +78,12 @@ class Limits:
     allow_insecure_http: bool = field(default=False, validator=flag)
     """Whether ``base_url`` may be plain ``http`` beyond loopback: then the key is readable on the network."""
     allow_private_media: bool = field(default=False, validator=flag)
-    """Whether media may come over ``http`` or from private addresses, as from the simulated relay."""
+    """Whether media may come over ``http`` or from private addresses; the relay's own may where ``base_url`` does."""
+    key_for_relay_media: bool = field(default=False, validator=flag)
+    """Whether the key goes along to media at the origin of ``base_url`` that answer 401 or 403 without it."""
+
+
+NO_HEADERS: Secret[Mapping[str, str]] = Secret({})
 
 
 def hidden(value: object) -> Secret[object] | None:
@@ -98,16 +103,22 @@ _PATH = re.compile(r"([A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
 
 @frozen(kw_only=True)
 class Settings:
-    """The address of the relay, the key, and the limits. No repr shows the key."""
+    """The address of the relay, the key, the limits, and what goes along. No repr shows the key or a header."""
 
     base_url: str
     """Without a trailing slash; ``/luma/...`` is appended."""
     api_key: Secret[str]
     limits: Limits
     dialect: Dialect = RELAY
+    headers: Secret[Mapping[str, str]] = NO_HEADERS
+    """Further headers of each request to the relay."""
+    media_headers: Secret[Mapping[str, str]] = NO_HEADERS
+    """Further headers of each request for media."""
+    trust_env: bool = False
+    """Whether requests without another proxy go through those that the environment names."""
 
     @classmethod
-    def load(
+    def load(  # noqa: PLR0913 - what a user can set, each by its name
         cls,
         base_url: str | None,
         api_key: str | Secret[object] | None,
@@ -115,6 +126,9 @@ class Settings:
         environ: Mapping[str, str] | None = None,
         *,
         dialect: object = None,
+        headers: Secret[object] | None = None,
+        media_headers: Secret[object] | None = None,
+        trust_env: object = False,
     ) -> Settings:
         """Check the arguments; for None, the variable ``LUMA_BASE_URL`` and so on is used.
 
@@ -128,7 +142,17 @@ class Settings:
         address = base_url if base_url is not None else _from_environment("LUMA_BASE_URL", environ).strip()
         address = check_base_url(address or spelling.base_url, limits)
         key = key if key is not None else _key_of(environ)
-        return cls(base_url=address, api_key=_check_key(key, "the API key"), limits=limits, dialect=spelling)
+        if not isinstance(trust_env, bool):
+            raise ConfigurationError("trust_env is not a bool", advice="give trust_env as True or False")
+        return cls(
+            base_url=address,
+            api_key=_check_key(key, "the API key"),
+            limits=limits,
+            dialect=spelling,
+            headers=_check_headers(headers, "headers", spelling.key_header),
+            media_headers=_check_media_headers(media_headers),
+            trust_env=trust_env,
+        )
 
 
 def _from_environment(name: str, environ: Mapping[str, str] | None) -> str:
@@ -171,6 +195,24 @@ def _check_key(key: Secret[Any], what: str) -> Secret[str]:
         f"{what} is unusable",
         advice="a key is 1 to 4,096 visible ASCII characters, without blanks or line breaks: copy it again",
     )
+
+
+def _check_headers(
+    headers: Secret[object] | None, name: str, key_header: str = "Authorization"
+) -> Secret[Mapping[str, str]]:
+    return Secret({} if headers is None else checked_headers(headers.reveal(), name, also_refused=key_header))
+
+
+_OF_DOWNLOADS = frozenset({"accept-encoding", "range", "if-range"})
+"""Headers with which a download asks for the bytes that it lacks."""
+
+
+def _check_media_headers(headers: Secret[object] | None) -> Secret[Mapping[str, str]]:
+    checked = _check_headers(headers, "media_headers")
+    for header in checked.reveal():
+        if header.lower() in _OF_DOWNLOADS:
+            raise ConfigurationError(f"media_headers: {header} cannot be set", advice="leave it out: downloads set it")
+    return checked
 
 
 def check_base_url(address: object, limits: Limits) -> str:
@@ -230,11 +272,13 @@ def _unusable(what: str, advice: str) -> ConfigurationError:
     return ConfigurationError(f"base_url {what}", advice=advice)
 
 
-def check_proxy(proxy: Secret[Any] | None) -> Secret[str] | None:
+def check_proxy(proxy: Secret[Any] | None, name: str = "proxy") -> Secret[str] | None:
     """Return *proxy* if it is None or the URL of an HTTP proxy; the error never holds a password."""
     if proxy is None or (isinstance(proxy.reveal(), str) and _web_address(proxy.reveal()) is not None):
         return proxy
-    raise ConfigurationError("proxy is not the URL of an HTTP proxy", advice="write it like http://proxy.example:3128")
+    raise ConfigurationError(
+        f"{name} is not the URL of an HTTP proxy", advice="write it like http://proxy.example:3128"
+    )
 
 
 def check_ssl_context(context: object) -> ssl.SSLContext | None:

@@ -42,7 +42,7 @@ INSIDE = {
         *("pytest_plugin", "_asyncio_fixtures", "__init__", "relay", "_gateway", "_answers", "scripts", "_media"),
         *("faults", "exchange", "clock"),
     ),
-    "_media": ("download", "servers", "places", "files", "formats", "addresses", "__init__"),
+    "_media": ("download", "servers", "places", "files", "formats", "boxes", "addresses", "__init__"),
     "_waiting": (
         *("polls", "waiters", "scheduler", "controller", "pacing", "progress", "rest", "learning", "batching"),
         *("poll_requests", "pending", "batch_support", "batch_size", "batch_search", "__init__"),

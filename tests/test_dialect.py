@@ -49,7 +49,7 @@ def own(tmp_path: Path) -> Dialect:
 
 def test_a_file_says_how_requests_look(own: Dialect) -> None:
     """Path, header of the key, further headers, and the body of a submit."""
-    headers = request_headers(Secret("sk-1"), own)
+    headers = request_headers(Secret("sk-1"), dialect=own)
     fields = submit_fields("a cat", GenerationOptions(model_name="ray-2", loop=True))
 
     assert own.name == "own"

@@ -168,7 +168,7 @@ def test_counts_are_whole(name: str) -> None:
         Limits(**{name: 1.5})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", ["allow_insecure_http", "allow_private_media"])
+@pytest.mark.parametrize("name", ["allow_insecure_http", "allow_private_media", "key_for_relay_media"])
 @pytest.mark.parametrize("value", ["no", 0, 1, None])
 def test_a_safeguard_is_switched_by_a_bool_only(name: str, value: Any) -> None:
     """``"no"`` would switch it off."""

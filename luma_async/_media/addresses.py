@@ -7,22 +7,49 @@ import re
 import socket
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
+from attrs import frozen
 from yarl import URL
 
+from luma_async._checks import link_or_none
+from luma_async._network.redirects import same_origin
 from luma_async.errors import DownloadError
+from luma_async.models import Link
 
-_URL = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*")
-"""RFC 3986. Such a link is sent unchanged, since a signature may cover its exact text."""
 _NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
 
 
-def checked_url(link: object, *, allow_private: bool, base: URL | None = None) -> URL:
+@frozen(kw_only=True)
+class Rules:
+    """Where media may come from."""
+
+    allow_private: bool
+    """Whether ``http`` and addresses that are not global are allowed."""
+    relay: URL | None = None
+    """The address of the relay: a link to its own origin may lead where the key may go."""
+
+    def are_own(self, url: URL) -> bool:
+        """Whether *url* has the origin of the relay."""
+        return self.relay is not None and same_origin(url, self.relay)
+
+    def misses_the_relay(self, url: URL) -> bool:
+        """Whether *url* leads to this machine, and the relay is on another one."""
+        return self.relay is not None and _leads_here(url) and not _leads_here(self.relay)
+
+
+WRONG_SERVER_ADDRESS = (
+    'the relay\'s own setting "server address" is wrong: tell its operator to set it to the address that users have'
+)
+"""Advice about a link that leads to the machine of the user."""
+
+
+def checked_url(link: object, rules: Rules, *, base: URL | None = None) -> URL:
     """Return *link* as a URL, if a request for it is allowed.
 
     Args:
         link: The link from a relay or a media server.
-        allow_private: Whether ``http`` and addresses that are not global are allowed.
+        rules: What is allowed.
         base: The URL that redirected to *link*, which may be relative to it.
 
     Raises:
@@ -35,8 +62,15 @@ def checked_url(link: object, *, allow_private: bool, base: URL | None = None) -
         )
     if base is not None and (base.scheme, url.scheme) == ("https", "http"):
         raise DownloadError("the link redirects from https to http", reason="refused", url=bare(url))
-    if allow_private:
+    if rules.allow_private or (rules.are_own(url) and (base is None or rules.are_own(base))):
         return url
+    if base is None and rules.misses_the_relay(url):
+        raise DownloadError(
+            f"the link leads to this machine ({url.raw_host}), and the relay is on another one",
+            reason="refused",
+            url=bare(url),
+            advice=WRONG_SERVER_ADDRESS,
+        )
     if url.scheme != "https":
         raise refused("the link is not https", url)
     address = literal(url.raw_host or "")
@@ -45,9 +79,20 @@ def checked_url(link: object, *, allow_private: bool, base: URL | None = None) -
     return url
 
 
+def _leads_here(url: URL) -> bool:
+    """Whether *url* leads to loopback, by its name (RFC 6761 section 6.3) or its address in any form."""
+    host = (url.raw_host or "").rstrip(".").lower()
+    address = literal(host)
+    if address is None:
+        return host == "localhost" or host.endswith(".localhost")
+    ip = ipaddress.ip_address(address)
+    ip = (_ipv4_inside(ip) if isinstance(ip, ipaddress.IPv6Address) else None) or ip
+    return ip.is_loopback or ip.is_unspecified
+
+
 def host_of(link: object) -> str:
     """Return the host that *link* leads to; an empty text where it leads nowhere."""
-    url = _parsed(link, None)
+    url = None if str(link).startswith("data:") else _parsed(link, None)
     return "" if url is None else url.raw_host or ""
 
 
@@ -67,17 +112,31 @@ def bare(url: URL) -> str:
 
 
 def _parsed(link: object, base: URL | None) -> URL | None:
-    """Return *link* as a URL; None if aiohttp could not request it, or if it contains a user name."""
+    """Return *link* as a URL; None if aiohttp could not request it, or if it contains a user name.
+
+    Path and query are those of *link*, byte for byte: a signature may cover them.
+    """
     if not isinstance(link, str) or not link.isprintable():
         return None
     try:
-        url = URL(link, encoded=_URL.fullmatch(link) is not None)
-        url = base.join(url) if base is not None else url
-        host, port = url.raw_host or "", url.port
+        clean = link_or_none(link if base is None else urljoin(str(base), link))
+        url = None if clean is None else _encoded(clean)
+        port = url and url.port
     except ValueError:
         return None
+    if url is None or not port:
+        return None
+    host = url.raw_host or ""
     named = _NAME.fullmatch(host) is not None or (literal(host) is not None and "%" not in host)
-    return url if url.scheme in ("https", "http") and port and named and "@" not in url.raw_authority else None
+    return url if named else None
+
+
+def _encoded(link: Link) -> URL:
+    """Return *link* with its host in the form of IDNA, all else unchanged, and without its fragment."""
+    scheme, authority = urlsplit(link)[:2]
+    _, _, rest = link.partition("#")[0].partition("//")
+    host = URL(f"{scheme}://{authority}").raw_authority
+    return URL(f"{scheme}://{host}{rest[len(authority) :]}", encoded=True)
 
 
 def literal(host: str) -> str | None:

@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import binascii
 import inspect
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import aiohttp
 from attrs import Factory, define, evolve, field, frozen
 from tenacity import RetryCallState, wait_exponential_jitter
 from yarl import URL
 
+from luma_async._checks import medium_or_none
 from luma_async._ids import check_task_id
 from luma_async._listeners import Listeners
 from luma_async._media.addresses import bare, checked_url, host_of
-from luma_async._media.files import Leftovers, Part, stored
-from luma_async._media.formats import KINDS, LARGEST, ending_of, ends_early, length_in, trouble_with, version_in
+from luma_async._media.boxes import ends_early, is_whole
+from luma_async._media.files import Leftovers, Part, stem_of, stored
+from luma_async._media.formats import (
+    HEAD,
+    KINDS,
+    LARGEST,
+    ending_of,
+    has_end,
+    not_media,
+    total_in,
+    trouble_with,
+    version_in,
+)
 from luma_async._media.places import GivenUpError, Place, Places
 from luma_async._media.servers import MediaServers, Pace, cut
 from luma_async._network.backoff import repeated
@@ -34,7 +48,7 @@ from luma_async.errors import (
 )
 from luma_async.events import DownloadEnded, DownloadProgress
 from luma_async.models import Generation, Role
-from luma_async.settings import Limits
+from luma_async.settings import Limits, Settings
 
 Progress = Callable[[int, int], object]
 Renew = Callable[[str], Awaitable[Generation]]
@@ -60,8 +74,8 @@ class _Order:
 
     @property
     def stem(self) -> str:
-        """The final name without its ending, which a file gets for what it is: a server chooses nothing of a name."""
-        return f"{self.task_id}.{self.role}"
+        """The final name without its ending."""
+        return stem_of(self.task_id, self.role)
 
     def existing(self) -> Path | None:
         """Return a file that this download would replace, whatever its ending."""
@@ -101,13 +115,16 @@ class Downloader:
     largest: int = LARGEST
     """Bytes of a file whose length its server does not tell beforehand."""
     listeners: Listeners = field(factory=Listeners)
+    relay: Settings | None = None
+    """Whose media are fetched, and what goes along; None if nothing is the relay's own."""
     _servers: MediaServers = field(init=False)
     _places: Places = field(init=False)
     _leftovers: Leftovers = field(factory=Leftovers)
 
     def __attrs_post_init__(self) -> None:
-        self._servers = MediaServers(self.network, self.limits, self.sleep)
-        self._places = Places(self.limits.max_downloads)
+        self._servers = MediaServers(self.network, self.limits, self.sleep, self.relay)
+        half = min(self.network.connections) / 2  # the other half is for polls
+        self._places = Places(max(1, int(min(self.limits.max_downloads, half))))
 
     async def aclose(self) -> None:
         """Close the session; downloads under way end with ClientClosedError."""
@@ -181,7 +198,7 @@ class Downloader:
             kept = order.part.kept
             try:
                 return await repeated(
-                    partial(self._fetch, order, link),
+                    partial(self._fetch, order, link, fresh_at=kept if renewals else None),
                     lambda error: isinstance(error, DownloadError) and error.retryable,
                     stop=_Patience(order.part),
                     wait=wait_exponential_jitter(initial=1, max=10),
@@ -210,20 +227,25 @@ class Downloader:
             trouble.verdict = Verdict.PASSING if error.retryable else Verdict.FINAL
         raise trouble
 
-    async def _fetch(self, order: _Order, link: str | None) -> Path:
+    async def _fetch(self, order: _Order, link: str | None, *, fresh_at: int | None) -> Path:
+        """Fetch *link*, which the relay has just given when *fresh_at* bytes were kept; None if it may be old."""
         if link is None:
             raise DownloadError(
                 f"the generation has no link for its {order.role}",
                 reason="no-link",
                 advice="only a completed generation has media; look at it again",
             )
-        url = checked_url(link, allow_private=self.limits.allow_private_media)
+        if _is_data(link, order.role):
+            return await _on_disk(_unpack, order, link)
+        url = checked_url(link, self._servers.rules)
         async with await self._ask(order.part, url) as response:
             if not _goes_on(order.part, response):
-                await _begin(order.part, response)
+                is_fresh = fresh_at is not None and order.part.kept <= fresh_at
+                _check(response, self._servers.refusal(url, response, is_fresh=is_fresh))
+                await _on_disk(order.part.begin, version_in(response.headers))
             await self._copy(order, response)
             with order.place.kept():
-                return await _on_disk(_finish, order, bare(response.url))
+                return await _on_disk(_finish, order, bare(response.url), has_end(response.headers))
 
     async def _ask(self, part: Part, url: URL) -> aiohttp.ClientResponse:
         """Ask for the rest of what there is, or for all where there is nothing, or no such rest."""
@@ -250,8 +272,12 @@ class Downloader:
 
     async def _append(self, order: _Order, response: aiohttp.ClientResponse) -> None:
         part, total = order.part, _total(order.part, response)
-        pace = Pace(self.limits.request_timeout)
+        pace, head = Pace(self.limits.request_timeout), b""
+        starts = part.size == 0
         while chunk := await self._servers.chunk(response, pace):
+            if starts and len(head) < HEAD:
+                head += chunk[:HEAD]
+                _check_head(head, order.role, bare(response.url))
             if part.size + len(chunk) > (total or self.largest):
                 raise _too_long(part, total, bare(response.url))
             await _on_disk(part.write, chunk)
@@ -316,18 +342,27 @@ def _goes_on(part: Part, response: aiohttp.ClientResponse) -> bool:
     return version is not None and part.kept > 0 and version.goes_on(part.kept, response.status, response.headers)
 
 
-async def _begin(part: Part, response: aiohttp.ClientResponse) -> None:
-    """Make a new file for an answer; refuse every one that does not bring a whole medium, and close it then."""
-    trouble = trouble_with(response.status, response.headers, bare(response.url))
+def _check(response: aiohttp.ClientResponse, refusal: DownloadError | None) -> None:
+    """Refuse an answer that does not bring a whole medium, and close it then; *refusal* is known already."""
+    trouble = refusal or trouble_with(response.status, response.headers, bare(response.url))
     if trouble is not None:
         response.close()
         raise trouble
-    await _on_disk(part.begin, version_in(response.headers))
 
 
 def _total(part: Part, response: aiohttp.ClientResponse) -> int:
     """Return the bytes of the whole file; 0 where the server does not tell."""
-    return part.version.total if part.version is not None else length_in(response.headers) or 0
+    return part.version.total if part.version is not None else total_in(response.headers) or 0
+
+
+def _check_head(head: bytes, role: Role, url: str) -> None:
+    """Refuse a page at its start, and not at its end: it may not have one.
+
+    Raises:
+        DownloadError: It is not a medium.
+    """
+    if len(head) >= HEAD and ending_of(head, role) is None:
+        raise not_media(head, role, url)
 
 
 def _last_of(content: aiohttp.StreamReader) -> bytes:
@@ -356,25 +391,77 @@ def _prepare(order: _Order, leftovers: Leftovers) -> None:
         raise _exists(existing)
 
 
-def _finish(order: _Order, url: str) -> Path:
-    """Look at what has come, and give it its name.
+def _is_data(link: str, role: Role) -> bool:
+    """Whether *link* is a ``data:`` link for a medium *role*."""
+    kind: Literal["video", "image"] = "video" if role == "video" else "image"
+    return str(link).startswith("data:") and medium_or_none(link, kind) is not None
+
+
+def _unpack(order: _Order, link: str) -> Path:
+    """Store the medium inside a ``data:`` link (RFC 2397); nothing is asked for.
 
     Raises:
-        DownloadError: It is no medium, or the name is taken.
+        DownloadError: It is not a medium in strict base64.
+    """
+    content = b""
+    with suppress(ValueError):
+        content = binascii.a2b_base64(link.strip().partition(",")[2], strict_mode=True)
+    if not content:
+        raise DownloadError("the data: link does not hold a file in base64", reason="not-media")
+    order.part.begin(None)
+    order.part.write(content)
+    return _finish(order, None, has_end=True)
+
+
+def _finish(order: _Order, url: str | None, has_end: bool) -> Path:  # noqa: FBT001 - called in a thread
+    """Look at what has come, and give it its name.
+
+    Args:
+        order: The download.
+        url: Where it came from; None for a ``data:`` link.
+        has_end: Whether the server said where the file ends; if not, the file itself must show it.
+
+    Raises:
+        DownloadError: It is not a whole medium, or the name is taken.
     """
     part = order.part
     with part.in_use():
-        content = part.content()
-        ending = ending_of(content, order.role)
-        if ending is None:
-            raise DownloadError(f"what came is no {order.role}, by its first bytes", reason="not-media", url=url)
-        if ends_early(content, part.size):
-            part.drop()
-            raise cut("the file ends in the middle", url)
+        ending = _checked_ending(order, url, has_end=has_end)
         target = order.directory / f"{order.stem}.{ending}"
         if not part.finish(target, overwrite=order.overwrite):
             raise _exists(target)
         return target
+
+
+def _checked_ending(order: _Order, url: str | None, *, has_end: bool) -> str:
+    """Return the ending for what the file is; raise the error of a file that is not a whole medium."""
+    part, content = order.part, order.part.content()
+    content.seek(0)
+    head = content.read(HEAD)
+    ending = ending_of(head, order.role)
+    if ending is None:
+        raise not_media(head, order.role, url)
+    if has_end and ends_early(content, part.size):
+        part.drop()
+        raise cut("the file ends in the middle", url)
+    if not has_end and not is_whole(content, part.size):
+        raise _endless(url, may_pass=ending in _BOXED)
+    return ending
+
+
+_BOXED = ("mp4", "mov")
+"""The formats that show whether they are whole."""
+
+
+def _endless(url: str | None, *, may_pass: bool) -> DownloadError:
+    """Return the error for a file whose end nobody knows; *may_pass* where another try may show it."""
+    return DownloadError(
+        "the media server does not say where the file ends, and the file does not show it",
+        reason="truncated",
+        url=url,
+        advice="it may have been cut",
+        verdict=Verdict.PASSING if may_pass else Verdict.FINAL,
+    )
 
 
 def _exists(path: Path) -> DownloadError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 import re
 import secrets
@@ -16,7 +17,6 @@ from typing import BinaryIO, cast
 from attrs import define, field
 
 from luma_async._disk import lock, sync_directory
-from luma_async._ids import is_task_id
 from luma_async._media.formats import ENDINGS, Version
 from luma_async.models import Role
 
@@ -27,14 +27,30 @@ _LONGEST_NAME = 255
 """Bytes."""
 
 
-def stored(task_id: str, directory: Path, role: Role) -> Path | None:
-    """Return the file in *directory* that has the medium *role* of a task, with any ending; None without one.
+_PLAIN = re.compile(r"(?![-.])[A-Za-z0-9._~-]{1,100}")
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9._~-]+")
+_START = 80
+"""Characters of an id that is not plain, for the eye."""
 
-    What is not a task id could lead out of the directory, so it has no file.
+
+def stem_of(task_id: str, role: Role) -> str:
+    """Return the name of a medium without its ending, which a file gets for what it is.
+
+    A server chooses nothing of it, and it leads nowhere else. A plain id of at most 100 characters is its own name. Any
+    other keeps its first characters, followed by its digest: ids may differ only in what a name cannot hold, or behind
+    its start.
     """
-    if not is_task_id(task_id):
-        return None
-    names = (directory / f"{task_id}.{role}.{ending}" for ending in ENDINGS)
+    if _PLAIN.fullmatch(task_id):
+        return f"{task_id}.{role}"
+    digest = hashlib.sha256(task_id.encode(errors="surrogatepass")).hexdigest()[:16]
+    start = _NOT_PLAIN.sub("", task_id)[:_START]
+    return f"{start}-{digest}.{role}".lstrip("-.")
+
+
+def stored(task_id: str, directory: Path, role: Role) -> Path | None:
+    """Return the file in *directory* that has the medium *role* of a task, with any ending; None without one."""
+    stem = stem_of(task_id, role)
+    names = (directory / f"{stem}.{ending}" for ending in ENDINGS)
     return next((name for name in names if os.path.lexists(name)), None)
 
 
@@ -48,7 +64,7 @@ class Part:
 
     directory: Path
     stem: str
-    """The final name without its ending: task id and role."""
+    """The final name without its ending."""
     mode: int = _MODE
     version: Version | None = None
     """The version of the server's file that its bytes belong to; None if the rest cannot be requested later."""
@@ -208,7 +224,7 @@ def _named(part: Path, target: Path, *, overwrite: bool) -> bool:
 _PART = re.compile(
     r"\.(?P<stem>[^+]+)(?:\+(?P<total>[0-9a-f]+)\+(?P<boot>[0-9a-f-]+)\+(?P<etag>[\w-]+))?\+[0-9a-f]{16}\.part"
 )
-"""A task id cannot contain ``+``."""
+"""The stem of a medium has no ``+``, whatever the task id has."""
 
 
 def _name(stem: str, version: Version | None, boot: str) -> str:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-import struct
-from typing import BinaryIO
 
 from attrs import frozen
 from multidict import MultiMapping
 
-from luma_async._text import shown
 from luma_async.errors import DownloadError, DownloadReason, Verdict
 from luma_async.models import Role
 
@@ -20,7 +17,8 @@ _OK, _PARTIAL = 200, 206
 _EXPIRED = frozenset({401, 403, 404, 410})
 """What CDNs answer to a presigned link that has expired (contract section 1)."""
 _PASSING = frozenset({408, 425, 429, *range(500, 600)})
-_NO_MEDIA = ("text/", "application/json", "application/xml", "application/problem+json")
+_PACKING = frozenset({"gzip", "br", "deflate", "zstd", "compress"})
+"""Codings that change the bytes. Other labels, such as ``aws-chunked`` and ``UTF-8``, are left over from an upload."""
 
 Headers = MultiMapping[str]
 
@@ -62,7 +60,30 @@ class Version:
 
 def version_in(headers: Headers) -> Version | None:
     """Return the version of a whole answer, if its headers give one."""
-    return Version.of(_only(headers, "ETag"), length_in(headers) or 0)
+    return Version.of(_only(headers, "ETag"), total_in(headers) or 0)
+
+
+_WHOLE = re.compile("bytes +0-([0-9]{1,18})/([0-9]{1,18})", re.IGNORECASE)
+
+
+def is_whole_range(status: int, headers: Headers) -> bool:
+    """Whether a 206 brings all bytes of the file, as some servers answer a request without a range."""
+    found = _WHOLE.fullmatch(_only(headers, "Content-Range") or "")
+    if status != _PARTIAL or found is None:
+        return False
+    total = int(found[2])
+    return int(found[1]) == total - 1 and length_in(headers) in (None, total)
+
+
+def total_in(headers: Headers) -> int | None:
+    """Return the bytes of a whole file; None if the headers do not give them."""
+    length, found = length_in(headers), _WHOLE.fullmatch(_only(headers, "Content-Range") or "")
+    return int(found[2]) if length is None and found is not None else length
+
+
+def has_end(headers: Headers) -> bool:
+    """Whether the headers show where the body ends: by its length, or by its last chunk (RFC 9112 section 6.3)."""
+    return total_in(headers) is not None or headers.get("Transfer-Encoding", "").strip().lower() == "chunked"
 
 
 def length_in(headers: Headers) -> int | None:
@@ -79,8 +100,8 @@ def _only(headers: Headers, name: str) -> str | None:
 
 def _packing(headers: Headers) -> str:
     """Return the compression of the body; empty if there is none."""
-    packed = f"{headers.get('Content-Encoding', '')},{headers.get('Transfer-Encoding', '')}".lower().split(",")
-    return ", ".join({each.strip() for each in packed} - {"", "identity", "chunked"})
+    labels = ",".join(headers.getall("Content-Encoding", []) + headers.getall("Transfer-Encoding", []))
+    return ", ".join(sorted({label.strip() for label in labels.lower().split(",")} & _PACKING))
 
 
 # --- answers without a medium ---
@@ -90,7 +111,7 @@ def trouble_with(status: int, headers: Headers, url: str) -> DownloadError | Non
     """Return why an answer is not a whole medium; None if its status and headers show no problem."""
     if status in _EXPIRED:
         return DownloadError(f"the link is no longer valid (HTTP {status})", reason="expired", url=url)
-    if status != _OK:
+    if status != _OK and not is_whole_range(status, headers):
         verdict = Verdict.PASSING if status in _PASSING else Verdict.FINAL
         return DownloadError(f"the media server answered HTTP {status}", reason="status", url=url, verdict=verdict)
     found = _unfit(headers)
@@ -99,14 +120,9 @@ def trouble_with(status: int, headers: Headers, url: str) -> DownloadError | Non
 
 def _unfit(headers: Headers) -> tuple[DownloadReason, str] | None:
     """Return why an answer with a good status is not a medium that can be checked."""
-    kind = headers.get("Content-Type", "").lower()
-    length = length_in(headers)
-    if kind.startswith(_NO_MEDIA):
-        return "not-media", f"the media server sent {shown(kind, 60)} instead of a medium"
+    length = total_in(headers)
     if _packing(headers):
-        return "refused", "the media server compressed the file, so its length cannot be checked"
-    if length is None and headers.get("Transfer-Encoding", "").strip().lower() != "chunked":
-        return "truncated", "the media server does not say where the file ends"
+        return "refused", f"the media server compressed the file ({_packing(headers)}), so its length cannot be checked"
     if length == 0:
         return "not-media", "the media server sent an empty file"
     if length is not None and length > LARGEST:
@@ -130,34 +146,18 @@ ENDINGS = (*_VIDEO.groupindex, *_PICTURE.groupindex)
 """All endings of stored files."""
 
 
-def ending_of(file: BinaryIO, role: Role) -> str | None:
-    """Return the ending for the format of *file*; None if it is not a format for *role*."""
-    file.seek(0)
-    found = KINDS[role].match(file.read(16))
+HEAD = 16
+"""Bytes at the start of a file that show what it is."""
+
+
+def ending_of(head: bytes, role: Role) -> str | None:
+    """Return the ending for the format of a file that starts with *head*; None if it is not a format for *role*."""
+    found = KINDS[role].match(head)
     return found and found.lastgroup
 
 
-_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"moof", b"mfra", b"free", b"skip", b"wide", b"uuid", b"sidx", b"styp"})
-
-_MOST_BOXES = 2**16
-"""A limit on the boxes that are checked: each takes microseconds, and a server could send a billion."""
-
-
-def ends_early(file: BinaryIO, size: int) -> bool:
-    """Whether a box of an MP4 or QuickTime file reaches beyond its *size* (ISO/IEC 14496-12 section 4.2).
-
-    Such a file was cut, even if it has the length that the server gave. For an unknown structure this is False.
-    """
-    at = 0
-    for _ in range(_MOST_BOXES):
-        if at >= size:
-            break
-        file.seek(at)
-        head = file.read(16)
-        length, kind = struct.unpack_from(">I4s", head.ljust(16, b"\0"))
-        if kind not in _BOXES or length == 0:
-            return False
-        if length == 1:
-            (length,) = struct.unpack_from(">Q", head.ljust(16, b"\0"), 8)
-        at += max(length, 8)
-    return at > size
+def not_media(head: bytes, role: Role, url: str | None) -> DownloadError:
+    """Return the error for a file that starts with *head*."""
+    start = head.lstrip(b"\xef\xbb\xbf\t\r\n ")[:1]
+    came = {b"<": "a page", b"{": "JSON", b"[": "JSON"}.get(start, "something else")
+    return DownloadError(f"what came is not a {role} but {came}, by its first bytes", reason="not-media", url=url)

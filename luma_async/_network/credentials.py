@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from multidict import CIMultiDict
 
 from luma_async.dialect import RELAY, Dialect
-from luma_async.settings import USER_AGENT, Secret
+from luma_async.settings import NO_HEADERS, USER_AGENT, Secret
 
 _HEADERS = {"Accept": "application/json", "Content-Type": "application/json", "User-Agent": USER_AGENT}
 """The headers that the contract requires besides the key (section 1), and our own user agent."""
 
 
-class _Authorization(str):
-    """The value of the header: aiohttp needs a str. Its repr and its slices hide it in aiohttp's local variables."""
+class _HiddenText(str):
+    """The value of a header: aiohttp needs a str. Its repr and its slices hide it in aiohttp's local variables."""
 
     __slots__ = ()
 
@@ -23,9 +25,28 @@ class _Authorization(str):
         return "[secret]"
 
 
-def request_headers(key: Secret[str], dialect: Dialect = RELAY) -> CIMultiDict[str]:
-    """Return the headers of a request with *key*. They belong to a request, never to a session."""
+def request_headers(
+    key: Secret[str], further: Secret[Mapping[str, str]] = NO_HEADERS, dialect: Dialect = RELAY
+) -> CIMultiDict[str]:
+    """Return the headers of a request with *key*. They belong to a request, never to a session.
+
+    Args:
+        key: The API key.
+        further: The user's headers, which replace ours of the same names, but never the key.
+        dialect: How the API wants its key.
+    """
     headers = CIMultiDict(_HEADERS)
     headers.update(dialect.headers)
-    headers[dialect.key_header] = _Authorization(f"{dialect.key_prefix}{key.reveal()}")
+    headers.update(hidden_headers(further))
+    headers.update(key_header(key, dialect))
     return headers
+
+
+def hidden_headers(headers: Secret[Mapping[str, str]]) -> dict[str, str]:
+    """Return headers whose values no repr shows."""
+    return {name: _HiddenText(value) for name, value in headers.reveal().items()}
+
+
+def key_header(key: Secret[str], dialect: Dialect = RELAY) -> dict[str, str]:
+    """Return the header that carries *key*."""
+    return {dialect.key_header: _HiddenText(f"{dialect.key_prefix}{key.reveal()}")}

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+from urllib.request import getproxies_environment, proxy_bypass
+
 import aiohttp
 from yarl import URL
 
 from luma_async._text import shown
 from luma_async.errors import TransportError, Verdict
-from luma_async.settings import Secret
+from luma_async.settings import Secret, check_proxy
 
 _AUTHENTICATION = 407
 _PASSING = frozenset({408, 425, 429})
 _SERVER_ERRORS = 500
 _ADVICE = "check proxy= and the proxy's own rules"
+
+
+def environment_proxy(url: URL) -> Secret[str] | None:
+    """Return the proxy that ``HTTPS_PROXY``, ``HTTP_PROXY`` or ``ALL_PROXY`` names for *url*; None without one.
+
+    ``NO_PROXY`` is respected. Nothing else of the environment is used: no netrc.
+
+    Raises:
+        ConfigurationError: It is not an HTTP proxy; going out without it would not be what the variable says.
+    """
+    found = Secret(getproxies_environment())
+    proxy = Secret(found.reveal().get(url.scheme) or found.reveal().get("all", ""))
+    if not proxy.reveal() or proxy_bypass(f"{url.raw_host}:{url.port}"):
+        return None
+    whole = proxy if "://" in proxy.reveal() else Secret(f"http://{proxy.reveal()}")
+    return check_proxy(whole, "the environment's proxy")
 
 
 def address_of(proxy: Secret[str]) -> str:

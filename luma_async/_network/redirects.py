@@ -11,6 +11,12 @@ _STATUSES = frozenset({301, 302, 303, 307, 308})
 _MOST = 5
 
 
+def same_origin(url: URL, start: URL) -> bool:
+    """Whether the key may go to *url* too. A user name in *url* would be another key."""
+    is_same = (url.scheme, url.raw_host, url.port) == (start.scheme, start.raw_host, start.port)
+    return is_same and "@" not in url.raw_authority
+
+
 async def follow(
     url: URL,
     send: Callable[[URL], Awaitable[aiohttp.ClientResponse]],

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakSet
 
 import aiohttp
-from attrs import define, frozen
+from attrs import define, evolve, frozen
+from yarl import URL
 
-from luma_async._network.proxies import address_of, proxys_own
+from luma_async._network.proxies import address_of, environment_proxy, proxys_own
 from luma_async._text import shown
 from luma_async.errors import (
     ClientClosedError,
@@ -39,6 +40,16 @@ class Network:
     """Shared; this package never closes it."""
     proxy: Secret[str] | None = None
     ssl_context: ssl.SSLContext | None = None
+
+    def towards(self, url: URL, *, trust_env: bool) -> Network:
+        """Return the settings for requests to *url*: with *trust_env*, the environment may name their proxy.
+
+        Raises:
+            ConfigurationError: The environment names something else than an HTTP proxy.
+        """
+        if self.proxy is not None or not trust_env:
+            return self
+        return evolve(self, proxy=environment_proxy(url))
 
     @property
     def connections(self) -> list[float]:
@@ -111,7 +122,7 @@ class _StrayBytesError(aiohttp.ClientConnectionError):
     """Bytes came on a connection before its request was sent."""
 
 
-class _CarefulRequest(aiohttp.ClientRequest):
+class CarefulRequest(aiohttp.ClientRequest):
     """Is not sent on a connection on which bytes have come already: they are not its answer (RFC 9112, 9.2).
 
     A connector of the user's cannot look after that, as ``_Connector`` does.
@@ -139,7 +150,11 @@ async def _on_clean_connection(
 
 
 def new_session(
-    network: Network, connector: aiohttp.BaseConnector | None, limit: int, **own: object
+    network: Network,
+    connector: aiohttp.BaseConnector | None,
+    limit: int,
+    request_class: type[aiohttp.ClientRequest] = CarefulRequest,
+    **own: object,
 ) -> aiohttp.ClientSession:
     """Return a session without cookies, without settings from the environment, and without a timeout.
 
@@ -147,6 +162,7 @@ def new_session(
         network: The user's proxy and TLS context.
         connector: A connector to use and leave open; None for a new one with *limit* connections.
         limit: Connections at most.
+        request_class: How requests are sent through *connector*.
         own: Further arguments for the new connector.
 
     Raises:
@@ -156,7 +172,7 @@ def new_session(
         raise ConfigurationError(
             "the connector belongs to another event loop", advice="make it in the loop in which the client runs"
         )
-    careful: dict[str, Any] = {"request_class": _CarefulRequest, "middlewares": [_on_clean_connection]}
+    careful: dict[str, Any] = {"request_class": request_class, "middlewares": [_on_clean_connection]}
     return aiohttp.ClientSession(
         connector=connector or _Connector(limit=limit, ssl=network.ssl_context or True, **own),
         connector_owner=connector is None,

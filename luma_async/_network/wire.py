@@ -7,18 +7,19 @@ from contextlib import suppress
 
 import aiohttp
 from attrs import define, field
+from multidict import CIMultiDict
 from yarl import URL
 
 from luma_async._network.credentials import request_headers
 from luma_async._network.proxies import refused
 from luma_async._network.redaction import Redaction
-from luma_async._network.redirects import follow
+from luma_async._network.redirects import follow, same_origin
 from luma_async._network.request import Body, Request
 from luma_async._network.session import Network, Pool, closed, connector_closed, new_session, translated_with
 from luma_async._relay.answer import Answer
 from luma_async._text import shown
 from luma_async.errors import LumaError, ProtocolError, Verdict
-from luma_async.settings import Settings
+from luma_async.settings import Secret, Settings
 
 Turn = Callable[[], Awaitable[None]]
 _PROXY_AUTHENTICATION = 407
@@ -32,6 +33,8 @@ class Wire:
     settings: Settings
     network: Network
     redaction: Redaction = field(init=False)
+    _headers: Secret[CIMultiDict[str]] = field(init=False)
+    """Those of each request; aiohttp copies them."""
     requests: int = 0
     """Requests so far; each redirect counts as one more."""
     _pool: Pool | None = None
@@ -41,7 +44,10 @@ class Wire:
     """If set, requests under way raise ClientClosedError."""
 
     def __attrs_post_init__(self) -> None:
-        self.redaction = Redaction(self.settings.api_key)
+        settings = self.settings
+        self.redaction = Redaction(settings.api_key)
+        self._headers = Secret(request_headers(settings.api_key, settings.headers, settings.dialect))
+        self.network = self.network.towards(URL(self.settings.base_url), trust_env=self.settings.trust_env)
 
     async def send(self, request: Request, turn: Turn) -> Answer:
         """Return the whole answer, and translate the errors of aiohttp; *turn* is awaited before each redirect.
@@ -116,12 +122,12 @@ class Wire:
                 raise connector_closed()
             body = None if request.body is None else Body(request, request.body)
             self.requests += 1
-            headers = request_headers(self.settings.api_key, self.settings.dialect)
+            headers = self._headers.reveal()
             return session.request(request.method, url, data=body, headers=headers, allow_redirects=False)
 
         async def redirected(url: URL, location: str, status: int) -> URL:
             target = _joined(url, location)
-            if not _same_origin(target, start) or (request.method == "POST" and status < 307):  # noqa: PLR2004
+            if not same_origin(target, start) or (request.method == "POST" and status < 307):  # noqa: PLR2004
                 raise _refused_redirect(f"to {self.redaction.header(target.raw_host) or 'another scheme'}")
             await turn()
             return target
@@ -165,12 +171,6 @@ def _joined(url: URL, location: str) -> URL:
     if target is None:
         raise _refused_redirect("to something that is not a URL")
     return target
-
-
-def _same_origin(url: URL, start: URL) -> bool:
-    """Whether the key may go to *url* too. A user name in *url* would be another key."""
-    is_same = (url.scheme, url.raw_host, url.port) == (start.scheme, start.raw_host, start.port)
-    return is_same and "@" not in url.raw_authority
 
 
 def _refused_redirect(where: str) -> ProtocolError:

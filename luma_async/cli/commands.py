@@ -118,7 +118,7 @@ def _wait_for(  # noqa: PLR0913, PLR0917 - what both commands have
     from luma_async.cli.work import EarlierRuns, open_job, run_job, wait
 
     files, summary = storing.files, Summary(verbose=output.verbose)
-    client = relay.client(waiting.polling, private_media=storing.private_media, on_event=summary.note)
+    client = relay.client(waiting.polling, media=storing, on_event=summary.note)
     earlier = EarlierRuns.of(waiting.journal, files)
     again = ResumeCommand((name, *words_of(relay, waiting, storing, output)), source, frozenset(ids))
     job = open_job(client, Ids.of(ids, source), as_json=output.as_json, earlier=earlier, summary=summary, again=again)
@@ -150,7 +150,7 @@ def submit(  # noqa: PLR0913 - its options, in groups
     storing, summary = submitting.storing, Summary(verbose=output.verbose)
     earlier = EarlierRuns.of(waiting.journal, storing.files)
     submissions = Submissions(
-        luma=relay.client(waiting.polling, private_media=storing.private_media, on_event=summary.note),
+        luma=relay.client(waiting.polling, media=storing, on_event=summary.note),
         prompts=Prompts.of(prompts, from_),
         options=generation.options,
         at_once=submitting.at_once,

@@ -10,9 +10,10 @@ from attrs import asdict, fields, frozen
 from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
+from luma_async.errors import ConfigurationError
 from luma_async.models import Role
 from luma_async.options import GenerationOptions
-from luma_async.settings import Limits, PollPolicy, Settings, read_key_file
+from luma_async.settings import Limits, PollPolicy, Secret, Settings, read_key_file
 
 if TYPE_CHECKING:
     from luma_async.client import LumaClient
@@ -32,6 +33,7 @@ _POLLING = PollPolicy()
 _Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 _URL = Annotated[str | None, Parameter(metavar="URL")]
 _Number = Annotated[int, Parameter(metavar="NUMBER")]
+_Headers = Annotated[tuple[str, ...], Parameter(metavar="NAME=VALUE", negative="", show_default=False)]
 _Seconds = Annotated[float, Parameter(metavar="SECONDS")]
 _SecondsOrNone = Annotated[float | None, Parameter(metavar="SECONDS")]
 
@@ -116,6 +118,41 @@ class Output:
     ] = False
 
 
+@Parameter(name="*", group=_FILES)
+@frozen(kw_only=True)
+class Media:
+    """How media are fetched; one of the groups that store files is asked for it."""
+
+    private_media: Annotated[
+        _Flag,
+        Parameter(
+            help="Allow media over http:// and from private addresses; the relay's own may be so anyway. "
+            "[default: refused]"
+        ),
+    ] = False
+    media_header: Annotated[
+        _Headers,
+        Parameter(
+            help="A header of each request for media, such as User-Agent=Mozilla/5.0; can be given several times."
+        ),
+    ] = ()
+    key_for_relay_media: Annotated[
+        _Flag,
+        Parameter(
+            help="Send the key along for media at the relay's own address that are refused without it. "
+            "[default: an error]"
+        ),
+    ] = False
+
+
+def _headers(option: str, given: tuple[str, ...]) -> dict[str, str]:
+    """Return the headers of an *option*; the error never shows a value."""
+    pairs = [each.partition("=") for each in given]
+    if not all(sign for _, sign, _ in pairs):
+        raise ConfigurationError(f"{option} is not NAME=VALUE", advice=f'give it like {option} "X-Team=films"')
+    return {name: value for name, _, value in pairs}
+
+
 @Parameter(name="*", group=_RELAY)
 @frozen(kw_only=True)
 class Relay:
@@ -140,23 +177,44 @@ class Relay:
     ] = False
     requests_per_second: Annotated[float | None, Parameter(metavar="NUMBER")] = None
     """Most requests per second, over all ids. [default: no limit]"""
+    header: _Headers = ()
+    """A further header of each request to the relay; can be given several times."""
+    trust_env: _Flag = False
+    """Use the proxies that HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY name. [default: they are ignored]"""
 
     def client(
         self,
         polling: PollPolicy = _POLLING,
         *,
-        private_media: bool = False,
+        media: Media | None = None,
         on_event: Callable[[Event], object] | None = None,
     ) -> LumaClient:
         """Make the client; raises a ConfigurationError for an option, or its environment variable."""
         from luma_async.client import LumaClient  # noqa: PLC0415 - --help needs no aiohttp
 
-        limits = self._limits(allow_private_media=private_media)
-        return LumaClient(self.base_url, self._key(), polling=polling, limits=limits, on_event=on_event)
+        of_media = media or Media()
+        return LumaClient(
+            self.base_url,
+            self._key(),
+            polling=polling,
+            limits=self._limits(
+                allow_private_media=of_media.private_media, key_for_relay_media=of_media.key_for_relay_media
+            ),
+            trust_env=self.trust_env,
+            headers=_headers("--header", self.header),
+            media_headers=_headers("--media-header", of_media.media_header),
+            on_event=on_event,
+        )
 
     def settings(self, *, request_timeout: float) -> Settings:
         """Return address, key and limits, with *request_timeout* seconds for a request; raises as ``client``."""
-        return Settings.load(self.base_url, self._key(), self._limits(request_timeout=request_timeout))
+        return Settings.load(
+            self.base_url,
+            self._key(),
+            self._limits(request_timeout=request_timeout),
+            headers=Secret(_headers("--header", self.header)),
+            trust_env=self.trust_env,
+        )
 
     def _limits(self, **more: Any) -> Limits:
         return Limits(allow_insecure_http=self.insecure_http, requests_per_second=self.requests_per_second, **more)
@@ -208,7 +266,7 @@ Directory = Annotated[
 
 @Parameter(name="*", group=_FILES)
 @frozen(kw_only=True)
-class Files:
+class Files(Media):
     """Which media go where."""
 
     directory: Directory = Path()
@@ -216,8 +274,6 @@ class Files:
     """Which of a generation's media."""
     overwrite: _Flag = False
     """Replace an existing file. [default: an error for that id]"""
-    private_media: _Flag = False
-    """Allow media over http:// and from private addresses, as the simulated relay serves them. [default: refused]"""
 
     @property
     def files(self) -> Self:
@@ -227,7 +283,7 @@ class Files:
 
 @Parameter(name="*", group=_FILES)
 @frozen(kw_only=True)
-class Storing:
+class Storing(Media):
     """Whether ``wait`` also stores media."""
 
     download: Annotated[
@@ -238,18 +294,16 @@ class Storing:
             "missing. The command download has more options. [default: nothing is stored]",
         ),
     ] = None
-    private_media: _Flag = False
-    """Allow media over http:// and from private addresses, as the simulated relay serves them. [default: refused]"""
 
     @property
     def files(self) -> Files | None:
         """Which media go where, or None."""
-        return None if self.download is None else Files(directory=self.download, private_media=self.private_media)
+        return None if self.download is None else Files(directory=self.download)
 
 
 @Parameter(name="*", group=_FILES)
 @frozen(kw_only=True)
-class SubmitFlags:
+class SubmitFlags(Media):
     """How many submits run at once, and whether to wait for their generations."""
 
     at_once: Annotated[_Number, Parameter(group=_PROMPTS, validator=Number(gte=1))] = 4
@@ -258,13 +312,11 @@ class SubmitFlags:
     """Wait for the generations, as the command wait does. [default: print the ids and end]"""
     download: Annotated[Path | None, Parameter(metavar="DIR")] = None
     """Wait, and store each video in this directory; made if it is missing. [default: nothing is stored]"""
-    private_media: _Flag = False
-    """Allow media over http:// and from private addresses, as the simulated relay serves them. [default: refused]"""
 
     @property
     def storing(self) -> Storing:
         """The options that the command wait has too."""
-        return Storing(download=self.download, private_media=self.private_media)
+        return Storing(download=self.download, **{each.name: getattr(self, each.name) for each in fields(Media)})
 
 
 @Parameter(name="*", group=_GENERATION)
@@ -330,7 +382,10 @@ class Simulation:
 
 
 def words_of(*groups: Any) -> tuple[str, ...]:
-    """Return the words of a command line for the options in *groups* that are not at their defaults."""
+    """Return the words of a command line for the options in *groups* that are not at their defaults.
+
+    The values of headers are left out.
+    """
     words: list[str] = []
     for group in groups:
         hints = get_type_hints(type(group), include_extras=True)
@@ -339,7 +394,11 @@ def words_of(*groups: Any) -> tuple[str, ...]:
             if value == each.default:
                 continue
             names = [parameter.name for parameter in getattr(hints[each.name], "__metadata__", ()) if parameter.name]
-            words.append(names[0][0] if names else f"--{each.name.replace('_', '-')}")
-            if value is not True:
-                words.append("none" if value is None else str(value))
+            name = names[0][0] if names else f"--{each.name.replace('_', '-')}"
+            if isinstance(value, tuple):  # headers, whose values may be secret: this goes to standard error
+                words += [word for header in value for word in (name, f"{header.partition('=')[0]}=...")]
+            elif value is True:
+                words.append(name)
+            else:
+                words += [name, "none" if value is None else str(value)]
     return tuple(words)

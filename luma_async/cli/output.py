@@ -21,6 +21,10 @@ _OPTION_NAMES = {
     "give the key as api_key=": "set LUMA_API_KEY, or give --key-file",
     "Limits(allow_insecure_http=True)": "--insecure-http",
     "Limits(allow_private_media=True)": "--private-media",
+    "Limits(key_for_relay_media=True)": "--key-for-relay-media",
+    'media_headers={"User-Agent": "..."}': '--media-header "User-Agent=..."',
+    "media_headers: ": "--media-header: ",
+    "headers: ": "--header: ",
     "overwrite=True": "--overwrite",
 }
 """The library's wording of advice, and the command line's."""

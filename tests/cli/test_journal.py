@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from luma_async.testing import RelayThread, Script, SimulatedRelay
+from luma_async.testing import Fault, RelayThread, Script, SimulatedRelay
 from tests.cli.command import (
     ENDLESS,
     FAST,
@@ -239,9 +239,11 @@ def test_a_file_that_cannot_be_stored_is_stored_next_time(
     name, option = storing
     options = (name, task_id, option, str(tmp_path / "videos"), "--journal", str(journal), *FAST)
 
+    luma_relay.trouble(Fault.http(410), times=2, on="media")  # a link, and the fresh one
+
     refused = command(*options, relay=luma_relay)
     held = recorded(journal)
-    fetched = command(*options, "--private-media", relay=luma_relay)
+    fetched = command(*options, relay=luma_relay)
 
     assert (refused.status, refused.lines[0]["error"]["type"], held) == (1, "DownloadError", [task_id])
     assert (fetched.status, recorded(journal)) == (0, [task_id])

@@ -26,8 +26,15 @@ IDS = [f"t-{number}" for number in range(12)]
             [Waiting(timeout=None, initial_interval=3.0, journal=Path("j"))],
             "--timeout none --initial-interval 3.0 --journal j",
         ),
-        ([Storing(download=Path("v"), private_media=True)], "--download v --private-media"),
+        ([Storing(download=Path("v"), private_media=True)], "--private-media --download v"),
         ([Files(directory=Path("v"), role="thumbnail", overwrite=True)], "--directory v --role thumbnail --overwrite"),
+        (
+            [
+                Relay(header=("X-Team=s3cret", "X=")),
+                Storing(download=Path("v"), media_header=("User-Agent=a b",), key_for_relay_media=True),
+            ],
+            "--header X-Team=... --header X=... --media-header User-Agent=... --key-for-relay-media --download v",
+        ),
         ([Output(as_json=True, verbose=True)], "--json --verbose"),
     ],
 )

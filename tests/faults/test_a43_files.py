@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from luma_async import DownloadError
-from luma_async._media.files import Leftovers, Part, _boot, _name
+from luma_async._media.files import Leftovers, Part, _boot, _name, stem_of
 from luma_async._media.formats import Version
 from tests.downloads import (
     BODY,
@@ -275,7 +275,8 @@ async def test_tasks_that_share_everything_but_their_ids_get_each_its_own_file(t
     async with RawServer([GOOD]) as server, downloading() as downloader:
         paths = [await downloader.download(generation(server.base_url, one), tmp_path) for one in ids]
 
-    assert [path.name for path in paths] == [f"{one}.video.mp4" for one in ids]
+    assert [path.name for path in paths] == [f"{stem_of(one, 'video')}.mp4" for one in ids]
+    assert len(names(tmp_path)) == len(ids)
     assert names(tmp_path) == sorted(path.name for path in paths)
 
 

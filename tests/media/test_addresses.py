@@ -5,8 +5,10 @@ from __future__ import annotations
 import socket
 
 import pytest
+from yarl import URL
 
-from luma_async._media.addresses import guarded_socket, is_global, literal
+from luma_async import DownloadError
+from luma_async._media.addresses import Rules, checked_url, guarded_socket, is_global, literal
 
 
 @pytest.mark.parametrize(
@@ -79,3 +81,47 @@ def test_a_public_address_gets_its_socket() -> None:
     """The guard stands in nobody else's way."""
     with guarded_socket((socket.AF_INET, socket.SOCK_STREAM, 0, "", ("8.8.8.8", 443))) as made:
         assert (made.family, made.type) == (socket.AF_INET, socket.SOCK_STREAM)
+
+
+RELAY = Rules(allow_private=False, relay=URL("https://10.0.0.1:8443"))
+
+
+@pytest.mark.parametrize("base", [None, URL("https://10.0.0.1:8443/v1/content")])
+def test_the_relays_own_origin_is_allowed_as_the_relay_is(base: URL | None) -> None:
+    """For its own links, and for redirects from there."""
+    assert checked_url("https://10.0.0.1:8443/x?s=%2F", RELAY, base=base).raw_path_qs == "/x?s=%2F"
+
+
+@pytest.mark.parametrize(
+    ("link", "base"),
+    [
+        ("https://10.0.0.1:8443/x", URL("https://cdn.example/")),
+        ("https://10.0.0.1/x", None),
+        ("http://10.0.0.1:8443/x", None),
+        ("https://10.0.0.2:8443/x", URL("https://10.0.0.1:8443/")),
+    ],
+)
+def test_nothing_else_private_is_allowed_with_it(link: str, base: URL | None) -> None:
+    """Other servers cannot redirect there, and another scheme, host or port is another origin."""
+    with pytest.raises(DownloadError) as caught:
+        checked_url(link, RELAY, base=base)
+
+    assert caught.value.reason == "refused"
+
+
+@pytest.mark.parametrize(
+    ("link", "base", "sent"),
+    [
+        ("https://bücher.example/a%2Fb?s=%2F日", None, "https://xn--bcher-kva.example/a%2Fb?s=%2F%E6%97%A5"),
+        ("/猫?s=%2F|", URL("https://cdn.example/x?y=%2F", encoded=True), "https://cdn.example/%E7%8C%AB?s=%2F%7C"),
+        ("d?e=%2B", URL("https://cdn.example/a%2Fb/c", encoded=True), "https://cdn.example/a%2Fb/d?e=%2B"),
+        (" https://CDN.example/%7e\n", None, None),
+    ],
+)
+def test_path_and_query_stay_byte_for_byte(link: str, base: URL | None, sent: str | None) -> None:
+    """Beside a host that needs IDNA, and in redirects too; a line break is no part of a link."""
+    if sent is None:
+        with pytest.raises(DownloadError):
+            checked_url(link, RELAY, base=base)
+    else:
+        assert str(checked_url(link, RELAY, base=base)) == sent

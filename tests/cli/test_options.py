@@ -1,0 +1,81 @@
+"""Options that become the arguments of a client."""
+
+from __future__ import annotations
+
+import pytest
+
+from luma_async import ConfigurationError, DownloadError
+from luma_async.cli.options import Files, Media, Relay, Storing, SubmitFlags
+from luma_async.cli.output import in_option_names
+from luma_async.settings import Settings
+from tests.kit import KEY
+
+AGENT = "Mozilla/5.0 (X11; a=b)"
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give a key."""
+    monkeypatch.setenv("LUMA_API_KEY", KEY)
+
+
+def settings(relay: Relay, media: Media | None = None) -> Settings:
+    """Return what a client of *relay* is made of."""
+    return relay.client(media=media)._settings
+
+
+async def test_headers_are_for_the_relay_or_for_media() -> None:
+    """A value may hold further signs of equality; ``check`` sends the relay's headers too."""
+    relay = Relay(base_url="https://relay.example", header=("X-Team=films", "X-Empty="), trust_env=True)
+    found = settings(relay, Files(media_header=(f"User-Agent={AGENT}",)))
+
+    assert found.headers.reveal() == {"X-Team": "films", "X-Empty": ""}
+    assert found.media_headers.reveal() == {"User-Agent": AGENT}
+    assert found.trust_env
+    assert relay.settings(request_timeout=1.0).headers.reveal() == {"X-Team": "films", "X-Empty": ""}
+    assert relay.settings(request_timeout=1.0).trust_env
+
+
+@pytest.mark.parametrize("kind", [Files, Storing, SubmitFlags])
+async def test_each_command_that_stores_files_can_send_the_key_to_the_relays_media(kind: type[Media]) -> None:
+    """Unasked it does not."""
+    relay = Relay(base_url="https://relay.example")
+
+    assert settings(relay, kind(key_for_relay_media=True)).limits.key_for_relay_media
+    assert not settings(relay, kind()).limits.key_for_relay_media
+
+
+def test_a_submit_hands_its_options_for_media_on() -> None:
+    """To the wait that stores its videos."""
+    flags = SubmitFlags(private_media=True, media_header=("A=b",), key_for_relay_media=True).storing
+
+    assert (flags.private_media, flags.media_header, flags.key_for_relay_media) == (True, ("A=b",), True)
+
+
+@pytest.mark.parametrize("given", ["s3cret", "Cookie=s3cret", "X:s3cret", "=s3cret", "X= s3cret"])
+@pytest.mark.parametrize("option", ["header", "media-header"])
+async def test_a_header_that_cannot_be_sent_is_refused_by_its_option(option: str, given: str) -> None:
+    """Its value is not shown."""
+    relay = Relay(base_url="https://relay.example", header=(given,) if option == "header" else ())
+
+    with pytest.raises(ConfigurationError) as caught:
+        relay.client(media=Media(media_header=() if option == "header" else (given,)))
+
+    text = in_option_names(str(caught.value))
+    assert f"--{option}" in text
+    assert "s3cret" not in text
+
+
+@pytest.mark.parametrize(
+    ("advice", "option"),
+    [
+        ("give Limits(key_for_relay_media=True)", "--key-for-relay-media"),
+        ('try media_headers={"User-Agent": "..."}', '--media-header "User-Agent=..."'),
+    ],
+)
+def test_advice_about_media_names_the_option(advice: str, option: str) -> None:
+    """And not the library's argument."""
+    text = in_option_names(str(DownloadError("no", reason="status", advice=advice)))
+
+    assert option in text
+    assert "media_headers" not in text
