@@ -39,8 +39,8 @@ INSIDE = {
         *("options", "check.command", "check.diagnosis", "check", "output", "exit"),
     ),
     "testing": (
-        *("pytest_plugin", "_asyncio_fixtures", "__init__", "relay", "_gateway", "_answers", "scripts", "_media"),
-        *("faults", "exchange", "clock"),
+        *("pytest_plugin", "_asyncio_fixtures", "__init__", "relay", "_gateway", "_router", "_flavours", "_answers"),
+        *("scripts", "_media", "rules", "faults", "exchange", "clock"),
     ),
     "_media": ("download", "servers", "places", "files", "formats", "addresses", "__init__"),
     "_waiting": (

@@ -10,11 +10,25 @@ if TYPE_CHECKING:
     from luma_async.testing.exchange import SeenRequest
     from luma_async.testing.faults import Fault
     from luma_async.testing.relay import RelayThread, SimulatedRelay
+    from luma_async.testing.rules import JobLimit, RequestLimit, RowCap, Rule, SessionLoss
     from luma_async.testing.scripts import Script, Step
 
-__all__ = ["FastTime", "Fault", "RelayThread", "Script", "SeenRequest", "SimulatedRelay", "Step"]
+__all__ = [
+    "FastTime",
+    "Fault",
+    "JobLimit",
+    "RelayThread",
+    "RequestLimit",
+    "RowCap",
+    "Rule",
+    "Script",
+    "SeenRequest",
+    "SessionLoss",
+    "SimulatedRelay",
+    "Step",
+]
 
-_MODULES = ("clock", "exchange", "faults", "scripts", "relay")
+_MODULES = ("clock", "exchange", "faults", "scripts", "rules", "relay")
 """Only the last one imports aiohttp."""
 
 
