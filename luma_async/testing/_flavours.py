@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, get_args
 
 from luma_async.testing import _answers
 from luma_async.testing._answers import LinkTo, Task
-from luma_async.testing.exchange import Kind, Reply
-
-Flavour = Literal["contract", "luma-api", "new-api", "new-api-2026", "express", "litellm", "web-proxy"]
-"""A kind of gateway that was seen at work; ``contract`` answers as the contract's sections 1 to 4 say."""
-
+from luma_async.testing.exchange import Flavour, Kind, Reply
 
 _PLAIN = "text/plain; charset=utf-8"
 _HTML = "text/html; charset=utf-8"

@@ -15,10 +15,10 @@ from attrs import define, evolve, field, validators
 
 from luma_async._ids import check_task_id
 from luma_async.testing._answers import Task
-from luma_async.testing._flavours import FLAVOURS, Flavour
+from luma_async.testing._flavours import FLAVOURS
 from luma_async.testing._media import Links
 from luma_async.testing._router import Router
-from luma_async.testing.exchange import Asked, Kind, Reply, SeenRequest
+from luma_async.testing.exchange import Asked, Flavour, Kind, Reply, SeenRequest
 from luma_async.testing.faults import Fault, Troubles
 from luma_async.testing.rules import Judge, Rule
 from luma_async.testing.scripts import Script

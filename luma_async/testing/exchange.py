@@ -12,6 +12,9 @@ from attrs import evolve, field, frozen
 Kind = Literal["look", "batch", "submit", "extend", "link", "media", "unknown"]
 """The kind of a request: one poll, a batch, a submit, an extension, a clean link, a file, or an unknown path."""
 
+Flavour = Literal["contract", "luma-api", "new-api", "new-api-2026", "express", "litellm", "web-proxy"]
+"""A kind of gateway that was seen at work; ``contract`` answers as the contract's sections 1 to 4 say."""
+
 _PARTS: dict[tuple[str, str], Kind] = {("POST", "extend"): "extend", ("GET", "download_video_url"): "link"}
 """Requests with a path below the path of a task."""
 

@@ -22,8 +22,8 @@ from luma_async import (
     State,
 )
 from luma_async.testing import FastTime, Fault, RelayThread, Script, SimulatedRelay
-from luma_async.testing._flavours import FLAVOURS, Flavour
-from luma_async.testing.exchange import Reply
+from luma_async.testing._flavours import FLAVOURS
+from luma_async.testing.exchange import Flavour, Reply
 from tests.kit import KEY, Clock, sample
 from tests.testing.test_gateway import ask, desk_at
 
