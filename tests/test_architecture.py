@@ -36,7 +36,7 @@ INSIDE = {
             "summary",
             "show",
         ),
-        *("options", "check.command", "check.diagnosis", "check", "output", "exit"),
+        *("options", "check.command", "check.diagnosis", "check.evidence", "check", "output", "exit"),
     ),
     "testing": (
         *("pytest_plugin", "_asyncio_fixtures", "__init__", "relay", "_gateway", "_router", "_flavours", "_answers"),

@@ -7,8 +7,10 @@ import sys
 from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from functools import partial
+from secrets import token_hex
 from uuid import uuid4
 
+from attrs import evolve
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table as Grid
@@ -22,11 +24,12 @@ from luma_async._relay.answer import Answer
 from luma_async._relay.requests import TASKS_PATH, task_path, tasks_body
 from luma_async._relay.tasks import read_batch, read_poll
 from luma_async._text import shown
-from luma_async.cli.check.diagnosis import CheckResult, Reply, Result, diagnose
+from luma_async.cli.check.diagnosis import CheckResult, Result, diagnose
+from luma_async.cli.check.evidence import Evidence, Reply
 from luma_async.cli.exit import Status
 from luma_async.cli.output import guarded, write
 from luma_async.errors import LumaError
-from luma_async.settings import PollPolicy, Settings
+from luma_async.settings import PollPolicy, Secret, Settings
 
 _STYLES = {Result.OK: "green", Result.NOTE: "yellow", Result.UNSURE: "yellow", Result.BAD: "bold red"}
 _INDENT = 13
@@ -40,8 +43,9 @@ _MAX_FAILURES = 2
 
 async def check(settings: Settings, *, as_json: bool) -> Status:
     """Poll the relay of *settings* and show the result of each check."""
-    async with aclosing(Transport(settings, Network(), Cooldown(PollPolicy()))) as transport:
-        found = await examine(transport)
+    stranger = evolve(settings, api_key=Secret(f"sk-{token_hex(24)}"))
+    async with aclosing(_transport(settings)) as ours, aclosing(_transport(stranger)) as theirs:
+        found = await examine(ours, theirs)
     if as_json or sys.stdout is None or not sys.stdout.isatty():
         write("".join(f"{row.line()}\n" for row in found))
     else:
@@ -49,23 +53,53 @@ async def check(settings: Settings, *, as_json: bool) -> Status:
     return Status.DONE if all(row.is_good for row in found) else Status.ERROR
 
 
-async def examine(transport: Transport) -> list[CheckResult]:
-    """Make a few polls and one batch query, and return the result of each check."""
+def _transport(settings: Settings) -> Transport:
+    return Transport(settings, Network(), Cooldown(PollPolicy()))
+
+
+async def examine(ours: Transport, theirs: Transport) -> list[CheckResult]:
+    """Ask a few times about tasks that do not exist, and return the result of each check.
+
+    Args:
+        ours: Sends the user's key.
+        theirs: Sends a wrong key to the same relay.
+    """
     polls: list[Reply] = []
     # Until another poll would show nothing new.
-    while len(polls) < _POLLS and sum(not poll.proves for poll in polls) < _MAX_FAILURES:
-        task_id = str(uuid4())
-        read = partial(read_poll, task_id=task_id, known=None)
-        polls.append(await _ask(transport, Request("GET", task_path(task_id)), read))
+    while len(polls) < _POLLS and sum(poll.is_trouble for poll in polls) < _MAX_FAILURES:
+        polls.append(await _poll(ours, task_path))
         if polls[-1].is_final:
             break
     answered = [poll for poll in polls if poll.answer is not None]
-    best, batch = next((poll for poll in polls if poll.proves), polls[-1]), None
+    evidence = Evidence(poll=next((poll for poll in polls if not poll.is_trouble), polls[-1]))
     if answered:
-        task_ids = [str(uuid4()), str(uuid4())]
-        query = Request("POST", TASKS_PATH, tasks_body(task_ids))
-        batch = await _ask(transport, query, partial(read_batch, known=dict.fromkeys(task_ids)))
-    return diagnose(best, batch, [poll.seconds for poll in answered])
+        evidence = evolve(
+            evidence,
+            absent=await _poll(ours, _absent_path),
+            elsewhere=await _poll(ours, lambda task_id: f"/{uuid4()}/{task_id}"),
+            wrong_key=await _poll(theirs, task_path),
+            wrong_both=await _poll(theirs, _absent_path),
+            batch=await _query(ours),
+        )
+    return diagnose(evidence, [poll.seconds for poll in answered])
+
+
+def _absent_path(task_id: str) -> str:
+    """Return a path that no relay has, beside the path of a task."""
+    generations, _, _ = task_path(task_id).rpartition("/")
+    return f"{generations.rpartition('/')[0]}/{uuid4()}/{task_id}"
+
+
+async def _poll(transport: Transport, path_of: Callable[[str], str]) -> Reply:
+    task_id = str(uuid4())
+    request = Request("GET", path_of(task_id))
+    return await _ask(transport, request, partial(read_poll, task_id=task_id, known=None))
+
+
+async def _query(transport: Transport) -> Reply:
+    task_ids = [str(uuid4()), str(uuid4())]
+    query = Request("POST", TASKS_PATH, tasks_body(task_ids))
+    return await _ask(transport, query, partial(read_batch, known=dict.fromkeys(task_ids)))
 
 
 async def _ask(transport: Transport, request: Request, read: Callable[[Answer], object]) -> Reply:
@@ -76,7 +110,7 @@ async def _ask(transport: Transport, request: Request, read: Callable[[Answer], 
         read(answer)
     except LumaError as trouble:
         error = trouble
-    return Reply(answer, error, time() - started)
+    return Reply(answer, error, time() - started, request.path)
 
 
 def show(base_url: str, rows: Iterable[CheckResult], console: Console | None = None) -> None:
