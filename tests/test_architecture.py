@@ -39,7 +39,17 @@ INSIDE = {
         *("options", "check.command", "check.diagnosis", "check.evidence", "check", "output", "exit"),
     ),
     "testing": (
-        *("pytest_plugin", "_asyncio_fixtures", "__init__", "relay", "_gateway", "_router", "_flavours", "_answers"),
+        *(
+            "pytest_plugin",
+            "_asyncio_fixtures",
+            "__init__",
+            "_mocking",
+            "relay",
+            "_gateway",
+            "_router",
+            "_flavours",
+            "_answers",
+        ),
         *("scripts", "_media", "rules", "faults", "exchange", "clock"),
     ),
     "_media": ("download", "servers", "places", "files", "formats", "addresses", "__init__"),

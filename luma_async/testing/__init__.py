@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from luma_async.testing._mocking import aioresponses
     from luma_async.testing.clock import FastTime
     from luma_async.testing.exchange import SeenRequest
     from luma_async.testing.faults import Fault
@@ -26,10 +27,11 @@ __all__ = [
     "SessionLoss",
     "SimulatedRelay",
     "Step",
+    "aioresponses",
 ]
 
-_MODULES = ("clock", "exchange", "faults", "scripts", "rules", "relay")
-"""Only the last one imports aiohttp."""
+_MODULES = ("clock", "exchange", "faults", "scripts", "rules", "relay", "_mocking")
+"""Only the last two import aiohttp, and only the last one aioresponses."""
 
 
 def __getattr__(name: str) -> Any:
