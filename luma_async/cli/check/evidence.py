@@ -52,7 +52,7 @@ class Reply:
     @property
     def is_final(self) -> bool:
         """Whether another poll would give the same answer."""
-        return self.error is not None and not self.error.retryable and not self.is_unknown_task
+        return self.error is not None and not self.is_unknown_task and not self.error.retryable
 
     @property
     def is_unknown_task(self) -> bool:
