@@ -13,7 +13,7 @@ from luma_async._network.session import Network
 from luma_async._network.transport import Transport
 from luma_async.cli.check.command import examine
 from luma_async.settings import Settings
-from luma_async.testing import FastTime, Fault, SimulatedRelay
+from luma_async.testing import FastTime, Fault, RequestLimit, SimulatedRelay
 from luma_async.testing._flavours import FLAVOURS
 from luma_async.testing.exchange import Flavour
 from tests.cli.command import Ended, run
@@ -75,6 +75,14 @@ async def test_each_gateway_is_approved_and_a_wrong_key_is_not(luma_time: FastTi
     assert good == {"address": "ok", "key": "ok", "batch query": batch, "latency": "ok"}
     assert (bad["address"], bad["key"]) == ("ok", "bad")
     assert (nowhere["address"], nowhere["key"]) == ("bad", "unsure")
+
+
+async def test_a_limit_of_one_request_a_second_spoils_no_check(luma_time: FastTime) -> None:
+    """What the limit refuses is asked again a little later."""
+    async with SimulatedRelay(clock=luma_time.clock, rules=[RequestLimit(per_second=1)]) as relay:
+        found = await checked(relay.base_url, relay.api_key)
+
+    assert found == dict.fromkeys(["address", "key", "batch query", "latency"], "ok")
 
 
 async def checked(base_url: str, key: str) -> dict[str, str]:

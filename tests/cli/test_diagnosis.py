@@ -26,6 +26,7 @@ NO_KEY = answer({"error": {"message": "no key"}}, 401, request_id="202511-7")
 NO_TASKS = answer({"code": "success", "message": "", "data": None})
 GATEWAYS = [f"gateways/{path.stem}" for path in (Path(__file__).parents[1] / "samples" / "gateways").iterdir()]
 FAILED_INSIDE = answer({"code": 400, "message": "fail_to_fetch_task"})
+FORBIDDEN = answer("<html><title>403 Forbidden</title></html>", 403, "text/html")
 LIMITED = answer("", 429, "")
 NGINX = sample("gateways/nginx__503_limit_req").answer
 
@@ -81,6 +82,12 @@ def evidence(
         (evidence(answer({"nobody": "knows these words"}, 404)), "ok", "ok"),
         (evidence(UNKNOWN, absent=PAGE), "ok", "ok"),
         (evidence(UNKNOWN, absent=NO_KEY, wrong_both=NO_KEY), "ok", "ok"),
+        # A server that forbids whatever it does not have, with a page; and a firewall that steps in once.
+        (evidence(UNKNOWN, absent=FORBIDDEN), "ok", "ok"),
+        (evolve(evidence(UNKNOWN, absent=FORBIDDEN), elsewhere=look(NOT_FOUND)), "unsure", "ok"),
+        # A proxy forwards some paths, and the relay behind it says the same to all of them.
+        (evolve(evidence(UNKNOWN, absent=UNKNOWN), elsewhere=look(PAGE)), "ok", "ok"),
+        (evolve(evidence(NOT_FOUND, wrong_key=NOT_FOUND), elsewhere=look(PAGE)), "unsure", "unsure"),
         # Polls are guarded by a key, other paths are not there.
         (evidence(NOT_FOUND, wrong_both=NOT_FOUND), "ok", "ok"),
         # Every key is checked before any path: the same answer may be about the task or about the path.

@@ -680,7 +680,8 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("an address is compared with no path", "not self.poll.is_like(self.absent) or self._is_guarded", "True"),
         ("a key is compared with a wrong one", "return False if self.poll.turns_away else None", "return None"),
         ("ids and times make no difference", 'return _VARIABLE.sub("0", ', "return ("),
-        ("trouble elsewhere shows nothing", "self.absent is None or self.absent.is_trouble", "self.absent is None"),
+        ("trouble elsewhere shows nothing", "is_steady or not absent.is_trouble", "True"),
+        ("a page that forbids everything is an answer", "return is_steady or not", "return not"),
         (
             "a busy server is not a wrong address",
             "ServerError), Result.UNSURE, _LATER",
@@ -689,7 +690,8 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a guarded path is there", " or self._is_guarded:", ":"),
     ],
     ("cli/test_check.py",): [
-        ("check sends a wrong key", "wrong_key=await _poll(theirs", "wrong_key=await _poll(ours"),
+        ("what a limit refuses is asked again", "        await asyncio.sleep(pause)\n", "        break\n"),
+        ("check sends a wrong key", "partial(_poll, theirs, task_path)", "partial(_poll, ours, task_path)"),
     ],
 }
 """Rules as ``(rule, text of the package, text that breaks it)``."""

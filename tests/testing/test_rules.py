@@ -111,7 +111,7 @@ def test_a_cap_leaves_rows_out_in_silence() -> None:
 
 
 async def test_a_client_gets_through_all_of_it(luma_time: FastTime) -> None:
-    """A batch of submits waits behind the limit of jobs; every id completes behind the other rules."""
+    """Every id completes, whatever limit, lost session and cap come together."""
     rules: list[Rule] = [RequestLimit(per_second=1), SessionLoss(starts_at=60), RowCap(most=3)]
     async with (
         SimulatedRelay(clock=luma_time.clock, rules=rules) as relay,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing
 from functools import partial
 from secrets import token_hex
@@ -37,6 +37,8 @@ _INDENT = 13
 _ROOMY = 60
 _LONGEST = 600
 _POLLS = 5
+_TRIES = 3
+"""Times that a request is made whose answer is only trouble, where a poll went well."""
 _MAX_FAILURES = 2
 """Polls that may fail before the check stops polling."""
 
@@ -73,13 +75,14 @@ async def examine(ours: Transport, theirs: Transport) -> list[CheckResult]:
     answered = [poll for poll in polls if poll.answer is not None]
     evidence = Evidence(poll=next((poll for poll in polls if not poll.is_trouble), polls[-1]))
     if answered:
+        tries = 1 if evidence.poll.is_trouble else _TRIES
         evidence = evolve(
             evidence,
-            absent=await _poll(ours, _absent_path),
-            elsewhere=await _poll(ours, lambda task_id: f"/{uuid4()}/{task_id}"),
-            wrong_key=await _poll(theirs, task_path),
-            wrong_both=await _poll(theirs, _absent_path),
-            batch=await _query(ours),
+            absent=await _tried(tries, partial(_poll, ours, _absent_path)),
+            elsewhere=await _tried(tries, partial(_poll, ours, _distant_path)),
+            wrong_key=await _tried(tries, partial(_poll, theirs, task_path)),
+            wrong_both=await _tried(tries, partial(_poll, theirs, _absent_path)),
+            batch=await _tried(tries, partial(_query, ours)),
         )
     return diagnose(evidence, [poll.seconds for poll in answered])
 
@@ -88,6 +91,22 @@ def _absent_path(task_id: str) -> str:
     """Return a path that no relay has, beside the path of a task."""
     generations, _, _ = task_path(task_id).rpartition("/")
     return f"{generations.rpartition('/')[0]}/{uuid4()}/{task_id}"
+
+
+def _distant_path(task_id: str) -> str:
+    """Return a path that no relay has, far from the path of a task."""
+    return f"/{uuid4()}/{task_id}"
+
+
+async def _tried(tries: int, ask: Callable[[], Awaitable[Reply]]) -> Reply:
+    """Return the first answer that is not trouble, or the last one; a limit may be one request a second."""
+    reply = await ask()
+    for pause in range(1, tries):
+        if not reply.is_trouble:
+            break
+        await asyncio.sleep(pause)
+        reply = await ask()
+    return reply
 
 
 async def _poll(transport: Transport, path_of: Callable[[str], str]) -> Reply:

@@ -77,10 +77,6 @@ def _is_refused_redirect(reply: Reply) -> bool:
     return isinstance(reply.error, errors.ProtocolError) and reply.answer is None and not reply.error.retryable
 
 
-def _is_firewall(reply: Reply) -> bool:
-    return isinstance(reply.error, errors.PermissionDeniedError) and reply.error.verdict is Verdict.PASSING
-
-
 _OTHER_ADDRESS = "look up the API's address in the relay's documentation: another host, or no path such as /v1"
 _LATER = "check again in a few minutes; if nothing changes, ask the relay's support"
 _GET_ONE = "poll a task that exists: luma-async get ID. If that is not found either, the address is wrong"
@@ -98,7 +94,9 @@ _DIAGNOSES = (
     ),
     _Diagnosis(_is_refused_redirect, Result.BAD, "give the address it redirects to, if you trust it"),
     _Diagnosis(
-        _is_firewall, Result.UNSURE, "a firewall in front of the relay refuses this machine: try another network"
+        lambda reply: reply.is_firewall,
+        Result.UNSURE,
+        "a firewall in front of the relay refuses this machine: try another network",
     ),
     _Diagnosis(_is(errors.RateLimitError), Result.UNSURE, "too many requests: check again in a minute"),
     _Diagnosis(_is_wrong_path, Result.BAD, f"a gateway without Luma here: {_OTHER_ADDRESS}"),

@@ -36,6 +36,11 @@ class Reply:
         return self.answer is not None and self.answer.is_html
 
     @property
+    def is_firewall(self) -> bool:
+        """Whether a firewall or CDN refused the request: it often lets the next one through."""
+        return isinstance(self.error, errors.PermissionDeniedError) and self.error.verdict is Verdict.PASSING
+
+    @property
     def is_trouble(self) -> bool:
         """Whether the answer may be another one in a minute, so that it says nothing about address and key."""
         if self.error is None or self.error.verdict not in (Verdict.PASSING, Verdict.SLOW_DOWN):
@@ -115,13 +120,18 @@ class Evidence:
         """Whether the address has a path for polls; None where the answers do not show it."""
         if self.batch is not None and self.batch.error is None:
             return True
-        if self.absent is None or self.absent.is_trouble or not self.poll.may_be_about_a_task:
+        if self.absent is None or not (self.poll.may_be_about_a_task and self._shows_what_is_absent(self.absent)):
             return None
         if not self.poll.is_like(self.absent) or self._is_guarded:
             return True
         if self.elsewhere is not None and not self.elsewhere.is_trouble and not self.poll.is_like(self.elsewhere):
             return True if self.poll.names_task else None
         return None if self.wrong_key is None or self.wrong_key.refuses else False
+
+    def _shows_what_is_absent(self, absent: Reply) -> bool:
+        """Whether the relay always gives this answer there; some servers give a firewall's page."""
+        is_steady = absent.is_firewall and self.elsewhere is not None and absent.is_like(self.elsewhere)
+        return is_steady or not absent.is_trouble
 
     @property
     def _is_guarded(self) -> bool:
