@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from luma_async.testing._mocking import aioresponses
+    from luma_async.testing._mocking import aioresponses as aioresponses
     from luma_async.testing.clock import FastTime
     from luma_async.testing.exchange import SeenRequest
     from luma_async.testing.faults import Fault
@@ -27,16 +27,17 @@ __all__ = [
     "SessionLoss",
     "SimulatedRelay",
     "Step",
-    "aioresponses",
 ]
 
 _MODULES = ("clock", "exchange", "faults", "scripts", "rules", "relay", "_mocking")
 """Only the last two import aiohttp, and only the last one aioresponses."""
+_OPTIONAL = ("aioresponses",)
+"""Names that need another package, so that ``import *`` leaves them out."""
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name at its first use: the pytest plug-in is in this package, and must cost nothing if unused."""
-    for module in _MODULES if name in __all__ else ():
+    for module in _MODULES if name in (*__all__, *_OPTIONAL) else ():
         value = getattr(import_module(f"{__name__}.{module}"), name, None)
         if value is not None:
             return value

@@ -93,7 +93,7 @@ class Reply:
     def _plain(self) -> str:
         body = self.answer.body if self.answer is not None else b""
         text = unquote(unescape(body[:_LONGEST].decode("utf-8", "replace"))).replace("\\/", "/")
-        return _VARIABLE.sub("0", text.replace(self.path, "") if self.path else text)
+        return _VARIABLE.sub("0", text.replace(self.path[1:], "") if self.path else text)
 
 
 _REFUSED = frozenset({401, 402, 403, 407, 423})
