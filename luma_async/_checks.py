@@ -101,9 +101,7 @@ def _parsed_link(value: str) -> Link | None:
     return Link(value[:start] + _NOT_IN_A_URL.sub(lambda found: quote(found[0], safe=""), value[start:]))
 
 
-_OUR_HEADERS = frozenset(
-    {"authorization", "proxy-authorization", "cookie", "host", "connection", "transfer-encoding"}
-)
+_OUR_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "host", "connection", "transfer-encoding"})
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,200}")
 """A token (RFC 9110, section 5.6.2)."""
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]{0,8000}")
