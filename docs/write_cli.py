@@ -111,6 +111,10 @@ It is written where standard error is a terminal, and with `--verbose`.
 
 `check` writes one JSON line for each of its four rows in a pipe:
 `check`, `result` (`ok`, `note`, `unsure` or `bad`), `found`, `advice`, `seconds` (of the latency) and `request_id`.
+It asks with a made-up key too, to compare the answers; the relay may log that.
+
+`simulate` writes its address and key as comments, then one id a line.
+`luma-async wait --from FILE` reads that; the times of `--trouble` are seconds of the relay.
 
 ## A journal
 

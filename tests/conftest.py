@@ -5,22 +5,14 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
-from unittest.mock import Mock
 
-import aioresponses.core
 import hypothesis
 import pytest
-from aiohttp import ClientResponse
 from hypothesis.database import DirectoryBasedExampleDatabase
 
+import luma_async.testing._mocking  # noqa: F401 - it makes aioresponses fit for this aiohttp
 from tests import loops
-
-# aioresponses 0.7.9 does not know of the argument that ClientResponse got in aiohttp 3.14.
-aioresponses.core.ClientResponse = partial(  # type: ignore[assignment,attr-defined]
-    ClientResponse, stream_writer=Mock(output_size=0)
-)
 
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, database=None)
 # Said in full: where the variable CI is set, hypothesis's own defaults are those of the profile above.

@@ -199,9 +199,9 @@ def demo(*, directory: Directory = Path("luma-demo"), as_json: AsJson = False) -
 
 @app.command
 def simulate(*, simulation: Simulation = _SIMULATION) -> Work:
-    """Run a simulated relay until Ctrl-C, and print its address, its key and the ids of ready-made tasks.
+    """Run a simulated relay until Ctrl-C; print address and key as comments, and ids as ``wait --from`` reads them.
 
-    Example: luma-async simulate --port 8080 --speed 10
+    Example: luma-async simulate --port 8080 --speed 10 --flavour new-api --trouble 503-limit
     """
     from luma_async.cli.demo import serve
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 from pathlib import Path
+from random import Random
+
+from attrs import evolve
 
 from luma_async.cli.exit import Status
 from luma_async.cli.ids import Ids
-from luma_async.cli.options import Files, Simulation, Waiting
+from luma_async.cli.options import Files, Simulation, Trouble, Waiting
 from luma_async.cli.output import say, write
 from luma_async.cli.summary import Summary
 from luma_async.cli.work import open_job, run_job, wait
 from luma_async.client import LumaClient
 from luma_async.errors import ConfigurationError
 from luma_async.settings import Limits
-from luma_async.testing import Fault, Script, SimulatedRelay
+from luma_async.testing import Fault, JobLimit, RequestLimit, RowCap, Rule, Script, SessionLoss, SimulatedRelay
 
 _SCRIPTS = {
     "demo-1": Script.completes(pending=0.4, processing=0.8, prompt="a paper boat in the rain"),
@@ -30,6 +33,12 @@ _PACE = Waiting(timeout=60.0, initial_interval=0.3, max_interval=0.6, min_interv
 """Much denser than useful at a real relay."""
 
 _EVERY_FIFTH = 5
+_RULES: dict[Trouble, Rule] = {
+    "503-limit": RequestLimit(per_second=1.0),
+    "401-blip": SessionLoss(starts_at=10.0, seconds=5.0),
+    "job-limit": JobLimit(most=5),
+    "row-cap": RowCap(most=3),
+}
 
 
 async def play(directory: Path, *, as_json: bool) -> Status:
@@ -50,13 +59,22 @@ async def play(directory: Path, *, as_json: bool) -> Status:
 
 async def serve(simulation: Simulation) -> Status:
     """Run a simulated relay until a signal; a port that is taken or not allowed is a ConfigurationError."""
-    port, relay = simulation.port, SimulatedRelay(port=simulation.port, speed=simulation.speed)
+    port = simulation.port
+    relay = SimulatedRelay(
+        port=port,
+        speed=simulation.speed,
+        flavour=simulation.flavour,
+        envelope=simulation.envelope,
+        rules=[_RULES[name] for name in dict.fromkeys(simulation.trouble)],
+    )
     try:
         await relay.start()
     except OSError as error:
         raise ConfigurationError(f"port {port} cannot be used: {error.strerror}", advice="choose another") from None
     try:
-        write(_announcement(relay, [relay.add(script=_script(number)) for number in range(1, simulation.count + 1)]))
+        varied = partial(_varied, randomness=Random(0), spread=simulation.spread)  # noqa: S311 - the same in each run
+        scripts = [varied(_script(number)) for number in range(1, simulation.count + 1)]
+        write(_announcement(relay, [relay.add(script=script) for script in scripts]))
         forever: asyncio.Future[Status] = asyncio.get_running_loop().create_future()
         return await forever
     finally:
@@ -69,13 +87,13 @@ def _script(number: int) -> Script:
     return Script.completes(pending=5.0, processing=15.0 + 10.0 * (number % _EVERY_FIFTH))
 
 
+def _varied(script: Script, *, randomness: Random, spread: float) -> Script:
+    """Return *script* with another duration of each step, by up to *spread* of it."""
+    steps = [evolve(step, seconds=step.seconds * randomness.uniform(1 - spread, 1 + spread)) for step in script.steps]
+    return evolve(script, steps=tuple(steps))
+
+
 def _announcement(relay: SimulatedRelay, task_ids: list[str]) -> str:
-    """Return lines for a shell: exports, the ids as comments, and a command to try."""
-    lines = [
-        f"export LUMA_BASE_URL={relay.base_url}",
-        f"export LUMA_API_KEY={relay.api_key}",
-        *(f"# {task_id}" for task_id in task_ids),
-    ]
-    if task_ids:
-        lines.append(f"luma-async download --private-media --directory videos {' '.join(task_ids)}")
+    """Return what ``wait --from`` reads: address and key as comments, then one id a line."""
+    lines = [f"# export LUMA_BASE_URL={relay.base_url}", f"# export LUMA_API_KEY={relay.api_key}", *task_ids]
     return "\n".join([*lines, ""])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_type_hints
 
 from attrs import asdict, fields, frozen
 from cyclopts import Group, Parameter
@@ -368,6 +368,12 @@ class Gallery:
     """Replace an existing page. [default: refused]"""
 
 
+Flavour = Literal["contract", "luma-api", "new-api", "new-api-2026", "express", "litellm", "web-proxy"]
+"""As the simulated relay has it, which is slow to import."""
+Trouble = Literal["503-limit", "401-blip", "job-limit", "row-cap"]
+"""Trouble of a simulated relay that depends on time or load."""
+
+
 @Parameter(name="*")
 @frozen(kw_only=True)
 class Simulation:
@@ -379,6 +385,14 @@ class Simulation:
     """Relay seconds per real second: 10 is ten times as fast."""
     count: Annotated[_Number, Parameter(validator=Number(gte=0))] = 5
     """Ready-made tasks; they start at once, and every fifth fails."""
+    spread: Annotated[float, Parameter(metavar="NUMBER", validator=Number(gte=0, lte=1))] = 0.0
+    """How much durations vary, 0 to 1: with 0.5 from half to one and a half times as long."""
+    flavour: Flavour = "contract"
+    """The gateway that it speaks like: paths, refusals, the form of answers."""
+    envelope: _Flag = False
+    """Wrap answers in an envelope; some flavours always do."""
+    trouble: Annotated[tuple[Trouble, ...], Parameter(negative="", show_default=False)] = ()
+    """What goes wrong: more than one request a second, five seconds of 401, a sixth submit, a fourth row of a batch."""
 
 
 def words_of(*groups: Any) -> tuple[str, ...]:

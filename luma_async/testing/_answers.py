@@ -26,6 +26,8 @@ _OUTER_WORDS = {
     State.COMPLETED: "SUCCESS",
     State.FAILED: "FAILURE",
 }
+_LUMAS_WORDS = {"pending": "queued", "processing": "dreaming"}
+"""The words of Luma's own API for those of its website (contract section 6)."""
 
 
 @frozen(kw_only=True)
@@ -40,6 +42,12 @@ class Task:
     """When the task was registered, in relay seconds."""
     created_at: datetime
     """The same moment in UTC."""
+    speed: float = 1.0
+    """Relay seconds per real second."""
+
+    def at(self, age: float) -> datetime:
+        """Return the time in UTC when the task is *age* relay seconds old; it is never ahead of the real time."""
+        return self.created_at + timedelta(seconds=age / self.speed)
 
 
 def submitted(task: Task) -> JSON:
@@ -53,9 +61,9 @@ def submitted(task: Task) -> JSON:
     }
 
 
-def generation(task: Task, now: float, link: LinkTo) -> JSON:
-    """Answer a poll at *now*, in relay seconds: with all fields once there are links, with few fields before."""
-    moment = task.script.at(now - task.registered_at)
+def generation(task: Task, age: float, link: LinkTo) -> JSON:
+    """Answer a poll at *age*, in relay seconds: with all fields once there are links, with few fields before."""
+    moment = task.script.at(age)
     created_at = _stamp(task.created_at, "milliseconds")
     if moment.has_links:
         return {"id": task.task_id, "state": moment.word, "created_at": created_at, **_result(task.script, link)}
@@ -73,25 +81,97 @@ def generation(task: Task, now: float, link: LinkTo) -> JSON:
     return answer
 
 
-def row(task: Task, now: float, link: LinkTo) -> JSON:
+def official(task: Task, age: float, link: LinkTo) -> JSON:
+    """Answer as Luma's own API does (contract section 6)."""
+    script, moment = task.script, task.script.at(age)
+    request = {
+        "generation_type": "video",
+        "prompt": script.prompt,
+        "aspect_ratio": script.aspect_ratio,
+        "loop": False,
+        **dict.fromkeys(("keyframes", "callback_url", "concepts")),
+        "model": "ray-2",
+        "resolution": "720p",
+        "duration": "5s",
+    }
+    media = {"video": link(_media.VIDEO), "image": link(_media.THUMBNAIL), "progress_video": None}
+    return {
+        "id": task.task_id,
+        "generation_type": "video",
+        "state": _LUMAS_WORDS.get(moment.word, moment.word),
+        "failure_reason": script.failure_reason if moment.state is State.FAILED else None,
+        "created_at": _stamp(task.created_at, "milliseconds"),
+        "assets": media if moment.has_links else None,
+        "model": "ray-2",
+        "request": request,
+    }
+
+
+def row(task: Task, age: float, link: LinkTo) -> JSON:
     """Wrap the generation in a row of a gateway's database (contract, *Wrapped answers*)."""
-    script, age = task.script, now - task.registered_at
-    moment = script.at(age)
-    started, finished = age >= script.starts_after, moment.state.is_terminal
     return {
         "id": task.number,
         "created_at": _stamp(task.created_at, "milliseconds"),
-        "updated_at": _stamp(task.created_at + timedelta(seconds=age), "milliseconds"),
+        "updated_at": _stamp(task.at(age), "milliseconds"),
         "task_id": task.task_id,
         "platform": "luma",
         "action": "LUMA_VIDEO",
+        **_course(task, age, link),
+    }
+
+
+def row_of_2025(task: Task, age: float | None, link: LinkTo) -> JSON:
+    """Return a row of nine keys (contract section 6); an *age* of None is before the gateway's first round."""
+    return {"task_id": task.task_id, "action": "", **(_fresh(task) if age is None else _course(task, age, link))}
+
+
+def row_of_2026(task: Task, age: float | None, link: LinkTo) -> JSON:
+    """Return a row with the newer fields (contract section 6); times are Unix seconds."""
+    course = _fresh(task) if age is None else _course(task, age, link)
+    has_links = age is not None and task.script.at(age).has_links
+    return {
+        "id": task.number,
+        "created_at": _seconds(task, 0),
+        "updated_at": _seconds(task, age or 0),
+        "task_id": task.task_id,
+        "platform": "36",
+        "user_id": 1,
+        "group": "default",
+        "channel_id": 3,
+        "quota": 500_000,
+        "action": "textGenerate",
+        "result_url": link(_media.VIDEO) if has_links else "",
+        "properties": {"input": task.script.prompt},
+        **course,
+    }
+
+
+def _fresh(task: Task) -> JSON:
+    """Return what a row says until the gateway has looked at its upstream for the first time."""
+    return {
+        "status": "NOT_START",
+        "fail_reason": "",
+        "submit_time": _seconds(task, 0),
+        "start_time": 0,
+        "finish_time": 0,
+        "progress": "0%",
+        "data": None,
+    }
+
+
+def _course(task: Task, age: float, link: LinkTo) -> JSON:
+    """Return how far a task has come, and its generation."""
+    script = task.script
+    moment = script.at(age)
+    started, finished = age >= script.starts_after, moment.state.is_terminal
+    return {
         "status": _OUTER_WORDS.get(moment.state, moment.word),
         "fail_reason": (script.failure_reason or "") if moment.state is State.FAILED else "",
         "submit_time": _seconds(task, 0),
         "start_time": _seconds(task, script.starts_after) if started else 0,
         "finish_time": _seconds(task, script.duration) if finished else 0,
         "progress": _progress(moment),
-        "data": generation(task, now, link),
+        "data": generation(task, age, link),
     }
 
 
@@ -115,7 +195,7 @@ def _stamp(moment: datetime, digits: str) -> str:
 
 
 def _seconds(task: Task, age: float) -> int:
-    return int((task.created_at + timedelta(seconds=age)).timestamp())
+    return int(task.at(age).timestamp())
 
 
 def _progress(moment: Moment) -> str:
@@ -123,18 +203,13 @@ def _progress(moment: Moment) -> str:
 
 
 def enveloped(data: Any) -> JSON:
-    """Wrap *data* in the envelope of gateways; empty data is null."""
-    return {"code": "success", "message": "", "data": data or None}
+    """Wrap *data* in the envelope of gateways."""
+    return {"code": "success", "message": "", "data": data}
 
 
 def refusal(code: str, message: str | None = None) -> JSON:
     """Refuse a request."""
     return {"code": code, "message": message or code, "data": None}
-
-
-def bad_key(request_id: str) -> JSON:
-    """Refuse a key."""
-    return {"error": {"message": f"无效的令牌 (request id: {request_id})", "type": "new_api_error"}}
 
 
 def invalid_url(method: str, path: str) -> JSON:

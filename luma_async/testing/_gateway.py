@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hmac
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from itertools import count
 from random import Random
 from threading import Lock
@@ -16,11 +14,13 @@ from uuid import UUID
 from attrs import define, evolve, field, validators
 
 from luma_async._ids import check_task_id
-from luma_async.testing import _answers
-from luma_async.testing._answers import LinkTo, Task
-from luma_async.testing._media import EXPIRED, VIDEO, Links, Medium
-from luma_async.testing.exchange import Asked, Kind, Reply, SeenRequest
+from luma_async.testing._answers import Task
+from luma_async.testing._flavours import FLAVOURS
+from luma_async.testing._media import Links
+from luma_async.testing._router import Router
+from luma_async.testing.exchange import Asked, Flavour, Kind, Reply, SeenRequest
 from luma_async.testing.faults import Fault, Troubles
+from luma_async.testing.rules import Judge, Rule
 from luma_async.testing.scripts import Script
 
 
@@ -33,21 +33,25 @@ class Gateway:
     speed: float = field(default=1.0, validator=validators.gt(0))
     """Relay seconds per real second."""
     envelope: bool = False
-    """Whether answers are rows of a gateway instead of bare generations."""
+    """Whether answers are wrapped, in rows of a gateway; some flavours always wrap, in their own way."""
     batch: bool = True
-    """Whether ``POST /luma/tasks`` exists."""
+    """Whether ``POST /luma/tasks`` exists, in a flavour that has it."""
     script: Script = field(factory=Script.completes, repr=False)
     """The script of a task without its own script."""
     link_ttl: float = field(default=3600.0, validator=validators.gt(0))
     """Lifetime of a link in relay seconds; a later poll of the task gives a new link."""
-    submit_status: int = 201
-    """The HTTP status of a submit; real relays use 200 or 201."""
+    submit_status: int | None = None
+    """The HTTP status of a submit that was taken; None for the flavour's: 201, or 200 in an envelope."""
+    flavour: Flavour = field(default="contract", validator=validators.in_(FLAVOURS))
+    """The gateway whose paths, words and habits the relay has (contract section 6)."""
+    rules: Sequence[Rule] = ()
+    """Trouble that depends on time or load; the first rule that finds fault with a request decides."""
     remember: int = field(default=50_000, repr=False)
     """Most requests in ``requests``; older ones are dropped."""
     clock: Callable[[], float] = field(default=time.monotonic, repr=False)
     """Returns real seconds."""
     epoch: datetime = field(factory=lambda: datetime.now(UTC), repr=False)
-    """The time in the relay's answers at relay second 0, when the relay is created."""
+    """The time in the relay's answers when the relay is created; from there it passes as the real time does."""
     randomness: Random = field(factory=lambda: Random(0), repr=False)  # noqa: S311 - the same ids in every run
     """Source of task ids, and of the secret that signs links."""
 
@@ -57,12 +61,14 @@ class Gateway:
     _troubles: Troubles = field(factory=Troubles, init=False, repr=False)
     _seen: deque[SeenRequest] = field(init=False, repr=False)
     _numbers: Iterator[int] = field(factory=count, init=False, repr=False)
+    _judges: list[Judge] = field(init=False, repr=False)
     _lock: Lock = field(factory=Lock, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self._secret = self.randomness.randbytes(32)
         self._created_at = self.clock()
         self._seen = deque(maxlen=self.remember)
+        self._judges = [rule.judge() for rule in self.rules]
 
     @property
     def base_url(self) -> str:
@@ -73,6 +79,10 @@ class Gateway:
     def now(self) -> float:
         """Relay seconds since the relay was created."""
         return (self.clock() - self._created_at) * self.speed
+
+    @property
+    def _wall_clock(self) -> datetime:
+        return self.epoch + timedelta(seconds=self.now / self.speed)
 
     def add(self, task_id: str | None = None, *, script: Script | None = None) -> str:
         """Register a task, whose script starts now, and return its id; without *task_id*, the id is random.
@@ -91,7 +101,8 @@ class Gateway:
                 number=1 + len(self._tasks),
                 script=script or self.script,
                 registered_at=now,
-                created_at=self.epoch + timedelta(seconds=now),
+                created_at=self.epoch + timedelta(seconds=now / self.speed),
+                speed=self.speed,
             )
             return task_id
 
@@ -134,80 +145,43 @@ class Gateway:
     def take(self, asked: Asked) -> tuple[Reply, Fault]:
         """Answer a request, record it, and use up the fault that applies to it."""
         with self._lock:
-            fault = self._troubles.take(asked.target.kind, asked.ids or ()) or Fault()
-        done = self._answer(asked, stranger=fault.stranger) if fault.takes or fault.reply is None else None
-        reply = fault.reply or done or Reply()
+            fault = self._troubles.take(asked.target.kind, asked.ids or ()) or self._ruled(asked)
         request_id = self._request_id()
-        reply = evolve(reply, headers={"X-Oneapi-Request-Id": request_id, **reply.headers})
+        done = self._router(request_id).answer(asked, fault) if fault.takes or fault.reply is None else None
+        reply = fault.reply or done or Reply()
+        name = FLAVOURS[self.flavour].request_id_header
+        reply = evolve(reply, headers={**({name: request_id} if name else {}), **reply.headers})
         self._seen.append(SeenRequest.of(asked, None if fault.reset else reply.status, key=self.api_key))
         return reply, fault
 
+    def _ruled(self, asked: Asked) -> Fault:
+        """Return the fault that the first of the rules gives; each rule sees each request."""
+        running = self._running if self.rules else 0
+        faults = [judge(asked, running) for judge in self._judges]
+        return next(filter(None, faults), Fault())
+
     def _request_id(self) -> str:
         """Return a request id of gateways: the time and eight digits."""
-        moment = self.epoch + timedelta(seconds=self.now)
+        moment = self._wall_clock
         return f"{moment:%Y%m%d%H%M%S%f}{next(self._numbers):08d}"
 
-    def _answer(self, asked: Asked, *, stranger: bool) -> Reply:
-        kind = asked.target.kind
-        if kind == "media":
-            return self._medium(asked, stranger=stranger)
-        if kind == "unknown" or (kind == "batch" and not self.batch):
-            return Reply.json(_answers.invalid_url(asked.method, asked.path), 404)
-        authorization = asked.headers.get("Authorization", "").encode(errors="replace")
-        if not hmac.compare_digest(authorization, f"Bearer {self.api_key}".encode()):
-            return Reply.json(_answers.bad_key(self._request_id()), 401)
-        if kind in ("submit", "extend"):
-            return self._submit(asked)
-        return self._batch(asked, stranger=stranger) if kind == "batch" else self._one(asked, stranger=stranger)
-
-    def _submit(self, asked: Asked) -> Reply:
-        prompt = asked.document.get("user_prompt")
-        if not isinstance(prompt, str) or not prompt.strip():
-            return Reply.json(_answers.refusal("invalid_request", "user_prompt is required"), 400)
-        extended = self._tasks.get(asked.target.task_id or "")
-        if asked.target.kind == "extend" and extended is None:
-            return Reply.json(_answers.refusal("task_not_exist"), 400)
-        ratio = asked.document.get("aspect_ratio")
-        ratio = ratio if isinstance(ratio, str) else (extended.script if extended else self.script).aspect_ratio
-        task_id = self.add(script=evolve(self.script, prompt=prompt, aspect_ratio=ratio))
-        return Reply.json(_answers.submitted(self._tasks[task_id]), self.submit_status)
-
-    def _one(self, asked: Asked, *, stranger: bool) -> Reply:
-        task = self._find(asked.target.task_id or "", stranger=stranger)
-        if task is None:
-            return Reply.json(_answers.refusal("task_not_exist"), 400)
-        link = self._link_to(task)
-        if asked.target.kind == "link":
-            if not task.script.at(asked.now - task.registered_at).has_links:
-                return Reply.json(_answers.refusal("task_not_completed"), 400)
-            return Reply.json({"url": link(VIDEO)})
-        if self.envelope:
-            return Reply.json(_answers.enveloped(_answers.row(task, asked.now, link)))
-        return Reply.json(_answers.generation(task, asked.now, link))
-
-    def _batch(self, asked: Asked, *, stranger: bool) -> Reply:
-        if asked.ids is None:
-            return Reply.json(_answers.refusal("invalid_request", "ids must be a list of task ids"), 400)
-        found = [self._find(task_id, stranger=stranger) for task_id in reversed(asked.ids)]
-        shape = _answers.row if self.envelope else _answers.generation
-        answers = [shape(task, asked.now, self._link_to(task)) for task in found if task]
-        return Reply.json(_answers.enveloped(answers) if self.envelope else answers)
-
-    def _find(self, task_id: str, *, stranger: bool) -> Task | None:
-        """Return the task; with *stranger*, under an id that is not in the request."""
-        task = self._tasks.get(task_id)
-        return evolve(task, task_id=f"stranger-to-{task_id}") if task and stranger else task
-
-    def _link_to(self, task: Task) -> LinkTo:
-        return partial(self._links.to, task.task_id, now=self.now)
-
     @property
-    def _links(self) -> Links:
-        return Links(base_url=self.base_url, secret=self._secret, lifetime=self.link_ttl)
+    def _running(self) -> int:
+        """The number of tasks that have not ended."""
+        now, tasks = self.now, self._tasks.values()
+        return sum(not task.script.at(now - task.registered_at).state.is_terminal for task in tasks)
 
-    def _medium(self, asked: Asked, *, stranger: bool) -> Reply:
-        if not self._links.holds(asked.path, asked.query, asked.now):
-            return EXPIRED
-        task_id = f"{asked.target.task_id}{'-stranger' if stranger else ''}"
-        medium = Medium.of(task_id, asked.target.file or "")
-        return medium.reply(asked.headers) if medium else EXPIRED
+    def _router(self, request_id: str) -> Router:
+        flavour = FLAVOURS[self.flavour]
+        return Router(
+            flavour=flavour,
+            api_key=self.api_key,
+            wrapped=self.envelope or flavour.wraps,
+            batch=self.batch,
+            submit_status=self.submit_status,
+            script=self.script,
+            tasks=self._tasks,
+            links=Links(base_url=self.base_url, secret=self._secret, lifetime=self.link_ttl),
+            request_id=request_id,
+            add=self.add,
+        )

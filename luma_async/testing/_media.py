@@ -49,9 +49,14 @@ class Medium:
         return f'"{hashlib.sha256(self.content).hexdigest()[:32]}"'
 
     def reply(self, headers: Mapping[str, str]) -> Reply:
-        """Answer a request for the file: whole, a range, or 416 (RFC 9110 sections 13.1.5 and 14)."""
+        """Answer a request for the file: whole, a range, 304, 412 or 416 (RFC 9110 sections 13.2.2 and 14)."""
         size = len(self.content)
-        always = {"ETag": self.etag, "Accept-Ranges": "bytes", "Content-Type": self.content_type}
+        if "If-Match" in headers and not _names(headers["If-Match"], self.etag):
+            return Reply(status=412)
+        version = {"ETag": self.etag, "Last-Modified": _LAST_MODIFIED}
+        if "If-None-Match" in headers and _names(headers["If-None-Match"].replace("W/", ""), self.etag):
+            return Reply(status=304, headers=version)
+        always = {**version, "Accept-Ranges": "bytes", "Content-Type": self.content_type}
         wanted = _range_of(headers, self.etag, size)
         if wanted is None:
             return Reply(body=self.content, headers=always)
@@ -61,13 +66,21 @@ class Medium:
         return Reply(status=206, body=self.content[wanted.start : wanted.stop], headers={**always, **part})
 
 
+_LAST_MODIFIED = "Mon, 22 Jul 2024 12:47:28 GMT"
+
+
+def _names(condition: str, etag: str) -> bool:
+    """Whether a list of ETags holds *etag*; ``*`` stands for any (RFC 9110 sections 13.1.1 and 13.1.2)."""
+    return condition.strip() == "*" or etag in [part.strip() for part in condition.split(",")]
+
+
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
 def _range_of(headers: Mapping[str, str], etag: str, size: int) -> range | None:
     """Return the requested range, empty if it is outside the file; None for a request of the whole file."""
     found = _RANGE.fullmatch(headers.get("Range", "").strip())
-    if found is None or found[0] == "bytes=-" or headers.get("If-Range", etag) != etag:
+    if found is None or found[0] == "bytes=-" or headers.get("If-Range", etag) not in (etag, _LAST_MODIFIED):
         return None
     first, last = found[1], found[2]
     if not first:
@@ -121,3 +134,11 @@ EXPIRED = Reply(
     headers={"Content-Type": "application/xml"},
 )
 """The answer of a CDN to a link that has expired, or was changed."""
+
+WRONG_METHOD = Reply(
+    status=403,
+    body=b'<?xml version="1.0" encoding="UTF-8"?><Error><Code>SignatureDoesNotMatch</Code>'
+    b"<Message>The request signature we calculated does not match the signature you provided.</Message></Error>",
+    headers={"Content-Type": "application/xml"},
+)
+"""The answer of a store that signs the method of a link, to another method."""

@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import unquote
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 Kind = Literal["look", "batch", "submit", "extend", "link", "media", "unknown"]
 """The kind of a request: one poll, a batch, a submit, an extension, a clean link, a file, or an unknown path."""
+
+Flavour = Literal["contract", "luma-api", "new-api", "new-api-2026", "express", "litellm", "web-proxy"]
+"""A kind of gateway that was seen at work; ``contract`` answers as the contract's sections 1 to 4 say."""
 
 _PARTS: dict[tuple[str, str], Kind] = {("POST", "extend"): "extend", ("GET", "download_video_url"): "link"}
 """Requests with a path below the path of a task."""
@@ -23,10 +26,20 @@ class Target:
     kind: Kind
     task_id: str | None = None
     file: str | None = None
+    slash: bool = False
+    """Whether the path ends with a slash that does not belong there; gateways understand it (contract section 6)."""
 
     @classmethod
     def of(cls, method: str, path: str) -> Target:
-        """Read *path*, which is percent-encoded and without its query (contract sections 1 to 3)."""
+        """Read *path*, which is percent-encoded and without its query; HEAD means what GET means."""
+        method = "GET" if method == "HEAD" else method
+        plain = cls._read(method, path.removesuffix("/"))
+        is_file = plain.kind in ("media", "unknown")
+        return plain if is_file or not path.endswith("/") else evolve(plain, slash=True)
+
+    @classmethod
+    def _read(cls, method: str, path: str) -> Target:
+        """Read a path of contract sections 1 to 3."""
         match method, [unquote(part) for part in path.split("/")]:
             case "GET", ["", "luma", "generations", task_id] if task_id:
                 return cls("look", task_id)
@@ -36,7 +49,7 @@ class Target:
                 return cls("submit")
             case _, ["", "luma", "generations", task_id, part] if (method, part) in _PARTS:
                 return cls(_PARTS[method, part], task_id)
-            case (("GET" | "HEAD"), ["", "media", task_id, file]):
+            case "GET", ["", "media", task_id, file]:
                 return cls("media", task_id, file)
             case _:
                 return cls("unknown")
@@ -58,20 +71,31 @@ class Asked:
     """Relay seconds."""
 
     @property
+    def is_object(self) -> bool:
+        """Whether the body is a JSON object."""
+        return isinstance(self._value, dict)
+
+    @property
     def document(self) -> Mapping[str, Any]:
         """The JSON object in the body; empty if there is none."""
-        try:
-            found = json.loads(self.body)
-        except ValueError:
-            return {}
+        found = self._value
         return found if isinstance(found, dict) else {}
 
     @property
+    def _value(self) -> Any:
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+    @property
     def ids(self) -> tuple[str, ...] | None:
-        """The task ids in the request, each once; None for a batch query without a usable list."""
+        """The task ids in the request, each once; None for a batch query with something else than a list of ids."""
         if self.target.kind != "batch":
             return (self.target.task_id,) if self.target.task_id is not None else ()
         ids = self.document.get("ids")
+        if ids is None and self.is_object:
+            return ()
         if not isinstance(ids, list) or not all(isinstance(task_id, str) for task_id in ids):
             return None
         return tuple(dict.fromkeys(ids))
@@ -89,7 +113,12 @@ class Reply:
     def json(cls, value: Any, status: int = 200) -> Reply:
         """Build an answer with *value*, as relays do: Chinese is not escaped, only a lone surrogate is."""
         body = json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace")
-        return cls(status=status, body=body, headers={"Content-Type": "application/json; charset=utf-8"})
+        return cls.of(body, "application/json; charset=utf-8", status)
+
+    @classmethod
+    def of(cls, body: bytes, content_type: str, status: int = 200) -> Reply:
+        """Build an answer with *body* as it is."""
+        return cls(status=status, body=body, headers={"Content-Type": content_type})
 
 
 @frozen(kw_only=True)

@@ -13,6 +13,11 @@ _PAGE = (
     b'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Relay Console</title></head>'
     b'<body><div id="app"></div></body></html>\n'
 )
+_NGINX_PAGE = (
+    b"<html>\r\n<head><title>503 Service Temporarily Unavailable</title></head>\r\n<body>\r\n"
+    b"<center><h1>503 Service Temporarily Unavailable</h1></center>\r\n"
+    b"<hr><center>nginx/1.22.1</center>\r\n</body>\r\n</html>\r\n"
+)
 
 
 @frozen(kw_only=True)
@@ -32,6 +37,8 @@ class Fault:
     """Bytes of the body before the connection breaks; the headers give the full length."""
     stranger: bool = False
     """Whether the answer is valid, but about another task."""
+    most_rows: int | None = field(default=None, validator=validators.optional(validators.ge(0)))
+    """Most rows in the answer to a batch query; the relay does not say that it leaves the others out."""
     takes: bool = False
     """Whether the relay executes the request, such as a submit, before it answers with *reply*."""
 
@@ -50,6 +57,26 @@ class Fault:
     def rate_limited(cls, retry_after: str | float | None = None) -> Fault:
         """Build a 429 with an empty body; *retry_after* is real seconds or an HTTP date, usually None."""
         return cls.http(429, headers={} if retry_after is None else {"Retry-After": str(retry_after)})
+
+    @classmethod
+    def unavailable(cls) -> Fault:
+        """Build nginx's 503 page for too many requests: ``limit_req`` gives no hint (contract section 6)."""
+        return cls.http(503, _NGINX_PAGE, {"Server": "nginx/1.22.1", "Content-Type": "text/html"})
+
+    @classmethod
+    def session_expired(cls) -> Fault:
+        """Build the 401 of a gateway whose own session has expired; the user's key is good (contract section 6)."""
+        return cls.http(401, {"detail": "Not authenticated"})
+
+    @classmethod
+    def too_many_jobs(cls) -> Fault:
+        """Build the 429 to a submit while too many generations are under way (contract section 6)."""
+        return cls.http(429, {"detail": "Too many concurrent generations"})
+
+    @classmethod
+    def first_rows(cls, most: int) -> Fault:
+        """Build the right answer to a batch query, with the rows of the first *most* ids that the relay knows."""
+        return cls(most_rows=most)
 
     @classmethod
     def saturated(cls) -> Fault:

@@ -1,4 +1,4 @@
-"""The pytest plug-in: fixtures for a simulated relay, a client of it, and time that jumps.
+"""The pytest plug-in: fixtures for a simulated relay, a client of it, time that jumps, and mocked answers.
 
 pytest loads it in every environment with this package. So only the fixtures import the relay and the client, and it
 imports pytest-asyncio only if the user has loaded that plug-in.
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from luma_async.testing import SimulatedRelay
+    from luma_async.testing import SimulatedRelay, aioresponses
 
 _MARKER = "luma_relay(**options): options of the SimulatedRelay in the luma_relay fixture, such as envelope=True"
 _ASYNCIO_NAMES = ("asyncio", "pytest_asyncio", "pytest_asyncio.plugin")
@@ -51,6 +51,18 @@ def luma_relay(request: pytest.FixtureRequest, _luma_relay_options: dict[str, An
     options: dict[str, Any] = {"speed": _SPEED, **_luma_relay_options}
     with RelayThread(SimulatedRelay(**options)) as relay:
         yield relay
+
+
+@pytest.fixture
+def luma_responses() -> Iterator[aioresponses]:
+    """An ``aioresponses``: answers to a client's requests without any server, with each aiohttp that we allow."""
+    try:
+        from luma_async.testing import aioresponses  # noqa: PLC0415 - it imports aiohttp
+    except ModuleNotFoundError as error:
+        pytest.fail(f"luma_responses needs aioresponses: install it ({error})", pytrace=False)
+    responses = aioresponses()
+    with responses:
+        yield responses
 
 
 @pytest.fixture

@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 import json
+from contextlib import aclosing
 
-from luma_async.testing import Fault, SimulatedRelay
+import pytest
+
+from luma_async import Limits, PollPolicy
+from luma_async._network.cooldown import Cooldown
+from luma_async._network.session import Network
+from luma_async._network.transport import Transport
+from luma_async.cli.check.command import examine
+from luma_async.settings import Settings
+from luma_async.testing import FastTime, Fault, RequestLimit, SimulatedRelay
+from luma_async.testing._flavours import FLAVOURS
+from luma_async.testing.exchange import Flavour
 from tests.cli.command import Ended, run
 from tests.cli.conftest import Command
 from tests.cli.test_endings import on_terminal
@@ -19,12 +30,14 @@ def results(ended: Ended) -> dict[str, str]:
 
 
 def test_a_good_relay_is_four_good_rows(command: Command, luma_relay: SimulatedRelay) -> None:
-    """Status 0, nothing on standard error, and nothing is asked but five looks and one batch query."""
+    """Status 0, nothing on standard error, and nothing is asked that could cost anything."""
     ended = command("check", relay=luma_relay)
 
     assert (ended.status, ended.err) == (0, "")
     assert results(ended) == dict.fromkeys(["address", "key", "batch query", "latency"], "ok")
-    assert [seen.kind for seen in luma_relay.requests] == ["look"] * 5 + ["batch"]
+    kinds = [*["look"] * 5, "unknown", "unknown", "look", "unknown", "batch"]
+    assert [seen.kind for seen in luma_relay.requests] == kinds
+    assert {task_id for seen in luma_relay.requests for task_id in seen.task_ids}.isdisjoint(luma_relay.task_ids)
 
 
 def test_a_relay_without_the_batch_query_is_fine(command: Command, luma_relay: SimulatedRelay) -> None:
@@ -36,7 +49,7 @@ def test_a_relay_without_the_batch_query_is_fine(command: Command, luma_relay: S
     assert (ended.status, results(ended)["batch query"]) == (0, "note")
 
 
-def test_a_wrong_key_is_told_after_one_look(command: Command, luma_relay: SimulatedRelay) -> None:
+def test_a_wrong_key_is_told_after_one_poll(command: Command, luma_relay: SimulatedRelay) -> None:
     """Status 1; the key is shown nowhere, and is not tried over and over."""
     env = {"LUMA_BASE_URL": luma_relay.base_url, **WRONG}
 
@@ -44,7 +57,41 @@ def test_a_wrong_key_is_told_after_one_look(command: Command, luma_relay: Simula
 
     assert (ended.status, results(ended)["key"]) == (1, "bad")
     assert "0123456789" not in ended.out + ended.err
-    assert len(luma_relay.requests) == 2
+    assert [seen.kind for seen in luma_relay.requests] == ["look", "unknown", "unknown", "look", "unknown", "batch"]
+
+
+BATCHES = {"contract": "ok", "new-api": "ok", "new-api-2026": "ok", "litellm": "ok", "web-proxy": "ok"}
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+async def test_each_gateway_is_approved_and_a_wrong_key_is_not(luma_time: FastTime, flavour: Flavour) -> None:
+    """Address and key are good, or the key is bad; the batch query is there or not; another address is bad."""
+    async with SimulatedRelay(clock=luma_time.clock, flavour=flavour) as relay:
+        good = await checked(relay.base_url, relay.api_key)
+        bad = await checked(relay.base_url, "sk-wrong-0123456789")
+        nowhere = await checked(f"{relay.base_url}/v1", relay.api_key)
+
+    batch = BATCHES.get(flavour, "note")
+    assert good == {"address": "ok", "key": "ok", "batch query": batch, "latency": "ok"}
+    assert (bad["address"], bad["key"]) == ("ok", "bad")
+    assert (nowhere["address"], nowhere["key"]) == ("bad", "unsure")
+
+
+async def test_a_limit_of_one_request_a_second_spoils_no_check(luma_time: FastTime) -> None:
+    """What the limit refuses is asked again a little later."""
+    async with SimulatedRelay(clock=luma_time.clock, rules=[RequestLimit(per_second=1)]) as relay:
+        found = await checked(relay.base_url, relay.api_key)
+
+    assert found == dict.fromkeys(["address", "key", "batch query", "latency"], "ok")
+
+
+async def checked(base_url: str, key: str) -> dict[str, str]:
+    """Return the results by the names of the checks."""
+    ours, theirs = (
+        Transport(Settings.load(base_url, each, Limits()), Network(), Cooldown(PollPolicy())) for each in (key, "other")
+    )
+    async with aclosing(ours), aclosing(theirs):
+        return {row.check: row.result for row in await examine(ours, theirs)}
 
 
 def test_a_path_without_luma_is_told(command: Command, luma_relay: SimulatedRelay) -> None:

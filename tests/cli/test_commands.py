@@ -7,10 +7,15 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from random import Random
+from typing import get_args
 
 import pytest
 
+from luma_async.cli.demo import _varied
+from luma_async.cli.options import Flavour
 from luma_async.testing import Script, SimulatedRelay
+from luma_async.testing._flavours import FLAVOURS
 from tests.cli.batch import Told
 from tests.cli.command import ENDLESS, FAST, add, environment, finish, next_ids, running, send
 from tests.cli.conftest import Command
@@ -278,19 +283,52 @@ def test_demo_needs_nothing_and_can_be_run_again(
     assert "unknown state 'stitching'" in caplog.text
 
 
-def test_simulate_prints_what_a_client_needs(command: Command) -> None:
-    """The lines give an address, a key and ids with which the other commands work, until Ctrl-C."""
-    with running("simulate", "--speed", "500", "--count", "5") as process:
+TROUBLE = ("503-limit", "401-blip", "job-limit", "row-cap")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        ("--flavour", "new-api", "--spread", "0.5"),
+        ("--envelope", *(word for name in TROUBLE for word in ("--trouble", name))),
+    ],
+    ids=["", "flavour", "trouble"],
+)
+def test_simulate_prints_what_a_client_needs(command: Command, tmp_path: Path, options: tuple[str, ...]) -> None:
+    """Its lines are a file for ``wait --from``, with address and key in comments, until Ctrl-C."""
+    with running("simulate", "--speed", "500", "--count", "5", *options) as process:
         assert process.stdout is not None
-        url, key, *ids, example = [process.stdout.readline().decode().strip() for _ in range(8)]
-        env = dict(line.removeprefix("export ").split("=") for line in (url, key))
-        waited = command("wait", *(line.removeprefix("# ") for line in ids), *FAST, env=env)
+        printed = [process.stdout.readline().decode() for _ in range(7)]
+        (tmp_path / "ids.txt").write_text("".join(printed), encoding="ascii")
+        env = dict(line.strip().removeprefix("# export ").split("=") for line in printed[:2])
+        waited = command("wait", "--from", str(tmp_path / "ids.txt"), *FAST, env=env)
         process.send_signal(signal.SIGINT)
         ended = finish(process)
 
     assert (waited.status, len(waited.lines)) == (3, 5)
     assert (ended.status, ended.err) == (130, "")
-    assert example.startswith("luma-async download --private-media")
+
+
+def test_simulate_refuses_a_flavour_that_it_does_not_have(command: Command) -> None:
+    """It takes those of the test kit, and the message names them."""
+    ended = command("simulate", "--flavour", "one-api")
+
+    assert ended.status == 2
+    assert "luma-api" in ended.err
+    assert get_args(Flavour) == tuple(FLAVOURS)
+
+
+@pytest.mark.parametrize(("spread", "varied"), [(0.0, False), (0.5, True)])
+def test_simulate_varies_durations_within_the_spread(spread: float, *, varied: bool) -> None:
+    """Each step keeps its word, and its time within the spread."""
+    script = Script.completes(pending=5.0, processing=15.0)
+
+    found = [_varied(script, randomness=Random(seed), spread=spread) for seed in range(50)]  # noqa: S311
+
+    assert {tuple(step.state for step in each.steps) for each in found} == {("pending", "processing")}
+    assert all(1 - spread <= each.duration / 20.0 <= 1 + spread for each in found)
+    assert (len({each.duration for each in found}) > 40) is varied
 
 
 def test_simulate_needs_no_tasks() -> None:
@@ -301,7 +339,7 @@ def test_simulate_needs_no_tasks() -> None:
         process.send_signal(signal.SIGTERM)
         ended = finish(process)
 
-    assert names == [b"export LUMA_BASE_URL", b"export LUMA_API_KEY"]
+    assert names == [b"# export LUMA_BASE_URL", b"# export LUMA_API_KEY"]
     assert (ended.status, ended.out, ended.err) == (143, "", "")
 
 

@@ -698,6 +698,54 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a failed poll is tenacity's exception", "outcome.set_exception", "outcome.set_result"),
         ("attempts are counted", "state.prepare_for_next_attempt()", "pass"),
     ],
+    ("testing/test_flavours.py",): [
+        ("a row follows its task in rounds", "        if not seconds:", "        if True:"),
+        ("a bare key is good where gateways take it", " or (not scheme and self.flavour.takes_bare_key)", ""),
+        (
+            "a slash after a GET is redirected",
+            'asked.target.slash and (method != "POST"',
+            'False and (method != "POST"',
+        ),
+        ("times are not ahead of the clock", "timedelta(seconds=age / self.speed)", "timedelta(seconds=age)"),
+        ("an origin may read answers", 'if "Origin" in asked.headers else {}', "if False else {}"),
+        ("a batch without ids has an empty list", "rows or (None if asked else [])", "rows or None"),
+        ("a link may be for GET only", 'asked.method != "GET" and self.flavour.signs_methods', "False"),
+        ("a picture needs no prompt", ' and not document.get("image_url"):', ":"),
+    ],
+    ("testing/test_media.py",): [
+        ("If-Match is obeyed", 'if "If-Match" in headers and', "if False and"),
+        ("If-None-Match is obeyed", 'if "If-None-Match" in headers and', "if False and"),
+    ],
+    ("testing/test_rules.py",): [
+        (
+            "a refused request does not count",
+            "            if left > self.burst:\n",
+            "            last, excess = asked.now, left\n            if left > self.burst:\n",
+        ),
+        ("a lost session comes back", "< self.starts_at + self.seconds", "< inf"),
+        ("jobs under way are counted", "running >= self.most", "running > self.most"),
+        ("a cap leaves rows out", "found[: fault.most_rows]", "found[:]"),
+    ],
+    ("testing/test_mocking.py",): [
+        ("arguments that a mock does not know are given", "for name in _NEEDED if name not in given", "for name in ()"),
+    ],
+    ("cli/test_diagnosis.py",): [
+        ("an address is compared with no path", "not self.poll.is_like(self.absent) or self._is_guarded", "True"),
+        ("a key is compared with a wrong one", "return False if self.poll.turns_away else None", "return None"),
+        ("ids and times make no difference", 'return _VARIABLE.sub("0", ', "return ("),
+        ("trouble elsewhere shows nothing", "is_steady or not absent.is_trouble", "True"),
+        ("a page that forbids everything is an answer", "return is_steady or not", "return not"),
+        (
+            "a busy server is not a wrong address",
+            "ServerError), Result.UNSURE, _LATER",
+            "ServerError), Result.BAD, _LATER",
+        ),
+        ("a guarded path is there", " or self._is_guarded:", ":"),
+    ],
+    ("cli/test_check.py",): [
+        ("what a limit refuses is asked again", "        await asyncio.sleep(pause)\n", "        break\n"),
+        ("check sends a wrong key", "partial(_poll, theirs, task_path)", "partial(_poll, ours, task_path)"),
+    ],
 }
 """Rules as ``(rule, text of the package, text that breaks it)``."""
 

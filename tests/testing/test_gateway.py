@@ -390,7 +390,7 @@ def test_an_unknown_task_does_not_exist(path: str) -> None:
     ("method", "path"), [("GET", "/luma/generations/a"), ("POST", "/luma/tasks"), ("POST", "/luma/generations")]
 )
 def test_a_wrong_key_opens_nothing(method: str, path: str, authorization: str | None) -> None:
-    """No task, no list and no submit: 401, in the shape of real relays."""
+    """No task, no list and no submit: 401, in the shape of real relays; a missing key is said so."""
     desk = desk_at(Clock())
     desk.add("a")
     headers = {} if authorization is None else {"Authorization": authorization}
@@ -399,7 +399,8 @@ def test_a_wrong_key_opens_nothing(method: str, path: str, authorization: str | 
 
     answer = json.loads(reply.body)
     assert (reply.status, answer["error"]["type"]) == (401, "new_api_error")
-    assert answer["error"]["message"].startswith("无效的令牌 (request id: ")
+    said = "无效的令牌" if authorization else "未提供令牌"
+    assert answer["error"]["message"].startswith(f"{said} (request id: ")
 
 
 _NO_PROMPTS: tuple[Any, ...] = (None, {}, {"user_prompt": ""}, {"user_prompt": " "}, {"user_prompt": 5}, ["a cat"])
@@ -475,7 +476,7 @@ def test_an_expired_link_is_renewed_by_asking_again() -> None:
 def test_there_is_no_link_to_a_file_that_does_not_exist() -> None:
     """A genuine signature for another name does not help."""
     desk = desk_at(Clock())
-    link = desk._links.to("a", "passwd", desk.now)
+    link = desk._router("").links.to("a", "passwd", desk.now)
 
     assert ask(desk, "GET", link, headers={}).status == 403
 

@@ -131,7 +131,12 @@ def test_a_plain_request_gets_the_whole_file() -> None:
     reply = video.reply({})
 
     assert (reply.status, reply.body) == (200, video.content)
-    assert reply.headers == {"Content-Type": "video/mp4", "ETag": video.etag, "Accept-Ranges": "bytes"}
+    assert reply.headers == {
+        "Content-Type": "video/mp4",
+        "ETag": video.etag,
+        "Last-Modified": "Mon, 22 Jul 2024 12:47:28 GMT",
+        "Accept-Ranges": "bytes",
+    }
     assert re.fullmatch('"[0-9a-f]{32}"', video.etag)
 
 
@@ -192,6 +197,29 @@ def test_a_range_of_this_very_version_is_honoured() -> None:
     video = medium("video.mp4")
 
     assert video.reply({"Range": "bytes=5-", "If-Range": video.etag}).status == 206
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"If-None-Match": '"other", W/{etag}'}, 304),
+        ({"If-None-Match": "*"}, 304),
+        ({"If-None-Match": '"other"'}, 200),
+        ({"If-Match": "{etag}"}, 200),
+        ({"If-Match": '"other"'}, 412),
+        ({"If-Match": "W/{etag}"}, 412),
+        ({"If-Match": '"other"', "If-None-Match": "*"}, 412),
+        ({"Range": "bytes=5-", "If-Range": "Mon, 22 Jul 2024 12:47:28 GMT"}, 206),
+    ],
+)
+def test_conditions_are_obeyed(headers: dict[str, str], status: int) -> None:
+    """If-Match compares strongly and comes first; If-None-Match compares weakly (RFC 9110 sections 13.1 and 13.2.2)."""
+    video = medium("video.mp4")
+
+    reply = video.reply({name: value.replace("{etag}", video.etag) for name, value in headers.items()})
+
+    assert reply.status == status
+    assert bool(reply.body) is (status in (200, 206))
 
 
 LINKS = Links(base_url="http://relay.example", secret=b"secret", lifetime=60.0)

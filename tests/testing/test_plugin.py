@@ -56,10 +56,17 @@ def test_a_pipeline_is_tested_with_three_fixtures(pytester: pytest.Pytester, mod
     result.assert_outcomes(passed=3)
 
 
-def test_without_pytest_asyncio_the_async_fixtures_say_what_is_missing(pytester: pytest.Pytester) -> None:
+def test_without_other_packages_the_fixtures_say_what_is_missing(pytester: pytest.Pytester) -> None:
     """The relay works all the same: any async plug-in can ask it."""
     pytester.makepyfile(
         """
+        import sys
+
+        sys.modules["aioresponses"] = None
+
+        def test_responses(luma_responses):
+            pass
+
         def test_relay(luma_relay):
             assert luma_relay.add()
 
@@ -73,11 +80,14 @@ def test_without_pytest_asyncio_the_async_fixtures_say_what_is_missing(pytester:
 
     result = pytester.runpytest_subprocess(*OPTIONS, *NO_ASYNCIO)
 
-    result.assert_outcomes(passed=1, errors=2)
+    result.assert_outcomes(passed=1, errors=3)
     result.stdout.fnmatch_lines(
         [
-            f"*{name} needs the pytest-asyncio plug-in: install pytest-asyncio, or *"
-            for name in ("luma_client", "luma_time")
+            "*luma_responses needs aioresponses: install it*",
+            *(
+                f"*{name} needs the pytest-asyncio plug-in: install pytest-asyncio, or *"
+                for name in ("luma_client", "luma_time")
+            ),
         ]
     )
 

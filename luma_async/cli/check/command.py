@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing
 from functools import partial
+from secrets import token_hex
 from uuid import uuid4
 
+from attrs import evolve
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table as Grid
@@ -22,11 +24,13 @@ from luma_async._relay.answer import Answer
 from luma_async._relay.requests import task_path, tasks_body, tasks_path
 from luma_async._relay.tasks import read_batch, read_poll
 from luma_async._text import shown
-from luma_async.cli.check.diagnosis import CheckResult, Reply, Result, diagnose
+from luma_async.cli.check.diagnosis import CheckResult, Result, diagnose
+from luma_async.cli.check.evidence import Evidence, Reply
 from luma_async.cli.exit import Status
 from luma_async.cli.output import guarded, write
+from luma_async.dialect import Dialect
 from luma_async.errors import LumaError
-from luma_async.settings import PollPolicy, Settings
+from luma_async.settings import PollPolicy, Secret, Settings
 
 _STYLES = {Result.OK: "green", Result.NOTE: "yellow", Result.UNSURE: "yellow", Result.BAD: "bold red"}
 _INDENT = 13
@@ -34,14 +38,17 @@ _INDENT = 13
 _ROOMY = 60
 _LONGEST = 600
 _POLLS = 5
+_TRIES = 3
+"""Times that a request is made whose answer is only trouble, where a poll went well."""
 _MAX_FAILURES = 2
 """Polls that may fail before the check stops polling."""
 
 
 async def check(settings: Settings, *, as_json: bool) -> Status:
     """Poll the relay of *settings* and show the result of each check."""
-    async with aclosing(Transport(settings, Network(), Cooldown(PollPolicy()))) as transport:
-        found = await examine(transport)
+    stranger = evolve(settings, api_key=Secret(f"sk-{token_hex(24)}"))
+    async with aclosing(_transport(settings)) as ours, aclosing(_transport(stranger)) as theirs:
+        found = await examine(ours, theirs)
     if as_json or sys.stdout is None or not sys.stdout.isatty():
         write("".join(f"{row.line()}\n" for row in found))
     else:
@@ -49,23 +56,70 @@ async def check(settings: Settings, *, as_json: bool) -> Status:
     return Status.DONE if all(row.is_good for row in found) else Status.ERROR
 
 
-async def examine(transport: Transport) -> list[CheckResult]:
-    """Make a few polls and one batch query, and return the result of each check."""
+def _transport(settings: Settings) -> Transport:
+    return Transport(settings, Network(), Cooldown(PollPolicy()))
+
+
+async def examine(ours: Transport, theirs: Transport) -> list[CheckResult]:
+    """Ask a few times about tasks that do not exist, and return the result of each check.
+
+    Args:
+        ours: Sends the user's key.
+        theirs: Sends a wrong key to the same relay.
+    """
     polls: list[Reply] = []
     # Until another poll would show nothing new.
-    while len(polls) < _POLLS and sum(not poll.proves for poll in polls) < _MAX_FAILURES:
-        task_id = str(uuid4())
-        read = partial(read_poll, task_id=task_id, known=None)
-        polls.append(await _ask(transport, Request("GET", task_path(transport.settings.dialect, task_id)), read))
+    while len(polls) < _POLLS and sum(poll.is_trouble for poll in polls) < _MAX_FAILURES:
+        polls.append(await _poll(ours, task_path))
         if polls[-1].is_final:
             break
     answered = [poll for poll in polls if poll.answer is not None]
-    best, batch = next((poll for poll in polls if poll.proves), polls[-1]), None
+    evidence = Evidence(poll=next((poll for poll in polls if not poll.is_trouble), polls[-1]))
     if answered:
-        task_ids = [str(uuid4()), str(uuid4())]
-        query = Request("POST", tasks_path(transport.settings.dialect), tasks_body(task_ids))
-        batch = await _ask(transport, query, partial(read_batch, known=dict.fromkeys(task_ids)))
-    return diagnose(best, batch, [poll.seconds for poll in answered])
+        tries = 1 if evidence.poll.is_trouble else _TRIES
+        evidence = evolve(
+            evidence,
+            absent=await _tried(tries, partial(_poll, ours, _absent_path)),
+            elsewhere=await _tried(tries, partial(_poll, ours, _distant_path)),
+            wrong_key=await _tried(tries, partial(_poll, theirs, task_path)),
+            wrong_both=await _tried(tries, partial(_poll, theirs, _absent_path)),
+            batch=await _tried(tries, partial(_query, ours)) if ours.settings.dialect.tasks_path is not None else None,
+        )
+    return diagnose(evidence, [poll.seconds for poll in answered])
+
+
+def _absent_path(dialect: Dialect, task_id: str) -> str:
+    """Return a path that no relay has, beside the path of a task."""
+    generations, _, _ = task_path(dialect, task_id).rpartition("/")
+    return f"{generations.rpartition('/')[0]}/{uuid4()}/{task_id}"
+
+
+def _distant_path(_: Dialect, task_id: str) -> str:
+    """Return a path that no relay has, far from the path of a task."""
+    return f"/{uuid4()}/{task_id}"
+
+
+async def _tried(tries: int, ask: Callable[[], Awaitable[Reply]]) -> Reply:
+    """Return the first answer that is not trouble, or the last one; a limit may be one request a second."""
+    reply = await ask()
+    for pause in range(1, tries):
+        if not reply.is_trouble:
+            break
+        await asyncio.sleep(pause)
+        reply = await ask()
+    return reply
+
+
+async def _poll(transport: Transport, path_of: Callable[[Dialect, str], str]) -> Reply:
+    task_id, dialect = str(uuid4()), transport.settings.dialect
+    request = Request("GET", path_of(dialect, task_id))
+    return await _ask(transport, request, partial(read_poll, task_id=task_id, known=None, dialect=dialect))
+
+
+async def _query(transport: Transport) -> Reply:
+    task_ids, dialect = [str(uuid4()), str(uuid4())], transport.settings.dialect
+    query = Request("POST", tasks_path(dialect), tasks_body(task_ids))
+    return await _ask(transport, query, partial(read_batch, known=dict.fromkeys(task_ids), dialect=dialect))
 
 
 async def _ask(transport: Transport, request: Request, read: Callable[[Answer], object]) -> Reply:
@@ -76,7 +130,7 @@ async def _ask(transport: Transport, request: Request, read: Callable[[Answer], 
         read(answer)
     except LumaError as trouble:
         error = trouble
-    return Reply(answer, error, time() - started)
+    return Reply(answer, error, time() - started, request.path)
 
 
 def show(base_url: str, rows: Iterable[CheckResult], console: Console | None = None) -> None:

@@ -9,8 +9,8 @@ from statistics import median
 from attrs import asdict, frozen
 
 from luma_async import errors
-from luma_async._relay.answer import Answer
 from luma_async._relay.documents import encoded
+from luma_async.cli.check.evidence import Evidence, Reply
 from luma_async.cli.output import in_option_names
 from luma_async.errors import LumaError, Verdict
 
@@ -48,50 +48,15 @@ class CheckResult:
         return encoded(asdict(self)).decode("ascii")
 
 
-@frozen
-class Reply:
-    """The answer to one request, or the error in its place."""
-
-    answer: Answer | None
-    """None where no complete answer arrived."""
-    error: LumaError | None
-    seconds: float
-
-    @property
-    def is_page(self) -> bool:
-        """Whether the answer is a web page instead of JSON."""
-        return self.answer is not None and self.answer.is_html
-
-    @property
-    def proves(self) -> bool:
-        """Whether only a relay with Luma that accepts the key gives this answer."""
-        if self.error is None:
-            return True
-        is_unknown = isinstance(self.error, errors.NotFoundError) and self.error.verdict is Verdict.UNCONFIRMED
-        return is_unknown and not self.is_page and _speaks_of_a_task(self.error)
-
-    @property
-    def is_final(self) -> bool:
-        """Whether another poll would give the same answer."""
-        return self.error is not None and not self.proves and not self.error.retryable
-
-
-def _speaks_of_a_task(error: LumaError) -> bool:
-    """Whether *not found* is about the task, not the path: web frameworks only say ``Not Found``."""
-    said = f"{error.code} {error.message}".casefold() if isinstance(error, errors.APIError) else ""
-    return any(word in said for word in ("task", "任务"))
-
-
 # --- each cause is one row ---
 
 
 @frozen
 class _Diagnosis:
-    """What one kind of answer means for the address and for the key, and the advice."""
+    """What one kind of answer means for the address, and the advice; it decides where comparing does not."""
 
     fits: Callable[[Reply], bool]
     address: Result
-    key: Result
     advice: str
 
 
@@ -112,83 +77,89 @@ def _is_refused_redirect(reply: Reply) -> bool:
     return isinstance(reply.error, errors.ProtocolError) and reply.answer is None and not reply.error.retryable
 
 
-def _is_said_inside_200(reply: Reply) -> bool:
-    return isinstance(reply.error, errors.APIError) and reply.error.status == 200  # noqa: PLR2004 - HTTP
-
-
 _OTHER_ADDRESS = "look up the API's address in the relay's documentation: another host, or no path such as /v1"
 _LATER = "check again in a few minutes; if nothing changes, ask the relay's support"
+_GET_ONE = "poll a task that exists: luma-async get ID. If that is not found either, the address is wrong"
 
 _DIAGNOSES = (
-    _Diagnosis(lambda reply: reply.proves, Result.OK, Result.OK, ""),
     _Diagnosis(
         _is_secure_connection_refused,
         Result.BAD,
-        Result.UNSURE,
         "check host and port; the certificate must be valid for that name, and the port must speak https",
     ),
     _Diagnosis(
         _is(errors.TransportError),
         Result.BAD,
-        Result.UNSURE,
         "check the address for typing errors, and whether this machine reaches it: DNS, firewall, VPN",
     ),
-    _Diagnosis(_is_refused_redirect, Result.BAD, Result.UNSURE, "give the address it redirects to, if you trust it"),
-    _Diagnosis(lambda reply: reply.is_page, Result.BAD, Result.UNSURE, _OTHER_ADDRESS),
-    _Diagnosis(_is_wrong_path, Result.BAD, Result.UNSURE, f"a gateway without Luma here: {_OTHER_ADDRESS}"),
+    _Diagnosis(_is_refused_redirect, Result.BAD, "give the address it redirects to, if you trust it"),
     _Diagnosis(
-        _is(errors.AuthenticationError),
+        lambda reply: reply.is_firewall,
         Result.UNSURE,
-        Result.BAD,
-        "check the key: copied whole, not expired, of this relay (LUMA_API_KEY, LUMA_API_KEY_FILE or --key-file)",
+        "a firewall in front of the relay refuses this machine: try another network",
     ),
-    _Diagnosis(
-        _is(errors.PermissionDeniedError),
-        Result.UNSURE,
-        Result.BAD,
-        "allow Luma for this key at the relay: its group, its models, the allowed client addresses",
-    ),
-    _Diagnosis(_is(errors.QuotaExceededError), Result.UNSURE, Result.BAD, "the account is out of credit: top it up"),
-    _Diagnosis(_is(errors.RateLimitError), Result.UNSURE, Result.UNSURE, "too many requests: check again in a minute"),
-    _Diagnosis(_is(errors.ServerError), Result.UNSURE, Result.UNSURE, _LATER),
-    _Diagnosis(
-        _is(errors.NotFoundError),
-        Result.UNSURE,
-        Result.UNSURE,
-        "poll a task that exists: luma-async get ID. If that is not found either, the address is wrong",
-    ),
-    _Diagnosis(_is_said_inside_200, Result.OK, Result.OK, ""),
-    _Diagnosis(lambda _: True, Result.UNSURE, Result.UNSURE, _OTHER_ADDRESS),
+    _Diagnosis(_is(errors.RateLimitError), Result.UNSURE, "too many requests: check again in a minute"),
+    _Diagnosis(_is_wrong_path, Result.BAD, f"a gateway without Luma here: {_OTHER_ADDRESS}"),
+    _Diagnosis(_is(errors.ServerError), Result.UNSURE, _LATER),
+    _Diagnosis(lambda reply: reply.is_page, Result.BAD, _OTHER_ADDRESS),
+    _Diagnosis(_is(errors.NotFoundError), Result.UNSURE, _GET_ONE),
+    _Diagnosis(lambda _: True, Result.UNSURE, _OTHER_ADDRESS),
 )
 """The first row that fits decides."""
 
+_KEY_ADVICE: tuple[tuple[type[LumaError], str], ...] = (
+    (errors.QuotaExceededError, "the account is out of credit: top it up"),
+    (
+        errors.PermissionDeniedError,
+        "allow Luma for this key at the relay: its group, its models, the allowed client addresses",
+    ),
+    (
+        errors.LumaError,
+        "check the key: copied whole, not expired, of this relay (LUMA_API_KEY, LUMA_API_KEY_FILE or --key-file)",
+    ),
+)
 
-def diagnose(poll: Reply, batch: Reply | None, times: list[float]) -> list[CheckResult]:
-    """Return all rows: by the best *poll*, the *batch* query if there was one, and the seconds of answered polls."""
-    is_proven = batch is not None and batch.error is None
-    diagnosis = _DIAGNOSES[0] if is_proven else next(diagnosis for diagnosis in _DIAGNOSES if diagnosis.fits(poll))
-    works = diagnosis.key is Result.OK
+
+def diagnose(evidence: Evidence, times: list[float]) -> list[CheckResult]:
+    """Return all rows, by the *evidence* and the seconds of answered polls."""
+    key = _key(evidence)
+    batch = evidence.batch
     return [
-        _address(poll, diagnosis),
-        _key(poll, diagnosis),
-        _batch(batch) if batch is not None and works else _unsure("batch query"),
+        _address(evidence, key.result),
+        key,
+        _batch(batch) if batch is not None and key.is_good else _unsure("batch query"),
         _latency(times) if times else _unsure("latency"),
     ]
 
 
-def _address(poll: Reply, diagnosis: _Diagnosis) -> CheckResult:
-    if diagnosis.address is Result.OK:
+def _address(evidence: Evidence, key: Result) -> CheckResult:
+    poll = evidence.poll
+    if evidence.has_path:
         return CheckResult("address", Result.OK, "a relay with Luma answers")
-    if diagnosis.key is Result.BAD:
+    if evidence.has_path is False:
+        return _complaint("address", Result.BAD, poll, f"it answers like a path that cannot exist: {_OTHER_ADDRESS}")
+    if key is Result.BAD:
         found = "it answers; only a good key can show whether it has Luma"
-        return CheckResult("address", diagnosis.address, found, advice="fix the key first")
+        return CheckResult("address", Result.UNSURE, found, advice="fix the key first")
+    diagnosis = next(diagnosis for diagnosis in _DIAGNOSES if diagnosis.fits(poll))
     return _complaint("address", diagnosis.address, poll, diagnosis.advice)
 
 
-def _key(poll: Reply, diagnosis: _Diagnosis) -> CheckResult:
-    if diagnosis.key is Result.OK:
+def _key(evidence: Evidence) -> CheckResult:
+    if evidence.ignores_key and evidence.has_path:
+        found = "not checked: this relay answers polls with a wrong key in the same way"
+        return CheckResult("key", Result.NOTE, found, advice="only a submit can show whether the key is good")
+    if evidence.accepts_key:
         return CheckResult("key", Result.OK, "accepted")
-    return _complaint("key", Result.BAD, poll, diagnosis.advice) if diagnosis.key is Result.BAD else _unsure("key")
+    if evidence.accepts_key is False:
+        advice = next(advice for kind, advice in _KEY_ADVICE if isinstance(evidence.poll.error, kind))
+        return _complaint("key", Result.BAD, evidence.poll, advice)
+    if evidence.poll.refuses and not evidence.poll.is_page:
+        return _complaint("key", Result.UNSURE, evidence.poll, _OWN_SESSION)
+    return _unsure("key")
+
+
+_OWN_SESSION = "a wrong key is refused in other words, so the relay's own session may have expired: check again later"
 
 
 def _batch(batch: Reply) -> CheckResult:
