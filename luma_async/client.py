@@ -104,31 +104,18 @@ class LumaClient:
         del api_key, proxy, headers, media_headers  # tracebacks show local variables
         _check_options(polling, batch)
         settings = Settings.load(
-            base_url,
-            key,
-            limits,
-            dialect=dialect,
-            headers=further,
-            media_headers=of_media,
-            trust_env=trust_env,
+            base_url, key, limits, dialect=dialect, headers=further, media_headers=of_media, trust_env=trust_env
         )
         network = Network(connector=connector, proxy=check_proxy(proxy_url), ssl_context=check_ssl_context(ssl_context))
         listeners = Listeners.to(on_event)
-        self._settings = settings
-        self._listeners = listeners
+        self._settings, self._listeners = settings, listeners
         self._event_streams: WeakSet[EventStream] = WeakSet()
         self._transport = Transport(
             settings, network, Cooldown(polling), listeners, note=log_answer if log_is_curious() else None
         )
         batcher = self._batcher = Batcher(self._transport, _possible(batch, settings.dialect))
         self._polling = polling
-        learner = Learner(polling.shortest_interval)
-        strategy = PollWait(
-            polling, lambda: batcher.requests.chance, learner, lambda: batcher.requests.polls_per_request
-        )
-        self._loops = PollLoops(
-            batcher, polling, strategy, self._transport.health, learner, listeners, settings.dialect
-        )
+        self._loops = _loops(batcher, polling, listeners)
         self._downloader = Downloader(network, settings.limits, self._renewed, listeners=listeners, relay=settings)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
@@ -490,6 +477,12 @@ def _check_options(polling: object, batch: object) -> None:
         )
     if batch not in get_args(Batch):
         raise ConfigurationError(f"batch={brief(batch)} is not known", advice='give "auto", "never" or "always"')
+
+
+def _loops(batcher: Batcher, polling: PollPolicy, listeners: Listeners) -> PollLoops:
+    transport, requests, learner = batcher.transport, batcher.requests, Learner(polling.shortest_interval)
+    strategy = PollWait(polling, lambda: requests.chance, learner, lambda: requests.polls_per_request)
+    return PollLoops(batcher, polling, strategy, transport.health, learner, listeners, transport.settings.dialect)
 
 
 def _possible(batch: Batch, dialect: Dialect) -> Batch:

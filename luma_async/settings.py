@@ -140,12 +140,11 @@ class Settings:
             raise ConfigurationError("limits is not a Limits value", advice="give limits as luma_async.Limits(...)")
         spelling = dialect_of(dialect if dialect is not None else _from_environment("LUMA_DIALECT", environ) or RELAY)
         address = base_url if base_url is not None else _from_environment("LUMA_BASE_URL", environ).strip()
-        address = check_base_url(address or spelling.base_url, limits)
         key = key if key is not None else _key_of(environ)
         if not isinstance(trust_env, bool):
             raise ConfigurationError("trust_env is not a bool", advice="give trust_env as True or False")
         return cls(
-            base_url=address,
+            base_url=check_base_url(address or spelling.base_url, limits),
             api_key=_check_key(key, "the API key"),
             limits=limits,
             dialect=spelling,

@@ -101,7 +101,7 @@ def _code(levels: Levels) -> str | None:
 
 
 # --- how far it is ---
-_SUBMITTED = ("submit_time", "submitted_at", "submitTime", "created_at", "createdAt", "created")
+_SUBMITTED = ("submit_time", "submitted_at", "submitTime", "submittedAt")
 _STARTED = ("start_time", "started_at", "startTime", "startedAt")
 _FINISHED = ("finish_time", "finished_at", "finishTime", "completed_at", "completedAt", "finishedAt", "ended_at")
 _POSITIONS = ("queue_position", "queuePosition", "position_in_queue", "queue_index")

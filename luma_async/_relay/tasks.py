@@ -151,13 +151,11 @@ def read_batch(
             _observe(observed, seen_before[0], (seen_before[1], None))
             continue
         for found in tasks_in(row, reading, known):
-            task, task_id, word = found
-            if task_id not in known:
-                has_foreign = True
+            task_id = found.task_id
+            has_foreign = has_foreign or task_id not in known
+            if task_id not in known or (task_id in observed and not state_of(found.word, dialect).is_terminal):
                 continue
-            if task_id in observed and not state_of(word, dialect).is_terminal:
-                continue
-            body, before = text if task is row and text is not None else encoded(task), known[task_id]
+            body, before = text if found.task is row and text is not None else encoded(found.task), known[task_id]
             if before is not None and before.is_from(body):
                 _observe(observed, task_id, (before, None))
             else:
@@ -246,6 +244,8 @@ def _found(
 
 
 _MAY_HOLD_A_TASK = frozenset({400, 404, 409, 410, 422})
+_UNABLE = frozenset({501, 505})
+"""The server cannot do what is asked, whatever it says besides."""
 
 
 def _read_refusal(answer: Answer, task_id: str, dialect: Dialect) -> TaskAnswer:
@@ -260,7 +260,8 @@ def _read_refusal(answer: Answer, task_id: str, dialect: Dialect) -> TaskAnswer:
         if seen is not None and seen.carries_state:
             if seen.state is State.FAILED:
                 return seen
-            error.verdict = Verdict.PASSING
+            if answer.status not in _UNABLE:
+                error.verdict = Verdict.PASSING
     raise error
 
 

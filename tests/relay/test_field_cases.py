@@ -30,7 +30,7 @@ def case(name: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("f01", {"state": State.PROCESSING, "submitted_at": datetime(2024, 8, 4, 11, 5, 57, 708000, UTC)}),
+        ("f01", {"state": State.PROCESSING, "created_at": datetime(2024, 8, 4, 11, 5, 57, 708000, UTC)}),
         ("f03", {"state": State.COMPLETED, "video_url": _VIDEO, "problems": ()}),
         ("f05", {"state": State.COMPLETED, "video_url": _VIDEO}),
         ("f08", {"state": State.COMPLETED, "video_url": _VIDEO, "link thumbnail": "https://cdn.example/t.jpg"}),
