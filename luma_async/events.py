@@ -40,7 +40,8 @@ class WaitStarted(Event):
 class StateChanged(Event):
     """A poll saw the first word for a task's state, or another one than the poll before.
 
-    An unknown word that differs in digits only, such as a percentage, is no other word.
+    An unknown word that differs in digits only, such as a percentage, is no other word. If a task stays in an unknown
+    state and has a video link, the event comes again each minute, with the same word before and now.
     """
 
     task_id: str

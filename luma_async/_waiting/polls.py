@@ -43,6 +43,8 @@ from luma_async.outcomes import Outcome
 from luma_async.settings import PollPolicy
 from luma_async.statistics import Statistics
 
+_MINUTE = 60.0
+"""Seconds."""
 _MOST_KINDS = 100
 """Kinds of unknown states that are reported, and so remembered."""
 _GRACE = 0.25
@@ -68,6 +70,8 @@ class PollLoops:
     _loops: dict[str, PollLoop] = field(factory=dict)
     _tasks: set[asyncio.Task[None]] = field(factory=set)
     """Tasks that read ids, or await an async strategy."""
+    _stuck: dict[str, tuple[str, float]] = field(factory=dict)
+    """Ids in an unknown state whose answers have a video link: the kind of word, and when that was reported."""
     _unknown_kinds: set[str] = field(factory=set)
     """Kinds of unknown words that were reported."""
     _recalled: tuple[LastAnswer, Generation] | None = None
@@ -115,6 +119,11 @@ class PollLoops:
         return self.learner.statistics(Counter(loop.state for loop in self._loops.values()))
 
     @property
+    def has_stuck(self) -> bool:
+        """Whether any id is in an unknown state with a video link."""
+        return bool(self._stuck)
+
+    @property
     def gathers(self) -> bool:
         """Whether ids may wait for each other to share a batch."""
         return len(self._loops) > 1 and self.batcher.gathers
@@ -148,6 +157,26 @@ class PollLoops:
             if len(self._unknown_kinds) == _MOST_KINDS:
                 log(logging.WARNING, "many unknown states: no further ones are reported")
 
+    def report_stuck(self, task_id: str, answer: TaskAnswer | None, word: str, now: float) -> None:
+        """Report each minute that *task_id* stays in an unknown state with a video link: it may be done (rule 5)."""
+        if answer is not None and not (answer.state is State.UNKNOWN and answer.has_link):
+            self._stuck.pop(task_id, None)
+        elif answer is not None and self._stuck.get(task_id, ("", now))[0] != kind_of(word):
+            self._stuck[task_id] = kind_of(word), now
+        elif task_id in self._stuck and now - self._stuck[task_id][1] >= _MINUTE:
+            self._stuck[task_id] = kind_of(word), now
+            log(
+                logging.WARNING,
+                "task %s: still in the unknown state %r, with a video link: if it is done, name the word in a Dialect",
+                task_id,
+                shown(word, 60),
+            )
+            if self.listeners.active:
+                still = StateChanged(
+                    task_id=task_id, before=word, state_text=word, state=State.UNKNOWN, request_id=None
+                )
+                self.listeners.tell(still)
+
     def recall(self, last_answer: LastAnswer, task_id: str) -> Generation:
         """Structure *last_answer* again, once for all waiters that want it now."""
         if self._recalled is None or self._recalled[0] is not last_answer:
@@ -165,6 +194,7 @@ class PollLoops:
         """Remove *loop*: the next wait for its id starts a new one."""
         if self._loops.get(loop.task_id) is loop:
             del self._loops[loop.task_id]
+            self._stuck.pop(loop.task_id, None)
             self.batcher.forget(loop.task_id)
 
 
@@ -205,8 +235,6 @@ class PollLoop(Poller):
         self._progress = Progress(self.loops.policy, self.loops.health)
         self._next = NextPoll(self.loops.policy.shortest_interval)
         self._controller = Controller(self.loops.strategy, self._progress)
-
-    # --- waiters ---
 
     def admit(self, waiter: Waiter) -> None:
         """Add *waiter*, and poll for it immediately, or as soon as the interval allows."""
@@ -285,8 +313,6 @@ class PollLoop(Poller):
         error = WaitTimeoutError(self.task_id, waited=now - waiter.joined, last=last, last_error=trouble)
         return waiter.outcome(self.task_id, self._polls, error=error)
 
-    # --- a poll ---
-
     def poll(self, now: float) -> None:
         """Poll the id *now*."""
         self._wakeup = None
@@ -306,6 +332,8 @@ class PollLoop(Poller):
             progress.time_in_state = self.loops.learner.saw(progress.time_in_state, answer.state, now)
         elif progress.time_in_state is not None:
             self.loops.learner.stayed(progress.time_in_state, now)
+        if progress.state is State.UNKNOWN or self.loops.has_stuck:
+            self.loops.report_stuck(self.task_id, answer, progress.word, now)
         if progress.finished is None and not self._is_shown:
             self._is_shown = True
             structured = (
@@ -331,8 +359,6 @@ class PollLoop(Poller):
         """End all waits with an unexpected exception: from a user's strategy, or from a defect of this package."""
         self._stop()
         self.end_with(lambda _: defect) if isinstance(defect, Exception) else self.abandon()
-
-    # --- after a poll ---
 
     def _go_on(self, now: float, *, is_end: bool) -> None:
         """End all waits, or pause until the next poll."""

@@ -225,7 +225,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ),
         ("a batch about other tasks is not an answer", "if has_foreign and not observed:", "if False:"),
         ("a row goes by its task_id", '_ID_KEYS = "task_id id ', '_ID_KEYS = "id task_id '),
-        ("a row's status is its own", 'keys = ("status", *', "keys = (*"),
+        ("a row's status is its own", 'keys = ("status", *', 'keys = ("state", *'),
         (
             "a row's outer status wins",
             "    for level in levels:\n        present",
@@ -395,6 +395,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("refusals have to come three times", "trouble.refusals >= _CONFIRMED_AFTER and now", "now"),
     ],
     ("waiting/test_polls.py",): [
+        ("an unknown state with a link is reported each minute", "[1] >= _MINUTE:", "[1] >= 1e9:"),
         ("digits are no event", " and kind_of(before) != kind:", ":"),
         ("kinds have a limit", "len(self._unknown_kinds) < _MOST_KINDS:", "True:"),
         ("a kind is warned of once", "kind not in self._unknown_kinds and ", ""),

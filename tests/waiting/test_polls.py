@@ -56,7 +56,7 @@ class Told:
 
     def about(self, task_id: str) -> Answer:
         """Return the answer."""
-        link = self.link if self.state == "completed" else None
+        link = self.link if self.state in ("completed", "wrapped up") else None
         return answer({"id": task_id, "state": self.state, "failure_reason": self.reason, "video": {"url": link}})
 
 
@@ -586,6 +586,25 @@ def test_digits_in_an_unknown_state_are_one_warning_and_one_event(caplog: pytest
     changes = [event.state_text for event in events if isinstance(event, StateChanged)]
     assert changes == ["generating 0%", "upscaling 1%", "completed"]
     assert len(caplog.records) == 2
+
+
+def test_an_unknown_state_with_a_video_link_is_reported_each_minute(caplog: pytest.LogCaptureFixture) -> None:
+    """It may be the end; without a link, or after another state, nothing is repeated."""
+    room, events = (
+        loops_of(Script([Told("dozing")] * 50 + [Told("wrapped up")] * 50 + [Told("dozing")] * 50)),
+        list[Event](),
+    )
+    room.listeners.active.append(events.append)
+
+    with caplog.at_level(logging.WARNING, "luma_async"):
+        run(room.wait(ID, 1500.0))
+
+    seen = [(event.before, event.state_text) for event in events if isinstance(event, StateChanged)]
+    repeated = [words for words in seen if words[0] == words[1]]
+    assert seen[:3] == [(None, "dozing"), ("dozing", "wrapped up"), ("wrapped up", "wrapped up")]
+    assert set(repeated) == {("wrapped up", "wrapped up")}
+    assert 5 <= len(repeated) <= 13
+    assert sum("name the word in a Dialect" in record.getMessage() for record in caplog.records) == len(repeated)
 
 
 def test_the_kinds_of_unknown_states_that_are_remembered_have_a_limit(caplog: pytest.LogCaptureFixture) -> None:
