@@ -15,6 +15,7 @@ import luma_async.testing._mocking  # noqa: F401 - it makes aioresponses fit for
 from tests import loops
 
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, database=None)
+hypothesis.settings.register_profile("quick", hypothesis.settings.get_profile("ci"), max_examples=40)
 # Said in full: where the variable CI is set, hypothesis's own defaults are those of the profile above.
 hypothesis.settings.register_profile(
     "fuzz",
@@ -38,9 +39,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Run the tests in the event loop that was chosen."""
+    """Run the tests in the event loop that was chosen, and fewer examples where the slow tests are left out."""
     if (name := config.getoption("--loop")) != "asyncio":
         config.pluginmanager.register(loops.Chosen(name))
+    if "not slow" in config.getoption("markexpr") and hypothesis.settings.get_current_profile_name() == "ci":
+        hypothesis.settings.load_profile("quick")  # the run with the slow tests tries all examples
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

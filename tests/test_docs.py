@@ -76,6 +76,8 @@ class Reader:
     directory: Path
     printed: str | None = field(default=None, init=False)
     """What the last Python block printed, until it has been compared."""
+    tests: list[str] = field(factory=list, init=False)
+    """The blocks with tests in them, one file for pytest each."""
 
     def examples(self, page: Path) -> list[Example]:
         """Return the blocks of *page* that can be checked, in order."""
@@ -85,11 +87,11 @@ class Reader:
         return list(document.examples())
 
     def run(self, example: Example) -> None:
-        """Run a Python block; one with tests in it is a file for pytest."""
+        """Run a Python block; one with tests in it is kept for pytest."""
         source = "\n" * (example.line + example.parsed.line_offset) + example.parsed
         with redirect_stdout(StringIO()) as printed:
             if re.search(r"^(async )?def test_", example.parsed, re.MULTILINE):
-                run_pytest(example.parsed, self.directory)
+                self.tests.append(example.parsed)
             else:
                 code = compile(source, example.path, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
                 result = eval(code, example.namespace)  # noqa: S307 - our own pages
@@ -104,12 +106,12 @@ class Reader:
         return None if fits else f"expected:\n{example.parsed}\nprinted:\n{printed}"
 
 
-def run_pytest(source: str, directory: Path) -> None:
-    """Run *source* as a test file of somebody who has installed luma_async."""
-    file = directory / "test_pipeline.py"
-    file.write_text(source, encoding="utf-8")
+def run_pytest(sources: list[str], directory: Path) -> None:
+    """Run *sources* as test files of somebody who has installed luma_async."""
+    for number, source in enumerate(sources):
+        (directory / f"test_pipeline_{number}.py").write_text(source, encoding="utf-8")
     plugins = ["-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
-    command = [sys.executable, "-m", "pytest", "-q", *plugins, "--rootdir", str(directory), str(file)]
+    command = [sys.executable, "-m", "pytest", "-q", *plugins, "--rootdir", str(directory), str(directory)]
     done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)  # noqa: S603 - ours
 
     assert done.returncode == 0, done.stdout + done.stderr
@@ -119,10 +121,13 @@ def run_pytest(source: str, directory: Path) -> None:
 def test_every_python_block_of_a_page_runs(page: Path, place: Path) -> None:
     """Pasted one after the other, a page's Python blocks run, and print what the page says they print."""
     with asyncio.Runner() as runner:
-        examples = Reader(runner, place).examples(page)
+        reader = Reader(runner, place)
+        examples = reader.examples(page)
 
         for example in examples:
             example.evaluate()
+    if reader.tests:
+        run_pytest(reader.tests, place)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

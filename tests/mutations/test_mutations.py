@@ -58,6 +58,7 @@ def test_each_mutation_names_tests_that_exist() -> None:
     assert [test for place, _, test in named if test and f"def {test}(" not in paths[place].read_text("utf-8")] == []
 
 
+@pytest.mark.slow
 def test_what_nobody_notices_is_told(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """As is what no longer applies, and what breaks more than a rule; the project itself stays as it is."""
     status = main([], project, [ANSWER, LUCK, GONE, NONSENSE])

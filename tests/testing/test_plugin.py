@@ -44,7 +44,10 @@ def test_the_client_is_closed_afterwards():
 
 @pytest.mark.parametrize(
     ("mode", "pipeline"),
-    [("strict", PIPELINE), ("auto", PIPELINE.replace("@pytest.mark.asyncio\n", ""))],
+    [
+        ("strict", PIPELINE),
+        pytest.param("auto", PIPELINE.replace("@pytest.mark.asyncio\n", ""), marks=pytest.mark.slow),
+    ],
     ids=["strict", "auto"],
 )
 def test_a_pipeline_is_tested_with_three_fixtures(pytester: pytest.Pytester, mode: str, pipeline: str) -> None:
@@ -169,7 +172,7 @@ class TestInOneLoop:
 INNER_SCOPES = [pytest.param(scope, marks=pytest.mark.slow) for scope in ("class", "module", "package")]
 
 
-@pytest.mark.parametrize("fixtures", ["function", "session"])
+@pytest.mark.parametrize("fixtures", ["function", pytest.param("session", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("by", [pytest.param("mark", marks=pytest.mark.slow), "option"])
 @pytest.mark.parametrize("scope", ["function", *INNER_SCOPES, "session"])
 def test_the_fixtures_follow_the_loop_of_the_test(
