@@ -59,10 +59,9 @@ class Copy:
         ]
         # A stale .pyc would hide a change of the same length within the same second.
         env = {**os.environ, "PYTHONPATH": str(self.root), "PYTHONDONTWRITEBYTECODE": "1"}
+        seconds = limit or self.limit
         try:
-            done = subprocess.run(
-                command, cwd=self.root, env=env, capture_output=True, timeout=limit or self.limit, check=False
-            )  # noqa: S603 - ours
+            done = subprocess.run(command, cwd=self.root, env=env, capture_output=True, timeout=seconds, check=False)  # noqa: S603 - ours
         except subprocess.TimeoutExpired:
             return False
         return {0: True, _TESTS_FAILED: False}.get(done.returncode)

@@ -112,7 +112,7 @@ def test_a_cap_leaves_rows_out_in_silence() -> None:
 
 async def test_a_client_gets_through_all_of_it(luma_time: FastTime) -> None:
     """Every id completes, whatever limit, lost session and cap come together."""
-    rules: list[Rule] = [RequestLimit(per_second=1), SessionLoss(starts_at=60), RowCap(most=3)]
+    rules: list[Rule] = [RequestLimit(per_second=1), SessionLoss(starts_at=60, seconds=20), RowCap(most=3)]
     async with (
         SimulatedRelay(clock=luma_time.clock, rules=rules) as relay,
         LumaClient(relay.base_url, relay.api_key, polling=PollPolicy()) as luma,
