@@ -19,7 +19,7 @@ class Looker:
         """Answer, or raise."""
         raise AssertionError(f"nobody told what to say about {task_id}, {last_answer} until {deadline}")
 
-    def ask(self, poller: Poller) -> PendingPoll:
+    def ask(self, poller: Poller, *, is_patient: bool = False) -> PendingPoll:  # noqa: ARG002
         """Begin a look."""
         ask = PendingPoll(poller)
         ask.alone = asyncio.create_task(self._tell(ask))

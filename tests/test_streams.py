@@ -161,7 +161,7 @@ def test_an_id_that_ends_while_it_is_taken_up_ends_once() -> None:
     class AtOnce(Words):
         """Answers in the call."""
 
-        def ask(self, poller: Poller) -> PendingPoll:
+        def ask(self, poller: Poller, *, is_patient: bool = False) -> PendingPoll:  # noqa: ARG002
             pending = PendingPoll(poller)
             said = answer({"id": poller.task_id, "state": "completed", "url": "https://cdn.example/v"})
             pending.answer(read_poll(said, poller.task_id, None), 0.0)

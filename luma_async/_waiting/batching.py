@@ -20,6 +20,8 @@ from luma_async._waiting.pending import PendingPoll, Poller, refuse_all, still_w
 from luma_async._waiting.poll_requests import PollRequests
 from luma_async.errors import ClientClosedError, LumaError
 
+_FIRST_PATIENCE = 0.5
+"""Seconds that the first poll of an id may wait for others."""
 _TRIAL_PATIENCE = 1.0
 """Seconds that other polls wait while the first batch shows whether the relay has the query; then they go alone."""
 
@@ -60,6 +62,8 @@ class _Queue:
     _turn: asyncio.Handle | None = None
     _patience: asyncio.TimerHandle | None = None
     """Ends the wait for the first batch."""
+    _gathering: asyncio.TimerHandle | None = None
+    """Ends the wait of first polls for others."""
 
     def __len__(self) -> int:
         return len(self._due)
@@ -67,6 +71,14 @@ class _Queue:
     def add(self, pending: PendingPoll) -> None:
         self._due[pending] = None
         self.wake()
+
+    def add_patiently(self, pending: PendingPoll, enough: int) -> None:
+        """Add a poll that waits half a second for others, unless there are *enough*."""
+        self._due[pending] = None
+        if len(self._due) >= enough:
+            self.wake()
+        elif self._gathering is None:
+            self._gathering = asyncio.get_running_loop().call_later(_FIRST_PATIENCE, self.wake)
 
     def discard(self, pending: PendingPoll) -> None:
         self._due.pop(pending, None)
@@ -80,6 +92,7 @@ class _Queue:
 
     def wake(self) -> None:
         """Call ``on_turn`` soon."""
+        self.stop_gathering()
         if self._due and self._turn is None:
             self._turn = asyncio.get_running_loop().call_soon(self._run)
 
@@ -95,6 +108,12 @@ class _Queue:
     def _lose_patience(self, on_end: Callable[[], None]) -> None:
         self._patience = None
         on_end()
+
+    def stop_gathering(self) -> None:
+        """Stop the timer of ``add_patiently``."""
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
 
     def stop_patience(self) -> None:
         """Stop the timer of ``start_patience``."""
@@ -124,13 +143,19 @@ class Batcher:
         self._queue = _Queue(self._go)
         self.requests = PollRequests(self.transport, self.support, self._send_each_alone, self._queue.wake)
 
-    def ask(self, poller: Poller) -> PendingPoll:
-        """Poll once; *poller* gets the result later, never in this call. Return the poll, for ``leave``."""
+    def ask(self, poller: Poller, *, is_patient: bool = False) -> PendingPoll:
+        """Poll once; *poller* gets the result later, never in this call. Return the poll, for ``leave``.
+
+        A patient poll may wait half a second for others, where batches are known to work (architecture, rule 1).
+        """
         pending = PendingPoll(poller)
         if self.support.takes(poller.task_id, asyncio.get_running_loop().time()):
             if not self.support.is_possible:
                 self._trial = pending
-            self._queue.add(pending)
+            if is_patient and self.support.works:
+                self._queue.add_patiently(pending, self.support.size.most(asyncio.get_running_loop().time()))
+            else:
+                self._queue.add(pending)
         else:
             self._go_alone(pending)
         return pending
@@ -179,6 +204,7 @@ class Batcher:
         """Stop polling; polls that are due end with ClientClosedError."""
         refuse_all(self._queue.take(), ClientClosedError("the client is closed"))
         self._queue.stop_patience()
+        self._queue.stop_gathering()
         under_way = self._batches | self._singles
         for request in under_way:
             request.cancel()

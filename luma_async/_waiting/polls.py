@@ -45,6 +45,8 @@ from luma_async.statistics import Statistics
 
 _MINUTE = 60.0
 """Seconds."""
+_LONG_ENOUGH = 2.0
+"""Seconds. A wait that ends sooner does not wait for others before its first poll."""
 _MOST_KINDS = 100
 """Kinds of unknown states that are reported, and so remembered."""
 _GRACE = 0.25
@@ -88,7 +90,10 @@ class PollLoops:
         on_end: Callable[[Outcome | Exception], None],
         on_change: Callable[[Generation], None] | None = None,
     ) -> Waiter:
-        """Add a waiter for the checked *task_id*, with the other waiters of that id. It is polled for immediately."""
+        """Add a waiter for the checked *task_id*, with the other waiters of that id. It is polled for immediately.
+
+        The first poll of an id may wait half a second for others, where batches are known to work.
+        """
         running = asyncio.get_running_loop()
         now = running.time()
         waiter = Waiter(now, math.inf if timeout is None else now + timeout, on_end, on_change)
@@ -102,7 +107,7 @@ class PollLoops:
         if self._closed and is_new:
             running.call_soon(loop.abandon)
         elif is_new:
-            loop.poll(now)
+            loop.poll(now, is_first=len(self._loops) > 1 and waiter.deadline - now > _LONG_ENOUGH)
         return waiter
 
     async def wait(self, task_id: str, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - see join
@@ -313,12 +318,12 @@ class PollLoop(Poller):
         error = WaitTimeoutError(self.task_id, waited=now - waiter.joined, last=last, last_error=trouble)
         return waiter.outcome(self.task_id, self._polls, error=error)
 
-    def poll(self, now: float) -> None:
-        """Poll the id *now*."""
+    def poll(self, now: float, *, is_first: bool = False) -> None:
+        """Poll the id *now*; the first poll may wait for others."""
         self._wakeup = None
         self._started = now
         self.waiters.start_last_polls(now, self._next.lead)
-        pending = self.loops.batcher.ask(self)
+        pending = self.loops.batcher.ask(self, is_patient=is_first)
         self._pending = None if pending.is_over else pending
 
     def on_answer(self, last_answer: LastAnswer, answer: TaskAnswer | None, now: float, /) -> None:

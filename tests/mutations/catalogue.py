@@ -62,6 +62,8 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ),
         ("a defect is not a failed poll", "on_defect(defect)\n        if", "on_error(defect)\n        if"),
         ("a defect of a request reaches all its ids", "                pending.fail(defect)", "                pass"),
+        ("first polls gather", "if is_patient and self.support.works:", "if False:"),
+        ("a lone first poll does not wait", "is_first=len(self._loops) > 1 and", "is_first="),
         ("ids answered together stay together", "lambda: requests.chance", '__import__("random").random'),
         (
             "a poll that is not wanted ends its request",

@@ -417,6 +417,33 @@ def waits(
         return run(main()), sizes
 
 
+def test_first_polls_of_a_stream_of_ids_share_requests() -> None:
+    """Forty new ids a second: once batches work, a first poll waits for others, and half a second at most."""
+    policy = PollPolicy(min_interval=50.0, initial_interval=50.0, max_interval=50.0)
+    ids = {"one": 0.0, "other": 0.0} | {f"task-{number}": 1.0 + number * 0.025 for number in range(400)}
+    asked: list[float] = []
+
+    def answered(at: float) -> str:
+        asked.append(at)
+        return "completed"
+
+    outcomes, sizes = waits(ids, lambda at: "pending" if at < 0.1 else answered(at), policy)
+
+    assert all(outcome.ok for outcome in outcomes)
+    assert max(outcome.elapsed for outcome in outcomes if outcome.polls == 1) <= 0.51
+    assert len(sizes) <= 0.15 * len(ids)
+
+
+def test_a_first_poll_waits_for_nobody_where_nothing_else_is_awaited() -> None:
+    """It goes at once."""
+    policy = PollPolicy(min_interval=5.0, initial_interval=5.0, max_interval=5.0)
+
+    outcomes, sizes = waits({"a": 0.0, "b": 0.0, "c": 20.0}, lambda at: "pending" if at < 1.0 else "completed", policy)
+
+    assert sizes[0] == 2
+    assert outcomes[2].elapsed == 0.0
+
+
 def test_ids_taken_up_a_little_apart_find_together() -> None:
     """Ten ids that start within four tenths of a second share requests after the first round."""
     policy = PollPolicy(min_interval=5.0, initial_interval=5.0, max_interval=5.0)
