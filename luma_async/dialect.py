@@ -19,8 +19,8 @@ from luma_async.models import State
 
 
 def plain_word(word: str) -> str:
-    """Return one spelling for a word in any case, with ``-``, ``_`` or a blank between its parts."""
-    return word.strip().casefold().replace(" ", "_").replace("-", "_")
+    """Return one spelling for a word in any case, with ``-``, ``_``, a blank or nothing between its parts."""
+    return word.strip().casefold().replace(" ", "").replace("-", "").replace("_", "")
 
 
 # --- what relays use ---
@@ -32,7 +32,7 @@ _STATE_WORDS = {
     State.FAILED: "failed fail failure error timeout timed_out rejected aborted cancelled canceled cancel expired"
     " deleted",
 }
-_WORDS = {word: state for state, words in _STATE_WORDS.items() for word in words.split()}
+_WORDS = {plain_word(word): state for state, words in _STATE_WORDS.items() for word in words.split()}
 _STATE_KEYS = "state status task_status taskStatus task_state job_status"
 _ID_KEYS = "task_id id taskId generation_id generationId job_id jobId video_id uuid request_id requestId"
 _LINK_KEYS = (
