@@ -12,19 +12,19 @@ from math import inf
 from pathlib import Path
 from typing import Any, Self, cast
 
-from attrs import frozen
+from attrs import evolve, frozen
 from cattrs import Converter
 from cattrs.gen import make_dict_unstructure_fn, override
 
 from luma_async import errors
-from luma_async._checks import link_or_none
+from luma_async._checks import medium_or_none
 from luma_async._relay.details import generation_of
 from luma_async._relay.documents import NotJSONError, check, decoder
 from luma_async._relay.refusals import cause_of
 from luma_async._relay.search import tasks_in
-from luma_async._text import shown, spelled
+from luma_async._text import shown, spelled, without_media
 from luma_async.errors import DownloadReason, LumaError, Verdict
-from luma_async.models import Generation, Link, State
+from luma_async.models import Generation, Link, State, Video
 from luma_async.outcomes import Outcome
 
 Code = str | int | None
@@ -156,13 +156,14 @@ class OutcomeRecord:
     state: State | None
     """The last known state."""
     video_url: Link | None
+    """A ``data:`` link is cut, and one that was cut is read as None."""
     path: str | None = None
     """Where the medium was stored."""
     error: ErrorRecord | None
     elapsed: float
     polls: int
     generation: Mapping[str, Any] | None = None
-    """The relay's last answer; absent on a brief line."""
+    """The relay's last answer, with ``data:`` links cut; absent on a brief line."""
 
     def __attrs_post_init__(self) -> None:
         if self.state is None and self.error is None:
@@ -190,7 +191,8 @@ class OutcomeRecord:
         fields = _converter.unstructure(self)
         if brief:
             del fields["generation"]
-        return json.dumps(fields, allow_nan=False)
+        line = json.dumps(fields, allow_nan=False)
+        return json.dumps(_without_media(fields)) if "data:" in line else line
 
     @classmethod
     def read(cls, line: bytes) -> Self:
@@ -220,15 +222,29 @@ class OutcomeRecord:
         raw = self.generation or {}
         for found in tasks_in(raw, asked=(self.task_id,)):
             if found.task_id == self.task_id:
-                generation = generation_of(found.task, self.task_id, raw=raw)
-                if generation.state is self.state:  # else the client read it in another dialect
-                    return generation
+                return self._as_recorded(generation_of(found.task, self.task_id, raw=raw))
         return Generation(id=self.task_id, state=self.state, state_text=self.state, result_url=self.video_url, raw=raw)
+
+    def _as_recorded(self, generation: Generation) -> Generation:
+        """Return *generation* with the state and the link of the line: the client may have another dialect."""
+        if self.video_url not in (None, generation.video_url):
+            video = evolve(generation.video or Video(), download_url=self.video_url)
+            generation = evolve(generation, video=video)
+        return evolve(generation, state=self.state or generation.state)
 
     @property
     def trouble(self) -> str | None:
         """The error's text without the task id."""
         return None if self.error is None else self.error.message.removeprefix(f"task {shown(self.task_id, 128)}: ")
+
+
+def _without_media(value: Any) -> Any:
+    """Return *value* with all ``data:`` links in it cut: a journal of videos would have gigabytes."""
+    if isinstance(value, str):
+        return without_media(value)
+    if isinstance(value, Mapping):
+        return {key: _without_media(part) for key, part in value.items()}
+    return [_without_media(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def submission_line(prompt: str, task_id: str | None, error: LumaError | None) -> str:
@@ -278,9 +294,10 @@ def _exactly(*kinds: type) -> Any:
     return structured
 
 
-def _link(value: Any, _: Any) -> Link:
-    link = link_or_none(value)
-    if link is None:
+def _link(value: Any, _: Any) -> Link | None:
+    """Return a link; None for the start of a ``data:`` link."""
+    link = medium_or_none(value, "video")
+    if link is None and not (isinstance(value, str) and value.startswith("data:")):
         raise ValueError("not a link")
     return link
 

@@ -61,7 +61,7 @@ class Entry:
         generation, task_id = record.last(), record.task_id
 
         def link(role: Role) -> str | None:
-            return stored(task_id, role) or (None if generation is None else generation.link(role))
+            return stored(task_id, role) or _web_link(None if generation is None else generation.link(role))
 
         return cls(
             task_id=task_id,
@@ -131,6 +131,11 @@ class Entry:
             stages = [(Stage.QUEUE, _seconds(*queue)), (Stage.PROCESSING, _seconds(*processing))]
         known = [(stage, seconds) for stage, seconds in stages if seconds is not None]
         return known or [(Stage.WAITED, self.waited)]
+
+
+def _web_link(link: str | None) -> str | None:
+    """Return *link* unless it is a ``data:`` link, which may have megabytes."""
+    return None if link is None or link.startswith("data:") else link
 
 
 def _seconds(start: datetime | None, end: datetime | None) -> float | None:
