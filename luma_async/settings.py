@@ -138,7 +138,7 @@ class Settings:
         del api_key  # tracebacks show local variables
         if not isinstance(limits, Limits):
             raise ConfigurationError("limits is not a Limits value", advice="give limits as luma_async.Limits(...)")
-        spelling = dialect_of(dialect if dialect is not None else _from_environment("LUMA_DIALECT", environ) or RELAY)
+        spelling = chosen_dialect(dialect, environ)
         address = base_url if base_url is not None else _from_environment("LUMA_BASE_URL", environ).strip()
         address = check_base_url(address or spelling.base_url, limits)
         key = key if key is not None else _key_of(environ)
@@ -153,6 +153,15 @@ class Settings:
             media_headers=_check_media_headers(media_headers),
             trust_env=trust_env,
         )
+
+
+def chosen_dialect(dialect: object, environ: Mapping[str, str] | None = None) -> Dialect:
+    """Return *dialect*, as a Dialect, a name or a file; for None the one of ``LUMA_DIALECT``, or a relay's.
+
+    Raises:
+        ConfigurationError: There is no such dialect, or its file is unusable.
+    """
+    return dialect_of(dialect if dialect is not None else _from_environment("LUMA_DIALECT", environ) or RELAY)
 
 
 def _from_environment(name: str, environ: Mapping[str, str] | None) -> str:
