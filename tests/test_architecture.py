@@ -36,7 +36,7 @@ INSIDE = {
             "summary",
             "show",
         ),
-        *("options", "output", "exit"),
+        *("options", "output", "exit", "times"),
     ),
     "testing": (
         *(
