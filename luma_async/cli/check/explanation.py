@@ -22,7 +22,9 @@ from luma_async.dialect import Dialect
 from luma_async.errors import ConfigurationError
 
 _ROOMY = 60
-"""Columns; below, each part of a row has a line of its own."""
+"""Columns."""
+_INDENT = 16
+"""Columns; a narrow terminal has two."""
 
 
 async def show_explanation(source: str, dialect: Dialect, task_id: str | None, *, as_json: bool) -> Status:
@@ -53,15 +55,14 @@ def _content(source: str) -> bytes:
 def draw(fields: Iterable[Field], console: Console | None = None) -> None:
     """Write *fields* to a terminal. Text of a relay is never read as markup."""
     console = console or Console(highlight=False, markup=False, emoji=False)
+    is_roomy = console.width >= _ROOMY
     with guarded():
         for field in fields:
-            value = Text("-" if field.value is None else str(field.value), "" if field.value is None else "bold")
-            below = [text for text in (field.place and f"at {field.place}", field.note) if text]
-            if console.width >= _ROOMY:
-                grid = Grid.grid(padding=(0, 2, 0, 0))
-                grid.add_row(Text(f"{field.field:<14}"), value)
-                console.print(grid)
-            else:
-                console.print(Text.assemble(f"{field.field}: ", value))
+            value = [] if field.value is None else [Text(str(field.value), "bold")]
+            told = [Text(text) for text in (field.place and f"at {field.place}", field.note) if text]
+            first, *below = [*value, *told] or [Text("-")]
+            grid = Grid.grid(padding=(0, 2, 0, 0))
+            grid.add_row(Text(f"{field.field:<14}" if is_roomy else f"{field.field}:"), first)
+            console.print(grid)
             for text in below:
-                console.print(Padding(Text(text), (0, 0, 0, 16 if console.width >= _ROOMY else 2), expand=False))
+                console.print(Padding(text, (0, 0, 0, _INDENT if is_roomy else 2), expand=False))

@@ -61,7 +61,7 @@ def _lack(captured: Captured, texts: Texts, field: str, fits: Callable[[Any], bo
 
 
 def _is_short(value: Any) -> bool:
-    return type(value) in (str, int) and 0 < len(str(value)) <= _LONGEST_WORD
+    return type(value) in (str, int) and 0 < len(str(value)) <= _LONGEST_WORD and "://" not in str(value)
 
 
 def _needed(captured: Captured, path: Path, field: str, keys: tuple[str, ...]) -> str:
