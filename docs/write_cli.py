@@ -34,7 +34,8 @@ The relay's address comes from `--base-url` or `LUMA_BASE_URL`.
 The key comes from `--key-file`, from `LUMA_API_KEY`, or from the file that `LUMA_API_KEY_FILE` names.
 There is no option for the key itself: the arguments of a process can be read by others.
 An attempt to give it as one is refused, and the message does not repeat it.
-A relay with other paths, words or keys needs a dialect: `--dialect` or `LUMA_DIALECT`, see [relays that speak otherwise](dialects.md).
+A relay with other paths, words or keys needs a dialect (`--dialect` or `LUMA_DIALECT`):
+see [relays that speak otherwise](dialects.md).
 
 ## Task ids
 
@@ -117,9 +118,11 @@ It asks with a made-up key too, to compare the answers; the relay may log that.
 
 `check --explain FILE` asks nobody: it writes what is read from a captured answer, one row for each field.
 In a pipe a row is a JSON line with `field`, `value`, `place` (dotted, from the top of the answer) and `note`.
-The fields are `id`, `state`, `link`, `thumbnail`, `reason`, `code`, `progress`, `submitted_at`, `started_at`, `finished_at`, `queue_position` and `request_id`.
+The fields are `id`, `state`, `link`, `thumbnail`, `reason`, `code`, `progress`,
+`submitted_at`, `started_at`, `finished_at`, `queue_position` and `request_id`.
 A field that is not there has the value null, and `problem` is a place that was not used.
-An error has the rows `error` (its class), `status`, `verdict`, `wait` (what a wait does), `code` and `request_id`; where there is no task, `id` and `state` say what is missing.
+An error has the rows `error` (its class), `status`, `verdict`, `wait` (what a wait does), `code` and `request_id`.
+Where there is no task, `id` and `state` say what is missing.
 [Relays that speak otherwise](dialects.md) shows it step by step.
 
 `simulate` writes its address and key as comments, then one id a line.
