@@ -118,6 +118,17 @@ def test_all_of_a_failure_is_explained() -> None:
     assert rows["code"].note == "another submit would fail, too"
 
 
+@pytest.mark.parametrize(
+    ("told", "value"), [("7%", 0.07), (7, 0.07), (0.07, 0.07), ("0.3", 0.3), (0, 0.0), ("100%", 1.0)]
+)
+def test_numbers_are_explained_in_our_units(told: Any, value: float) -> None:
+    """Progress as a share, whatever its unit in the answer."""
+    rows, _ = explained({"id": "a", "state": "queued", "n": 55, "progress": told, "queue_position": 3})
+
+    assert (rows["progress"].value, rows["progress"].place) == (value, "progress")
+    assert (rows["queue_position"].value, rows["queue_position"].place) == (3, "queue_position")
+
+
 def test_links_that_are_not_the_video_for_certain_are_shown() -> None:
     """A completed task without a link is not usable, and its candidates have rows."""
     body = {"id": "a", "state": "completed", "media": {"hd": _VIDEO, "sd": "https://cdn.example/small.mp4"}}
@@ -206,6 +217,14 @@ def test_what_cannot_be_told_apart_is_listed() -> None:
     assert not is_usable
     assert "ticket, phase" in str(rows["id"].note)
     assert "state_keys" in str(rows["state"].note)
+
+
+def test_a_word_about_the_request_is_not_proposed_for_the_state() -> None:
+    """Though it is one that tells a state elsewhere."""
+    rows, _ = explained({"ticket": "x-1", "message": "SUCCEED", "phase": "cooking"}, task_id="x-1")
+
+    assert rows["state"].place is None
+    assert "one of phase" in str(rows["state"].note)
 
 
 # --- an error ---

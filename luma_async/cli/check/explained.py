@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import isclose
 from typing import Any
 
 from attrs import asdict, evolve, frozen
@@ -201,10 +202,19 @@ def _number(captured: Captured, generation: Generation, name: str) -> Field:
     def fits(given: Any) -> bool:
         if is_moment:
             return bool(moment_or_none(given) == value)
-        return type(given) in (str, int, float) and given != ""
+        number = _number_in(given)
+        return number is not None and (isclose(number, value) or isclose(number, 100 * value))
 
     place = captured.place_of(lambda read: getattr(read, name), fits)
     return Field(name, value.isoformat() if is_moment else value, dotted(place))
+
+
+def _number_in(given: Any) -> float | None:
+    """Return the number that *given* is, also as a text with a per cent sign."""
+    try:
+        return float(str(given).strip().removesuffix("%")) if type(given) in (str, int, float) else None
+    except ValueError:
+        return None
 
 
 def _request_id(answer: Answer) -> Field:

@@ -20,8 +20,8 @@ from luma_async.models import Generation
 Path = tuple[str | int, ...]
 _MOST_PLACES = 2000
 """Values of an answer that are looked at; the largest real one has about a hundred."""
-_MOST_TRIES = 100
-"""Places that may have a value: each is tried."""
+_MOST_TRIES = 20
+"""Places that may have a value: each is tried, and each try reads the answer again."""
 _DEEPEST = 16
 _NOTHING = object()
 """What an error says about the value of a field."""
