@@ -83,6 +83,7 @@ The lines are ASCII in any locale, and a slow reader delays nothing but the line
 | `code` | the relay's own code, or the reason of a `DownloadError`, or null |
 | `verdict` | `final`, `unconfirmed`, `passing` or `slow_down` |
 | `retryable` | whether the same call may do better later |
+| `reason` | why the generation failed, in the relay's words; only a `GenerationFailedError` has it |
 | `names_task` | true where the relay says that it does not know the task; only a `NotFoundError` has it |
 
 On a terminal there is a live table of open ids instead, at most twenty of them, and a bar.

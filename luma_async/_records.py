@@ -71,6 +71,8 @@ class ErrorRecord:
     retryable: bool = False
     names_task: bool = False
     """Of a NotFoundError: whether the relay says that it does not know the task."""
+    reason: str | None = None
+    """Of a GenerationFailedError: the relay's text, which another dialect may not find again."""
     body: str | None = None
     """Of an UncertainSubmitError: the relay's answer, escaped and shortened."""
     candidates: tuple[str, ...] | None = None
@@ -87,6 +89,7 @@ class ErrorRecord:
             verdict=error.verdict,
             retryable=error.retryable,
             names_task=getattr(error, "names_task", False),
+            reason=error.reason if isinstance(error, errors.GenerationFailedError) else None,
             body=shown(error.body, 500) if isinstance(error, errors.UncertainSubmitError) else None,
             candidates=getattr(error, "candidates", None),
         )
@@ -223,14 +226,16 @@ class OutcomeRecord:
         for found in tasks_in(raw, asked=(self.task_id,)):
             if found.task_id == self.task_id:
                 return self._as_recorded(generation_of(found.task, self.task_id, raw=raw))
-        return Generation(id=self.task_id, state=self.state, state_text=self.state, result_url=self.video_url, raw=raw)
+        known = Generation(id=self.task_id, state=self.state, state_text=self.state, result_url=self.video_url, raw=raw)
+        return self._as_recorded(known)
 
     def _as_recorded(self, generation: Generation) -> Generation:
-        """Return *generation* with the state and the link of the line: the client may have another dialect."""
+        """Return *generation* with the state, link and reason of the line: the client may have another dialect."""
         if self.video_url not in (None, generation.video_url):
             video = evolve(generation.video or Video(), download_url=self.video_url)
             generation = evolve(generation, video=video)
-        return evolve(generation, state=self.state or generation.state)
+        reason = generation.failure_reason or (None if self.error is None else self.error.reason)
+        return evolve(generation, state=self.state or generation.state, failure_reason=reason)
 
     @property
     def trouble(self) -> str | None:
@@ -313,7 +318,7 @@ def _made() -> Converter:
     converter.register_structure_hook(State, lambda word, _: State(word))
     converter.register_structure_hook(Verdict, lambda name, _: Verdict[name.upper()])
     converter.register_unstructure_hook(Verdict, lambda verdict: verdict.name.lower())
-    left_out: Any = {name: override(omit_if_default=True) for name in ("names_task", "body", "candidates")}
+    left_out: Any = {name: override(omit_if_default=True) for name in ("names_task", "reason", "body", "candidates")}
     converter.register_unstructure_hook(ErrorRecord, make_dict_unstructure_fn(ErrorRecord, converter, **left_out))
     whole = override(unstruct_hook=lambda raw: raw)
     converter.register_unstructure_hook(

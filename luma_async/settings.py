@@ -140,6 +140,8 @@ class Settings:
             raise ConfigurationError("limits is not a Limits value", advice="give limits as luma_async.Limits(...)")
         spelling = chosen_dialect(dialect, environ)
         address = base_url if base_url is not None else _from_environment("LUMA_BASE_URL", environ).strip()
+        if not (address or spelling.base_url or key or _names_a_key(environ)):
+            raise ConfigurationError("there is neither a relay address nor an API key", advice=_BOTH_ADVICE)
         address = check_base_url(address or spelling.base_url, limits)
         key = key if key is not None else _key_of(environ)
         if not isinstance(trust_env, bool):
@@ -167,6 +169,13 @@ def chosen_dialect(dialect: object, environ: Mapping[str, str] | None = None) ->
 def _from_environment(name: str, environ: Mapping[str, str] | None) -> str:
     """Return a variable's value. Only this function reads the environment: tracebacks show local variables."""
     return (os.environ if environ is None else environ).get(name, "")
+
+
+_BOTH_ADVICE = "set LUMA_BASE_URL or give base_url=, and set LUMA_API_KEY or LUMA_API_KEY_FILE, or give api_key="
+
+
+def _names_a_key(environ: Mapping[str, str] | None) -> bool:
+    return any(_from_environment(name, environ) for name in ("LUMA_API_KEY", "LUMA_API_KEY_FILE"))
 
 
 def _key_of(environ: Mapping[str, str] | None) -> Secret[str]:

@@ -389,3 +389,16 @@ def test_a_line_says_what_its_client_read_in_another_dialect(word: str) -> None:
     again = outcome_from_json(outcome_to_json(Outcome(task_id=TASK_ID, generation=generation))).unwrap()
 
     assert (again.state, again.video_url, again.prompt) == (State.COMPLETED, LINK, "a cat")
+
+
+@pytest.mark.parametrize("key", ["id", "ticket"])
+def test_a_line_keeps_the_reason_that_only_its_dialect_finds(key: str) -> None:
+    """The error that is read back has it, also where no usual key has the id."""
+    dialect = Dialect(state_words={"kaputt": "failed"}, reason_keys=["why"], id_keys=["ticket"])
+    failed = read_task(answer({key: TASK_ID, "state": "kaputt", "why": "no face found"}), TASK_ID, dialect)
+
+    line = outcome_to_json(Outcome(task_id=TASK_ID, error=GenerationFailedError(failed)))
+    error = outcome_from_json(line).error
+
+    assert isinstance(error, GenerationFailedError)
+    assert (error.reason, error.generation.state) == ("no face found", State.FAILED)

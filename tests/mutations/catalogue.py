@@ -761,9 +761,12 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a line's link comes before its answer's", "self.video_url not in (None, generation.video_url)", "False"),
         (
             "a line's state comes before its answer's",
-            "state=self.state or generation.state)",
-            "state=generation.state)",
+            "evolve(generation, state=self.state or generation.state, ",
+            "evolve(generation, ",
         ),
+    ],
+    ("test_records.py::test_a_line_keeps_the_reason_that_only_its_dialect_finds",): [
+        ("a line keeps the reason", "generation.failure_reason or (None if", "(None if True or"),
     ],
     ("test_models.py",): [
         ("a repr holds no medium", "return without_media(repr(value))", "return repr(value)"),
