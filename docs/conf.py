@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.metadata import version as installed_version
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,7 @@ nitpick_ignore_regex = [
         r"py:.*",
         r"(aiohttp|collections|datetime|os|pathlib|random|ssl|tenacity)\..*|datetime|Random|RetryCallState|Batch",
     ),
-    (r"py:.*", r"luma_async\.(models\.Link|_waiting\.learning\.Learner)"),
+    (r"py:.*", r"luma_async\.(models\.Link|_waiting\.learning\.Learner|testing\.exchange\.Asked)"),
 ]
 
 
@@ -46,6 +47,14 @@ def keep_whole(_app: Sphinx, what: str, _name: str, _obj: object, _options: obje
         lines[:0] = ["..", ""]  # an empty comment
 
 
+def shorten_defaults(
+    _app: Sphinx, _what: str, _name: str, _obj: object, _options: object, signature: str | None, returned: str | None
+) -> tuple[str | None, str | None]:
+    """Write a default that is a value of ours as it is made: its fields have entries of their own."""
+    return signature and re.sub(r"\b(PollPolicy|Limits)\([^()]*\)", r"\1()", signature), returned
+
+
 def setup(app: Sphinx) -> None:
     """Come before napoleon, whose priority is the usual 500."""
     app.connect("autodoc-process-docstring", keep_whole, priority=400)
+    app.connect("autodoc-process-signature", shorten_defaults)

@@ -34,6 +34,8 @@ The relay's address comes from `--base-url` or `LUMA_BASE_URL`.
 The key comes from `--key-file`, from `LUMA_API_KEY`, or from the file that `LUMA_API_KEY_FILE` names.
 There is no option for the key itself: the arguments of a process can be read by others.
 An attempt to give it as one is refused, and the message does not repeat it.
+A relay with other paths, words or keys needs a dialect (`--dialect` or `LUMA_DIALECT`):
+see [relays that speak otherwise](dialects.md).
 
 ## Task ids
 
@@ -66,12 +68,12 @@ The lines are ASCII in any locale, and a slow reader delays nothing but the line
 |---|---|
 | `task_id` | the id as it was given |
 | `state` | `pending`, `processing`, `completed`, `failed` or `unknown` at the last poll; null if no poll succeeded |
-| `video_url` | the best link to the video, or null |
+| `video_url` | the best link to the video, or null; a `data:` link is cut to 60 characters |
 | `path` | the file where the medium was stored, or null |
 | `error` | null, or an object as below |
 | `elapsed` | seconds, from when the id was taken up |
 | `polls` | how often the relay was asked in that time |
-| `generation` | the relay's last answer, whole, or null |
+| `generation` | the relay's last answer, whole but for `data:` links, or null |
 
 | field of `error` | what it holds |
 |---|---|
@@ -81,6 +83,7 @@ The lines are ASCII in any locale, and a slow reader delays nothing but the line
 | `code` | the relay's own code, or the reason of a `DownloadError`, or null |
 | `verdict` | `final`, `unconfirmed`, `passing` or `slow_down` |
 | `retryable` | whether the same call may do better later |
+| `reason` | why the generation failed, in the relay's words; only a `GenerationFailedError` has it |
 | `names_task` | true where the relay says that it does not know the task; only a `NotFoundError` has it |
 
 On a terminal there is a live table of open ids instead, at most twenty of them, and a bar.
@@ -105,13 +108,23 @@ An `UncertainSubmitError` has two more fields: `body` is the relay's answer, esc
 Where `submit` waits, the lines of outcomes follow; they have no `prompt`.
 
 `wait`, `download` and a `submit` that waits end with a summary on standard error:
-how the ids ended and why, how long they were queued and processed as the polls showed it, and the requests made.
+how the ids ended and why, how long they were queued and processed, and the requests made.
+These times are the relay's own where its answers have them, else they are as the polls showed them.
 It is written where standard error is a terminal, and with `--verbose`.
 `--verbose` also writes each change of state, failed poll and cool-down as it happens, with the relay's request id.
 
 `check` writes one JSON line for each of its four rows in a pipe:
 `check`, `result` (`ok`, `note`, `unsure` or `bad`), `found`, `advice`, `seconds` (of the latency) and `request_id`.
 It asks with a made-up key too, to compare the answers; the relay may log that.
+
+`check --explain FILE` asks nobody: it writes what is read from a captured answer, one row for each field.
+In a pipe a row is a JSON line with `field`, `value`, `place` (dotted, from the top of the answer) and `note`.
+The fields are `id`, `state`, `link`, `thumbnail`, `reason`, `code`, `progress`,
+`submitted_at`, `started_at`, `finished_at`, `queue_position` and `request_id`.
+A field that is not there has the value null, and `problem` is a place that was not used.
+An error has the rows `error` (its class), `status`, `verdict`, `wait` (what a wait does), `code` and `request_id`.
+Where there is no task, `id` and `state` say what is missing.
+[Relays that speak otherwise](dialects.md) shows it step by step.
 
 `simulate` writes its address and key as comments, then one id a line.
 `luma-async wait --from FILE` reads that; the times of `--trouble` are seconds of the relay.
@@ -231,8 +244,8 @@ def _row(argument: Any) -> str:
 def _value(argument: Any) -> str:
     if argument.hint is bool or not argument.names[0].startswith("-"):
         return ""
-    value: str = argument.parameter.metavar or "\\|".join(argument.get_choices())
-    return f" {value}"
+    value: str = argument.parameter.metavar or "|".join(argument.get_choices())
+    return " " + value.replace("|", "\\|")
 
 
 if __name__ == "__main__":

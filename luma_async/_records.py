@@ -12,19 +12,19 @@ from math import inf
 from pathlib import Path
 from typing import Any, Self, cast
 
-from attrs import frozen
+from attrs import evolve, frozen
 from cattrs import Converter
 from cattrs.gen import make_dict_unstructure_fn, override
 
 from luma_async import errors
-from luma_async._checks import link_or_none
+from luma_async._checks import medium_or_none
 from luma_async._relay.details import generation_of
 from luma_async._relay.documents import NotJSONError, check, decoder
 from luma_async._relay.refusals import cause_of
 from luma_async._relay.search import tasks_in
-from luma_async._text import shown, spelled
+from luma_async._text import shown, spelled, without_media
 from luma_async.errors import DownloadReason, LumaError, Verdict
-from luma_async.models import Generation, Link, State
+from luma_async.models import Generation, Link, State, Video
 from luma_async.outcomes import Outcome
 
 Code = str | int | None
@@ -71,6 +71,8 @@ class ErrorRecord:
     retryable: bool = False
     names_task: bool = False
     """Of a NotFoundError: whether the relay says that it does not know the task."""
+    reason: str | None = None
+    """Of a GenerationFailedError: the relay's text, which another dialect may not find again."""
     body: str | None = None
     """Of an UncertainSubmitError: the relay's answer, escaped and shortened."""
     candidates: tuple[str, ...] | None = None
@@ -87,6 +89,7 @@ class ErrorRecord:
             verdict=error.verdict,
             retryable=error.retryable,
             names_task=getattr(error, "names_task", False),
+            reason=error.reason if isinstance(error, errors.GenerationFailedError) else None,
             body=shown(error.body, 500) if isinstance(error, errors.UncertainSubmitError) else None,
             candidates=getattr(error, "candidates", None),
         )
@@ -156,13 +159,14 @@ class OutcomeRecord:
     state: State | None
     """The last known state."""
     video_url: Link | None
+    """A ``data:`` link is cut, and one that was cut is read as None."""
     path: str | None = None
     """Where the medium was stored."""
     error: ErrorRecord | None
     elapsed: float
     polls: int
     generation: Mapping[str, Any] | None = None
-    """The relay's last answer; absent on a brief line."""
+    """The relay's last answer, with ``data:`` links cut; absent on a brief line."""
 
     def __attrs_post_init__(self) -> None:
         if self.state is None and self.error is None:
@@ -190,7 +194,8 @@ class OutcomeRecord:
         fields = _converter.unstructure(self)
         if brief:
             del fields["generation"]
-        return json.dumps(fields, allow_nan=False)
+        line = json.dumps(fields, allow_nan=False)
+        return json.dumps(_without_media(fields)) if "data:" in line else line
 
     @classmethod
     def read(cls, line: bytes) -> Self:
@@ -220,15 +225,31 @@ class OutcomeRecord:
         raw = self.generation or {}
         for found in tasks_in(raw, asked=(self.task_id,)):
             if found.task_id == self.task_id:
-                generation = generation_of(found.task, self.task_id, raw=raw)
-                if generation.state is self.state:  # else the client read it in another dialect
-                    return generation
-        return Generation(id=self.task_id, state=self.state, state_text=self.state, result_url=self.video_url, raw=raw)
+                return self._as_recorded(generation_of(found.task, self.task_id, raw=raw))
+        known = Generation(id=self.task_id, state=self.state, state_text=self.state, result_url=self.video_url, raw=raw)
+        return self._as_recorded(known)
+
+    def _as_recorded(self, generation: Generation) -> Generation:
+        """Return *generation* with the state, link and reason of the line: the client may have another dialect."""
+        if self.video_url not in (None, generation.video_url):
+            video = evolve(generation.video or Video(), download_url=self.video_url)
+            generation = evolve(generation, video=video)
+        reason = generation.failure_reason or (None if self.error is None else self.error.reason)
+        return evolve(generation, state=self.state or generation.state, failure_reason=reason)
 
     @property
     def trouble(self) -> str | None:
         """The error's text without the task id."""
         return None if self.error is None else self.error.message.removeprefix(f"task {shown(self.task_id, 128)}: ")
+
+
+def _without_media(value: Any) -> Any:
+    """Return *value* with all ``data:`` links in it cut: a journal of videos would have gigabytes."""
+    if isinstance(value, str):
+        return without_media(value)
+    if isinstance(value, Mapping):
+        return {key: _without_media(part) for key, part in value.items()}
+    return [_without_media(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def submission_line(prompt: str, task_id: str | None, error: LumaError | None) -> str:
@@ -278,9 +299,10 @@ def _exactly(*kinds: type) -> Any:
     return structured
 
 
-def _link(value: Any, _: Any) -> Link:
-    link = link_or_none(value)
-    if link is None:
+def _link(value: Any, _: Any) -> Link | None:
+    """Return a link; None for the start of a ``data:`` link."""
+    link = medium_or_none(value, "video")
+    if link is None and not (isinstance(value, str) and value.startswith("data:")):
         raise ValueError("not a link")
     return link
 
@@ -296,7 +318,7 @@ def _made() -> Converter:
     converter.register_structure_hook(State, lambda word, _: State(word))
     converter.register_structure_hook(Verdict, lambda name, _: Verdict[name.upper()])
     converter.register_unstructure_hook(Verdict, lambda verdict: verdict.name.lower())
-    left_out: Any = {name: override(omit_if_default=True) for name in ("names_task", "body", "candidates")}
+    left_out: Any = {name: override(omit_if_default=True) for name in ("names_task", "reason", "body", "candidates")}
     converter.register_unstructure_hook(ErrorRecord, make_dict_unstructure_fn(ErrorRecord, converter, **left_out))
     whole = override(unstruct_hook=lambda raw: raw)
     converter.register_unstructure_hook(

@@ -66,7 +66,7 @@ def _path(*, has_id: bool) -> Callable[[Any, Attribute[Any], Any], None]:
         if value is None and attribute.name != "task_path":
             return
         is_path = isinstance(value, str) and _PATH_TEXT.fullmatch(value) and "//" not in value and ".." not in value
-        places = value.split("{id}") if is_path else []
+        places = str(value).split("{id}") if is_path else []
         if not is_path or len(places) != 1 + has_id or any("{" in part or "}" in part for part in places):
             where = "with {id} once, where the task id belongs" if has_id else "without {id}"
             raise _refused(
@@ -308,7 +308,8 @@ class Dialect:
                 advice=f"did you mean {like[0]}?" if like else "see Dialect for its keys",
             )
         stem = re.sub(r"[^A-Za-z0-9._-]", "-", Path(path).stem)[:100] or "dialect"
-        return cls(**{"name": stem, **given})
+        fields: dict[str, Any] = {"name": stem, **given}
+        return cls(**fields)
 
 
 def dialect_of(value: object) -> Dialect:

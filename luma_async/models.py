@@ -9,6 +9,8 @@ from typing import Any, Literal, NewType, TypeVar
 
 from attrs import field, frozen
 
+from luma_async._text import without_media
+
 Link = NewType("Link", str)
 """An absolute ``http`` or ``https`` URL, or a ``data:`` URL that holds the medium itself in base64.
 
@@ -17,6 +19,11 @@ Any other value of a link field becomes None and is listed in ``problems``.
 
 Role = Literal["video", "thumbnail", "last_frame"]
 """One of a generation's media."""
+
+
+def _brief(value: object) -> str:
+    """Return the repr of *value* with each ``data:`` link in it cut to 60 characters."""
+    return without_media(repr(value))
 
 
 class State(StrEnum):
@@ -46,7 +53,7 @@ class Palette:
 class Image:
     """A still picture: the thumbnail or the last frame."""
 
-    url: Link | None = None
+    url: Link | None = field(default=None, repr=_brief)
     width: int | None = None
     """Pixels."""
     height: int | None = None
@@ -59,8 +66,8 @@ class Image:
 class Video:
     """The video; on some relays ``url`` has a watermark, and ``download_url`` has none."""
 
-    url: Link | None = None
-    download_url: Link | None = None
+    url: Link | None = field(default=None, repr=_brief)
+    download_url: Link | None = field(default=None, repr=_brief)
     width: int | None = None
     """Pixels."""
     height: int | None = None
@@ -72,7 +79,7 @@ class Video:
 class RawVideo:
     """The video without a watermark."""
 
-    url: Link | None = None
+    url: Link | None = field(default=None, repr=_brief)
     width: int | None = None
     """Pixels."""
     height: int | None = None
@@ -98,7 +105,7 @@ class GenerationRequest:
 class Assets:
     """The result in the form of the official API, which some relays copy."""
 
-    video: Link | None = None
+    video: Link | None = field(default=None, repr=_brief)
 
 
 @frozen(kw_only=True)
@@ -130,11 +137,11 @@ class Generation:
     created_at: datetime | None = None
     """UTC; None if it is missing, unusable or not set."""
     last_frame: Image | None = None
-    failure_reason: str | None = None
+    failure_reason: str | None = field(default=None, repr=_brief)
     """The relay's text, in full and not escaped: escape it before you show it."""
-    prompt: str | None = None
+    prompt: str | None = field(default=None, repr=_brief)
     assets: Assets | None = None
-    result_url: Link | None = None
+    result_url: Link | None = field(default=None, repr=_brief)
     """The link in the row around the generation, or at another place of the answer."""
     failure_code: str | None = None
     """The relay's code for the failure, such as ``content_moderated``."""

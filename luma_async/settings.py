@@ -138,8 +138,10 @@ class Settings:
         del api_key  # tracebacks show local variables
         if not isinstance(limits, Limits):
             raise ConfigurationError("limits is not a Limits value", advice="give limits as luma_async.Limits(...)")
-        spelling = dialect_of(dialect if dialect is not None else _from_environment("LUMA_DIALECT", environ) or RELAY)
+        spelling = chosen_dialect(dialect, environ)
         address = base_url if base_url is not None else _from_environment("LUMA_BASE_URL", environ).strip()
+        if not (address or spelling.base_url or key or _names_a_key(environ)):
+            raise ConfigurationError("there is neither a relay address nor an API key", advice=_BOTH_ADVICE)
         key = key if key is not None else _key_of(environ)
         if not isinstance(trust_env, bool):
             raise ConfigurationError("trust_env is not a bool", advice="give trust_env as True or False")
@@ -154,9 +156,25 @@ class Settings:
         )
 
 
+def chosen_dialect(dialect: object, environ: Mapping[str, str] | None = None) -> Dialect:
+    """Return *dialect*, as a Dialect, a name or a file; for None the one of ``LUMA_DIALECT``, or a relay's.
+
+    Raises:
+        ConfigurationError: There is no such dialect, or its file is unusable.
+    """
+    return dialect_of(dialect if dialect is not None else _from_environment("LUMA_DIALECT", environ) or RELAY)
+
+
 def _from_environment(name: str, environ: Mapping[str, str] | None) -> str:
     """Return a variable's value. Only this function reads the environment: tracebacks show local variables."""
     return (os.environ if environ is None else environ).get(name, "")
+
+
+_BOTH_ADVICE = "set LUMA_BASE_URL or give base_url=, and set LUMA_API_KEY or LUMA_API_KEY_FILE, or give api_key="
+
+
+def _names_a_key(environ: Mapping[str, str] | None) -> bool:
+    return any(_from_environment(name, environ) for name in ("LUMA_API_KEY", "LUMA_API_KEY_FILE"))
 
 
 def _key_of(environ: Mapping[str, str] | None) -> Secret[str]:

@@ -23,9 +23,9 @@ ROOMS = (
 INSIDE = {
     "cli": (
         *("__init__", "commands", "submitting", "gallery.files", "gallery.page", "gallery.timeline", "gallery.markup"),
+        *("gallery.entries", "gallery", "check.command", "check.diagnosis", "check.evidence", "check.explanation"),
+        *("check.explained", "check.missing", "check.places", "check.captured", "check"),
         *(
-            "gallery.entries",
-            "gallery",
             "demo",
             "work",
             "running",
@@ -36,7 +36,7 @@ INSIDE = {
             "summary",
             "show",
         ),
-        *("options", "check.command", "check.diagnosis", "check.evidence", "check", "output", "exit"),
+        *("options", "output", "exit", "times"),
     ),
     "testing": (
         *(

@@ -13,17 +13,23 @@ from collections.abc import Iterator
 from contextlib import redirect_stdout
 from doctest import ELLIPSIS, NORMALIZE_WHITESPACE, OutputChecker
 from io import StringIO
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 from attrs import define, field
+from rich.console import Console
 from sybil import Document, Example
 from sybil.parsers.myst import CodeBlockParser
 
 import luma_async
 import luma_async.testing
+from luma_async.cli.check.captured import read_captured
+from luma_async.cli.check.explained import explain
+from luma_async.cli.check.explanation import draw
 from luma_async.cli.commands import app
+from luma_async.dialect import RELAY
 from luma_async.testing import RelayThread, Script, SimulatedRelay
 
 ROOT = Path(__file__).parent.parent
@@ -135,7 +141,38 @@ def test_no_block_hides_from_the_reader(page: Path) -> None:
     """Every fence that a page opens is of a kind that is checked here, by Sphinx, or by its eye."""
     fences = re.findall(r"^\s*(?:`{3,}|~{3,}|:{3,})(\S+)", page.read_text(encoding="utf-8"), re.MULTILINE)
 
-    assert set(fences) <= {"python", "text", "sh", "json", "{eval-rst}", "{toctree}", "{literalinclude}"}
+    assert set(fences) <= {"python", "text", "sh", "json", "toml", "{eval-rst}", "{toctree}", "{literalinclude}"}
+
+
+def test_the_page_about_dialects_shows_what_explain_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its answer and each dialect, saved as the page says, give the text below each command."""
+    page = (ROOT / "docs" / "dialects.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    explained = []
+    for (kind, text), (_, below) in pairwise(blocks):
+        if kind == "toml":
+            Path("films.toml").write_text(text, encoding="utf-8")
+        elif kind == "text" and text.startswith("HTTP/"):
+            Path("answer.txt").write_text(text, encoding="utf-8")
+        elif kind == "sh" and text.startswith("luma-async check --explain"):
+            explained.append((explanation_of(shlex.split(text)[2:]), below))
+
+    assert len(explained) == 4
+    for shown, below in explained:
+        assert OutputChecker().check_output(below, shown, ELLIPSIS | NORMALIZE_WHITESPACE), shown
+
+
+def explanation_of(arguments: list[str]) -> str:
+    """Return what ``check`` with *arguments* shows on a terminal."""
+    _, bound, _ = app.parse_args(["check", *arguments])
+    given = bound.arguments
+    dialect = given["relay"].spelling if "relay" in given else RELAY
+    fields, _ = explain(read_captured(Path(given["explain"]).read_bytes()), dialect, given["id_"])
+    console = Console(file=StringIO(), color_system=None, width=100, highlight=False)
+    draw(fields, console)
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
 
 
 def test_the_readme_example_is_short() -> None:

@@ -99,3 +99,22 @@ def test_a_generation_is_frozen_and_travels() -> None:
     assert after.raw == before.raw
     with pytest.raises(FrozenInstanceError):
         after.id = "x"
+
+
+def test_a_data_link_is_cut_in_a_repr() -> None:
+    """The value itself stays whole."""
+    link = Link(f"data:video/mp4;base64,{'AAAA' * 500}")
+    picture = Link(f"data:image/png;base64,{'AAAA' * 500}")
+    its = generation(
+        video=Video(url=link, download_url=link, thumbnail=Image(url=picture)),
+        video_raw=RawVideo(url=link),
+        artifact=Artifact(last_frame=Image(url=picture)),
+        assets=Assets(video=link),
+        result_url=link,
+        failure_reason=f"refused: {picture}",
+        prompt=picture,
+    )
+
+    assert len(repr(its)) < 2000
+    assert "AAAA" * 12 not in repr(its)
+    assert its.video_url == link

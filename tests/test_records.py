@@ -10,6 +10,7 @@ import pytest
 
 from luma_async import (
     ConfigurationError,
+    Dialect,
     DownloadError,
     Generation,
     GenerationFailedError,
@@ -334,3 +335,70 @@ def test_an_old_line_is_read_without_our_own_advice(message: str, names_task: bo
     assert isinstance(outcome.error, NotFoundError)
     assert outcome.error.names_task is names_task
     assert outcome.polls == 3
+
+
+# --- media inside of answers ---
+
+
+def test_a_line_holds_no_medium() -> None:
+    """A ``data:`` link is cut at any place, also in a text with JSON, and the line is still read."""
+    link = f"data:video/mp4;base64,{'AAAA' * 500}"
+    body = {
+        "id": TASK_ID,
+        "state": "completed",
+        "videos": [{"url": link}],
+        "request": {"prompt": "a cat", "image_url": f"data:image/png;base64,{'AAAA' * 500}"},
+        "copy": json.dumps({"url": link}),
+    }
+
+    line = outcome_to_json(Outcome(task_id=TASK_ID, generation=read_task(answer(body), TASK_ID)))
+    again = outcome_from_json(line)
+
+    assert json.loads(line)["video_url"] == json.loads(line)["generation"]["videos"][0]["url"] == f"{link[:59]}…"
+    assert "AAAA" * 12 not in line
+    assert again.unwrap().state is State.COMPLETED
+    assert (again.unwrap().video_url, again.unwrap().prompt) == (None, "a cat")
+
+
+def test_a_short_data_link_is_read_back_whole() -> None:
+    """It is the medium, and not only its start."""
+    link = "data:video/mp4;base64,AAAAIGZ0eXA="
+    body = {"id": TASK_ID, "state": "completed", "url": link}
+
+    line = outcome_to_json(Outcome(task_id=TASK_ID, generation=read_task(answer(body), TASK_ID)))
+
+    assert json.loads(line)["video_url"] == outcome_from_json(line).unwrap().video_url == link
+
+
+# --- other dialects ---
+
+
+@pytest.mark.parametrize("word", ["klar", "completed"])
+def test_a_line_says_what_its_client_read_in_another_dialect(word: str) -> None:
+    """State and link are those of the line; the rest is read from the answer."""
+    dialect = Dialect(state_words={"klar": "completed"}, link_keys=["media.hd"])
+    body = {
+        "id": TASK_ID,
+        "state": word,
+        "media": {"hd": LINK},
+        "url": "https://cdn.example/low.mp4",
+        "prompt": "a cat",
+    }
+    generation = read_task(answer(body), TASK_ID, dialect)
+
+    again = outcome_from_json(outcome_to_json(Outcome(task_id=TASK_ID, generation=generation))).unwrap()
+
+    assert (again.state, again.video_url, again.prompt) == (State.COMPLETED, LINK, "a cat")
+
+
+@pytest.mark.parametrize("key", ["id", "ticket"])
+def test_a_line_keeps_the_reason_that_only_its_dialect_finds(key: str) -> None:
+    """The error that is read back has it, also where no usual key has the id."""
+    dialect = Dialect(state_words={"kaputt": "failed"}, reason_keys=["why"], id_keys=["ticket"])
+    failed = read_task(answer({key: TASK_ID, "state": "kaputt", "why": "no face found"}), TASK_ID, dialect)
+
+    line = outcome_to_json(Outcome(task_id=TASK_ID, error=GenerationFailedError(failed)))
+    error = outcome_from_json(line).error
+
+    assert isinstance(error, GenerationFailedError)
+    assert (error.reason, error.generation.state) == ("no face found", State.FAILED)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luma_async._text import shown
+from luma_async._text import shown, without_media
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,30 @@ def test_nothing_but_printable_characters_is_shown(text: str, limit: int) -> Non
     assert visible.isprintable()
     assert len(visible) <= 10 * limit + 1
     visible.encode()
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        f"data:video/mp4;base64,{'Qk/+' * 100}",
+        f"data:video/mp4;codecs=avc1;base64,{'Qk/+' * 100}==",
+        f"DATA:image/PNG;Base64,{'Qk/+' * 100}",
+        f"data:;base64,{'Qk/+' * 100}",
+        "data:video/mp4;base64," + "\r\n".join(["QkJC" * 19] * 5),
+        "data:video/mp4;base64," + "Qk\\/+" * 50,
+        f"data:image/svg+xml,{'%3Csvg%20' * 50}",
+    ],
+)
+def test_a_data_link_is_cut_wherever_it_stands(link: str) -> None:
+    """Sixty characters of it are left, in any text, also in JSON that is a text; what is around it stays."""
+    cut = f"{link[:59]}…"
+
+    assert without_media(link) == cut
+    assert without_media(f'{{"a": "{link}", "b": 1}}') == f'{{"a": "{cut}", "b": 1}}'
+    assert shown(f"see {link} for more", 5000) == f"see {cut} for more"
+
+
+@pytest.mark.parametrize("text", ["data: a, b and c " * 9, "metadata:x,y" * 9, "data:video/mp4;base64,QkJC", "a" * 99])
+def test_a_text_that_is_not_a_long_data_link_stays(text: str) -> None:
+    """Prompts may speak of data, and a short link is whole."""
+    assert without_media(text) == text

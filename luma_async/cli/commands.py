@@ -21,6 +21,8 @@ from luma_async.cli.options import (
     AsJson,
     AsJsonRows,
     Directory,
+    Explained,
+    ExplainedId,
     Files,
     FromFile,
     FromPrompts,
@@ -161,13 +163,27 @@ def submit(  # noqa: PLR0913 - its options, in groups
 
 
 @app.command
-def check(*, as_json: AsJsonRows = False, relay: Relay = _RELAY) -> Work:
+def check(
+    *,
+    explain: Explained = None,
+    id_: ExplainedId = None,
+    as_json: AsJsonRows = False,
+    relay: Relay = _RELAY,
+) -> Work:
     """Check the address and the key, whether the relay has the batch query, and how fast it answers.
 
-    It costs nothing: it only polls tasks that do not exist. The status is 0 if address and key are good, else 1.
+    It costs nothing: it only polls tasks that do not exist. The status is 0 if address and key are good, else 1. With
+    --explain it asks nothing: it shows what is read from a captured answer, from where, and what is missing. The status
+    is then 0 if id, state and, for a completed task, a link were found, else 1.
 
     Example: luma-async check --base-url https://relay.example --key-file luma.key
     """
+    if explain is not None:
+        from luma_async.cli.check.explanation import show_explanation
+
+        return show_explanation(explain, relay.spelling, id_, as_json=as_json)
+    if id_ is not None:
+        raise ConfigurationError("--id is only for --explain", advice="to poll a task, use the command get")
     from luma_async.cli.check.command import check
 
     return check(relay.settings(request_timeout=10.0), as_json=as_json)

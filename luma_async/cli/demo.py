@@ -50,7 +50,14 @@ async def play(directory: Path, *, as_json: bool) -> Status:
         relay.trouble(Fault.bad_gateway(), task_id=_PASSES_A_502)
         limits = Limits(allow_private_media=True)
         summary = Summary()
-        client = LumaClient(relay.base_url, relay.api_key, polling=_PACE.polling, limits=limits, on_event=summary.note)
+        client = LumaClient(
+            relay.base_url,
+            relay.api_key,
+            polling=_PACE.polling,
+            limits=limits,
+            dialect="relay",
+            on_event=summary.note,
+        )
         work = partial(wait, waiting=_PACE, files=Files(directory=directory, overwrite=True))
         status = await run_job(open_job(client, Ids.of(_SCRIPTS, None), as_json=as_json, summary=summary), work)
     say(f"the videos are in {directory}")

@@ -10,16 +10,18 @@ from attrs import asdict, fields, frozen
 from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
+from luma_async.dialect import Dialect
 from luma_async.errors import ConfigurationError
 from luma_async.models import Role
 from luma_async.options import GenerationOptions
-from luma_async.settings import Limits, PollPolicy, Secret, Settings, read_key_file
+from luma_async.settings import Limits, PollPolicy, Secret, Settings, chosen_dialect, read_key_file
 
 if TYPE_CHECKING:
     from luma_async.client import LumaClient
     from luma_async.events import Event
 
 _IDS = Group("Task ids", sort_key=1)
+_ANSWER = Group("Captured answer", sort_key=1)
 _PROMPTS = Group("Prompts", sort_key=1)
 _GENERATION = Group("Generation", sort_key=1.5)
 _RELAY = Group("Relay", sort_key=2)
@@ -102,6 +104,26 @@ AsJsonRows = Annotated[
 ]
 
 
+Explained = Annotated[
+    str | None,
+    Parameter(
+        name="--explain",
+        group=_ANSWER,
+        metavar="FILE",
+        allow_leading_hyphen=True,
+        help="Ask nothing, and show what is read from this captured answer: its body, what curl -i printed, or JSON "
+        "with status, headers and body; - is standard input. It needs neither address nor key.",
+    ),
+]
+
+ExplainedId = Annotated[
+    str | None,
+    Parameter(
+        name="--id", group=_ANSWER, metavar="ID", help="With --explain: the task that was polled. [default: any in it]"
+    ),
+]
+
+
 @Parameter(name="*", group=_OUTPUT)
 @frozen(kw_only=True)
 class Output:
@@ -179,6 +201,14 @@ class Relay:
     """Most requests per second, over all ids. [default: no limit]"""
     header: _Headers = ()
     """A further header of each request to the relay; can be given several times."""
+    dialect: Annotated[
+        str | None,
+        Parameter(
+            metavar="NAME|FILE",
+            help="How this API spells its requests and answers: relay, luma (Luma's own API), luma-agents, or a .toml "
+            "file of your own. [default: $LUMA_DIALECT, or relay]",
+        ),
+    ] = None
     trust_env: _Flag = False
     """Use the proxies that HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY name. [default: they are ignored]"""
 
@@ -200,6 +230,7 @@ class Relay:
             limits=self._limits(
                 allow_private_media=of_media.private_media, key_for_relay_media=of_media.key_for_relay_media
             ),
+            dialect=self.dialect,
             trust_env=self.trust_env,
             headers=_headers("--header", self.header),
             media_headers=_headers("--media-header", of_media.media_header),
@@ -212,9 +243,15 @@ class Relay:
             self.base_url,
             self._key(),
             self._limits(request_timeout=request_timeout),
+            dialect=self.dialect,
             headers=Secret(_headers("--header", self.header)),
             trust_env=self.trust_env,
         )
+
+    @property
+    def spelling(self) -> Dialect:
+        """The dialect, without an address or a key; raises a ConfigurationError for an unusable one."""
+        return chosen_dialect(self.dialect)
 
     def _limits(self, **more: Any) -> Limits:
         return Limits(allow_insecure_http=self.insecure_http, requests_per_second=self.requests_per_second, **more)

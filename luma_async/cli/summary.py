@@ -13,8 +13,10 @@ from attrs import Factory, define, field
 from luma_async.cli.exit import Status
 from luma_async.cli.output import say
 from luma_async.cli.show import Board
+from luma_async.cli.times import processed, queued
 from luma_async.events import CooldownEnded, CooldownStarted, Event, PollFailed, StateChanged, WaitEnded
-from luma_async.models import State
+from luma_async.models import Generation, State
+from luma_async.outcomes import Outcome
 
 _VERBOSE = (StateChanged, PollFailed, CooldownStarted, CooldownEnded)
 """Events that ``--verbose`` writes; the end of an id has a line of its own."""
@@ -37,8 +39,10 @@ class Summary:
     _started: float = field(default=Factory(lambda self: self.clock(), takes_self=True), init=False)
     _since: dict[str, tuple[State, float]] = field(factory=dict, init=False)
     """The state of each id that is waited for, and since when; not by the events' times, which jump with the clock."""
+    _stays: dict[str, list[tuple[str, float]]] = field(factory=dict, init=False)
+    """The finished times in a state of each id that is waited for, as the polls saw them."""
     _times: defaultdict[str, list[float]] = field(factory=lambda: defaultdict(list), init=False)
-    """Seconds of each finished time in a state."""
+    """Seconds of each finished time in a state of the other ids."""
 
     def note(self, event: Event) -> None:
         """Note *event*, and with ``--verbose`` write it to standard error."""
@@ -47,10 +51,12 @@ class Summary:
             now = self.clock()
             if before := self._since.get(event.task_id):
                 state, since = before
-                self._times[_STATES.get(state, _OTHER)].append(now - since)
+                self._stays.setdefault(event.task_id, []).append((_STATES.get(state, _OTHER), now - since))
             self._since[event.task_id] = event.state, now
         elif isinstance(event, WaitEnded) and not event.waiting:
             self._since.pop(event.task_id, None)
+            for name, seconds in _times_of(event.outcome, self._stays.pop(event.task_id, [])):
+                self._times[name].append(seconds)
         if self.verbose and isinstance(event, _VERBOSE):
             say(f"{time.strftime('%H:%M:%S', time.localtime(event.at))} {event}")
 
@@ -71,8 +77,21 @@ class Summary:
         for status in (Status.FAILED, Status.ERROR):
             yield from _reasons(board, status)
         for name in (*_STATES.values(), _OTHER):
-            if times := self._times[name]:
+            if times := [*self._times[name], *(took for its in self._stays.values() for of, took in its if of == name)]:
                 yield f"{name}: {median(times):.1f} s (median of {len(times)}), {max(times):.1f} s at most"
+
+
+def _times_of(outcome: Outcome | None, seen: list[tuple[str, float]]) -> list[tuple[str, float]]:
+    """Return the times in the states of an id: the relay's own where the *outcome* has them, else what polls saw."""
+    if outcome is None:
+        return seen
+    generation: Generation | None = outcome.generation or getattr(outcome.error, "generation", None)
+    if generation is None:
+        return seen
+    told = {_STATES[State.PENDING]: queued(generation), _STATES[State.PROCESSING]: processed(generation)}
+    given = [(name, seconds) for name, seconds in told.items() if seconds is not None]
+    left_out = {name for name, _ in given} | ({_OTHER} if processed(generation) is not None else set())
+    return [*given, *(each for each in seen if each[0] not in left_out)]
 
 
 def _reasons(board: Board, status: Status) -> Iterator[str]:

@@ -200,5 +200,5 @@ def _result(outcome: Outcome, stored: Path | None) -> Text:
         advice = f" ({outcome.error.advice})" if outcome.error.advice else ""
         return Text(shown(in_option_names(f"{outcome.error.summary}{advice}"), 600))
     link = (outcome.generation and outcome.generation.video_url) or ""
-    is_safe = link.isascii() and link.isprintable() and len(link) <= _LONGEST_LINK
-    return Text(shown(link, _LONGEST_LINK), Style(link=link if link and is_safe else None))
+    is_safe = link.startswith("http") and link.isascii() and link.isprintable() and len(link) <= _LONGEST_LINK
+    return Text(shown(link, _LONGEST_LINK), Style(link=link if is_safe else None))

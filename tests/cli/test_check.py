@@ -7,11 +7,12 @@ from contextlib import aclosing
 
 import pytest
 
-from luma_async import Limits, PollPolicy
+from luma_async import Dialect, Limits, PollPolicy
 from luma_async._network.cooldown import Cooldown
 from luma_async._network.session import Network
 from luma_async._network.transport import Transport
 from luma_async.cli.check.command import examine
+from luma_async.dialect import RELAY
 from luma_async.settings import Settings
 from luma_async.testing import FastTime, Fault, RequestLimit, SimulatedRelay
 from luma_async.testing._flavours import FLAVOURS
@@ -77,6 +78,16 @@ async def test_each_gateway_is_approved_and_a_wrong_key_is_not(luma_time: FastTi
     assert (nowhere["address"], nowhere["key"]) == ("bad", "unsure")
 
 
+async def test_a_dialect_without_the_batch_query_is_fine(luma_time: FastTime) -> None:
+    """It is not asked, and the status stays good."""
+    async with SimulatedRelay(clock=luma_time.clock) as relay:
+        found = await checked(relay.base_url, relay.api_key, Dialect(tasks_path=None))
+        kinds = {seen.kind for seen in relay.requests}
+
+    assert found == {"address": "ok", "key": "ok", "batch query": "note", "latency": "ok"}
+    assert "batch" not in kinds
+
+
 async def test_a_limit_of_one_request_a_second_spoils_no_check(luma_time: FastTime) -> None:
     """What the limit refuses is asked again a little later."""
     async with SimulatedRelay(clock=luma_time.clock, rules=[RequestLimit(per_second=1)]) as relay:
@@ -85,10 +96,11 @@ async def test_a_limit_of_one_request_a_second_spoils_no_check(luma_time: FastTi
     assert found == dict.fromkeys(["address", "key", "batch query", "latency"], "ok")
 
 
-async def checked(base_url: str, key: str) -> dict[str, str]:
+async def checked(base_url: str, key: str, dialect: Dialect = RELAY) -> dict[str, str]:
     """Return the results by the names of the checks."""
     ours, theirs = (
-        Transport(Settings.load(base_url, each, Limits()), Network(), Cooldown(PollPolicy())) for each in (key, "other")
+        Transport(Settings.load(base_url, each, Limits(), dialect=dialect), Network(), Cooldown(PollPolicy()))
+        for each in (key, "other")
     )
     async with aclosing(ours), aclosing(theirs):
         return {row.check: row.result for row in await examine(ours, theirs)}

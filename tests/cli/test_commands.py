@@ -200,7 +200,8 @@ def test_a_mistake_is_one_line_and_status_2(
 @pytest.mark.parametrize(
     ("env", "complaint"),
     [
-        ({}, "set LUMA_API_KEY or LUMA_API_KEY_FILE, or give --key-file"),
+        ({"LUMA_BASE_URL": "https://relay.example"}, "set LUMA_API_KEY or LUMA_API_KEY_FILE, or give --key-file"),
+        ({}, "set LUMA_BASE_URL or give --base-url, and set LUMA_API_KEY or LUMA_API_KEY_FILE, or give --key-file"),
         ({"LUMA_API_KEY": "sk-test-0123456789"}, "set LUMA_BASE_URL or give --base-url"),
     ],
 )

@@ -193,6 +193,15 @@ def test_links_of_other_kinds_are_not_linked(link: str) -> None:
     assert [value for value in [*it.values("href"), *it.values("src")] if not value.startswith("#")] == []
 
 
+@pytest.mark.parametrize("size", [1, 500])
+def test_a_data_link_is_in_no_attribute(size: int) -> None:
+    """Neither one that was cut nor a whole one: it may have megabytes."""
+    video, picture = f"data:video/mp4;base64,{'AAAA' * size}", f"data:image/png;base64,{'AAAA' * size}"
+    it = page(Told(links={"video": {"url": video}, "thumbnail": {"url": picture}}).line)
+
+    assert [value for _, given in it.elements for value in given.values() if "data:" in (value or "")] == []
+
+
 def test_there_is_no_script_and_no_style_but_the_one() -> None:
     """No handler, no inline style, nothing that is loaded besides media."""
     it = page(*BATCH)

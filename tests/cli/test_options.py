@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from luma_async import ConfigurationError, DownloadError
-from luma_async.cli.options import Files, Media, Relay, Storing, SubmitFlags
+from luma_async import ConfigurationError, Dialect, DownloadError
+from luma_async.cli.commands import app
+from luma_async.cli.options import Files, Media, Relay, Storing, SubmitFlags, words_of
 from luma_async.cli.output import in_option_names
 from luma_async.settings import Settings
 from tests.kit import KEY
@@ -34,6 +35,22 @@ async def test_headers_are_for_the_relay_or_for_media() -> None:
     assert found.trust_env
     assert relay.settings(request_timeout=1.0).headers.reveal() == {"X-Team": "films", "X-Empty": ""}
     assert relay.settings(request_timeout=1.0).trust_env
+
+
+@pytest.mark.parametrize("command", ["get", "wait", "download", "submit", "check"])
+async def test_each_command_that_asks_a_relay_takes_a_dialect(command: str) -> None:
+    """By its name or its file, and the client and ``check`` speak it; a resumed command names it again."""
+    _, bound, _ = app.parse_args([command, "--base-url", "https://relay.example", "--dialect", "luma"])
+    relay: Relay = bound.arguments["relay"]
+
+    assert settings(relay).dialect is Dialect.named("luma")
+    assert relay.settings(request_timeout=1.0).dialect is Dialect.named("luma")
+    assert words_of(relay)[-2:] == ("--dialect", "luma")
+
+
+async def test_a_dialect_has_its_own_address() -> None:
+    """Luma's API needs a key only."""
+    assert settings(Relay(dialect="luma")).base_url == "https://api.lumalabs.ai"
 
 
 @pytest.mark.parametrize("kind", [Files, Storing, SubmitFlags])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 
@@ -87,6 +88,46 @@ def test_times_are_those_between_two_states() -> None:
     ]
 
 
+def ended(task_id: str, *times: int, state: State = State.COMPLETED) -> WaitEnded:
+    """Return the event that a task ended; the relay's own *times* are seconds of its submit, start and end."""
+    submitted, started, finished = (datetime.fromtimestamp(each, UTC) for each in times) if times else (None,) * 3
+    generation = Generation(
+        id=task_id,
+        state=state,
+        state_text=state,
+        submitted_at=submitted,
+        started_at=started,
+        finished_at=finished,
+    )
+    if state is State.COMPLETED:
+        return WaitEnded(task_id=task_id, outcome=Outcome(task_id=task_id, generation=generation), waiting=0)
+    error = GenerationFailedError(generation)
+    return WaitEnded(task_id=task_id, outcome=Outcome(task_id=task_id, error=error), waiting=0)
+
+
+def test_times_are_the_relays_own_where_it_gives_them() -> None:
+    """Those that polls saw count for the other ids, and for a time that an answer lacks or has backwards."""
+    now = [0.0]
+    summary = Summary(clock=lambda: now[0])
+    for now[0], event in [
+        *[(0.0, changed(task_id, "pending")) for task_id in "abcd"],
+        *[(10.0, changed(task_id, "stitching")) for task_id in "abcd"],
+        *[(20.0, changed(task_id, "processing")) for task_id in "abcd"],
+        *[(50.0, changed(task_id, "completed")) for task_id in "abcd"],
+        (50.0, ended("a", 100, 102, 142)),
+        (50.0, ended("b", 100, 104, 148, state=State.FAILED)),
+        (50.0, ended("c", 100, 106, 105)),
+        (50.0, ended("d")),
+    ]:
+        summary.note(event)
+
+    assert list(summary.lines(0))[1:] == [
+        "in queue: 5.0 s (median of 4), 10.0 s at most",
+        "in processing: 35.0 s (median of 4), 44.0 s at most",
+        "in other states: 10.0 s (median of 2), 10.0 s at most",
+    ]
+
+
 def test_times_are_those_of_a_clock_that_nobody_sets() -> None:
     """The wall clock is set two hours forward and a day back during a run, and the time in a state is right."""
     now = [0.0]
@@ -108,6 +149,7 @@ def test_nothing_is_kept_of_an_id_that_has_ended() -> None:
         summary.note(WaitEnded(task_id=f"{number}", outcome=None, waiting=0))
 
     assert not summary._since
+    assert not summary._stays
 
 
 def test_verbose_tells_each_state_with_its_request(command: Command, luma_relay: SimulatedRelay) -> None:

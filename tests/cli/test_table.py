@@ -287,6 +287,19 @@ async def test_a_link_that_a_terminal_may_obey_is_text_alone() -> None:
     assert "\x1b[2J" not in text
 
 
+async def test_a_data_link_is_shown_in_part_and_leads_nowhere() -> None:
+    """The terminal is not given the medium."""
+    live = console(400)
+    live._color_system = ColorSystem.STANDARD
+    link = f"data:video/mp4;base64,{'AAAA' * 500}"
+
+    text = await lines_above(Table(Board(), live), completed("a", link))
+
+    assert "\x1b]8;" not in text
+    assert f"{link[:59]}…" in text
+    assert link[:61] not in text
+
+
 def test_an_id_that_becomes_visible_shows_its_latest_state() -> None:
     """States are noted of all ids: no row starts at *waiting* when a poll has seen more."""
     table = Table(Board(), console(height=6))

@@ -152,6 +152,8 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("an answer's depth can be written down", "check(fields, deepest=inf)", "check(fields)"),
     ],
     ("test_text.py",): [
+        ("a data link is cut", "link if len(link) <= _MOST_OF_DATA else", "link if True else"),
+        ("a data link in lines is cut", r"|\r?\n|\\+[/rn])*", ")*"),
         ("no control character is shown", "c if c.isprintable() else", "c if c else"),
     ],
     ("network/test_transport.py",): [
@@ -597,6 +599,11 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a lone CR is not a line break", "\\r?\\n)[", "\\r|\\n)["),
     ],
     ("cli/test_gallery_page.py",): [
+        (
+            "a data link is in no attribute",
+            'link is None or link.startswith("data:") else link',
+            "link is None else link",
+        ),
         ("text is escaped", "return escape(text)", "return text"),
         ("the page allows only what is listed", "\"default-src 'none'\"", '"default-src *"'),
         ("a page of stored files loads nothing", '("\'self\'", "file:")', '("https:",)'),
@@ -646,6 +653,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a size that no terminal has is ignored", "            del os.environ[name]", "            pass"),
     ],
     ("cli/test_summary.py",): [
+        ("the relay's own times count", "if seconds is not None]\n    left_out", "if False]\n    left_out"),
         (
             "times in the summary are monotonic",
             "now = self.clock()\n            if",
@@ -784,7 +792,69 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ),
         ("a guarded path is there", " or self._is_guarded:", ":"),
     ],
+    ("test_records.py",): [
+        (
+            "a line holds no medium",
+            'return json.dumps(_without_media(fields)) if "data:" in line else line',
+            "return line",
+        ),
+        ("the start of a data link is read", ' and not (isinstance(value, str) and value.startswith("data:"))', ""),
+        ("a cut data link is not a link", " and value.isascii():  # in a record", ":  # in a record"),
+        ("a line's link comes before its answer's", "self.video_url not in (None, generation.video_url)", "False"),
+        (
+            "a line's state comes before its answer's",
+            "evolve(generation, state=self.state or generation.state, ",
+            "evolve(generation, ",
+        ),
+    ],
+    ("test_records.py::test_a_line_keeps_the_reason_that_only_its_dialect_finds",): [
+        ("a line keeps the reason", "generation.failure_reason or (None if", "(None if True or"),
+    ],
+    ("test_models.py",): [
+        ("a repr holds no medium", "return without_media(repr(value))", "return repr(value)"),
+    ],
+    ("cli/test_table.py",): [
+        (
+            "a data link cannot be clicked",
+            'link.startswith("http") and link.isascii()',
+            "bool(link) and link.isascii()",
+        ),
+    ],
+    ("cli/test_options.py",): [
+        (
+            "a client speaks the dialect",
+            "            dialect=self.dialect,\n            trust_env",
+            "            trust_env",
+        ),
+        (
+            "check speaks the dialect",
+            "            dialect=self.dialect,\n            headers=Secret(",
+            "            headers=Secret(",
+        ),
+    ],
+    ("cli/test_explain.py",): [
+        ("another value shows the place", "if is_needed if then is _NOTHING else then != now:", "if True:"),
+        ("the last answer of curl counts", "        head = following\n", "        break\n"),
+        ("UTF-16 is read", "content if encoding is None else content[2:]", "content if True else content[2:]"),
+        ("a task with a body is not a recording", ' or type(document.get("status")) is not int:', ":"),
+        ("an unknown word is not usable", "is_whole = generation.state is not State.UNKNOWN and (", "is_whole = ("),
+        ("a completed task needs a link", " or generation.video_url is not None\n", " or True\n"),
+        ("a guess is called a guess", "if guessed is not None:", "if False:"),
+        ("an envelope's words are not proposed", " and path[-1] not in _NEVER_STATES]", "]"),
+        ("a wrapper is proposed", "if around else []\n    if not needed", "if False else []\n    if not needed"),
+        (
+            "an id beside a state is found",
+            "            return [text]\n    return []",
+            "            return []\n    return []",
+        ),
+        (
+            "explain takes the dialect",
+            "show_explanation(explain, relay.spelling, id_",
+            "show_explanation(explain, Relay().spelling, id_",
+        ),
+    ],
     ("cli/test_check.py",): [
+        ("a dialect may have no batch query", "    if not evidence.may_batch:\n", "    if False:\n"),
         ("what a limit refuses is asked again", "        await asyncio.sleep(pause)\n", "        break\n"),
         ("check sends a wrong key", "partial(_poll, theirs, task_path)", "partial(_poll, ours, task_path)"),
     ],

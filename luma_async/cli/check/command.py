@@ -74,7 +74,8 @@ async def examine(ours: Transport, theirs: Transport) -> list[CheckResult]:
         if polls[-1].is_final:
             break
     answered = [poll for poll in polls if poll.answer is not None]
-    evidence = Evidence(poll=next((poll for poll in polls if not poll.is_trouble), polls[-1]))
+    best = next((poll for poll in polls if not poll.is_trouble), polls[-1])
+    evidence = Evidence(poll=best, may_batch=ours.settings.dialect.tasks_path is not None)
     if answered:
         tries = 1 if evidence.poll.is_trouble else _TRIES
         evidence = evolve(
@@ -83,7 +84,7 @@ async def examine(ours: Transport, theirs: Transport) -> list[CheckResult]:
             elsewhere=await _tried(tries, partial(_poll, ours, _distant_path)),
             wrong_key=await _tried(tries, partial(_poll, theirs, task_path)),
             wrong_both=await _tried(tries, partial(_poll, theirs, _absent_path)),
-            batch=await _tried(tries, partial(_query, ours)) if ours.settings.dialect.tasks_path is not None else None,
+            batch=await _tried(tries, partial(_query, ours)) if evidence.may_batch else None,
         )
     return diagnose(evidence, [poll.seconds for poll in answered])
 

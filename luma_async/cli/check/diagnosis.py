@@ -123,11 +123,10 @@ _KEY_ADVICE: tuple[tuple[type[LumaError], str], ...] = (
 def diagnose(evidence: Evidence, times: list[float]) -> list[CheckResult]:
     """Return all rows, by the *evidence* and the seconds of answered polls."""
     key = _key(evidence)
-    batch = evidence.batch
     return [
         _address(evidence, key.result),
         key,
-        _batch(batch) if batch is not None and key.is_good else _unsure("batch query"),
+        _batch(evidence, key),
         _latency(times) if times else _unsure("latency"),
     ]
 
@@ -162,15 +161,21 @@ def _key(evidence: Evidence) -> CheckResult:
 _OWN_SESSION = "a wrong key is refused in other words, so the relay's own session may have expired: check again later"
 
 
-def _batch(batch: Reply) -> CheckResult:
+def _batch(evidence: Evidence, key: CheckResult) -> CheckResult:
+    batch = evidence.batch
+    if not evidence.may_batch:
+        found = "not in this dialect: each id is polled alone"
+        return CheckResult("batch query", Result.NOTE, found, _FOR_MANY)
+    if batch is None or not key.is_good:
+        return _unsure("batch query")
     if batch.error is None:
         return CheckResult("batch query", Result.OK, "supported: many ids share one request")
     if batch.answer is not None and batch.answer.status in _NO_SUCH_QUERY:
-        advice = "with many ids, --requests-per-second helps"
-        return CheckResult("batch query", Result.NOTE, "not supported: each id is polled alone", advice)
+        return CheckResult("batch query", Result.NOTE, "not supported: each id is polled alone", _FOR_MANY)
     return _complaint("batch query", Result.UNSURE, batch, _LATER)
 
 
+_FOR_MANY = "with many ids, --requests-per-second helps"
 _NO_SUCH_QUERY = frozenset({200, 201, 202, 203, 400, 403, 404, 405, 413, 422, 501})
 """A good status: the path gives something else than tasks, such as a web page."""
 _SLOW = 2.0

@@ -114,6 +114,8 @@ class Evidence:
     wrong_both: Reply | None = None
     """To the path beside the one of polls, with a wrong key."""
     batch: Reply | None = None
+    may_batch: bool = True
+    """Whether the dialect has a batch query."""
 
     @property
     def has_path(self) -> bool | None:

@@ -11,6 +11,7 @@ from attrs import define, field, frozen
 
 from luma_async._records import OutcomeRecord
 from luma_async._relay.documents import NotJSONError
+from luma_async.cli.times import processed, queued, seconds_between
 from luma_async.models import Artifact, Generation, RawVideo, Role, State, Video
 
 StoredLink = Callable[[str, Role], str | None]
@@ -61,7 +62,7 @@ class Entry:
         generation, task_id = record.last(), record.task_id
 
         def link(role: Role) -> str | None:
-            return stored(task_id, role) or (None if generation is None else generation.link(role))
+            return stored(task_id, role) or _web_link(None if generation is None else generation.link(role))
 
         return cls(
             task_id=task_id,
@@ -122,22 +123,18 @@ class Entry:
         """Seconds in each stage by the relay's times, else the seconds we waited."""
         if self.generation is None:
             return [(Stage.WAITED, self.waited)]
-        submitted, started = self.generation.submitted_at, self.generation.started_at
-        finished = self.generation.finished_at
-        if started is None:
-            stages = [(Stage.RELAY, _seconds(submitted, finished))]
+        its = self.generation
+        if its.started_at is None:
+            stages = [(Stage.RELAY, seconds_between(its.submitted_at, its.finished_at))]
         else:
-            queue, processing = (submitted, started), (started, finished)
-            stages = [(Stage.QUEUE, _seconds(*queue)), (Stage.PROCESSING, _seconds(*processing))]
+            stages = [(Stage.QUEUE, queued(its)), (Stage.PROCESSING, processed(its))]
         known = [(stage, seconds) for stage, seconds in stages if seconds is not None]
         return known or [(Stage.WAITED, self.waited)]
 
 
-def _seconds(start: datetime | None, end: datetime | None) -> float | None:
-    """Return the time between the two, or None where a clock ran backwards."""
-    if start is None or end is None or end < start:
-        return None
-    return (end - start).total_seconds()
+def _web_link(link: str | None) -> str | None:
+    """Return *link* unless it is a ``data:`` link, which may have megabytes."""
+    return None if link is None or link.startswith("data:") else link
 
 
 _FEW = 10
