@@ -14,6 +14,7 @@ from tenacity import RetryCallState
 from luma_async._network.backoff import repeated
 from luma_async._network.request import Pace, Request
 from luma_async._network.transport import Transport
+from luma_async._relay.answer import Answer
 from luma_async._relay.requests import clean_url_path, submit_body, submit_path, task_path
 from luma_async._relay.submissions import read_clean_url, read_submitted, uncertain
 from luma_async._relay.tasks import Observation
@@ -148,10 +149,13 @@ async def submit(
     body = submit_body(dialect, fields)
     allowance = _Allowance(transport.settings.limits.request_timeout)
 
+    def read(answer: Answer) -> str:
+        return read_submitted(answer, transport.redact, dialect, extends=extended is not None)
+
     async def attempt() -> str:
         request = Request("POST", path, body)
         try:
-            return await transport.exchange(request, lambda answer: read_submitted(answer, transport.redact, dialect))
+            return await transport.exchange(request, read)
         except LumaError as error:
             trouble = _certain(transport, request, error)
         finally:
