@@ -37,7 +37,8 @@ _NO_SUCH = (
     r"(?:no such|unknown|invalid|non-?existent|not found:?|(?:can ?not|can't|could not|couldn't|unable to) find)"
     r"(?:[ _-]|\b(?:the|a|an|any|this|that|your|specified|given|requested|corresponding|matching|luma|video)\b)*"
 )
-_NO_FURTHER_NOUN = r"(?:[ _-]?(?:id|uuid)s?\b)?(?:(?![ _-]?[a-z])|(?=[ _-](?:(?:with|for|in|or|was|is|does|by|named|please)\b|\w*[0-9])))"
+_GOES_ON = r"(?=[ _-](?:(?:with|for|in|or|was|is|does|by|named|please)\b|\w*[0-9]))"
+_NO_FURTHER_NOUN = rf"(?:[ _-]?(?:id|uuid)s?\b)?(?:(?![ _-]?[a-z])|{_GOES_ON})"
 """``unknown task type`` is about the type."""
 _ANOTHER_THING = (
     r"channel|model|user|token|\bkey\b|account|group|queue|image|picture|file|param|prompt|fail|error|url|path|route"
