@@ -166,13 +166,21 @@ class ProtocolError(LumaError):
     """The answer is unusable: invalid HTTP, not JSON, no task, another task, too large, or a refused redirect."""
 
     def __init__(
-        self, summary: str, *, foreign: bool = False, too_large: bool = False, **common: Unpack[Common]
+        self,
+        summary: str,
+        *,
+        foreign: bool = False,
+        too_large: bool = False,
+        is_page: bool = False,
+        **common: Unpack[Common],
     ) -> None:
         super().__init__(summary, **common)
         self.foreign = foreign
         """Whether the answer was about another task, so that its connection cannot be trusted any more."""
         self.too_large = too_large
         """Whether the answer was larger than ``Limits.max_answer_bytes``."""
+        self.is_page = is_page
+        """Whether the answer was a web page instead of JSON, as of an address that is not a relay's."""
 
 
 _LONGEST_CANDIDATE = 300

@@ -209,6 +209,7 @@ def not_a_relay(answer: Answer) -> ProtocolError:
     title = shown(title_of(answer.body), 120)
     return ProtocolError(
         f"the relay answered with a web page instead of JSON{f' ({title})' if title else ''}",
+        is_page=True,
         verdict=Verdict.PASSING,
         advice=_ADDRESS_ADVICE,
     )
