@@ -22,7 +22,16 @@ ROOMS = (
 
 INSIDE = {
     "cli": (
-        *("__init__", "commands", "submitting", "gallery.files", "gallery.page", "gallery.timeline", "gallery.markup"),
+        *(
+            "__init__",
+            "commands",
+            "submitting",
+            "pauses",
+            "gallery.files",
+            "gallery.page",
+            "gallery.timeline",
+            "gallery.markup",
+        ),
         *(
             "gallery.entries",
             "gallery",
