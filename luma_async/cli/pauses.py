@@ -39,7 +39,9 @@ class Pauses:
         if clock.time() >= self._ends:
             self._in_a_row += 1
             seconds = refusal.retry_after or self._backoff.pause(self._in_a_row)
-            self._ends = clock.time() + seconds
             say(f"not submitted for now: {refusal.summary}; the next try is in {seconds:.0f} s")
+        else:
+            seconds = refusal.retry_after or 0.0
+        self._ends = max(self._ends, clock.time() + seconds)
         while (left := self._ends - clock.time()) > 0:  # noqa: ASYNC110 - a later refusal starts another pause
             await asyncio.sleep(left)

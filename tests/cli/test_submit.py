@@ -121,6 +121,7 @@ def test_the_options_are_those_of_the_library(command: Command, relay: Simulated
     assert len(relay.task_ids) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.luma_relay(rules=[JobLimit(1)], script=Script.of(("pending", 150.0), "completed"))
 async def test_a_limit_of_jobs_holds_a_batch_up_and_ends_nothing(
     luma_time: FastTime, luma_relay: SimulatedRelay, capfd: pytest.CaptureFixture[str]
@@ -140,9 +141,9 @@ async def test_a_limit_of_jobs_holds_a_batch_up_and_ends_nothing(
     assert sorted(line["prompt"] for line in lines) == given
     assert sorted(line["task_id"] for line in lines) == sorted(luma_relay.task_ids)
     assert all("429" in line for line in err.splitlines())
-    assert 30 < max(pauses) <= 60
+    assert 20 < max(pauses) <= 60
     assert 300 <= luma_time.elapsed < 600
-    assert len(luma_relay.requests) < 80
+    assert len(luma_relay.requests) < 150
 
 
 @pytest.mark.parametrize("prompts", [("a cat",), ("a cat", "a dog")], ids=len)
