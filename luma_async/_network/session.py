@@ -154,8 +154,8 @@ LONGEST_FIELD = 8190
 """Bytes of a header's value, as in aiohttp by default."""
 MOST_FIELDS = 128
 """Headers of an answer, as in aiohttp by default."""
-_LONGEST_FIELD_READ, _MOST_FIELDS_READ = 2**16, 2**8
-"""aiohttp's error has neither the name nor the size of a header, so it reads somewhat more than is accepted."""
+LIMITS_OF_HEADS: dict[str, Any] = {"max_field_size": 2**16, "max_headers": 2**8}
+"""What aiohttp reads: its error has neither the name nor the size of a header, so it reads more than is accepted."""
 
 
 def new_session(
@@ -187,8 +187,6 @@ def new_session(
         connector_owner=connector is None,
         **{} if connector is None else careful,
         cookie_jar=aiohttp.DummyCookieJar(),
-        max_field_size=_LONGEST_FIELD_READ,
-        max_headers=_MOST_FIELDS_READ,
         proxy=None if network.proxy is None else network.proxy.reveal(),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
         trust_env=False,
@@ -253,5 +251,5 @@ def _fault_in_head(error: Exception) -> str:
     if (limit := re.search(r"Got more than ([0-9]{1,9}) bytes", words)) is not None:
         return f"answered with a header or a status line of more than {limit[1]} bytes"
     if "Too many headers" in words:
-        return f"answered with more than {_MOST_FIELDS_READ} headers, and the limit is {MOST_FIELDS}"
+        return f"answered with more headers than the limit of {MOST_FIELDS}"
     return "did not answer with valid HTTP"

@@ -16,6 +16,7 @@ from luma_async._network.redaction import Redaction
 from luma_async._network.redirects import follow, same_origin
 from luma_async._network.request import Body, Request
 from luma_async._network.session import (
+    LIMITS_OF_HEADS,
     LONGEST_FIELD,
     MOST_FIELDS,
     Network,
@@ -132,7 +133,9 @@ class Wire:
             body = None if request.body is None else Body(request, request.body)
             self.requests += 1
             headers = self._headers.reveal()
-            return session.request(request.method, url, data=body, headers=headers, allow_redirects=False)
+            return session.request(
+                request.method, url, data=body, headers=headers, allow_redirects=False, **LIMITS_OF_HEADS
+            )
 
         async def redirected(url: URL, location: str, status: int) -> URL:
             target = _joined(url, location)

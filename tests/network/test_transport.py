@@ -285,7 +285,7 @@ def headed(*headers: str) -> bytes:
         ([f"Set-Cookie: {KEY}{'a' * 20_000}"], f"the header Set-Cookie of the relay's answer has {20_000 + len(KEY)} "),
         ([f"X-{KEY}: {'a' * 9000}"], "[key]"),
         ([f"X-{number}: a" for number in range(150)], " headers, and the limit is 128"),
-        ([f"X-{number}: a" for number in range(300)], "answered with more than 256 headers, and the limit is 128"),
+        ([f"X-{number}: a" for number in range(300)], "answered with more headers than the limit of 128"),
         ([f"X-Big: {KEY}{'a' * 80_000}"], "answered with a header or a status line of more than 65536 bytes"),
     ],
     ids=["long", "longer", "key", "many", "more", "longest"],
