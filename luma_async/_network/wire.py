@@ -133,9 +133,8 @@ class Wire:
             body = None if request.body is None else Body(request, request.body)
             self.requests += 1
             headers = self._headers.reveal()
-            return session.request(
-                request.method, url, data=body, headers=headers, allow_redirects=False, **LIMITS_OF_HEADS
-            )
+            options = {**LIMITS_OF_HEADS, "data": body}
+            return session.request(request.method, url, **options, headers=headers, allow_redirects=False)
 
         async def redirected(url: URL, location: str, status: int) -> URL:
             target = _joined(url, location)
