@@ -7,6 +7,7 @@ import math
 from collections.abc import Awaitable, Callable, Mapping
 from inspect import isawaitable
 from typing import Any
+from uuid import uuid4
 
 from attrs import define
 from tenacity import RetryCallState
@@ -14,9 +15,11 @@ from tenacity import RetryCallState
 from luma_async._network.backoff import repeated
 from luma_async._network.request import Pace, Request
 from luma_async._network.transport import Transport
+from luma_async._relay.answer import Answer
+from luma_async._relay.refusals import not_a_relay
 from luma_async._relay.requests import clean_url_path, submit_body, submit_path, task_path
 from luma_async._relay.submissions import read_clean_url, read_submitted, uncertain
-from luma_async._relay.tasks import Observation
+from luma_async._relay.tasks import Observation, read_task
 from luma_async._waiting.batching import Batcher
 from luma_async._waiting.pacing import PollWait
 from luma_async.dialect import Dialect
@@ -25,7 +28,7 @@ from luma_async.outcomes import Outcome
 from luma_async.settings import PollPolicy
 
 _MOST_TRIES = 3
-_UNAVAILABLE = 503
+_NOT_FOUND, _UNAVAILABLE = 404, 503
 
 
 @define(eq=False)
@@ -137,9 +140,11 @@ async def submit(
 ) -> str:
     """Submit *fields*, as an extension of the task *extended* if it is given, and return the new task's id.
 
-    It is retried only if the relay has certainly not accepted it (contract section 3).
+    It is retried only if the relay has certainly not accepted it (contract section 3). After a web page as the answer,
+    a free poll of a made-up id shows whether there is a relay at all.
 
     Raises:
+        ProtocolError: The poll got a page too, so nothing was accepted.
         UncertainSubmitError: It is not known whether the relay accepted it.
         LumaError: The relay has certainly not accepted it.
     """
@@ -148,17 +153,50 @@ async def submit(
     body = submit_body(dialect, fields)
     allowance = _Allowance(transport.settings.limits.request_timeout)
 
+    def read(answer: Answer) -> str:
+        return read_submitted(answer, transport.redact, dialect, extends=extended is not None)
+
     async def attempt() -> str:
         request = Request("POST", path, body)
         try:
-            return await transport.exchange(request, lambda answer: read_submitted(answer, transport.redact, dialect))
+            return await transport.exchange(request, read)
         except LumaError as error:
             trouble = _certain(transport, request, error)
         finally:
             allowance.start(request)
         raise trouble
 
-    return await repeated(attempt, _may_submit_again, stop=allowance.is_over, wait=_pause(policy))
+    try:
+        return await repeated(attempt, _may_submit_again, stop=allowance.is_over, wait=_pause(policy))
+    except UncertainSubmitError as error:
+        trouble = await _no_relay(transport, error) or error
+    raise trouble
+
+
+async def _no_relay(transport: Transport, error: UncertainSubmitError) -> ProtocolError | None:
+    """Return the error of a submit to an address where a poll gets a page as well; None if there may be a relay."""
+    if not (isinstance(error.trouble, ProtocolError) and error.trouble.is_page) or error.candidates:
+        return None
+    made_up = str(uuid4())
+    path = task_path(transport.settings.dialect, made_up)
+
+    def read(answer: Answer) -> None:
+        if answer.is_html and answer.status == _NOT_FOUND:
+            raise not_a_relay(answer)
+        read_task(answer, made_up)
+
+    try:
+        await transport.exchange(Request("GET", path), read)
+    except ProtocolError as trouble:
+        if trouble.is_page:
+            return ProtocolError(
+                f"base_url is not a relay: {trouble.summary}, to a poll too, so nothing was submitted",
+                is_page=True,
+                advice=trouble.advice,
+            )
+    except LumaError:
+        """A relay, or no answer that would tell."""
+    return None
 
 
 async def clean_url(transport: Transport, policy: PollPolicy, task_id: str) -> str:

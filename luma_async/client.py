@@ -339,6 +339,7 @@ class LumaClient:
 
         Raises:
             UncertainSubmitError: It is not known whether the relay accepted the submit: check the relay's log.
+            ProtocolError: ``base_url`` is not a relay: it answers a submit and a free poll with web pages.
             QuotaExceededError: The account is out of credit; as with every APIError, nothing was charged.
             LumaError: See the class.
         """

@@ -25,6 +25,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any, Literal, Self, TypedDict, Unpack
 
+from luma_async._pages import without_markup
 from luma_async._text import shown
 from luma_async.models import Generation
 
@@ -127,9 +128,9 @@ class APIError(LumaError):
         self.code = code
         """The relay's own code, unchanged."""
         self.message = message
-        """The relay's text, shortened, with control characters made visible."""
+        """The relay's text, shortened, without HTML, with control characters made visible."""
         self.request_id = request_id
-        """The relay's id of the request (``X-Oneapi-Request-Id``), which its support asks for."""
+        """The relay's id of the request, from a header such as ``X-Oneapi-Request-Id``: its support asks for it."""
         self.retry_after = retry_after
         """Seconds of the relay's ``Retry-After``, or None."""
 
@@ -165,13 +166,21 @@ class ProtocolError(LumaError):
     """The answer is unusable: invalid HTTP, not JSON, no task, another task, too large, or a refused redirect."""
 
     def __init__(
-        self, summary: str, *, foreign: bool = False, too_large: bool = False, **common: Unpack[Common]
+        self,
+        summary: str,
+        *,
+        foreign: bool = False,
+        too_large: bool = False,
+        is_page: bool = False,
+        **common: Unpack[Common],
     ) -> None:
         super().__init__(summary, **common)
         self.foreign = foreign
         """Whether the answer was about another task, so that its connection cannot be trusted any more."""
         self.too_large = too_large
         """Whether the answer was larger than ``Limits.max_answer_bytes``."""
+        self.is_page = is_page
+        """Whether the answer was a web page instead of JSON, as of an address that is not a relay's."""
 
 
 _LONGEST_CANDIDATE = 300
@@ -186,9 +195,10 @@ class UncertainSubmitError(LumaError):
 
     def __init__(self, trouble: LumaError, *, body: str = "", candidates: tuple[str, ...] = ()) -> None:
         ids = ", ".join(shown(candidate, _LONGEST_CANDIDATE) for candidate in candidates[:_CANDIDATES_SHOWN])
+        said = shown(without_markup(body), 500)
         super().__init__(
             f"it is not known whether the relay accepted the submit: {trouble.summary}"
-            f"{f'; possible task ids: {ids}' if ids else ''}{f'; the answer: {shown(body, 500)}' if body else ''}",
+            f"{f'; possible task ids: {ids}' if ids else ''}{f'; the answer: {said}' if said else ''}",
             task_id=trouble.task_id,
             advice="check the relay's log before you submit again: the relay may have accepted and charged it",
         )

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from attrs import define, frozen
+from multidict import CIMultiDict
 
 from luma_async import RateLimitError
-from luma_async._relay.answer import Answer
+from luma_async._relay.answer import Answer, request_id_in
 from luma_async.errors import Verdict
 
 KEY = "sk-test-0123456789"
@@ -41,7 +42,7 @@ class Sample:
             body=self.content,
             content_type=self.headers.get("Content-Type", ""),
             retry_after=self.headers.get("Retry-After"),
-            request_id=self.headers.get("X-Oneapi-Request-Id"),
+            request_id=request_id_in(CIMultiDict(self.headers)),
         )
 
 

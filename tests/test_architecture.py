@@ -16,13 +16,14 @@ HOUSE = Path(luma_async.__file__).parent
 ROOMS = (
     *("__main__", "cli", "testing", "__init__", "client", "journal", "_streams", "_media", "_disk", "_calls"),
     *("_waiting", "_network", "_listeners", "events", "_records", "outcomes", "_relay", "statistics", "settings"),
-    *("dialect", "options", "_ids", "_checks", "errors", "models", "_text"),
+    *("dialect", "options", "_ids", "_checks", "errors", "models", "_pages", "_text"),
 )
 """From the top of the house to its cellar: imports run downwards only."""
 
 INSIDE = {
     "cli": (
-        *("__init__", "commands", "submitting", "gallery.files", "gallery.page", "gallery.timeline", "gallery.markup"),
+        *("__init__", "commands", "submitting", "pauses"),
+        *("gallery.files", "gallery.page", "gallery.timeline", "gallery.markup"),
         *("gallery.entries", "gallery", "check.command", "check.diagnosis", "check.evidence", "check.explanation"),
         *("check.explained", "check.missing", "check.places", "check.captured", "check"),
         *(
@@ -76,7 +77,7 @@ INSIDE = {
     ),
     "_relay": (
         *("submissions", "tasks", "details", "links", "structure", "search", "requests", "refusals", "health"),
-        *("candidates", "documents", "answer"),
+        *("candidates", "not_found", "documents", "answer"),
         "__init__",
     ),
 }

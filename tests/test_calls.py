@@ -350,6 +350,43 @@ async def test_a_redirect_to_elsewhere_took_nothing() -> None:
     assert len(server.heads) == 1
 
 
+_PAGE = http(200, b"<!doctype html><title>New API</title><div></div>", "Content-Type: text/html")
+
+
+@pytest.mark.parametrize("second", [_PAGE, http(404, b"<html><pre>Cannot GET</pre></html>", "Content-Type: text/html")])
+async def test_an_address_that_answers_polls_with_pages_took_nothing(second: bytes) -> None:
+    """One free poll of an id that nobody has tells it, and the error says so."""
+    error, server = await submitted(_PAGE, second)
+
+    assert type(error) is ProtocolError
+    assert "base_url is not a relay" in str(error)
+    assert "nothing was submitted" in str(error)
+    assert [head.split(b" ")[0] for head in server.heads] == [b"POST", b"GET"]
+
+
+@pytest.mark.parametrize(
+    "second",
+    [http(400, {"code": "task_not_exist", "message": ""}), http(502, b"<html></html>"), http(429), reset],
+    ids=["a relay", "trouble", "a limit", "no answer"],
+)
+async def test_a_page_from_what_may_be_a_relay_leaves_it_open(second: Reply) -> None:
+    """The poll proves a relay, or nothing: the submit is not repeated, and its answer is kept."""
+    error, server = await submitted(_PAGE, second, TAKEN)
+
+    assert isinstance(error, UncertainSubmitError)
+    assert "New API" in error.body
+    assert [head.split(b" ")[0] for head in server.heads].count(b"POST") == 1
+
+
+async def test_a_page_with_an_id_in_it_needs_no_poll() -> None:
+    """A relay whose answers start with a warning of its machinery answers polls so too."""
+    error, server = await submitted(http(200, b'<br />\n<b>Warning</b>: x in y\n{"id": "a-1"}'))
+
+    assert isinstance(error, UncertainSubmitError)
+    assert error.candidates == ("a-1",)
+    assert len(server.heads) == 1
+
+
 async def test_without_a_connection_nothing_was_taken() -> None:
     """Nobody listens: a passing error of the usual kind."""
     with socket.socket() as taken:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 import ssl
 from contextlib import suppress
 from functools import partial
@@ -149,6 +150,14 @@ async def _on_clean_connection(
     raise _StrayBytesError
 
 
+LONGEST_FIELD = 8190
+"""Bytes of a header's value, as in aiohttp by default."""
+MOST_FIELDS = 128
+"""Headers of an answer, as in aiohttp by default."""
+LIMITS_OF_HEADS: dict[str, Any] = {"max_field_size": 2**16, "max_headers": 2**8}
+"""What aiohttp reads: its error has neither the name nor the size of a header, so it reads more than is accepted."""
+
+
 def new_session(
     network: Network,
     connector: aiohttp.BaseConnector | None,
@@ -230,7 +239,17 @@ def translated(error: Exception, host: str) -> LumaError:
             advice="check the address and the certificate; see ssl_context=",
         )
     if isinstance(error, aiohttp.ClientResponseError | aiohttp.InvalidURL | _StrayBytesError):
-        return ProtocolError(f"{host} did not answer with valid HTTP", verdict=Verdict.PASSING)
+        return ProtocolError(f"{host} {_fault_in_head(error)}", verdict=Verdict.PASSING)
     if isinstance(error, aiohttp.ClientPayloadError):
         return TransportError(f"the connection to {host} broke in the middle of an answer", verdict=Verdict.PASSING)
     return TransportError(f"no answer from {host}: {reason}", verdict=Verdict.PASSING)
+
+
+def _fault_in_head(error: Exception) -> str:
+    """Return what is wrong with an answer that aiohttp could not parse; its own words may hold the key."""
+    words = str(getattr(error, "message", ""))
+    if (limit := re.search(r"Got more than ([0-9]{1,9}) bytes", words)) is not None:
+        return f"answered with a header or a status line of more than {limit[1]} bytes"
+    if "Too many headers" in words:
+        return f"answered with more headers than the limit of {MOST_FIELDS}"
+    return "did not answer with valid HTTP"

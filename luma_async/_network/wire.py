@@ -15,8 +15,18 @@ from luma_async._network.proxies import refused
 from luma_async._network.redaction import Redaction
 from luma_async._network.redirects import follow, same_origin
 from luma_async._network.request import Body, Request
-from luma_async._network.session import Network, Pool, closed, connector_closed, new_session, translated_with
-from luma_async._relay.answer import Answer
+from luma_async._network.session import (
+    LIMITS_OF_HEADS,
+    LONGEST_FIELD,
+    MOST_FIELDS,
+    Network,
+    Pool,
+    closed,
+    connector_closed,
+    new_session,
+    translated_with,
+)
+from luma_async._relay.answer import Answer, request_id_in
 from luma_async._text import shown
 from luma_async.errors import LumaError, ProtocolError, Verdict
 from luma_async.settings import Secret, Settings
@@ -123,7 +133,8 @@ class Wire:
             body = None if request.body is None else Body(request, request.body)
             self.requests += 1
             headers = self._headers.reveal()
-            return session.request(request.method, url, data=body, headers=headers, allow_redirects=False)
+            options = {**LIMITS_OF_HEADS, "data": body}
+            return session.request(request.method, url, **options, headers=headers, allow_redirects=False)
 
         async def redirected(url: URL, location: str, status: int) -> URL:
             target = _joined(url, location)
@@ -138,6 +149,8 @@ class Wire:
         if response.status == _PROXY_AUTHENTICATION and self.network.proxy is not None:
             request.sent = False
             raise refused(self.network.proxy, response.status, has_worked=self._has_worked)
+        if request.method == "GET" or request.asks_for_many:  # what a submit was answered is read in any case
+            self._check_head(response)
         content, limit = response.content, self.settings.limits.max_answer_bytes
         body, whole = b"", False
         try:
@@ -160,8 +173,26 @@ class Wire:
             retry_after=response.headers.get("Retry-After"),
             date=response.headers.get("Date"),
             is_challenge="cf-mitigated" in response.headers,
-            request_id=self.redaction.header(response.headers.get("X-Oneapi-Request-Id")),
+            request_id=self.redaction.header(request_id_in(response.headers)),
         )
+
+    def _check_head(self, response: aiohttp.ClientResponse) -> None:
+        """Refuse an answer with more or longer headers than aiohttp accepts by default.
+
+        Raises:
+            ProtocolError: It names the header and its size, or their number, and the limit.
+        """
+        fields = response.raw_headers
+        if len(fields) > MOST_FIELDS:
+            summary = f"the relay's answer has {len(fields)} headers, and the limit is {MOST_FIELDS}"
+            raise ProtocolError(summary, verdict=Verdict.PASSING)
+        for name, value in fields:
+            if len(value) > LONGEST_FIELD:
+                known = shown(self.redaction.header(name.decode("latin-1")), 80)
+                summary = (
+                    f"the header {known} of the relay's answer has {len(value)} bytes, and the limit is {LONGEST_FIELD}"
+                )
+                raise ProtocolError(summary, verdict=Verdict.PASSING)
 
 
 def _joined(url: URL, location: str) -> URL:

@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+
 from attrs import define, field
+
+_REQUEST_IDS = ("X-Oneapi-Request-Id", "X-Any2api-Request-Id", "x-litellm-call-id")
+"""Gateways' own headers; a proxy in front may add an id of its own as another one (contract section 6)."""
+_NAMES_A_REQUEST = re.compile(r"(?:.*-)?(?:request|call|trace)-?id", re.IGNORECASE)
+
+
+def request_id_in(headers: Mapping[str, str]) -> str | None:
+    """Return the id of a request from the headers of its answer, or None.
+
+    *headers* ignore case. A gateway's own header goes before others that name a request.
+    """
+    known = next(filter(None, map(headers.get, _REQUEST_IDS)), None)
+    return known or next((value for name, value in headers.items() if value and _NAMES_A_REQUEST.fullmatch(name)), None)
 
 
 @define(eq=False)

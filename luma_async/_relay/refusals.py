@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -11,8 +10,10 @@ from typing import Any
 
 from attrs import evolve, frozen
 
+from luma_async._pages import text_of_page, title_of, without_markup
 from luma_async._relay.answer import Answer
 from luma_async._relay.documents import NotJSONError, Reading, decode, opened
+from luma_async._relay.not_found import first_of, says_no_such_task, says_nothing_but_not_found
 from luma_async._text import shown
 from luma_async.errors import (
     APIError,
@@ -42,16 +43,20 @@ class Cause:
 
 _KEY_ADVICE = "check the key: LUMA_API_KEY, LUMA_API_KEY_FILE or api_key="
 _ADDRESS_ADVICE = "check base_url: this address may not be a relay with Luma"
+_TASK_ADVICE = "check the task id, and that the key is the one that submitted it"
 _CREDIT_ADVICE = "the account at the relay is out of credit"
+_UPSTREAM_ADVICE = "the relay's own account at its upstream is refused, not your key: tell the relay's operator"
+_UNCLEAR_ADVICE = "if it passes, the relay's own account at its upstream was refused"
 _FIREWALL_ADVICE = "a firewall or CDN in front of the relay refused this request: it often lets the next one through"
 _BY_STATUS = {
     401: Cause(AuthenticationError, Verdict.FINAL, _KEY_ADVICE),
     402: Cause(QuotaExceededError, Verdict.FINAL, _CREDIT_ADVICE),
     403: Cause(PermissionDeniedError, Verdict.FINAL, "the key may not do this at this relay"),
-    404: Cause(NotFoundError, Verdict.UNCONFIRMED, "check the task id, and that the key is the one that submitted it"),
+    404: Cause(NotFoundError, Verdict.UNCONFIRMED, f"{_TASK_ADVICE}; or base_url: there may be no Luma here"),
     408: Cause(APIError, Verdict.PASSING),
     409: Cause(APIError, Verdict.UNCONFIRMED),
     410: Cause(NotFoundError, Verdict.FINAL, "the relay has forgotten this task", names_task=True),
+    413: Cause(APIError, Verdict.FINAL, "the request is too large for the relay"),
     425: Cause(APIError, Verdict.PASSING),
     429: Cause(RateLimitError, Verdict.SLOW_DOWN, "send fewer requests: Limits(requests_per_second=...)"),
     501: Cause(ServerError, Verdict.FINAL, _ADDRESS_ADVICE),
@@ -63,7 +68,9 @@ _SATURATED = Cause(RateLimitError, Verdict.SLOW_DOWN, "the relay's upstream is s
 _COME_BACK_ADVICE = "the relay asked for a retry later"
 _MAY_BE_HINTED = frozenset({400, 401, 403, 409, 422, 503})
 """Statuses that mean *slow down* if they come with a usable ``Retry-After`` (architecture, rule 3)."""
-_NO_SUCH_TASK = evolve(_BY_STATUS[404], names_task=True)
+_MAY_SAY_NOT_FOUND = frozenset({0, 400, 404, 422, 500})
+"""With another status the same words are about a key, a user or a channel. 0 is a refusal inside a 200."""
+_NO_SUCH_TASK = evolve(_BY_STATUS[404], advice=_TASK_ADVICE, names_task=True)
 _WRONG_PATH = Cause(NotFoundError, Verdict.FINAL, _ADDRESS_ADVICE)
 _QUOTA = Cause(QuotaExceededError, Verdict.FINAL, _CREDIT_ADVICE)
 _BY_WORD = {
@@ -100,10 +107,10 @@ def cause_of(status: int, words: list[str], *, is_hinted: bool = False) -> Cause
     named = next(filter(None, map(_cause_named, reversed(words))), None)
     if named is not None:
         return named
-    first = _first(words)
-    if status in _MAY_SAY_NOT_FOUND and any(map(_says_no_such_task, first)):
+    first = first_of(words)
+    if status in _MAY_SAY_NOT_FOUND and any(map(says_no_such_task, first)):
         return _NO_SUCH_TASK
-    if status in _MAY_SAY_NOT_FOUND and any(map(_says_nothing_but_not_found, first)):
+    if status in _MAY_SAY_NOT_FOUND and any(map(says_nothing_but_not_found, first)):
         return _BY_STATUS[404]
     if status == 404 and any("invalid_url" in _normalized(word) for word in words):  # noqa: PLR2004 - contract section 4
         return _WRONG_PATH
@@ -124,76 +131,16 @@ def is_success(document: Mapping[str, Any]) -> bool:
     return code is None or _normalized(str(code).strip()) in _SUCCESS
 
 
-# --- an unknown task, in any wording ---
-_MAY_SAY_NOT_FOUND = frozenset({0, 400, 404, 422, 500})
-"""With another status the same words are about a key, a user or a channel. 0 is a refusal inside a 200."""
-_TASK = (
-    r"(?:task|generation|job|record|video|creation|任务|任務|作业|作業|记录|記錄|作品|视频|タスク|ジョブ|생성|작업"
-    r"|tarea|tarefa|tâche|aufgabe|задач|задани|генераци)"
-)
-_ABSENT = (
-    r"(?:not[ _-]?(?:be[ _-])?(?:found|exist)|do(?:es)?[ _-]?n['’o]t[ _-]exist|no longer exist|unknown"
-    r"|不存在|未找到|没有找到|沒有找到|找不到|無效|无效|存在しません|見つかりません|없습니다|존재하지"
-    r"|no existe|no encontrad|não existe|não encontrad|introuvable|existe pas|non trouvée?"
-    r"|nicht gefunden|existiert nicht|не найден|не существует)"
-)
-_NO_SUCH = (
-    r"(?:no such|unknown|invalid|non-?existent|(?:can ?not|can't|could not|couldn't|unable to) find"
-    r"|找不到|未找到|未能找到|没有找到|沒有找到|无此|無此)"
-)
-_GAP = r"[^.!?。！？]"
-_NOT_FOUND = re.compile(rf"{_TASK}{_GAP}{{0,80}}?{_ABSENT}|{_NO_SUCH}{_GAP}{{0,20}}?{_TASK}")
-_ANOTHER_THING = re.compile(r"channel|model|user|token|\bkey\b|account|url|path|渠道|通道|模型|令牌|用户|用戶|账号")
-_NOTHING_ELSE = re.compile(r"not[ _]found|不存在|does not exist")
-
-
-_LONGEST_READ = 5000
-"""Characters of all texts together that are searched for a wording."""
-
-
-def _first(words: list[str]) -> list[str]:
-    """Return the first of *words*, cut to the length of a wording, until they are long enough together."""
-    first: list[str] = []
-    left = _LONGEST_READ
-    for word in words:
-        if left <= 0:
-            break
-        first.append(word[:_LONGEST_WORDING])
-        left -= len(first[-1]) + 1
-    return first
-
-
-def _says_no_such_task(word: str) -> bool:
-    """Whether a complaint's text says that there is no such task."""
-    plain = _wording(word)
-    found = filter(None, map(_NOT_FOUND.search, (plain, re.sub("[_-]", "", plain))))
-    return any(not _ANOTHER_THING.search(match[0]) for match in found)
-
-
-def _says_nothing_but_not_found(word: str) -> bool:
-    """Whether a complaint's text does not say what is not found."""
-    return _NOTHING_ELSE.fullmatch(_wording(word)) is not None
-
-
-def _wording(text: str) -> str:
-    return text[:_LONGEST_WORDING].casefold().strip(" .!。！")
-
-
-_LONGEST_WORDING = 500
-
-
 # --- a refusal by the relay, or by its upstream ---
-def _is_from_the_relay(documents: list[Any], words: list[str]) -> bool:
-    """Whether a 401 or 403 is about the user's key, and not about the key of the gateway (contract section 6)."""
-    if any(_normalized(word) in _UPSTREAMS_WORDS for word in words):
-        return False
-    return any(_has_a_message(opened(document)) for document in documents)
-
-
-_UPSTREAMS_WORDS = frozenset({"fail_to_fetch_task", "not_authenticated"})
+def _is_from_upstream(words: list[str]) -> bool:
+    """Whether a 401, 402 or 403 is about the account of the gateway at its upstream (contract section 6)."""
+    plain = [_normalized(word.strip(" .!")) for word in words]
+    return "not_authenticated" in plain or any("fail_to_fetch_task" in word for word in plain)
 
 
 def _has_a_message(document: Any) -> bool:
+    """Whether a refusal of the key is in the relay's own words (architecture, rule 3)."""
+    document = opened(document)
     if not isinstance(document, Mapping):
         return False
     error, detail = (opened(document.get(key)) for key in ("error", "detail"))
@@ -206,29 +153,40 @@ def _has_a_message(document: Any) -> bool:
 # --- the kinds of refusal ---
 def refusal(answer: Answer) -> LumaError:
     """Return the error for an answer with a status other than 200 to 203."""
-    documents = lenient_documents(answer)
-    details = _Details.of(answer, documents)
+    details = _Details.of(answer, lenient_documents(answer))
     hint = _hint_of(answer)
     cause = cause_of(answer.status, details.words, is_hinted=hint is not None)
     if cause is None:
         return ProtocolError(
             f"the relay answered HTTP {answer.status}, which is not a usable status", verdict=Verdict.PASSING
         )
-    return details.error(answer, _adjusted(cause, answer, documents, details.words), hint)
+    return details.error(answer, _adjusted(cause, answer, details), hint)
 
 
-def _adjusted(cause: Cause, answer: Answer, documents: list[Any], words: list[str]) -> Cause:
+def _adjusted(cause: Cause, answer: Answer, details: _Details) -> Cause:
     """Return *cause*, changed where the answer comes from the relay's upstream or from a firewall in front of it."""
     if cause.verdict in (Verdict.PASSING, Verdict.SLOW_DOWN):
         return cause
     if answer.is_challenge or (answer.is_html and answer.status == 403):  # noqa: PLR2004 - architecture, rule 3
         return evolve(cause, verdict=Verdict.PASSING, advice=_FIREWALL_ADVICE)
-    if answer.is_html:
+    if answer.is_html and answer.status not in _SAYS_WHY:
         cause = evolve(cause, advice=_ADDRESS_ADVICE)
-    about_the_key = answer.status in (401, 403) and cause.error in (AuthenticationError, PermissionDeniedError)
-    if about_the_key and (answer.is_html or not _is_from_the_relay(documents, words)):
-        return evolve(cause, verdict=Verdict.UNCONFIRMED)
+    if answer.status not in _ABOUT_AN_ACCOUNT or cause.error is NotFoundError:
+        return cause
+    from_upstream = _is_from_upstream(details.words)
+    if from_upstream:
+        cause = evolve(cause, advice=_UPSTREAM_ADVICE)
+    is_doubtful = from_upstream or not _has_a_message(details.document)
+    if is_doubtful and cause.error in (AuthenticationError, PermissionDeniedError):
+        advice = cause.advice if from_upstream or answer.is_html else f"{cause.advice}; {_UNCLEAR_ADVICE}"
+        return evolve(cause, verdict=Verdict.UNCONFIRMED, advice=advice)
     return cause
+
+
+_ABOUT_ACCOUNTS = (AuthenticationError, PermissionDeniedError, QuotaExceededError)
+_ABOUT_AN_ACCOUNT = frozenset({401, 402, 403})
+_SAYS_WHY = frozenset({400, 413, 414, 422, 431})
+"""Statuses with which a proxy refuses this request alone, whatever the address."""
 
 
 def refusal_inside(answer: Answer, documents: list[Any]) -> LumaError:
@@ -241,14 +199,17 @@ def refusal_inside(answer: Answer, documents: list[Any]) -> LumaError:
         cause = cause_of(_as_status(details.code), []) or _CLIENT_ERROR
         slow = cause.verdict is Verdict.SLOW_DOWN
         cause = evolve(cause, verdict=Verdict.SLOW_DOWN if slow else Verdict.PASSING)
+    if cause.error in _ABOUT_ACCOUNTS and _is_from_upstream(details.words):
+        cause = evolve(cause, advice=_UPSTREAM_ADVICE)
     return details.error(answer, cause, _hint_of(answer))
 
 
 def not_a_relay(answer: Answer) -> ProtocolError:
     """Return the error for a web page instead of JSON."""
-    title = _title(answer.body)
+    title = shown(title_of(answer.body), 120)
     return ProtocolError(
         f"the relay answered with a web page instead of JSON{f' ({title})' if title else ''}",
+        is_page=True,
         verdict=Verdict.PASSING,
         advice=_ADDRESS_ADVICE,
     )
@@ -270,11 +231,15 @@ class _Entry:
     key: str
     value: str | int
     depth: int
+    where: str = ""
+    """The field that the text is about, such as ``body.user_prompt``."""
 
     @property
     def text(self) -> str | None:
         """The text for a person to read, or None."""
-        return self.value if self.key in _TEXT_KEYS and isinstance(self.value, str) and self.value.strip() else None
+        if self.key not in _TEXT_KEYS or not isinstance(self.value, str) or not self.value.strip():
+            return None
+        return f"{self.where}: {self.value}" if self.where else self.value
 
     @property
     def marks_refusal(self) -> bool:
@@ -294,6 +259,9 @@ def _entries(value: Any, key: str = "", depth: int = 0, reading: Reading | None 
     plain = reading.opened(value)
     inside = _parts(plain, key) if depth < _DEEPEST else []
     found = [entry for name, part in inside for entry in _entries(part, name, depth + 1, reading)]
+    if found and isinstance(plain, Mapping) and isinstance(where := plain.get("loc"), list):
+        name = ".".join(str(part) for part in where[:_DEEPEST] if isinstance(part, str | int))[:_LONGEST_CODE]
+        found = [evolve(entry, where=name) for entry in found]
     plain = plain if isinstance(plain, str | int) else value
     if found or not key or not isinstance(plain, str | int) or plain == "":
         return found
@@ -322,19 +290,29 @@ class _Details:
 
     code: str | int | None
     message: str
-    """In full, and unchanged."""
+    """In full, but without markup."""
     words: list[str]
     is_refusal: bool
 
+    document: Any
+    """The one that has the cause."""
+
     @classmethod
     def of(cls, answer: Answer, documents: list[Any]) -> _Details:
-        entries = [entry for document in documents for entry in _entries(document)]
+        """Read *documents*: of several that run together, the first that says something has the cause.
+
+        A further one is the gateway's stumble over it (contract section 6).
+        """
+        document, entries = next(
+            filter(lambda found: found[1], ((document, _entries(document)) for document in documents)), (None, [])
+        )
         words = [entry.value for entry in entries if isinstance(entry.value, str)]
         if not documents:
             words = [_plain_text(answer)]
         types = [entry.value for entry in entries if entry.key == "type"]
         message = _deepest_text(entries) or (str(types[-1]) if types else "" if documents else words[0])
-        return cls(_code(entries), message, words, is_refusal=any(entry.marks_refusal for entry in entries))
+        is_refusal = any(entry.marks_refusal for entry in entries)
+        return cls(_code(entries), without_markup(message), words, is_refusal=is_refusal, document=document)
 
     def error(self, answer: Answer, cause: Cause, hint: float | None) -> APIError:
         """Return the error of *cause* with this code and message."""
@@ -357,15 +335,19 @@ class _Details:
         return error
 
     def _request_id(self) -> str | None:
-        """Return the id that gateways append to their texts."""
+        """Return the id that gateways append to their texts, or give beside them."""
         found = (re.search(r"request id: ([\w-]+)", word) for word in reversed(self.words))
-        return next((match[1] for match in found if match), None)
+        named = self.document.get("request_id") if isinstance(self.document, Mapping) else None
+        return next((match[1] for match in found if match), named if isinstance(named, str) else None)
+
+
+_LONGEST_CODE = 500
 
 
 def _code(entries: list[_Entry]) -> str | int | None:
     """Return the most precise code: one with a row in the table, otherwise the innermost."""
     codes = [entry.value for entry in entries if entry.key == "code" and not isinstance(entry.value, bool)]
-    codes = [code for code in codes if not isinstance(code, str) or len(code) <= _LONGEST_WORDING]
+    codes = [code for code in codes if not isinstance(code, str) or len(code) <= _LONGEST_CODE]
     named = [code for code in codes if code in _BY_WORD]
     return next(reversed(named or codes), None)
 
@@ -379,15 +361,8 @@ def lenient_documents(answer: Answer) -> list[Any]:
 
 
 def _plain_text(answer: Answer) -> str:
-    return _title(answer.body) if answer.is_html else answer.body[:2000].decode("utf-8", "replace").strip()
-
-
-_TITLE = re.compile(rb"<(title|h1)\b[^>]{0,200}>(.{1,500}?)</\1>", re.IGNORECASE | re.DOTALL)
-
-
-def _title(page: bytes) -> str:
-    found = _TITLE.search(page[:20_000])
-    return shown(html.unescape(found[2].decode("utf-8", "replace")).strip(), 120) if found else ""
+    text = answer.body.decode("utf-8", "replace")
+    return text_of_page(text) if answer.is_html else text[:2000].strip()
 
 
 # --- when to come back ---

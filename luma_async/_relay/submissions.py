@@ -16,17 +16,20 @@ from luma_async._relay.refusals import is_success, refusal_inside
 from luma_async._relay.search import as_id, levels_of, tasks_in, word_of
 from luma_async._relay.tasks import read_documents, read_task
 from luma_async.dialect import RELAY, Dialect
-from luma_async.errors import APIError, LumaError, ProtocolError, UncertainSubmitError, Verdict
+from luma_async.errors import APIError, LumaError, NotFoundError, ProtocolError, UncertainSubmitError, Verdict
 from luma_async.models import Link
 
 
-def read_submitted(answer: Answer, redact: Callable[[str], str] = str, dialect: Dialect = RELAY) -> str:
+def read_submitted(
+    answer: Answer, redact: Callable[[str], str] = str, dialect: Dialect = RELAY, *, extends: bool = False
+) -> str:
     """Return the id of the task that the relay has created.
 
     Args:
         answer: The relay's answer.
         redact: Replaces the key in a text that goes into an error.
         dialect: How the API spells its answers.
+        extends: Whether the submit extends another task.
 
     Raises:
         APIError: The relay has certainly not created a task.
@@ -43,7 +46,23 @@ def read_submitted(answer: Answer, redact: Callable[[str], str] = str, dialect: 
     redacted = redact(answer.body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
     if redacted != answer.body:
         trouble, answer = None, evolve(answer, body=redacted)
-    raise _error_without_id(answer, trouble or _trouble_of(answer), redact)
+    found = _error_without_id(answer, trouble or _trouble_of(answer), redact)
+    if isinstance(found, APIError):
+        found.advice = _advice(found, extends=extends)
+    raise found
+
+
+_ADVICE: dict[int, str] = {
+    413: "the picture is too large for this relay: send a smaller one, or a link to it as image_url",
+    429: "too many requests or generations for now: submit again later",
+}
+
+
+def _advice(error: APIError, *, extends: bool) -> str:
+    """Return the advice for a submit: unless it extends another task, it is not about a task id."""
+    if isinstance(error, NotFoundError) and not extends:
+        return "check base_url and the options: this address may not be a relay with Luma, or not have such a model"
+    return _ADVICE.get(error.status, error.advice)
 
 
 def uncertain(error: LumaError, body: bytes, redact: Callable[[str], str] = str) -> UncertainSubmitError:

@@ -52,15 +52,16 @@ def run(command: Coroutine[Any, Any, Status]) -> Status:
     stop = _Stop()
     with asyncio.Runner() as runner:
         try:
-            return runner.run(_concluded(command, stop))
+            return runner.run(concluded(command, stop))
         except asyncio.CancelledError:
             if stop.status is None:
                 raise
             return stop.status
 
 
-async def _concluded(command: Coroutine[Any, Any, Status], stop: _Stop) -> Status:
-    status = Status.DONE
+async def concluded(command: Coroutine[Any, Any, Status], stop: _Stop | None = None) -> Status:
+    """Run *command* in this event loop and return the exit status; the first signal cancels it."""
+    status, stop = Status.DONE, stop or _Stop()
     with stop.listening():
         try:
             status = await command

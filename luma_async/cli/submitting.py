@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import cast
 
 from attrs import define, field, frozen
 
@@ -14,15 +15,18 @@ from luma_async.cli.ids import Ids, texts_in
 from luma_async.cli.naming import ResumeCommand, name_all
 from luma_async.cli.options import Files, Waiting
 from luma_async.cli.output import OutputLostError, is_lost, say
+from luma_async.cli.pauses import Pauses
 from luma_async.cli.running import grace_period, is_stopping
 from luma_async.cli.show import Show
 from luma_async.cli.summary import Summary
 from luma_async.cli.work import EarlierRuns, open_job, wait
 from luma_async.client import LumaClient
-from luma_async.errors import LumaError, UncertainSubmitError
+from luma_async.errors import LumaError, RateLimitError, UncertainSubmitError
 from luma_async.options import GenerationOptions
 
 _UNKNOWN = "it is unknown whether the relay took these: look at its log"
+_REFUSED = 400
+"""Only a refusal in the HTTP status is certain enough to submit again (contract section 3)."""
 _LAST_ANSWERS = 10.0
 """Seconds from a signal for submits without an answer: they are paid for, and only their answers have the ids."""
 
@@ -69,6 +73,9 @@ class Submissions(Ids):
     _taken: asyncio.Queue[str | Exception | None] = field(factory=asyncio.Queue, init=False)
     """Ids, then the error that ended the submits, or None."""
     _under_way: dict[asyncio.Task[None], str] = field(factory=dict, init=False)
+    _held: dict[asyncio.Task[None], str] = field(factory=dict, init=False)
+    """Prompts that the relay has refused for now."""
+    _pauses: Pauses = field(factory=Pauses, init=False)
     _submitted: list[_Submit] = field(factory=list, init=False)
 
     async def __anext__(self) -> str:
@@ -99,10 +106,11 @@ class Submissions(Ids):
                 try:
                     yield
                 finally:
-                    dispatcher.cancel()
+                    for task in (dispatcher, *self._held):
+                        task.cancel()
                     await self._last_answers()
         finally:
-            tasks = [dispatcher, *self._under_way]
+            tasks = [dispatcher, *self._under_way, *self._held]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -117,9 +125,9 @@ class Submissions(Ids):
                     break
                 task = asyncio.create_task(self._submit(prompt, slots, show))
                 self._under_way[task] = prompt
-                task.add_done_callback(self._under_way.pop)
-            if self._under_way:
-                await asyncio.wait(list(self._under_way))
+                task.add_done_callback(lambda ended: self._under_way.pop(ended, None))
+            if tasks := [*self._under_way, *self._held]:
+                await asyncio.wait(tasks)
         except LumaError as error:
             self._taken.put_nowait(error)
         self._taken.put_nowait(None)
@@ -127,7 +135,7 @@ class Submissions(Ids):
     async def _submit(self, prompt: str, slots: asyncio.Semaphore, show: Show) -> None:
         task_id, error = None, None
         try:
-            task_id = await self.luma.submit(prompt, self.options)
+            task_id = await self._submit_in_turn(prompt)
         except LumaError as trouble:
             error = trouble
         finally:
@@ -142,6 +150,23 @@ class Submissions(Ids):
         else:
             if task_id is not None:
                 self._taken.put_nowait(task_id)
+
+    async def _submit_in_turn(self, prompt: str) -> str:
+        """Submit *prompt*, after pauses where the relay says that there are too many requests or jobs for now."""
+        while True:
+            try:
+                task_id = await self.luma.submit(prompt, self.options)
+            except RateLimitError as refusal:
+                if refusal.status < _REFUSED or is_stopping():
+                    raise
+                trouble = refusal
+            else:
+                self._pauses.submitted()
+                return task_id
+            task = cast("asyncio.Task[None]", asyncio.current_task())
+            self._held[task] = self._under_way.pop(task)
+            await self._pauses.after(trouble)
+            self._under_way[task] = self._held.pop(task)
 
     def _name(self, submitted: list[_Submit]) -> None:
         """Name submits that may be paid for."""
@@ -168,7 +193,7 @@ class Submissions(Ids):
             if on_terminal and is_lost(sys.stdout):
                 self._name(self._submitted)
             if is_stopping():
-                name_all("not submitted", self.prompts.remaining())
+                name_all("not submitted", [*self._held.values(), *self.prompts.remaining()])
 
 
 async def submit(  # noqa: PLR0913 - what the command line gives

@@ -40,7 +40,7 @@ def explained(body: Any, dialect: Dialect = RELAY, task_id: str | None = None) -
 @pytest.mark.parametrize(
     ("name", "places"),
     [
-        ("field/f01", {"id": "data.task_id", "state": "data.task_status", "submitted_at": "data.created_at"}),
+        ("field/f01", {"id": "data.task_id", "state": "data.task_status", "created_at": "data.created_at"}),
         ("field/f03", {"state": "data.task_status", "link": "data.task_result.videos.0.url"}),
         ("field/f05", {"state": "state", "link": "video.url"}),
         ("field/f08", {"state": "data.status", "link": "data.output.video_raw.url"}),
@@ -50,7 +50,7 @@ def explained(body: Any, dialect: Dialect = RELAY, task_id: str | None = None) -
         ("field/f16", {"state": "data.status", "reason": "message"}),
         ("field/f19", {"id": "id", "state": "state", "reason": "failure_reason"}),
         ("field/f27", {"link": "video.url"}),
-        ("field/f30", {"submitted_at": "created_at"}),
+        ("field/f30", {"created_at": "created_at"}),
         ("field/p04", {"id": "data.task_id", "state": "data.status", "link": None}),
         ("gateways/composed__agents", {"id": "id", "state": "state", "link": "output.0.url"}),
         ("gateways/new_api__get_fresh", {"id": "data.task_id", "progress": "data.progress"}),

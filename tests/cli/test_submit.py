@@ -10,7 +10,12 @@ from typing import Any
 
 import pytest
 
-from luma_async.testing import Fault, RelayThread, Script, SimulatedRelay
+from luma_async import GenerationOptions, LumaClient
+from luma_async.cli.naming import ResumeCommand
+from luma_async.cli.running import concluded
+from luma_async.cli.submitting import Prompts, Submissions, submit
+from luma_async.cli.summary import Summary
+from luma_async.testing import FastTime, Fault, JobLimit, RelayThread, Script, SimulatedRelay
 from tests.cli.command import FAST, Ended, close, finish, run, running, wait_until_polled
 from tests.cli.conftest import Command
 
@@ -114,6 +119,49 @@ def test_the_options_are_those_of_the_library(command: Command, relay: Simulated
     assert (wrong.status, right.status) == (2, 0)
     assert right.lines[-1]["generation"]["request"]["aspect_ratio"] == "1:1"
     assert len(relay.task_ids) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.luma_relay(rules=[JobLimit(1)], script=Script.of(("pending", 150.0), "completed"))
+async def test_a_limit_of_jobs_holds_a_batch_up_and_ends_nothing(
+    luma_time: FastTime, luma_relay: SimulatedRelay, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Each prompt is submitted once, when a generation before it has ended, after pauses of a minute at most."""
+    async with LumaClient(luma_relay.base_url, luma_relay.api_key) as luma:
+        given = [f"cat {number}" for number in range(3)]
+        prompts = Prompts.of(given, None)
+        again = ResumeCommand((), None, frozenset())
+        batch = Submissions(luma=luma, prompts=prompts, options=GenerationOptions(), at_once=2, again=again)
+        status = await concluded(submit(batch, None, None, earlier=None, as_json=True, summary=Summary()))
+    out, err = capfd.readouterr()
+    lines = [json.loads(line) for line in out.splitlines()]
+    pauses = [float(line.split(" in ")[1].removesuffix(" s")) for line in err.splitlines()]
+
+    assert status == 0
+    assert sorted(line["prompt"] for line in lines) == given
+    assert sorted(line["task_id"] for line in lines) == sorted(luma_relay.task_ids)
+    assert all("429" in line for line in err.splitlines())
+    assert 20 < max(pauses) <= 60
+    assert 300 <= luma_time.elapsed < 600
+    assert len(luma_relay.requests) < 150
+
+
+@pytest.mark.parametrize("prompts", [("a cat",), ("a cat", "a dog")], ids=len)
+def test_a_signal_ends_the_pause_of_a_batch(relay: SimulatedRelay, prompts: tuple[str, ...]) -> None:
+    """At once: a prompt that the relay has refused is known not to be submitted."""
+    relay.trouble(Fault.rate_limited(600), times=None, on="submit")
+
+    with running("submit", *prompts, "--at-once", "1", relay=relay) as process:
+        assert process.stderr is not None
+        heard = process.stderr.readline().decode()
+        process.send_signal(signal.SIGINT)
+        ended = finish(process)
+
+    assert "HTTP 429" in heard
+    assert "the next try is in 600 s" in heard
+    assert ended.status == 130
+    assert ended.err.split("not submitted:")[1].split("\n")[1:-1] == list(prompts)
+    assert asked(relay) == ["submit"]
 
 
 def test_waiting_adds_the_lines_of_wait(command: Command, relay: SimulatedRelay) -> None:

@@ -23,7 +23,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("408 passes", "408: Cause(APIError, Verdict.PASSING)", "408: Cause(APIError, Verdict.FINAL)"),
         ("a wrong key is final", "FINAL, _KEY_ADVICE", "PASSING, _KEY_ADVICE"),
         ("402 is about credit, 403 about permission", ": Cause(QuotaExceededError", ": Cause(PermissionDeniedError"),
-        ("an unknown task is unconfirmed at first", 'Verdict.UNCONFIRMED, "', 'Verdict.FINAL, "'),
+        ("an unknown task is unconfirmed at first", 'Verdict.UNCONFIRMED, f"', 'Verdict.FINAL, f"'),
         ("a task that is gone is final at once", 'FINAL, "the relay', 'UNCONFIRMED, "the relay'),
         ("429 slows all ids down", 'Verdict.SLOW_DOWN, "send', 'Verdict.PASSING, "send'),
         ("501 is final", "501: Cause(ServerError, Verdict.FINAL", "501: Cause(ServerError, Verdict.PASSING"),
@@ -35,9 +35,19 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a page is not an answer", "if answer.is_html:\n        raise", "if False:\n        raise"),
         ("a firewall's page passes", "evolve(cause, verdict=Verdict.PASSING, advice=_FIREWALL_ADVICE)", "cause"),
         ("a challenge passes with any body", "if answer.is_challenge or", "if"),
-        ("only the relay's own words refuse a key", "evolve(cause, verdict=Verdict.UNCONFIRMED)", "cause"),
-        ("an upstream's refusal is not about the key", '{"fail_to_fetch_task", "not_authenticated"}', ""),
-        ("another missing thing is not the task", "not _ANOTHER_THING.search(match[0]) for match in ", ""),
+        (
+            "only the relay's own words refuse a key",
+            "is_doubtful = from_upstream or not _has_a_message(details.document)",
+            "is_doubtful = from_upstream",
+        ),
+        ("an upstream's refusal is not about the key", '"fail_to_fetch_task" in word for', '"-" in word for'),
+        ("an upstream's lack of credit is not the user's", "if cause.error in _ABOUT_ACCOUNTS and", "if False and"),
+        ("another missing thing is not the task", '_GAP = rf"(?:(?!{_ANOTHER_THING})', '_GAP = rf"(?:'),
+        ("an unknown type of task is not an unknown task", '(?:(?![ _-]?[a-z])|{_GOES_ON})"', '"'),
+        ("of two objects the first is the cause", "filter(lambda found: found[1], (", "reversed(list("),
+        ("a text has no markup", "without_markup(message), words", "message, words"),
+        ("a title that says nothing is not the sense of a page", "parts[sizes.index(max(sizes))]", "parts[0]"),
+        ("a complaint about a field names the field", "evolve(entry, where=name)", "entry"),
         ("dates count from the relay's own clock", "sent or datetime.now(UTC)", "datetime.now(UTC)"),
     ],
     ("waiting/test_batching.py",): [
@@ -157,6 +167,14 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("no control character is shown", "c if c.isprintable() else", "c if c else"),
     ],
     ("network/test_transport.py",): [
+        ("a header that is too long is named", "if len(value) > LONGEST_FIELD:", "if False:"),
+        ("too many headers are counted", "if len(fields) > MOST_FIELDS:", "if False:"),
+        (
+            "a submit's answer is read with any head",
+            'if request.method == "GET" or request.asks',
+            "if True or request.asks",
+        ),
+        ("a gateway's own request id goes first", "return known or next(", "return next("),
         ("answers are capped", "if not whole:", "if False:"),
         ("reading ends at the cap", " and len(body) <= limit:", ":"),
         ("a foreign answer's connection is given up", "isinstance(error, ProtocolError) and error.foreign", "False"),
@@ -582,6 +600,9 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ("test_calls.py",): [
         ("an uncertain submit is not repeated", "uncertain(error, request.partial_answer, transport.redact)", "error"),
         ("an unsent submit is not uncertain", " or not request.sent:", ":"),
+        ("a page proves nothing while a poll may show a relay", "trouble.is_page:", "True:"),
+        ("a page to a poll too is not a relay's", "await _no_relay(transport, error) or error", "error"),
+        ("a page with an id in it is a relay's", "trouble.is_page) or error.candidates:", "trouble.is_page):"),
         ("a final refusal is not submitted again", "return refused_for_now and", "return"),
         ("a sent request is marked as sent", "self._request.sent = True", "pass"),
         ("the start of a cut answer is kept", "if not whole and request.method", "if False and request.method"),
@@ -591,6 +612,8 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ("relay/test_submissions.py",): [
         ("half an answer is uncertain", " if refused else uncertain(error, answer.body, redact)", ""),
         ("a proxy's 503 is uncertain", 'refused = answer.body.lstrip()[:1] in (b"{", b"[")', "refused = True"),
+        ("a 404 to a submit is not about a task", "NotFoundError) and not extends", "NotFoundError) and False"),
+        ("413 is about the picture", "_ADVICE.get(error.status, error.advice)", "error.advice"),
         ("a possible id does not hold the key", " if redact(candidate) == candidate", ""),
     ],
     ("test_options.py",): [
@@ -625,6 +648,14 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
             "collection.unreadable.items()",
         ),
         ("a page is for its owner's eyes", '"\n_MODE = 0o600', '"\n_MODE = 0o644'),
+    ],
+    ("cli/test_pauses.py",): [
+        ("refusals in a pause share it", "if clock.time() >= self._ends:", "if True:"),
+        ("a hint is a lower bound of a pause", "refusal.retry_after or self._backoff", "self._backoff"),
+        ("a submit makes the next pause short", "self._in_a_row = 0\n\n", "pass\n\n"),
+    ],
+    ("cli/test_submit.py::test_a_signal_ends_the_pause_of_a_batch",): [
+        ("a held prompt is named", "[*self._held.values(), *self.prompts.remaining()]", "self.prompts.remaining()"),
     ],
     ("relay/test_health.py",): [
         ("a 503 of two ids is load", "self._unavailable_before[1] >= window_start", "False"),

@@ -370,3 +370,49 @@ def test_single_look_behind_a_429_ends_with_it() -> None:
 
     assert kind is RateLimitError
     assert elapsed <= Limits().request_timeout
+
+
+# --- refusals that pass (architecture, rule 3) ---
+
+_NGINX = b"<html>\r\n<head><title>503 Service Temporarily Unavailable</title></head>\r\n<body></body>\r\n</html>\r\n"
+
+
+def behind_a_limit(status: int) -> Answers:
+    """Return the answers of a relay whose proxy passes one request a second on, and whose tasks take half a minute."""
+    free_at = 0.0
+
+    def answers(at: float, task_id: str) -> CallbackResult:
+        nonlocal free_at
+        if at < free_at:
+            return CallbackResult(status=status, body=_NGINX, content_type="text/html")
+        free_at = at + 1.0
+        return done(task_id) if at > 30.0 else CallbackResult(payload={"id": task_id, "state": "pending"})
+
+    return answers
+
+
+@pytest.mark.slow
+def test_a_limit_that_answers_503_costs_no_more_requests_than_one_that_answers_429() -> None:
+    """Two hundred ids behind one request a second all complete, though that takes minutes."""
+    ids = [f"task-{number}" for number in range(200)]
+
+    (usual, asked_usually), (pages, asked) = (wait_for_all(ids, behind_a_limit(status)) for status in (429, 503))
+
+    assert [outcome.error for outcome in [*usual, *pages] if not outcome.ok] == []
+    assert len(asked) <= 1.3 * len(asked_usually)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 409, 422])
+@pytest.mark.parametrize("body", [{"error": {"message": "no"}}, {"detail": "Not authenticated"}])
+def test_seconds_of_refusals_after_good_answers_end_nothing(status: int, body: dict[str, Any]) -> None:
+    """Every poll of every id is refused for five seconds, whichever words the relay has."""
+
+    def answers(at: float, task_id: str) -> CallbackResult:
+        if 4.0 < at < 9.0:
+            return CallbackResult(status=status, payload=body)
+        return done(task_id) if at > 15.0 else CallbackResult(payload={"id": task_id, "state": "pending"})
+
+    outcomes, asked = wait_for_all([f"task-{number}" for number in range(10)], answers)
+
+    assert any(4.0 < at < 9.0 for at in asked)
+    assert [outcome.error for outcome in outcomes if not outcome.ok] == []

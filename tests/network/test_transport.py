@@ -11,6 +11,7 @@ import pytest
 from aiohttp import TCPConnector
 
 from luma_async import (
+    APIError,
     ClientClosedError,
     Generation,
     Limits,
@@ -267,3 +268,58 @@ async def test_closing_ends_a_request_whose_body_has_stalled(call: str) -> None:
 
     assert done == {looking}
     assert isinstance(looking.exception(), ClientClosedError)
+
+
+# --- heads ---
+
+
+def headed(*headers: str) -> bytes:
+    """Return a good answer with these headers too."""
+    return http(200, {"id": ID, "state": "completed"}, *headers)
+
+
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [
+        ([f"X-Big: {'a' * 9216}"], "the header X-Big of the relay's answer has 9216 bytes, and the limit is 8190"),
+        ([f"Set-Cookie: {KEY}{'a' * 20_000}"], f"the header Set-Cookie of the relay's answer has {20_000 + len(KEY)} "),
+        ([f"X-{KEY}: {'a' * 9000}"], "[key]"),
+        ([f"X-{number}: a" for number in range(150)], " headers, and the limit is 128"),
+        ([f"X-{number}: a" for number in range(300)], "answered with more headers than the limit of 128"),
+        ([f"X-Big: {KEY}{'a' * 80_000}"], "answered with a header or a status line of more than 65536 bytes"),
+    ],
+    ids=["long", "longer", "key", "many", "more", "longest"],
+)
+async def test_a_head_that_is_too_large_is_named_without_the_key(headers: list[str], said: str) -> None:
+    """The header and its size, or the number of headers, and the limit."""
+    error = await error_of([headed(*headers)])
+
+    assert isinstance(error, ProtocolError)
+    assert said in str(error)
+    assert KEY not in repr(error)
+
+
+async def test_a_large_head_does_not_lose_a_task_that_was_paid_for() -> None:
+    """The answer to a submit is read all the same."""
+    async with RawServer([http(201, {"id": ID}, f"X-Big: {'a' * 9216}")]) as server, client(server) as luma:
+        assert await luma.submit("a cat") == ID
+
+
+@pytest.mark.parametrize(
+    ("headers", "request_id"),
+    [
+        (["X-Oneapi-Request-Id: a"], "a"),
+        (["x-any2api-request-id: a"], "a"),
+        (["x-request-id: a", "X-LiteLLM-Call-Id: b"], "b"),
+        (["X-Request-Id: a"], "a"),
+        (["X-Relay-RequestId: a"], "a"),
+        (["X-Request-Id: "], None),
+        (["X-Request-Identity: a"], None),
+    ],
+)
+async def test_the_id_of_a_request_is_found_under_any_name(headers: list[str], request_id: str | None) -> None:
+    """The gateway's own goes before that of a proxy in front."""
+    error = await error_of([http(402, {"message": "no"}, *headers)])
+
+    assert isinstance(error, APIError)
+    assert error.request_id == request_id

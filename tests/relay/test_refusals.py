@@ -254,6 +254,24 @@ _NO_SUCH_TASK = [
     "Tâche introuvable",
     "Aufgabe nicht gefunden",
     "Задача не найдена",
+    "没有该任务",
+    "查无此任务",
+    "无效的任务ID",
+    "未查询到该任务信息",
+    "タスクIDが無効です",
+    "존재하지 않는 작업입니다",
+    "태스크를 찾을 수 없습니다",
+    "No se encontró la tarea",
+    "Attività non trovata",
+    "Không tìm thấy tác vụ",
+    "Görev bulunamadı",
+    "Taak niet gevonden",
+    "Nie znaleziono zadania",
+    "invalid task_id",
+    "Task id invalid: 77",
+    "No generation found with that id",
+    "no such generation luma_gen_abc123",
+    "get task failed: record not found",
 ]
 
 
@@ -277,11 +295,19 @@ def test_an_unknown_task_is_not_found_in_any_wording(text: str, status: int) -> 
         ("Invalid token", 400),
         ("the video has no audio", 400),
         ("task failed", 500),
+        ("task failed: unknown error", 500),
+        ("upstream job error: file not found", 500),
+        ("任务失败：无效的图片", 500),
+        ("unknown task type", 400),
+        ("invalid video duration", 400),
+        ("unknown parameter: video", 400),
+        ("no such video model", 400),
+        ({"loc": ["body", "video"], "msg": "unknown field"}, 422),
     ],
 )
-def test_what_else_is_missing_is_not_the_task(text: str, status: int) -> None:
-    """A channel, a model or a user that is not there says nothing about the task."""
-    assert not isinstance(api_error_of({"message": text}, status), NotFoundError)
+def test_what_else_is_missing_is_not_the_task(text: Any, status: int) -> None:
+    """A channel, a model or a user that is not there says nothing about the task, nor does what failed in it."""
+    assert not isinstance(api_error_of({"message": text, "detail": [text]}, status), NotFoundError)
 
 
 def test_a_date_to_come_back_at_counts_from_the_relays_own_clock() -> None:
@@ -400,12 +426,55 @@ def test_each_cause_says_what_to_do(status: int, body: str, advice: str) -> None
     assert str(error).endswith(f"({error.advice})" if advice else f"HTTP {status}")
 
 
+@pytest.mark.parametrize("status", [401, 402, 403, 200])
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"code": "fail_to_fetch_task", "message": '{"detail": "Insufficient credits"}', "data": None},
+        {"error": {"code": "fail_to_fetch_task", "message": '{"code": "insufficient_user_quota", "message": "no"}'}},
+        {"code": 401, "message": "fail_to_fetch_task: 401 Unauthorized"},
+    ],
+    ids=str,
+)
+def test_what_the_gateways_upstream_refused_is_not_about_the_user(told: dict[str, Any], status: int) -> None:
+    """Neither the key nor the credit of the user is the reason."""
+    body = told if status != 200 else {**told, "code": 401, "msg": "fail_to_fetch_task"}
+
+    advice = api_error_of(body, status).advice
+
+    assert "the relay's own account at its upstream" in advice
+    assert "LUMA_API_KEY" not in advice
+
+
+def test_the_upstream_advice_is_for_refused_accounts_alone() -> None:
+    """Saturation, an unknown task and other statuses keep their own."""
+    fetch = {"code": "fail_to_fetch_task", "message": "no"}
+
+    assert "account" not in api_error_of(fetch, 400).advice + api_error_of(fetch, 502).advice
+    assert "saturated" in api_error_of({**fetch, "message": "upstream_load_saturated"}, 403).advice
+    assert "task id" in api_error_of({**fetch, "message": "task_not_exist"}, 403).advice
+
+
+def test_the_first_of_two_objects_decides_whose_refusal_it_is() -> None:
+    """The second is the gateway's stumble over the first: it has no key, code or cause to speak of."""
+    error = api_error_of('{"detail": "Session expired"}{"detail": {"code": 1, "reason": "task_not_exist"}}', 401)
+
+    assert type(error) is AuthenticationError
+    assert (error.verdict, error.code, error.message) == (UNCONFIRMED, None, "Session expired")
+
+
 def test_a_hint_behind_503_is_given_on() -> None:
     """To whoever reads the text."""
     assert "retry later" in api_error_of("", 503, retry_after="2").advice
 
 
 # --- what it says ---
+
+
+_EXPRESS = "<!DOCTYPE html>\n<html>\n<head><title>Error</title></head>\n<body>\n<pre>{}</pre>\n</body>\n</html>\n"
+_NGINX = (
+    "<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}</h1></center>\r\n</body>\r\n</html>\r\n"
+)
 
 
 @pytest.mark.parametrize(
@@ -415,7 +484,13 @@ def test_a_hint_behind_503_is_given_on() -> None:
         pytest.param({"code": 1, "message": "m", "data": None}, 1, "m", id="envelope"),
         pytest.param({"detail": "d"}, None, "d", id="fastapi"),
         pytest.param({"detail": {"reason": "r", "code": 1}}, 1, "r", id="proxy"),
-        pytest.param({"detail": [{"loc": ["path"], "msg": "a"}, {"msg": "b"}]}, None, "a", id="validation"),
+        pytest.param({"detail": [{"loc": ["path"], "msg": "a"}, {"msg": "b"}]}, None, "path: a", id="validation"),
+        pytest.param(
+            {"detail": [{"type": "missing", "loc": ["body", "frames", 0], "msg": "Field required", "input": {}}]},
+            None,
+            "body.frames.0: Field required",
+            id="validation-of-a-field",
+        ),
         pytest.param({"message": "", "type": "bad", "param": None, "code": "c"}, "c", "bad", id="flat"),
         pytest.param({"message": "", "type": "", "code": ""}, None, "", id="all-empty"),
         pytest.param({"error": "Forbidden", "message": "m", "statusCode": 400}, None, "m", id="message-before-error"),
@@ -429,11 +504,29 @@ def test_a_hint_behind_503_is_given_on() -> None:
         pytest.param({"code": 1, "message": '{"a": ["b"]}'}, 1, '{"a": ["b"]}', id="json-that-says-nothing"),
         pytest.param({"errors": {"id": ["x"]}, "message": "m"}, None, "m", id="errors-by-field"),
         pytest.param({"code": True, "message": "{not json"}, None, "{not json", id="nearly-json"),
-        pytest.param('{"error": {"message": "one"}}{"message": "two", "code": "c"}', "c", "one", id="run-together"),
+        pytest.param('{"error": {"message": "one"}}{"message": "two", "code": "c"}', None, "one", id="run-together"),
+        pytest.param('{"data": null}{"message": "two", "code": "c"}', "c", "two", id="run-together-with-nothing"),
         pytest.param("no healthy upstream", None, "no healthy upstream", id="plain"),
         pytest.param("<html><title>502 &amp; Bad</title></html>", None, "502 & Bad", id="title"),
         pytest.param("<html><body><h1>503 Service Unavailable</h1>", None, "503 Service Unavailable", id="heading"),
         pytest.param("<html></html>", None, "", id="no-title"),
+        pytest.param(_EXPRESS.format("Cannot GET /x"), None, "Cannot GET /x", id="express"),
+        pytest.param(
+            _EXPRESS.format("Error: no room<br> &nbsp; at f (a.js)"), None, "Error: no room", id="express-trace"
+        ),
+        pytest.param(_NGINX.format("413 Request Entity Too Large"), None, "413 Request Entity Too Large", id="nginx"),
+        pytest.param("<title>404</title><h1>Nothing here</h1>", None, "Nothing here", id="title-that-says-nothing"),
+        pytest.param("<title>Error</title><p>The disk is full.", None, "The disk is full.", id="paragraph"),
+        pytest.param("404 page not found", None, "404 page not found", id="gin"),
+        pytest.param({"detail": "Not Found"}, None, "Not Found", id="fastapi-path"),
+        pytest.param(
+            {"message": "status 502, body: " + _NGINX.format("502 Bad Gateway")},
+            None,
+            "status 502, body: 502 Bad Gateway",
+            id="page-in-a-text",
+        ),
+        pytest.param({"message": "<b>Out</b> of&nbsp;credit<br/>"}, None, "Out of credit", id="tags-in-a-text"),
+        pytest.param({"message": "send Bearer <token>"}, None, "send Bearer <token>", id="not-a-tag"),
         pytest.param(b"\xff\xfe\x1b[31m", None, "��\\x1b[31m", id="garbage"),
         pytest.param({"a": "b"}, None, "", id="says-nothing"),
         pytest.param({"message": 5, "detail": "d"}, None, "d", id="number-for-a-text"),

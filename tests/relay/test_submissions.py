@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from luma_async import (
     APIError,
     LumaError,
+    NotFoundError,
     ProtocolError,
     QuotaExceededError,
     RateLimitError,
@@ -89,6 +92,35 @@ def test_a_refusal_is_the_usual_error(status: int) -> None:
 
     assert isinstance(error, APIError)
     assert error.status == status
+
+
+_GATEWAYS = Path(__file__).parent.parent / "samples" / "gateways"
+
+
+@pytest.mark.parametrize("path", sorted(_GATEWAYS.glob("*.json")), ids=lambda path: path.stem)
+def test_what_a_gateway_says_to_a_submit_is_shown_without_markup(path: Path) -> None:
+    """And the advice to a submit does not speak of a task id."""
+    told = json.loads(path.read_text(encoding="utf-8"))
+    said = ""
+    try:
+        read_submitted(answer(told["body"], told["status"], told["headers"].get("Content-Type", "")))
+    except LumaError as error:
+        said = str(error)
+
+    assert not re.search(r"<[a-z!/]|task id[^s]", said)
+
+
+def test_the_advice_fits_a_submit() -> None:
+    """A picture can be too large, and generations too many; only an extension speaks of a task."""
+    page = "<html><head><title>413 Request Entity Too Large</title></head></html>"
+    gone = answer({"message": "no"}, 404)
+    with pytest.raises(NotFoundError) as extended:
+        read_submitted(gone, extends=True)
+
+    assert "the picture is too large" in _trouble(answer(page, 413, "text/html")).advice
+    assert "generations" in _trouble(answer({"detail": "Too many concurrent jobs"}, 429)).advice
+    assert "base_url" in _trouble(gone).advice
+    assert "task id" in extended.value.advice
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def _fields(captured: Captured, generation: Generation, tasks: int) -> Iterator[
     yield _thumbnail(captured, generation)
     yield _reason(captured, generation)
     yield _code(captured, generation)
-    for name in ("progress", "submitted_at", "started_at", "finished_at", "queue_position"):
+    for name in ("progress", "created_at", "submitted_at", "started_at", "finished_at", "queue_position"):
         yield _number(captured, generation, name)
     yield _request_id(captured.answer)
     for problem in generation.problems:

@@ -1,0 +1,87 @@
+"""Whether the text of a refusal says that there is no such task, in the wordings and languages of gateways."""
+
+from __future__ import annotations
+
+import re
+
+_LONGEST_READ = 5000
+"""Characters of all texts together that are searched for a wording."""
+_LONGEST_WORDING = 500
+
+_EAST_ASIAN_TASK = r"(?:任务|任務|作业|作業|记录|記錄|作品|视频|視頻|タスク|ジョブ|생성|작업|태스크)"
+_LATIN_TASK = r"(?:task|generation|job|record|video|creation)"
+_TASK = (
+    rf"(?:{_LATIN_TASK}|{_EAST_ASIAN_TASK}"
+    r"|tarea|tarefa|tâche|aufgabe|taak|tugas|görev|attività|tác vụ|nhiệm vụ|zadani|задач|задани|генераци|مهمة|งาน)"
+)
+_ABSENT = (
+    r"(?:not[ _-]?(?:be[ _-])?(?:found|exist)|do(?:es)?[ _-]?n['’o]?t[ _-]?exist|no longer exist|not[ _-]belong"
+    r"|不存在|未找到|没有找到|沒有找到|找不到|存在しません|見つかりません|見つかりませんでした|없습니다|존재하지"
+    r"|no existe|no encontrad|não existe|não encontrad|introuvable|existe pas|non trouvée?|non esiste|non trovat"
+    r"|nicht gefunden|existiert nicht|niet gevonden|bestaat niet|tidak ditemukan|tidak ada|bulunamadı"
+    r"|không tồn tại|không tìm thấy|nie istnieje|nie znalezion|не найден|не существует|غير موجود|ไม่พบ)"
+)
+_IS_INVALID = (
+    r"(?:[ _-]?ids?[ _-]?(?:is |が|是)?(?:invalid|not valid|无效|無效|無効)"
+    r"|[ _-]?(?:is )?(?:unknown|无效|無效|無効)$)"
+)
+_OTHER_WORDS_FIRST = (
+    r"(?:no se encontró|no existe|não foi encontrad|nie znalezion\w*|không tìm thấy|ไม่พบ"
+    r"|존재하지 않는|찾을 수 없는|없는|存在しない|見つからない|найти|не найден\w*|introuvable)"
+)
+_NONE_IN_CHINESE = (
+    r"(?:找不到|未找到|未能找到|没有找到|沒有找到|没有|沒有|无此|無此|查无|查無|未查询到|未查詢到|查询不到|查詢不到|查不到"
+    r"|不存在的|无效的?|無效的?)"
+)
+_NO_SUCH = (
+    r"(?:no such|unknown|invalid|non-?existent|not found:?|(?:can ?not|can't|could not|couldn't|unable to) find)"
+    r"(?:[ _-]|\b(?:the|a|an|any|this|that|your|specified|given|requested|corresponding|matching|luma|video)\b)*"
+)
+_GOES_ON = r"(?=[ _-](?:(?:with|for|in|or|was|is|does|by|named|please)\b|\w*[0-9]))"
+_NO_FURTHER_NOUN = rf"(?:[ _-]?(?:id|uuid)s?\b)?(?:(?![ _-]?[a-z])|{_GOES_ON})"
+"""``unknown task type`` is about the type."""
+_ANOTHER_THING = (
+    r"channel|model|user|token|\bkey\b|account|group|queue|image|picture|file|param|prompt|fail|error|url|path|route"
+    r"|渠道|通道|模型|令牌|用户|用戶|账号|分组|图片|文件|参数|失败"
+)
+_GAP = rf"(?:(?!{_ANOTHER_THING})[^.!?。！？])"
+"""Between a task and its absence, without anything else that may be absent."""
+_NOT_FOUND = re.compile(
+    rf"{_TASK}{_GAP}{{0,80}}?{_ABSENT}"
+    rf"|{_TASK}{_IS_INVALID}"
+    rf"|{_NO_SUCH}{_LATIN_TASK}{_NO_FURTHER_NOUN}"
+    rf"|\bno {_GAP}{{0,12}}{_LATIN_TASK}{_GAP}{{0,12}}\b(?:found|exists?)\b"
+    rf"|{_OTHER_WORDS_FIRST}{_GAP}{{0,12}}{_TASK}"
+    rf"|{_NONE_IN_CHINESE}{_GAP}{{0,8}}?{_EAST_ASIAN_TASK}(?:id|编号|信息|记录|号)?(?!\w)"
+)
+_NOTHING_ELSE = re.compile(
+    r"(?:the )?(?:requested )?(?:resource |entity |object |item )?(?:was |is |could )?not[ _]?(?:be )?found"
+    r"|不存在|does not exist|(?:sql: )?no rows in result set"
+)
+
+
+def first_of(words: list[str]) -> list[str]:
+    """Return the first of *words*, cut to the length of a wording, until they are long enough together."""
+    first: list[str] = []
+    left = _LONGEST_READ
+    for word in words:
+        if left <= 0:
+            break
+        first.append(word[:_LONGEST_WORDING])
+        left -= len(first[-1]) + 1
+    return first
+
+
+def says_no_such_task(word: str) -> bool:
+    """Whether a complaint's text says that there is no such task."""
+    plain = _wording(word)
+    return any(_NOT_FOUND.search(spelling) for spelling in (plain, re.sub("[_-]", "", plain)))
+
+
+def says_nothing_but_not_found(word: str) -> bool:
+    """Whether a complaint's text does not say what is not found."""
+    return _NOTHING_ELSE.fullmatch(_wording(word)) is not None
+
+
+def _wording(text: str) -> str:
+    return text[:_LONGEST_WORDING].casefold().strip(" .!。！")
