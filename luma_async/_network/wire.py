@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Any
 
 import aiohttp
 from attrs import define, field
@@ -133,7 +134,7 @@ class Wire:
             body = None if request.body is None else Body(request, request.body)
             self.requests += 1
             headers = self._headers.reveal()
-            options = {**LIMITS_OF_HEADS, "data": body}
+            options: Any = {**LIMITS_OF_HEADS, "data": body}
             return session.request(request.method, url, **options, headers=headers, allow_redirects=False)
 
         async def redirected(url: URL, location: str, status: int) -> URL:

@@ -177,7 +177,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a gateway's own request id goes first", "return known or next(", "return next("),
         ("answers are capped", "if not whole:", "if False:"),
         ("reading ends at the cap", " and len(body) <= limit:", ":"),
-        ("a foreign answer's connection is given up", "isinstance(error, ProtocolError) and error.foreign", "False"),
+        ("a foreign answer's connection is given up", "isinstance(error, ProtocolError) and error.foreign:", "False:"),
         ("a connection that is given up is closed", "            if pool.retired:", "            if False:"),
         ("closing ends polls under way", "self._deadlines.expire_all()\n        await", "await"),
         ("a single poll is three tries", "_MOST_TRIES = 3\n", "_MOST_TRIES = 30\n"),
