@@ -22,7 +22,6 @@ from luma_async._relay.submissions import read_clean_url, read_submitted, uncert
 from luma_async._relay.tasks import Observation, read_task
 from luma_async._waiting.batching import Batcher
 from luma_async._waiting.pacing import PollWait
-from luma_async.dialect import Dialect
 from luma_async.errors import APIError, LumaError, ProtocolError, UncertainSubmitError, Verdict
 from luma_async.outcomes import Outcome
 from luma_async.settings import PollPolicy
@@ -111,10 +110,6 @@ class _SinglePoll:
             trouble = self._trouble
         raise trouble
 
-    @property
-    def dialect(self) -> Dialect:
-        return self.batcher.transport.settings.dialect
-
     def may_repeat(self, error: LumaError) -> bool:
         """Whether *error* is passing, and there is time left."""
         return error.retryable and not self._is_out_of_time
@@ -123,7 +118,7 @@ class _SinglePoll:
         """Poll once; the wait for the first slot has no limit."""
         expires = self.allowance.expires
         if expires == math.inf:
-            request = Request("GET", task_path(self.dialect, self.task_id), pace=Pace.USUAL)
+            request = Request("GET", task_path(self.batcher.transport.settings.dialect, self.task_id), pace=Pace.USUAL)
             try:
                 return await self.batcher.poll(self.task_id, request=request)
             finally:

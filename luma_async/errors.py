@@ -25,8 +25,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any, Literal, Self, TypedDict, Unpack
 
-from luma_async._pages import without_markup
-from luma_async._text import shown
+from luma_async._text import shown, without_markup
 from luma_async.models import Generation
 
 

@@ -14,7 +14,7 @@ from luma_async._relay.requests import submit_body, submit_path, task_path, task
 from luma_async._relay.tasks import read_task
 from luma_async.dialect import RELAY, dialect_of
 from luma_async.options import submit_fields
-from luma_async.settings import Limits, Secret, Settings
+from luma_async.settings import Limits, Settings
 from tests.kit import TASK_ID, answer
 
 LUMA = Dialect.named("luma")
@@ -49,7 +49,8 @@ def own(tmp_path: Path) -> Dialect:
 
 def test_a_file_says_how_requests_look(own: Dialect) -> None:
     """Path, header of the key, further headers, and the body of a submit."""
-    headers = request_headers(Secret("sk-1"), dialect=own)
+    settings = Settings.load("https://relay.example", "sk-1", Limits(), environ={}, dialect=own)
+    headers = request_headers(settings)
     fields = submit_fields("a cat", GenerationOptions(model_name="ray-2", loop=True))
 
     assert own.name == "own"

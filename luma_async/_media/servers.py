@@ -190,7 +190,7 @@ class MediaServers:
             headers.update(hidden_headers(self.relay.media_headers))
         headers.update({"Accept-Encoding": "identity", **wanted})
         if key is not None and self.relay is not None:
-            headers.update(key_header(key, self.relay.dialect))
+            headers.update(key_header(self.relay))
         return headers
 
     def _towards(self, url: URL) -> Network:

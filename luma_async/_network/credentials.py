@@ -6,8 +6,7 @@ from collections.abc import Mapping
 
 from multidict import CIMultiDict
 
-from luma_async.dialect import RELAY, Dialect
-from luma_async.settings import NO_HEADERS, USER_AGENT, Secret
+from luma_async.settings import USER_AGENT, Secret, Settings
 
 _HEADERS = {"Accept": "application/json", "Content-Type": "application/json", "User-Agent": USER_AGENT}
 """The headers that the contract requires besides the key (section 1), and our own user agent."""
@@ -25,20 +24,15 @@ class _HiddenText(str):
         return "[secret]"
 
 
-def request_headers(
-    key: Secret[str], further: Secret[Mapping[str, str]] = NO_HEADERS, dialect: Dialect = RELAY
-) -> CIMultiDict[str]:
-    """Return the headers of a request with *key*. They belong to a request, never to a session.
+def request_headers(settings: Settings) -> CIMultiDict[str]:
+    """Return the headers of a request with the key. They belong to a request, never to a session.
 
-    Args:
-        key: The API key.
-        further: The user's headers, which replace ours of the same names, but never the key.
-        dialect: How the API wants its key.
+    The user's headers replace ours of the same names, but never the key.
     """
     headers = CIMultiDict(_HEADERS)
-    headers.update(dialect.headers)
-    headers.update(hidden_headers(further))
-    headers.update(key_header(key, dialect))
+    headers.update(settings.dialect.headers)
+    headers.update(hidden_headers(settings.headers))
+    headers.update(key_header(settings))
     return headers
 
 
@@ -47,6 +41,7 @@ def hidden_headers(headers: Secret[Mapping[str, str]]) -> dict[str, str]:
     return {name: _HiddenText(value) for name, value in headers.reveal().items()}
 
 
-def key_header(key: Secret[str], dialect: Dialect = RELAY) -> dict[str, str]:
-    """Return the header that carries *key*."""
-    return {dialect.key_header: _HiddenText(f"{dialect.key_prefix}{key.reveal()}")}
+def key_header(settings: Settings) -> dict[str, str]:
+    """Return the header that carries the key, as the API wants it."""
+    dialect = settings.dialect
+    return {dialect.key_header: _HiddenText(f"{dialect.key_prefix}{settings.api_key.reveal()}")}

@@ -57,7 +57,7 @@ class Wire:
     def __attrs_post_init__(self) -> None:
         settings = self.settings
         self.redaction = Redaction(settings.api_key)
-        self._headers = Secret(request_headers(settings.api_key, settings.headers, settings.dialect))
+        self._headers = Secret(request_headers(settings))
         self.network = self.network.towards(URL(self.settings.base_url), trust_env=self.settings.trust_env)
 
     async def send(self, request: Request, turn: Turn) -> Answer:

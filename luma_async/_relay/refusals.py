@@ -10,11 +10,10 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from luma_async._pages import text_of_page, title_of, without_markup
 from luma_async._relay.answer import Answer
 from luma_async._relay.documents import NotJSONError, Reading, decode, opened
 from luma_async._relay.not_found import first_of, says_no_such_task, says_nothing_but_not_found
-from luma_async._text import shown
+from luma_async._text import shown, text_of_page, title_of, without_markup
 from luma_async.errors import (
     APIError,
     AuthenticationError,
