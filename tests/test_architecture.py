@@ -33,10 +33,15 @@ INSIDE = {
             "ids",
             "usage",
             "table",
+            "lines",
             "summary",
+            "progress",
             "show",
+            "forms",
+            "trouble",
+            "fitting",
         ),
-        *("options", "check.command", "check.diagnosis", "check.evidence", "check", "output", "exit"),
+        *("options", "durations", "check.command", "check.diagnosis", "check.evidence", "check", "output", "exit"),
     ),
     "testing": (
         *(

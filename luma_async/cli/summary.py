@@ -11,7 +11,7 @@ from statistics import median
 from attrs import Factory, define, field
 
 from luma_async.cli.exit import Status
-from luma_async.cli.output import say
+from luma_async.cli.output import is_terminal, say
 from luma_async.cli.show import Board
 from luma_async.events import CooldownEnded, CooldownStarted, Event, PollFailed, StateChanged, WaitEnded
 from luma_async.models import State
@@ -32,6 +32,8 @@ class Summary:
 
     board: Board = field(factory=Board)
     verbose: bool = False
+    quiet: bool = False
+    """Whether nothing is written."""
     clock: Callable[[], float] = time.monotonic
     """Returns monotonic seconds."""
     _started: float = field(default=Factory(lambda self: self.clock(), takes_self=True), init=False)
@@ -56,7 +58,7 @@ class Summary:
 
     def write(self, requests: int) -> None:
         """Write the summary to standard error if that is a terminal, and with ``--verbose``."""
-        if self.verbose or (sys.stderr is not None and sys.stderr.isatty()):
+        if self.verbose or (is_terminal(sys.stderr) and not self.quiet):
             say("\n  ".join(self.lines(requests)))
 
     def lines(self, requests: int) -> Iterator[str]:
@@ -73,6 +75,9 @@ class Summary:
         for name in (*_STATES.values(), _OTHER):
             if times := self._times[name]:
                 yield f"{name}: {median(times):.1f} s (median of {len(times)}), {max(times):.1f} s at most"
+        if not board.rows:  # else its lines follow the names of open ids
+            yield from (f"trouble at the end: {line}" for line in board.trouble.lines())
+        yield from board.trouble.past()
 
 
 def _reasons(board: Board, status: Status) -> Iterator[str]:
