@@ -19,7 +19,7 @@ from typing import Self
 from attrs import define, field
 
 from luma_async._records import LONGEST_LINE
-from luma_async._relay.documents import decode
+from luma_async._relay.documents import decoder
 from luma_async._text import shown
 from luma_async.cli.output import say
 from luma_async.cli.usage import check_file_name
@@ -62,8 +62,8 @@ def id_in(text: str) -> str | None:
 def _task_id_of(text: str) -> str | None:
     """Return the ``task_id`` of a JSON object, which is a string or an integer; None: it has none, or is cut."""
     try:
-        (fields,) = decode(text.encode())
-    except ValueError:
+        fields = decoder.decode(text)
+    except (ValueError, RecursionError):
         return None
     task_id = fields.get("task_id") if isinstance(fields, dict) else None
     if isinstance(task_id, bool) or not isinstance(task_id, str | int):

@@ -104,8 +104,8 @@ class Progress:
         return f"{spelled(self.elapsed)} so far{rest}"
 
     def troubles(self) -> list[str]:
-        """Return a line for each thing that is wrong now; nothing is once all ids have ended."""
-        return list(self.board.trouble.lines()) if self.board.rows else []
+        """Return a line for each thing that is wrong now, as long as there is anything to wait for."""
+        return list(self.board.trouble.lines()) if self.board.rows or not self.board.done else []
 
     def report(self) -> Iterator[str]:
         """Yield the lines for a log: how far the run is, and what is wrong."""

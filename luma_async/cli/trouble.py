@@ -57,11 +57,10 @@ class Trouble:
         elif isinstance(event, StateChanged):
             self._recover()
             self._move(event.task_id, event.state_text if event.state is State.UNKNOWN else None)
-        elif isinstance(event, WaitEnded):
-            if event.outcome is not None and isinstance(event.outcome.error, None | GenerationFailedError):
+        elif isinstance(event, WaitEnded) and event.outcome is not None:  # a signal cancels waits: all stays as it is
+            if isinstance(event.outcome.error, None | GenerationFailedError):
                 self._recover()
-            if not event.waiting:
-                self._move(event.task_id, None)
+            self._move(event.task_id, None)
         elif isinstance(event, CooldownStarted):
             now = self.clock()
             self._paused = now if self._pause is None else self._paused

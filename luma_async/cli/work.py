@@ -128,7 +128,7 @@ async def open_job(  # noqa: PLR0913 - the parts of a job, each by its name
         board.trouble.good_polls = lambda: luma.statistics.polls
         progress = Progress(board, lambda: luma.statistics)
         show = Show(board, _form(output, stores=stores, waits=waits), tells_files=not output.quiet)
-        await stack.enter_async_context(_showing(show, progress, output))
+        await stack.enter_async_context(_showing(show, progress if waits and not output.quiet else None, output))
         yield Job(luma, ids, show, earlier)
 
 
@@ -161,12 +161,12 @@ def _form(output: Lines, *, stores: bool, waits: bool) -> Form:
 
 
 @asynccontextmanager
-async def _showing(show: Show, progress: Progress, output: Lines) -> AsyncGenerator[None]:
+async def _showing(show: Show, progress: Progress | None, output: Lines) -> AsyncGenerator[None]:
     """Show the *progress* on standard error: as a live table on a terminal, else as a line each minute."""
     async with AsyncExitStack() as stack:
         if not is_terminal(sys.stdout):
             await stack.enter_async_context(_reader_watched())
-        if output.no_progress or output.quiet:
+        if progress is None or output.no_progress:
             """Results only."""
         elif is_terminal(sys.stderr):
             from luma_async.cli.table import Table  # noqa: PLC0415 - only a terminal needs rich

@@ -532,13 +532,14 @@ def fork(  # noqa: PLR0913 - what a shell could give
     encoding: str = "utf-8",
     cwd: Path | None = None,
     stdin: bytes | None = None,
+    stdout: Path | None = None,
     stderr: Path | None = None,
     ignoring: int | None = None,
     size: str = "",
 ) -> tuple[int, int]:
     """Start a command on a terminal of its own, and return its process and the terminal.
 
-    Its standard input can be a pipe instead, which stays open, and its standard error a file.
+    Its standard input can be a pipe instead, which stays open, and its outputs files.
     """
     env = {"TERM": "xterm", "PYTHONIOENCODING": encoding, "COLUMNS": size, "LINES": size, "NO_COLOR": "1"}
     reading, writing = os.pipe()
@@ -549,6 +550,8 @@ def fork(  # noqa: PLR0913 - what a shell could give
             if stdin is not None:
                 os.dup2(reading, 0)
                 os.set_inheritable(writing, True)  # noqa: FBT003 - so that the pipe stays open
+            if stdout is not None:
+                os.dup2(os.open(stdout, os.O_WRONLY | os.O_CREAT), 1)
             if stderr is not None:
                 os.dup2(os.open(stderr, os.O_WRONLY | os.O_CREAT), 2)
             os.execve(  # noqa: S606 - our own program

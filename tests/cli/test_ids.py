@@ -236,8 +236,10 @@ OURS = [
     b'{"task_id": "j-1", "state": "completed", "video_url": null, "error": null, "elapsed": 1.0, "polls": 2}',
     b'{"prompt": "a {cat} # not a comment", "task_id": "j-2", "error": null}',
     b'{"task_id": 4711, "generation": {"task_id": "inner", "prompt": "%s"}}' % (b"x" * 2**21),
-    b"  plain-4 # a comment",
+    b'{"task_id": "deep-4", "generation": ' + b'{"a":' * 64 + b"1" + b"}" * 65,
+    b"  plain-5 # a comment",
 ]
+OUR_IDS = ["j-1", "j-2", "4711", "deep-4", "plain-5"]
 WITHOUT = [
     b'{"prompt": "a dog", "task_id": null, "error": {"type": "UncertainSubmitError"}}',
     b'{"generation": {"task_id": "inner"}}',
@@ -262,8 +264,8 @@ async def test_our_own_lines_are_ids(tmp_path: Path, encoding: str, piped: bool)
 
     ids = await asyncio.to_thread(Ids.of, [], source)
 
-    assert ids.known() == (None if piped else ["j-1", "j-2", "4711", "plain-4"])
-    assert await taken(ids) == ["j-1", "j-2", "4711", "plain-4"]
+    assert ids.known() == (None if piped else OUR_IDS)
+    assert await taken(ids) == OUR_IDS
     assert ids.without == len(WITHOUT)
     if piped:
         await writer

@@ -117,6 +117,8 @@ def test_unknown_states_have_their_word_and_number() -> None:
     watched.see(5.0, "completed", State.COMPLETED, task_id="0")
     watched.end(6.0, None, task_id="1")
 
+    watched.trouble.note(WaitEnded(task_id="2", outcome=None, waiting=0))  # by a signal, whose report comes later
+
     assert watched.lines(60.0) == ["unknown state 'polishing' for 1 min: 2 ids, polling goes on"]
 
     for number in range(2, 9):
