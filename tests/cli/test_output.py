@@ -42,9 +42,7 @@ def test_quiet_leaves_ids_paths_and_errors(command: Command, luma_relay: Simulat
     options = (*FAST, "--timeout", "0.5", "--quiet")
 
     waited = command("wait", *ids, *options, relay=luma_relay)
-    stored = command(
-        "download", done, *FAST, "-q", "--private-media", "-o", str(tmp_path / "videos"), relay=luma_relay
-    )
+    stored = command("download", done, *FAST, "-q", "--private-media", "-o", str(tmp_path / "videos"), relay=luma_relay)
 
     assert waited.out == f"{done}\n"
     assert waited.err.splitlines() == [
@@ -133,8 +131,6 @@ def test_result_lines_stand_whole_above_a_table_on_the_same_terminal(luma_relay:
     assert closed(pid, terminal) == 129
     assert f'{{"task_id": "{done}", "state": "completed", ' in text
     assert '"polls": ' in text.partition(f'{{"task_id": "{done}"')[2].partition("}\r\n")[0]
-
-
 
 
 @pytest.mark.slow
