@@ -126,7 +126,7 @@ async def test_a_source_that_breaks_off_is_a_mistake_after_its_ids() -> None:
 
     assert first == "a"
     with pytest.raises(ConfigurationError, match="the task ids cannot be read: Input/output error"):
-        await anext(ids)
+        await asyncio.wait_for(anext(ids), 5)
 
 
 @pytest.mark.parametrize("error", [io.UnsupportedOperation("read"), MemoryError()])
@@ -265,7 +265,7 @@ async def test_our_own_lines_are_ids(tmp_path: Path, encoding: str, piped: bool)
     ids = await asyncio.to_thread(Ids.of, [], source)
 
     assert ids.known() == (None if piped else OUR_IDS)
-    assert await taken(ids) == OUR_IDS
+    assert await asyncio.wait_for(taken(ids), 5) == OUR_IDS
     assert ids.without == len(WITHOUT)
     if piped:
         await writer

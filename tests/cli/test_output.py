@@ -16,9 +16,9 @@ from luma_async.cli.show import Board
 from luma_async.cli.summary import Summary
 from luma_async.cli.work import open_job, run_job, wait
 from luma_async.testing import FastTime, Fault, Script, SimulatedRelay
-from tests.cli.command import ENDLESS, FAST, add
+from tests.cli.command import ENDLESS, FAST, add, wait_until
 from tests.cli.conftest import Command
-from tests.cli.test_endings import closed, fork, read, wait_until
+from tests.cli.test_endings import closed, fork, read
 
 FAILS = Script.fails(reason="too violent", after=0.1)
 

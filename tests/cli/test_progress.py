@@ -23,7 +23,8 @@ REFUSED = TransportError("no answer from 127.0.0.1:1", verdict=Verdict.PASSING)
 def lasting(state: State, median: float | None, **facts: Any) -> StateStatistics:
     """Return what a client has learned of a state."""
     usual: dict[str, Any] = {"running": 0, "seen": 9, "ended": 9, "moved": 0, "p10": median, "p90": median}
-    return StateStatistics(state=state, median=median, is_learned=median is not None, **{**usual, **facts})
+    usual["is_learned"] = median is not None
+    return StateStatistics(state=state, median=median, **{**usual, **facts})
 
 
 def learned(*states: StateStatistics) -> Statistics:
@@ -72,11 +73,12 @@ def test_ids_that_are_not_started_follow_in_waves() -> None:
     [
         (),
         (lasting(State.PROCESSING, None, running=1),),
+        (lasting(State.PROCESSING, 200.0, running=1, is_learned=False),),
         (lasting(State.PROCESSING, 30.0, running=1),),
         (lasting(State.PENDING, 30.0, running=1, moved=1), lasting(State.PROCESSING, None)),
         (lasting(State.PROCESSING, 60.0, running=1), lasting(State.UNKNOWN, None, running=1)),
     ],
-    ids=["nothing known", "too few", "overdue", "the next state unknown", "a state unknown"],
+    ids=["nothing known", "too few", "too few yet", "overdue", "the next state unknown", "a state unknown"],
 )
 def test_there_is_no_estimate_until_enough_is_known(states: tuple[StateStatistics, ...]) -> None:
     """Nor where an id lasts longer than what is usual: any number would be made up."""
