@@ -127,7 +127,8 @@ async def open_job(  # noqa: PLR0913 - the parts of a job, each by its name
             stack.enter_context(_summed_up(luma, summary))
         board.trouble.good_polls = lambda: luma.statistics.polls
         progress = Progress(board, lambda: luma.statistics)
-        show = Show(board, _form(output, stores=stores, waits=waits), tells_files=not output.quiet)
+        form = _form(output, stores=stores, waits=waits)
+        show = Show(board, form, tells_files=isinstance(form, JsonForm))  # other lines have the file
         await stack.enter_async_context(_showing(show, progress if waits and not output.quiet else None, output))
         yield Job(luma, ids, show, earlier)
 

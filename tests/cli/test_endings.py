@@ -248,6 +248,7 @@ def test_a_terminal_shows_a_table(luma_relay: SimulatedRelay, tmp_path: Path) ->
     assert ended.status == 4
     assert all(word in ended.out for word in ("dreaming", "polishing", "4/4", "内容违规", "not done"))
     assert f"{ids[0]}.video.mp4" in ended.out.replace("\r\n", "")
+    assert "luma-async: stored" not in ended.out
     assert '"task_id"' not in ended.out
 
 

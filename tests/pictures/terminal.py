@@ -56,11 +56,12 @@ async def terminal(speed: float = 1.0) -> str:
         async with LumaClient(
             relay.base_url, relay.api_key, polling=waiting.polling, limits=limits, on_event=board.note
         ) as luma:
+            table = Table(Progress(board, lambda: luma.statistics), console)
             job = Job(luma, Ids.of(_SCRIPTS, None), show)
             work = asyncio.create_task(wait(job, waiting))
             while board.ended.total() < _ENDED:  # noqa: ASYNC110 - a board is looked at
                 await asyncio.sleep(pace)
-            _show(show, Table(Progress(board, lambda: luma.statistics), console))
+            _show(show, table)
             work.cancel()
             await asyncio.wait([work])
     return _FONTS.sub("", console.export_svg(title="luma-async", unique_id="terminal"))
