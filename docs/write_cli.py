@@ -45,6 +45,10 @@ Blank lines are skipped, and so is the text after a `#` at the start of a line o
 Lines may end in CRLF.
 They are UTF-8 or UTF-16, with a byte order mark or without; so are the prompts of `submit`.
 Anything else is refused with one message.
+Of a line that is a JSON object, the `task_id` is taken, whether or not that id has ended.
+So our own lines are ids too, of `wait`, of `submit` and of a journal.
+JSON lines without a `task_id` are counted on standard error, and make the status 1.
+An argument that is also the name of a file gets a hint to `--from`; `submit` refuses it, because it would cost money.
 An id that appears twice is taken once.
 A text that cannot be an id is an error of its own, and the others go on.
 
@@ -52,7 +56,11 @@ Lines of a pipe are taken as they arrive, so the first outcome is out while ids 
 
 ```sh
 produce-ids | luma-async wait | consume-outcomes
+luma-async submit "a cat dancing" | luma-async wait --download videos
 ```
+
+Options that are durations take seconds, or units: `90`, `90s`, `30m`, `1h30m`, `2d`.
+Where there may be no limit, `none` is one too.
 
 ## What comes out
 
@@ -86,12 +94,49 @@ The lines are ASCII in any locale, and a slow reader delays nothing but the line
 | `reason` | why the generation failed, in the relay's words; only a `GenerationFailedError` has it |
 | `names_task` | true where the relay says that it does not know the task; only a `NotFoundError` has it |
 
-On a terminal there is a live table of open ids instead, at most twenty of them, and a bar.
+On a terminal each id that has ended has one line instead: how it ended, the time, the id, and the prompt or the file.
+The prompt is a link to the video, and the file a link to itself.
+Where the terminal does not know links, the link to the video has a line of its own.
+The reason of a failure is whole; where it does not fit, it stands below the id.
+
+| option | what it changes |
+|---|---|
+| `--json` | JSON lines on a terminal too |
+| `--brief` | JSON lines without `generation` |
+| `--quiet` | only paths of stored files, or ids where none are stored; errors are on standard error |
+| `--no-progress` | none of what the next section shows |
+
+The ids of `--quiet` are those of completed generations, and of a `submit` that does not wait the new ones.
+
+`NO_COLOR` turns colours off.
+
+## Progress
+
+Progress is on standard error, wherever standard output goes.
 It adds no request: it shows what the polls have seen anyway.
-Each id that has ended gets a line above the table, with its link, its file, or the reason.
-Links and files in it can be clicked where the terminal knows how.
+
+If standard error is a terminal, there is a live table of open ids, at most twenty of them.
+Below it are a bar, how ids ended, the number of ids in each state, and the time so far.
+Once the client has learned how long states last at this relay, an estimate follows, such as `about 3 min left`.
+There is none in trouble, nor where an id takes longer than usual.
 A file that is being stored has a bar of its own, in bytes; storing never delays the waiting.
-`--json` gives the JSON lines on a terminal too, and `NO_COLOR` turns colours off.
+Where results go to the same terminal, they stand above the table.
+A command that is over within a quarter of a second shows its results only.
+
+If standard error is not a terminal, it has a line with the same facts each minute.
+
+While something is wrong at the relay, a line says what, and for how long:
+
+| line | meaning |
+|---|---|
+| `no answer from 127.0.0.1:1 for 12 s: ...` | no connection, or no answer in time |
+| `the relay answered HTTP 503 for 12 s: ...` | polls are refused; so for each other status |
+| `the relay answered with a web page instead of JSON for 30 s (check base_url: ...)` | the address may be wrong |
+| `the relay says slow down: 8 s left; for 34 s now, ...` | all ids pause |
+| `unknown state 'polishing' for 2 min: 3 ids, polling goes on` | a word that this version does not know |
+
+The time runs from the first failed poll after the last good one.
+After a signal the same lines follow the names of the open ids, and the summary has them too.
 
 ![Three ids that have ended, three open ids with their states, and a bar](images/terminal.svg)
 
@@ -138,6 +183,7 @@ luma-async wait --from ids.txt --journal batch.jsonl
 ```
 
 The file has the lines of standard output, each on the disk before it is shown.
+A run that finds ids in it starts with a line such as `213 of 500 had ended`.
 An id has a line when its generation has completed or failed, or when the relay said that it does not know the task.
 Nothing else is recorded, so the next run waits again after a timeout or failed polls.
 The same holds for a refused key, a bare 404 (the address may be wrong), and malformed ids.

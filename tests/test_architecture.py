@@ -34,10 +34,15 @@ INSIDE = {
             "ids",
             "usage",
             "table",
+            "lines",
             "summary",
+            "progress",
             "show",
+            "forms",
+            "trouble",
+            "fitting",
         ),
-        *("options", "output", "exit", "times"),
+        *("options", "durations", "output", "exit", "times"),
     ),
     "testing": (
         *(

@@ -28,6 +28,7 @@ from luma_async.cli.options import (
     FromPrompts,
     Gallery,
     GenerationFlags,
+    Lines,
     Outcomes,
     Output,
     PromptTexts,
@@ -55,12 +56,12 @@ app = App(
 
 Work = Coroutine[Any, Any, Status]
 
-_RELAY, _WAITING, _FILES, _STORING, _OUTPUT = Relay(), Waiting(), Files(), Storing(), Output()
+_RELAY, _WAITING, _FILES, _STORING, _LINES, _OUTPUT = Relay(), Waiting(), Files(), Storing(), Lines(), Output()
 _GENERATION_FLAGS, _SUBMIT_FLAGS, _GALLERY, _SIMULATION = GenerationFlags(), SubmitFlags(), Gallery(), Simulation()
 
 
 @app.command
-def get(*ids: TaskIds, from_: FromFile = None, as_json: AsJson = False, relay: Relay = _RELAY) -> Work:
+def get(*ids: TaskIds, from_: FromFile = None, lines: Lines = _LINES, relay: Relay = _RELAY) -> Work:
     """Poll each generation once, in any state.
 
     Example: luma-async get 6c1f7a52-0d0b-4b0e-9a5f-0f4b4c5d6e7f
@@ -68,8 +69,8 @@ def get(*ids: TaskIds, from_: FromFile = None, as_json: AsJson = False, relay: R
     from luma_async.cli.ids import Ids
     from luma_async.cli.work import open_job, poll_once, run_job
 
-    client, again = relay.client(), ResumeCommand(("get", *words_of(relay)), from_, frozenset(ids))
-    return run_job(open_job(client, Ids.of(ids, from_), as_json=as_json, again=again), poll_once)
+    client, again = relay.client(), ResumeCommand(("get", *words_of(relay, lines)), from_, frozenset(ids))
+    return run_job(open_job(client, Ids.of(ids, from_), lines, again=again), poll_once)
 
 
 @app.command
@@ -119,11 +120,13 @@ def _wait_for(  # noqa: PLR0913, PLR0917 - what both commands have
     from luma_async.cli.summary import Summary
     from luma_async.cli.work import EarlierRuns, open_job, run_job, wait
 
-    files, summary = storing.files, Summary(verbose=output.verbose)
+    files, summary = storing.files, Summary(verbose=output.verbose, quiet=output.quiet)
     client = relay.client(waiting.polling, media=storing, on_event=summary.note)
     earlier = EarlierRuns.of(waiting.journal, files)
     again = ResumeCommand((name, *words_of(relay, waiting, storing, output)), source, frozenset(ids))
-    job = open_job(client, Ids.of(ids, source), as_json=output.as_json, earlier=earlier, summary=summary, again=again)
+    job = open_job(
+        client, Ids.of(ids, source), output, stores=files is not None, earlier=earlier, summary=summary, again=again
+    )
     return run_job(job, partial(wait, waiting=waiting, files=files))
 
 
@@ -149,7 +152,7 @@ def submit(  # noqa: PLR0913 - its options, in groups
     from luma_async.cli.summary import Summary
     from luma_async.cli.work import EarlierRuns
 
-    storing, summary = submitting.storing, Summary(verbose=output.verbose)
+    storing, summary = submitting.storing, Summary(verbose=output.verbose, quiet=output.quiet)
     earlier = EarlierRuns.of(waiting.journal, storing.files)
     submissions = Submissions(
         luma=relay.client(waiting.polling, media=storing, on_event=summary.note),
@@ -159,7 +162,7 @@ def submit(  # noqa: PLR0913 - its options, in groups
         again=ResumeCommand(("wait", *words_of(relay, waiting, storing, output)), None, frozenset()),
     )
     waits = waiting if submitting.wait or storing.files or earlier else None
-    return submit(submissions, waits, storing.files, earlier=earlier, as_json=output.as_json, summary=summary)
+    return submit(submissions, waits, storing.files, earlier=earlier, output=output, summary=summary)
 
 
 @app.command

@@ -11,7 +11,7 @@ from attrs import evolve
 
 from luma_async.cli.exit import Status
 from luma_async.cli.ids import Ids
-from luma_async.cli.options import Files, Simulation, Trouble, Waiting
+from luma_async.cli.options import Files, Output, Simulation, Trouble, Waiting
 from luma_async.cli.output import say, write
 from luma_async.cli.summary import Summary
 from luma_async.cli.work import open_job, run_job, wait
@@ -59,7 +59,9 @@ async def play(directory: Path, *, as_json: bool) -> Status:
             on_event=summary.note,
         )
         work = partial(wait, waiting=_PACE, files=Files(directory=directory, overwrite=True))
-        status = await run_job(open_job(client, Ids.of(_SCRIPTS, None), as_json=as_json, summary=summary), work)
+        output = Output(as_json=as_json)
+        opening = open_job(client, Ids.of(_SCRIPTS, None), output, stores=True, summary=summary)
+        status = await run_job(opening, work)
     say(f"the videos are in {directory}")
     return status
 

@@ -8,7 +8,7 @@ import os
 import stat
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from io import BufferedIOBase
@@ -18,7 +18,10 @@ from typing import Self
 
 from attrs import define, field
 
+from luma_async._records import LONGEST_LINE
+from luma_async._relay.documents import decoder
 from luma_async._text import shown
+from luma_async.cli.output import say
 from luma_async.cli.usage import check_file_name
 from luma_async.errors import ConfigurationError
 
@@ -26,6 +29,8 @@ _PIECE = 2**16
 """Most bytes of one read; a pipe gives what it has."""
 _LONGEST = 2**20
 """Characters of a line. A longer one is not text (a video, for example) and would fill the memory."""
+_JSON = "{"
+"""The start of a JSON line: no id has such a character."""
 _MARK = 4
 """Bytes of the longest byte order mark."""
 _CLEARLY = 3 / 4
@@ -33,7 +38,7 @@ _CLEARLY = 3 / 4
 _MARKS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _FOREIGN_MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _READ_AHEAD = 1000
-"""Lines that are read ahead of a pipe; beyond that, its writer waits."""
+"""Texts that are read ahead of a pipe; beyond that, its writer waits."""
 _BLANK = "\ufeff \t\r\n\v\f"
 """Characters around a line's text: lines may end in CRLF, and a byte order mark is not part of an id."""
 
@@ -46,11 +51,24 @@ def texts_in(lines: Iterable[str]) -> Iterator[str]:
             yield text
 
 
-def ids_in(lines: Iterable[str]) -> Iterator[str]:
-    """Yield the task id of each line; blank lines and comments (``#``, also after an id) are skipped."""
-    for text in texts_in(lines):
-        id_, *_ = text.replace("\t#", " #").split(" #", 1)
-        yield id_.strip()
+def id_in(text: str) -> str | None:
+    """Return the task id of a line's *text*, without a comment after it; None: it is JSON without an id."""
+    if text.startswith(_JSON):
+        return _task_id_of(text)
+    id_, *_ = text.replace("\t#", " #").split(" #", 1)
+    return id_.strip()
+
+
+def _task_id_of(text: str) -> str | None:
+    """Return the ``task_id`` of a JSON object, which is a string or an integer; None: it has none, or is cut."""
+    try:
+        fields = decoder.decode(text)
+    except (ValueError, RecursionError):
+        return None
+    task_id = fields.get("task_id") if isinstance(fields, dict) else None
+    if isinstance(task_id, bool) or not isinstance(task_id, str | int):
+        return None
+    return str(task_id)
 
 
 @define(eq=False)
@@ -62,23 +80,57 @@ class Ids:
     _pipe: _Pipe | None = None
     are_repeatable: bool = False
     """Whether the same command can have them again: arguments and files, but not a pipe."""
+    without: int = field(default=0, init=False)
+    """JSON lines without an id so far."""
     _seen: set[str] = field(factory=set, init=False)
 
-    texts_in = staticmethod(ids_in)
-    """Finds ids in lines."""
     what = "task ids"
 
     @classmethod
     def of(cls, given: Iterable[str], path: str | None) -> Self:
         """Return the ids *given*, then those of the file at *path* (see ``opened``); without any, of standard input."""
         given = tuple(given)
+        for name in filter(os.path.isfile, given):
+            cls.warn_of_file(name)
         if given and path is None:
             return cls(iter(given), are_repeatable=True)
         file = opened(path, _no_ids(cls.what), "check --from")
-        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            texts = cls.texts_in(lines_of(file, cls.what))
-            return cls(chain(given, texts), are_repeatable=path not in (None, "-"))
-        return cls(iter(given), _Pipe(file, cls.what))
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return cls(iter(given), _Pipe(file, cls.what))
+        ids = cls(iter(()), are_repeatable=path not in (None, "-"))
+        ids._available = chain(given, ids.texts_in(lines_of(file, cls.what)))
+        return ids
+
+    def __attrs_post_init__(self) -> None:
+        if self._pipe is not None:
+            self._pipe.texts_in = self.texts_in
+
+    @staticmethod
+    def warn_of_file(name: str) -> None:
+        """Warn of an argument that is also the name of a file: it may be meant as a list of ids."""
+        say(f"{shown(name)} is a file: to read ids from it, give --from {shown(name)}")
+
+    def texts_in(self, lines: Iterable[str]) -> Iterator[str]:
+        """Yield the id of each line; blank lines and comments are skipped, JSON lines without an id are counted."""
+        for text in texts_in(lines):
+            task_id = id_in(text)
+            if task_id is None:
+                self.without += 1
+            else:
+                yield task_id
+
+    def known(self) -> list[str] | None:
+        """Return all ids, before any is taken up; None of a pipe, whose end may be hours away.
+
+        Raises:
+            ConfigurationError: The file cannot be read.
+        """
+        if self._pipe is not None:
+            return None
+        ids = list(filter(self._is_new, self._available))
+        self._available = iter(ids)
+        self._seen.clear()
+        return ids
 
     def __aiter__(self) -> Self:
         return self
@@ -87,15 +139,15 @@ class Ids:
         for task_id in filter(self._is_new, self._available):
             return task_id
         while self._pipe is not None and (line := await self._pipe.line()) is not None:
-            for task_id in filter(self._is_new, self.texts_in([line])):
-                return task_id
-        if not self._seen:
+            if self._is_new(line):
+                return line
+        if not self._seen and not self.without:
             raise _no_ids(self.what)
         raise StopAsyncIteration
 
     def remaining(self) -> list[str]:
         """Return the ids that no wait has started for, without waiting for more of a pipe."""
-        left = chain(_until_error(self._available), self.texts_in(self._pipe.read_ahead()) if self._pipe else ())
+        left = chain(_until_error(self._available), self._pipe.read_ahead() if self._pipe else ())
         return list(filter(self._is_new, left))
 
     def _is_new(self, task_id: str) -> bool:
@@ -137,16 +189,18 @@ def _until_error(texts: Iterator[str]) -> Iterator[str]:
 
 @define(eq=False)
 class _Pipe:
-    """Lines of a pipe or terminal, read by a daemon thread: such a read cannot be cancelled."""
+    """Texts of a pipe or terminal, read by a daemon thread: such a read cannot be cancelled."""
 
     _file: BufferedIOBase
     _what: str = "task ids"
+    texts_in: Callable[[Iterable[str]], Iterator[str]] = field(default=texts_in, init=False)
+    """Finds them in the lines: a line of JSON may be a thousand times as long as its id."""
     _lines: asyncio.Queue[str | ConfigurationError | None] = field(factory=asyncio.Queue, init=False)
     _room: threading.Semaphore = field(factory=lambda: threading.Semaphore(_READ_AHEAD), init=False)
     _reader: threading.Thread | None = field(default=None, init=False)
 
     async def line(self) -> str | None:
-        """Return the next line, or None after the last; raises as ``lines_of``."""
+        """Return the next text, or None after the last; raises as ``lines_of``."""
         if self._reader is None:
             loop = asyncio.get_running_loop()
             self._reader = threading.Thread(target=self._read, args=(loop,), name=self._what, daemon=True)
@@ -158,7 +212,7 @@ class _Pipe:
         return line
 
     def read_ahead(self) -> Iterator[str]:
-        """Yield the lines that are read ahead."""
+        """Yield the texts that are read ahead."""
         while not self._lines.empty():
             if isinstance(line := self._lines.get_nowait(), str):
                 yield line
@@ -167,7 +221,7 @@ class _Pipe:
         end = None
         with suppress(RuntimeError):  # the event loop is closed
             try:
-                for line in lines_of(self._file, self._what):
+                for line in self.texts_in(lines_of(self._file, self._what)):
                     self._room.acquire()
                     loop.call_soon_threadsafe(self._lines.put_nowait, line)
             except ConfigurationError as error:
@@ -212,9 +266,15 @@ def _lines(texts: Iterable[str]) -> Iterator[str]:
                 pieces, length = [], 0
             pieces.append(piece)
             length += len(piece)
-            if length > _LONGEST:
+            if length > _LONGEST and (length > LONGEST_LINE or not _is_json(pieces)):
                 raise _NotTextError(f"a line of more than {_LONGEST} characters")
     yield "".join(pieces)
+
+
+def _is_json(pieces: list[str]) -> bool:
+    """Whether a line starts like a JSON object: one of ours holds the relay's whole answer."""
+    start = next((text for piece in pieces if (text := piece.lstrip(_BLANK))), "")
+    return start.startswith(_JSON)
 
 
 def _decoded(pieces: Iterator[bytes]) -> Iterator[str]:

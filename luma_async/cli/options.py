@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_type_hints
 
 from attrs import asdict, fields, frozen
-from cyclopts import Group, Parameter
+from cyclopts import Group, Parameter, Token
 from cyclopts.validators import Number
 
+from luma_async.cli.durations import seconds_of
 from luma_async.dialect import Dialect
 from luma_async.errors import ConfigurationError
 from luma_async.models import Role
@@ -36,8 +37,19 @@ _Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 _URL = Annotated[str | None, Parameter(metavar="URL")]
 _Number = Annotated[int, Parameter(metavar="NUMBER")]
 _Headers = Annotated[tuple[str, ...], Parameter(metavar="NAME=VALUE", negative="", show_default=False)]
-_Seconds = Annotated[float, Parameter(metavar="SECONDS")]
-_SecondsOrNone = Annotated[float | None, Parameter(metavar="SECONDS")]
+
+
+def _seconds(_: Any, tokens: Sequence[Token]) -> float:
+    return seconds_of(tokens[0].value)
+
+
+def _seconds_or_none(_: Any, tokens: Sequence[Token]) -> float | None:
+    text = tokens[0].value
+    return None if text.lower() == "none" else seconds_of(text)
+
+
+_Seconds = Annotated[float, Parameter(metavar="DURATION", converter=_seconds)]
+_SecondsOrNone = Annotated[float | None, Parameter(metavar="DURATION", converter=_seconds_or_none)]
 
 TaskIds = Annotated[
     str,
@@ -55,7 +67,8 @@ FromFile = Annotated[
         metavar="FILE",
         allow_leading_hyphen=True,
         help="Also read ids from this file, one a line; - is standard input. "
-        "Blank lines and comments (#) are skipped; an id that appears twice is taken once.",
+        "Blank lines and comments (#) are skipped; of a JSON line, such as one of ours, the task_id is taken. "
+        "An id that appears twice is taken once.",
     ),
 ]
 
@@ -126,10 +139,34 @@ ExplainedId = Annotated[
 
 @Parameter(name="*", group=_OUTPUT)
 @frozen(kw_only=True)
-class Output:
-    """What a command writes."""
+class Lines:
+    """How results look."""
 
     as_json: AsJson = False
+    brief: Annotated[
+        _Flag, Parameter(help="Write JSON lines without the relay's answers. [default: with them, in generation]")
+    ] = False
+    quiet: Annotated[
+        _Flag,
+        Parameter(
+            name=["--quiet", "-q"],
+            help="Print only the paths of stored files; where none are stored, the ids of completed generations, and "
+            "of a submit that does not wait the new ids. Standard error has errors only. [default: all results]",
+        ),
+    ] = False
+    no_progress: Annotated[
+        _Flag,
+        Parameter(
+            help="Show no progress on standard error. [default: a live table on a terminal, else a line each minute]"
+        ),
+    ] = False
+
+
+@Parameter(name="*", group=_OUTPUT)
+@frozen(kw_only=True)
+class Output(Lines):
+    """What a command that waits writes."""
+
     verbose: Annotated[
         _Flag,
         Parameter(

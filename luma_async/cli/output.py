@@ -18,6 +18,8 @@ from luma_async.errors import ConfigurationError, LumaError
 _OPTION_NAMES = {
     "give base_url=": "give --base-url",
     "or give api_key=": "or give --key-file",
+    "LUMA_API_KEY_FILE or api_key=": "LUMA_API_KEY_FILE or --key-file",
+    "Limits(requests_per_second=...)": "--requests-per-second",
     "give the key as api_key=": "set LUMA_API_KEY, or give --key-file",
     "Limits(allow_insecure_http=True)": "--insecure-http",
     "Limits(allow_private_media=True)": "--private-media",
@@ -108,6 +110,24 @@ def guarded() -> Generator[None]:
     except OSError as error:
         _give_up(sys.stdout)
         raise OutputLostError(error) from None
+
+
+@contextmanager
+def harmless() -> Generator[None]:
+    """Give standard error up if it cannot be written: what is shown there is not a result."""
+    try:
+        yield
+    except SystemExit as exit_:  # how rich reacts to a closed pipe
+        if not isinstance(exit_.__context__, BrokenPipeError):
+            raise
+        _give_up(sys.stderr)
+    except OSError:
+        _give_up(sys.stderr)
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether *stream* is open and a terminal."""
+    return stream is not None and stream.isatty()
 
 
 def _give_up(stream: TextIO | None) -> None:

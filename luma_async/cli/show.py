@@ -1,4 +1,4 @@
-"""The board of all ids, and outcomes as JSON lines."""
+"""The board of all ids, fed by events; outcomes as lines on standard output."""
 
 from __future__ import annotations
 
@@ -10,14 +10,24 @@ from pathlib import Path
 
 from attrs import define, field
 
-from luma_async._records import OutcomeRecord, submission_line
 from luma_async._text import shown
 from luma_async.cli.exit import Status, status_of, worst
+from luma_async.cli.forms import Form, JsonForm
 from luma_async.cli.output import in_option_names, say, write
+from luma_async.cli.trouble import Trouble
 from luma_async.errors import DownloadError, GenerationFailedError, LumaError
 from luma_async.events import DownloadProgress, Event, StateChanged
+from luma_async.models import State
 from luma_async.outcomes import Outcome
 
+_WORDS = {
+    Status.DONE: "completed",
+    Status.FAILED: "failed",
+    Status.UNFINISHED: "not done",
+    Status.ERROR: "error",
+}
+UNSEEN = "waiting"
+"""The state of an id before its first good poll."""
 _LONGEST_REASON = 100
 """Characters: a summary should be short, and a thousand reasons should need little memory."""
 
@@ -28,8 +38,10 @@ class Row:
 
     started: float
     """Monotonic seconds."""
-    state: str = "waiting"
+    state: str = UNSEEN
     """The relay's own word, or ours; unescaped."""
+    prompt: str = ""
+    """Of an id that this command submitted; unescaped."""
     stored: int | None = None
     """Bytes of its file so far; None before the first."""
     total: int = 0
@@ -45,6 +57,13 @@ def reason_of(error: LumaError) -> str:
     return shown(in_option_names(error.summary), _LONGEST_REASON)
 
 
+def word_of(status: Status, outcome: Outcome) -> str:
+    """Return how an id ended, in one or two words; of one that was only polled, its state."""
+    if status is Status.DONE and outcome.generation is not None:
+        return shown(outcome.generation.state, 12)
+    return _WORDS[status]
+
+
 @define(eq=False)
 class Board:
     """The state of each id that is not done yet, and counts of the others."""
@@ -52,7 +71,13 @@ class Board:
     clock: Callable[[], float] = time.monotonic
     rows: dict[str, Row] = field(factory=dict, init=False)
     """Ids that are not done yet, in the order of their start."""
+    states: Counter[str] = field(factory=Counter, init=False)
+    """The number of rows in each state: with thousands of ids, nobody counts them again for each picture."""
+    entered: dict[State, float] = field(factory=dict, init=False)
+    """When an id last came into each state."""
     ended: Counter[Status] = field(factory=Counter, init=False)
+    words: Counter[str] = field(factory=Counter, init=False)
+    """The number of ids that ended with each word."""
     unfinished: list[str] = field(factory=list, init=False)
     """Ids that were not done in time."""
     has_generation: bool = field(default=False, init=False)
@@ -61,15 +86,42 @@ class Board:
     """Why ids failed or ended in errors."""
     skipped: int = 0
     """Ids that had ended before this run."""
+    expected: int = 0
+    """Ids in all, as far as they are known before they are taken up."""
+    trouble: Trouble = field(init=False)
+    prompts: dict[str, str] = field(factory=dict, init=False)
+    """Prompts of submitted ids that are not started yet."""
+
+    def __attrs_post_init__(self) -> None:
+        self.trouble = Trouble(self.clock)
+
+    @property
+    def done(self) -> int:
+        """The number of ids that have ended, in this run or before."""
+        return self.ended.total()
+
+    @property
+    def total(self) -> int:
+        """The number of all ids that are known."""
+        return max(self.expected, self.done + len(self.rows))
+
+    @property
+    def unstarted(self) -> int:
+        """The number of known ids that no wait has started for."""
+        return self.total - self.done - len(self.rows)
 
     def start(self, task_id: str) -> None:
         """Start with *task_id*."""
-        self.rows[task_id] = Row(self.clock())
+        row = self.rows[task_id] = Row(self.clock(), prompt=self.prompts.pop(task_id, ""))
+        self.states[row.state] += 1
 
     def note(self, event: Event) -> None:
         """Note the state or the file of an id that is not done yet, whether or not its row is visible."""
+        self.trouble.note(event)
         if isinstance(event, StateChanged):
             self.set_state(event.task_id, event.state_text)
+            if event.state_text != event.before:
+                self.entered[event.state] = self.clock()
         elif isinstance(event, DownloadProgress) and event.task_id in self.rows:
             row = self.rows[event.task_id]
             row.stored, row.total = event.stored, event.total
@@ -77,19 +129,30 @@ class Board:
     def set_state(self, task_id: str, state: str) -> None:
         """Note the latest state of *task_id*, if it is not done yet."""
         if task_id in self.rows:
+            self._leave(self.rows[task_id])
             self.rows[task_id].state = state
+            self.states[state] += 1
+
+    def _leave(self, row: Row) -> None:
+        """Count one id less in the state of *row*: a state without ids is not kept."""
+        self.states[row.state] -= 1
+        if not self.states[row.state]:
+            del self.states[row.state]
 
     def skip(self, status: Status) -> None:
         """Count an id that had ended with *status* before this run."""
         self.ended[status] += 1
+        self.words[_WORDS[status]] += 1
         self.skipped += 1
 
     def end(self, outcome: Outcome) -> Status:
         """Count *outcome* and return its status."""
-        self.rows.pop(outcome.task_id, None)
+        if (row := self.rows.pop(outcome.task_id, None)) is not None:
+            self._leave(row)
         self.has_generation = self.has_generation or outcome.generation is not None
         status = status_of(outcome)
         self.ended[status] += 1
+        self.words[word_of(status, outcome)] += 1
         if status is Status.UNFINISHED:
             self.unfinished.append(outcome.task_id)
         elif outcome.error is not None:
@@ -104,23 +167,33 @@ class Board:
 
 @define(eq=False)
 class Show:
-    """Shows outcomes as JSON lines; the base of the table. Both methods raise OutputLostError."""
+    """Writes results to standard output. Both methods raise OutputLostError."""
 
     board: Board
+    form: Form = field(factory=JsonForm)
+    tells_files: bool = True
+    """Whether standard error names each stored file."""
+    above: list[str] | None = None
+    """Takes the texts where a live table is on the same terminal, and writes them between two pictures."""
     _turn: asyncio.Lock = field(factory=asyncio.Lock, init=False)
 
     async def end(self, outcome: Outcome, stored: Path | None = None) -> None:
         """Show *outcome*, and where its medium was *stored*."""
         self.board.end(outcome)
-        await self._write(OutcomeRecord.of(outcome, stored).line())
-        if stored is not None:
+        await self._write(self.form.outcome(outcome, stored))
+        if stored is not None and self.tells_files:
             say(f"stored {stored}")
 
     async def submitted(self, prompt: str, task_id: str | None, error: LumaError | None) -> None:
         """Show that *prompt* was given *task_id*, or why not."""
-        await self._write(submission_line(prompt, task_id, error))
+        if task_id is not None:
+            self.board.prompts[task_id] = prompt
+        await self._write(self.form.submission(prompt, task_id, error))
 
-    async def _write(self, line: str) -> None:
-        """Write *line* in a thread, after the lines before: a slow reader delays nothing but the lines."""
-        async with self._turn:
-            await asyncio.to_thread(write, f"{line}\n")
+    async def _write(self, text: str) -> None:
+        """Write *text* in a thread, after the texts before: a slow reader delays nothing but the lines."""
+        if self.above is not None:
+            self.above.append(text)
+        elif text:
+            async with self._turn:
+                await asyncio.to_thread(write, text)

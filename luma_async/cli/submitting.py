@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Generator, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import cast
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
+from luma_async._text import shown
 from luma_async.cli.exit import Status, worst
 from luma_async.cli.ids import Ids, texts_in
 from luma_async.cli.naming import ResumeCommand, name_all
-from luma_async.cli.options import Files, Waiting
+from luma_async.cli.options import Files, Output, Waiting
 from luma_async.cli.output import OutputLostError, is_lost, say
 from luma_async.cli.pauses import Pauses
 from luma_async.cli.running import grace_period, is_stopping
@@ -21,7 +22,7 @@ from luma_async.cli.show import Show
 from luma_async.cli.summary import Summary
 from luma_async.cli.work import EarlierRuns, open_job, wait
 from luma_async.client import LumaClient
-from luma_async.errors import LumaError, RateLimitError, UncertainSubmitError
+from luma_async.errors import ConfigurationError, LumaError, RateLimitError, UncertainSubmitError
 from luma_async.options import GenerationOptions
 
 _UNKNOWN = "it is unknown whether the relay took these: look at its log"
@@ -34,8 +35,18 @@ _LAST_ANSWERS = 10.0
 class Prompts(Ids):
     """Prompts as an async iterator; a prompt that appears twice is submitted twice."""
 
-    texts_in = staticmethod(texts_in)
     what = "prompts"
+
+    @staticmethod
+    def warn_of_file(name: str) -> None:
+        """Refuse the name of a file as a prompt: a video of it costs money."""
+        raise ConfigurationError(
+            f"{shown(name)} is a file", advice=f"to read prompts from it, give --from {shown(name)}"
+        )
+
+    def texts_in(self, lines: Iterable[str]) -> Iterator[str]:
+        """Yield the text of each line; blank lines and comments are skipped."""
+        return texts_in(lines)
 
     def _is_new(self, task_id: str) -> bool:
         self._seen.add(task_id)
@@ -202,14 +213,16 @@ async def submit(  # noqa: PLR0913 - what the command line gives
     files: Files | None,
     *,
     earlier: EarlierRuns | None,
-    as_json: bool,
+    output: Output,
     summary: Summary,
 ) -> Status:
     """Submit, wait for the generations unless *waiting* is None, and return the exit status."""
     opening = open_job(
         submissions.luma,
         submissions,
-        as_json=as_json or waiting is None,
+        output if waiting is not None else evolve(output, as_json=True),
+        stores=files is not None,
+        waits=waiting is not None,
         earlier=earlier,
         summary=None if waiting is None else summary,
         again=submissions.again,

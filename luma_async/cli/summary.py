@@ -11,7 +11,7 @@ from statistics import median
 from attrs import Factory, define, field
 
 from luma_async.cli.exit import Status
-from luma_async.cli.output import say
+from luma_async.cli.output import is_terminal, say
 from luma_async.cli.show import Board
 from luma_async.cli.times import processed, queued
 from luma_async.events import CooldownEnded, CooldownStarted, Event, PollFailed, StateChanged, WaitEnded
@@ -34,6 +34,8 @@ class Summary:
 
     board: Board = field(factory=Board)
     verbose: bool = False
+    quiet: bool = False
+    """Whether nothing is written."""
     clock: Callable[[], float] = time.monotonic
     """Returns monotonic seconds."""
     _started: float = field(default=Factory(lambda self: self.clock(), takes_self=True), init=False)
@@ -62,7 +64,7 @@ class Summary:
 
     def write(self, requests: int) -> None:
         """Write the summary to standard error if that is a terminal, and with ``--verbose``."""
-        if self.verbose or (sys.stderr is not None and sys.stderr.isatty()):
+        if self.verbose or (is_terminal(sys.stderr) and not self.quiet):
             say("\n  ".join(self.lines(requests)))
 
     def lines(self, requests: int) -> Iterator[str]:
@@ -79,6 +81,9 @@ class Summary:
         for name in (*_STATES.values(), _OTHER):
             if times := [*self._times[name], *(took for its in self._stays.values() for of, took in its if of == name)]:
                 yield f"{name}: {median(times):.1f} s (median of {len(times)}), {max(times):.1f} s at most"
+        if not board.rows:  # else its lines follow the names of open ids
+            yield from (f"trouble at the end: {line}" for line in board.trouble.lines())
+        yield from board.trouble.past()
 
 
 def _times_of(outcome: Outcome | None, seen: list[tuple[str, float]]) -> list[tuple[str, float]]:

@@ -1,14 +1,11 @@
-"""The live table: open ids with their states, a bar, and above them a line for each id that ended."""
+"""The live table on standard error: open ids with their states, a bar, counts, the time, and what is wrong."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections import Counter
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from itertools import islice
-from pathlib import Path
 from typing import Self
 
 from attrs import define, field
@@ -17,66 +14,61 @@ from rich.live import Live
 from rich.progress import (
     BarColumn,
     DownloadColumn,
-    Progress,
     ProgressColumn,
     TaskID,
     TaskProgressColumn,
     TextColumn,
     TransferSpeedColumn,
 )
+from rich.progress import Progress as FileBars
 from rich.progress_bar import ProgressBar
-from rich.style import Style
 from rich.table import Column
 from rich.table import Table as Grid
 from rich.text import Text
 
 from luma_async._text import shown
-from luma_async.cli.exit import Status
-from luma_async.cli.output import OutputLostError, guarded, in_option_names
-from luma_async.cli.show import Board, Row, Show
-from luma_async.errors import LumaError
-from luma_async.outcomes import Outcome
+from luma_async.cli.durations import spelled
+from luma_async.cli.fitting import fitted_id, fitted_words
+from luma_async.cli.output import OutputLostError, harmless, write
+from luma_async.cli.progress import Progress
+from luma_async.cli.show import Board, Row
 
 _MOST_ROWS = 20
-_USUAL = 40
-"""From this many columns on, an id is cut so that state and time fit; below, all columns are cut."""
-_BESIDE_STATE = 11
-"""Columns of the time and the blanks around it."""
 _ROOMY = 72
-"""From this many columns on, a file's bar has bytes and speed beside it, else only a percentage."""
+"""From this many columns on, bars are long, and a file's bar has bytes and speed beside it, else a percentage."""
 _OTHER_LINES = 4
 """Lines of the heading, the count of hidden ids, the bar and the cursor."""
 _REFRESH = 0.125
 """Seconds."""
-_LONGEST_TROUBLE = 5000
-"""Characters of the error of a submit: it may hold the id."""
-_LONGEST_LINK = 8192
-"""Characters: a presigned link has a few hundred, and a shortened link is useless."""
-
-_WORDS = {
-    Status.DONE: ("completed", "green"),
-    Status.FAILED: ("failed", "red"),
-    Status.UNFINISHED: ("not done", "yellow"),
-    Status.ERROR: ("error", "red"),
-}
+_FLASH = 0.25
+"""Seconds; a command that is over before shows its results only."""
+_LONGEST_ID = 2000
+"""Characters; the terminal's width is what counts."""
+_GAP = 2
+"""Columns between two columns of rich's tables."""
+_USUAL_ID, _LEAST_ID = 36, 8
+"""Columns: a longer id than a UUID leaves half of the width to others."""
+_LEAST_PROMPT = 8
+"""Columns; a shorter piece of a prompt says nothing."""
 
 
 @define(eq=False)
-class Table(Show):
+class Table:
     """Shows ids on a terminal. Text of a relay or a user is never read as markup."""
 
+    progress: Progress
     console: Console
-    _ended: list[Text] = field(factory=list, init=False)
-    _words: Counter[str] = field(factory=Counter, init=False)
+    above: list[str] = field(factory=list, init=False)
+    """Texts for standard output, which is the same terminal: written between two pictures."""
     _bars: dict[str, TaskID] = field(factory=dict, init=False)
     """One for each file that has bytes."""
-    _files: Progress = field(init=False)
+    _files: FileBars = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         columns: list[ProgressColumn] = [BarColumn(bar_width=8), TaskProgressColumn()]
         if self.console.width >= _ROOMY:
             columns = [BarColumn(bar_width=20), DownloadColumn(), TransferSpeedColumn()]
-        self._files = Progress(
+        self._files = FileBars(
             TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="crop")),
             *columns,
             console=self.console,
@@ -85,14 +77,21 @@ class Table(Show):
             get_time=self.board.clock,
         )
 
+    @property
+    def board(self) -> Board:
+        """The ids."""
+        return self.progress.board
+
     @classmethod
     @asynccontextmanager
-    async def live(cls, board: Board, console: Console | None = None) -> AsyncGenerator[Self]:
-        """Keep the table on the terminal up to date until the block ends."""
-        console = console or Console(highlight=False, markup=False, emoji=False)
-        table = cls(board, console)
-        to_stderr = sys.stderr is not None and sys.stderr.isatty()
-        with _drawn(Live(console=console, auto_refresh=False, redirect_stderr=to_stderr)) as live:
+    async def live(cls, progress: Progress, console: Console | None = None) -> AsyncGenerator[Self]:
+        """Keep the table on the terminal of standard error up to date until the block ends.
+
+        Raises:
+            OutputLostError: Standard output cannot take the texts *above* the table; raised at the end of the block.
+        """
+        table = cls(progress, console or Console(stderr=True, highlight=False, markup=False, emoji=False))
+        with _drawn(Live(console=table.console, auto_refresh=False, redirect_stdout=False)) as live:
             ticker = asyncio.create_task(table._refresh_forever(live), name="table")
             try:
                 yield table
@@ -108,43 +107,36 @@ class Table(Show):
                 await asyncio.sleep(_REFRESH)
 
     def refresh(self, live: Live) -> None:
-        """Draw the table, and write the lines of ended ids, uncut, above it."""
-        with guarded():
-            live.update(self.picture(), refresh=True)
-            if self._ended:
-                self.console.print(Text("\n").join(self._ended), soft_wrap=True)
-                self._ended.clear()
-
-    async def end(self, outcome: Outcome, stored: Path | None = None) -> None:
-        """Show *outcome*, and where its medium was *stored*, with the next refresh."""
-        status = self.board.end(outcome)
-        if (bar := self._bars.pop(outcome.task_id, None)) is not None:
-            self._files.remove_task(bar)
-        word, style = _WORDS[status]
-        if status is Status.DONE and outcome.generation is not None:
-            word = shown(outcome.generation.state, 12)
-        before = f" {outcome.elapsed:7.1f} s  {shown(outcome.task_id)}  "
-        self._ended.append(Text.assemble((f"{word:<10}", style), before, _result(outcome, stored)))
-        self._words[word] += 1
-
-    async def submitted(self, prompt: str, task_id: str | None, error: LumaError | None) -> None:
-        """Show that *prompt* was given *task_id*, or why not, with the next refresh."""
-        word, style = ("submitted", "") if error is None else _WORDS[Status.ERROR]
-        what = shown(task_id) if task_id else shown(in_option_names(str(error)), _LONGEST_TROUBLE)
-        self._ended.append(Text.assemble((f"{word:<10}", style), f"  {what}  {shown(prompt)}"))
+        """Draw the table; where there are texts for above it, clear it first, and write them."""
+        if self.above:
+            if live.is_started:
+                with harmless():
+                    live.update(Text(), refresh=True)
+            write("".join(self.above))
+            self.above.clear()
+        if live.is_started or self.progress.elapsed >= _FLASH:
+            with harmless():
+                live.start()
+                live.update(self.picture(), refresh=True)
 
     def _update_bars(self) -> None:
-        """Let the bar of each file grow; it shrinks where a file starts again."""
+        """Let the bar of each file grow; it shrinks where a file starts again, and goes with its id."""
+        for task_id in [ended for ended in self._bars if ended not in self.board.rows]:
+            self._files.remove_task(self._bars.pop(task_id))
         for task_id, row in self.board.rows.items():
             if row.stored is not None:
                 if task_id not in self._bars:
-                    self._bars[task_id] = self._files.add_task(shown(task_id), total=None)
+                    room = self.console.width // 2
+                    name = fitted_id(shown(task_id, _LONGEST_ID), room)
+                    self._bars[task_id] = self._files.add_task(name, total=None)
                 self._files.update(self._bars[task_id], completed=row.stored, total=row.total or None)
 
     def picture(self) -> RenderableType:
         """Return the table of the oldest open ids, so that a visible id stays visible until it ends, with the bar."""
         self._update_bars()
-        height = self.console.height - _OTHER_LINES
+        notes = self._notes()
+        others = _OTHER_LINES + sum(len(note.wrap(self.console, self.console.width)) for note in notes)
+        height = self.console.height - others
         bars = self._files.tasks[: max(1, height // 2)]
         waiting = (item for item in self.board.rows.items() if item[1].stored is None)
         rows = list(islice(waiting, max(1, min(_MOST_ROWS, height - len(bars)))))
@@ -154,51 +146,47 @@ class Table(Show):
             parts.append(self._files.make_tasks_table(bars))
         if hidden:
             parts.append(Text(f"and {hidden} more"))
-        return Group(*parts, self._bar())
+        return Group(*parts, self._bar(), *notes)
+
+    def _notes(self) -> list[Text]:
+        """Return what is under the bar: how ids ended, states, times, and what is wrong."""
+        lines = [self.progress.ends(), self.progress.states(), self.progress.times()]
+        troubles = [Text(line, "yellow") for line in self.progress.troubles()]
+        return [*(Text(line) for line in lines if line), *troubles]
 
     def _grid(self, rows: list[tuple[str, Row]]) -> Grid:
         grid = Grid(box=None, pad_edge=False)
-        words = max(len(shown(row.state, 24)) for _, row in rows)
-        room = self.console.width - words - _BESIDE_STATE if self.console.width >= _USUAL else None
-        grid.add_column("task", no_wrap=True, overflow="crop", ratio=1, max_width=room)
+        now, width = self.board.clock(), self.console.width
+        states = [fitted_words(shown(row.state, 60), 24) for _, row in rows]
+        times = [spelled(now - row.started) for _, row in rows]
+        beside = max(5, *map(len, states)) + max(7, *map(len, times)) + 2 * _GAP
+        most = max(_LEAST_ID, min(width - beside, max(_USUAL_ID, (width - beside) // 2)))
+        ids = [fitted_id(shown(task_id, _LONGEST_ID), most) for task_id, _ in rows]
+        room = width - beside - max(4, *map(len, ids)) - _GAP
+        grid.add_column("task", no_wrap=True, overflow="crop")
         grid.add_column("state", no_wrap=True, overflow="crop")
         grid.add_column("elapsed", justify="right", no_wrap=True)
-        now = self.board.clock()
-        for task_id, row in rows:
-            grid.add_row(Text(shown(task_id)), Text(shown(row.state, 24)), Text(f"{now - row.started:.0f} s"))
+        has_prompts = room >= _LEAST_PROMPT and any(row.prompt for _, row in rows)
+        if has_prompts:
+            grid.add_column("prompt", no_wrap=True, overflow="crop")
+        for name, state, elapsed, (_, row) in zip(ids, states, times, rows, strict=True):
+            prompt = [Text(fitted_words(shown(row.prompt), room))] if has_prompts else []
+            grid.add_row(Text(name), Text(state), Text(elapsed), *prompt)
         return grid
 
     def _bar(self) -> RenderableType:
-        done = self._words.total()
-        total = done + len(self.board.rows)
-        counts = ", ".join(f"{count} {word}" for word, count in self._words.items())
-        width, count = 24 if self.console.width >= _ROOMY else 8, f"{done}/{total}"
-        room = max(1, self.console.width - width - len(count) - 4)
-        bar = Grid.grid(Column(), Column(), Column(no_wrap=True, overflow="crop", max_width=room), padding=(0, 1))
-        line = ProgressBar(total=max(total, 1), completed=done, width=width, finished_style="green")
-        bar.add_row(line, Text(count), Text(counts))
+        board, width = self.board, 24 if self.console.width >= _ROOMY else 8
+        bar = Grid.grid(Column(), Column(), padding=(0, 1))
+        line = ProgressBar(total=max(board.total, 1), completed=board.done, width=width, finished_style="green")
+        bar.add_row(line, Text(self.progress.ended()))
         return bar
 
 
 @contextmanager
 def _drawn(live: Live) -> Generator[Live]:
-    """Start and stop *live*; stopping fails on a closed terminal, which has no cursor to restore."""
-    with guarded():
-        live.start()
+    """Stop *live*, if it was started; a closed terminal has no cursor to restore."""
     try:
         yield live
     finally:
-        with guarded():
+        with harmless():
             live.stop()
-
-
-def _result(outcome: Outcome, stored: Path | None) -> Text:
-    """Return the file, the error or the link of *outcome*; a link that is safe for a terminal can be clicked."""
-    if stored is not None:
-        return Text(shown(stored, _LONGEST_LINK), Style(link=stored.absolute().as_uri()))
-    if outcome.error is not None:
-        advice = f" ({outcome.error.advice})" if outcome.error.advice else ""
-        return Text(shown(in_option_names(f"{outcome.error.summary}{advice}"), 600))
-    link = (outcome.generation and outcome.generation.video_url) or ""
-    is_safe = link.startswith("http") and link.isascii() and link.isprintable() and len(link) <= _LONGEST_LINK
-    return Text(shown(link, _LONGEST_LINK), Style(link=link if is_safe else None))

@@ -15,11 +15,13 @@ from attrs import evolve, frozen
 
 from luma_async._media.files import stored
 from luma_async._text import shown
-from luma_async.cli.exit import Status, status_of_state
+from luma_async.cli.exit import Status, status_of_state, worst
+from luma_async.cli.forms import Form, JsonForm, QuietForm
 from luma_async.cli.ids import Ids
 from luma_async.cli.naming import ResumeCommand, name_all, name_each, name_few
-from luma_async.cli.options import Files, Waiting
-from luma_async.cli.output import OutputLostError, goes_to, is_closed_pipe, is_lost, say
+from luma_async.cli.options import Files, Lines, Waiting
+from luma_async.cli.output import OutputLostError, goes_to, is_closed_pipe, is_lost, is_terminal, say
+from luma_async.cli.progress import Progress
 from luma_async.cli.running import is_stopping
 from luma_async.cli.show import Board, Show
 from luma_async.cli.summary import Summary
@@ -91,8 +93,10 @@ class Job:
 async def open_job(  # noqa: PLR0913 - the parts of a job, each by its name
     client: LumaClient,
     ids: Ids,
+    output: Lines,
     *,
-    as_json: bool,
+    stores: bool = False,
+    waits: bool = True,
     earlier: EarlierRuns | None = None,
     summary: Summary | None = None,
     again: ResumeCommand | None = None,
@@ -102,22 +106,30 @@ async def open_job(  # noqa: PLR0913 - the parts of a job, each by its name
     Args:
         client: Closed at the end.
         ids: Task ids.
-        as_json: Whether to write JSON lines on a terminal too.
+        output: How results look, and whether progress is shown.
+        stores: Whether media are stored.
+        waits: Whether ids are waited for.
         earlier: What earlier runs have done; its journal is open until the end.
         summary: Notes the events of the *client*, and is written at the end.
         again: Goes on with open ids; None if the relay ends with the process.
     """
     board = Board() if summary is None else summary.board
+    known = ids.known() or []
+    board.expected = len(known)
     async with AsyncExitStack() as stack:
         if earlier is not None:
             journal = await stack.enter_async_context(earlier.journal)
-            if journal:
-                say(f"{len(journal)} that have ended before are in {shown(journal.path)}")
+            if journal and not output.quiet:
+                say(_had_ended(journal, known))
         luma = await stack.enter_async_context(client)
         stack.enter_context(_open_ids_named(board, ids, luma, earlier, again))
         if summary is not None:
             stack.enter_context(_summed_up(luma, summary))
-        show = await stack.enter_async_context(_showing(board, as_json=as_json))
+        board.trouble.good_polls = lambda: luma.statistics.polls
+        progress = Progress(board, lambda: luma.statistics)
+        form = _form(output, stores=stores, waits=waits)
+        show = Show(board, form, tells_files=isinstance(form, JsonForm))  # other lines have the file
+        await stack.enter_async_context(_showing(show, progress if waits and not output.quiet else None, output))
         yield Job(luma, ids, show, earlier)
 
 
@@ -131,23 +143,52 @@ def _summed_up(luma: LumaClient, summary: Summary) -> Generator[None]:
     summary.write(luma.statistics.requests)
 
 
-@asynccontextmanager
-async def _showing(board: Board, *, as_json: bool) -> AsyncGenerator[Show]:
-    """Show *board* as a live table on a terminal, else as JSON lines; *as_json* chooses lines everywhere."""
-    if as_json or sys.stdout is None or not sys.stdout.isatty():
-        async with asyncio.TaskGroup() as group:
-            reader = group.create_task(_watch_reader())
-            yield Show(board)
-            reader.cancel()
-        return
-    from luma_async.cli.table import Table  # noqa: PLC0415 - only a terminal needs rich
+def _had_ended(journal: Journal, known: list[str]) -> str:
+    """Return how many of the *known* ids had ended; of a pipe, only the number in the journal is known."""
+    if not known:
+        return f"{len(journal)} that have ended before are in {shown(journal.path)}"
+    return f"{sum(task_id in journal for task_id in known)} of {len(known)} had ended, as {shown(journal.path)} says"
 
-    async with Table.live(board) as table:
-        yield table
+
+def _form(output: Lines, *, stores: bool, waits: bool) -> Form:
+    """Return how results look: lines for a person on a terminal, else JSON lines."""
+    if output.quiet:
+        return QuietForm(has_files=stores, waits=waits)
+    if output.as_json or output.brief or not is_terminal(sys.stdout):
+        return JsonForm(brief=output.brief)
+    from luma_async.cli.lines import HumanForm  # noqa: PLC0415 - only a terminal needs rich
+
+    return HumanForm()
+
+
+@asynccontextmanager
+async def _showing(show: Show, progress: Progress | None, output: Lines) -> AsyncGenerator[None]:
+    """Show the *progress* on standard error: as a live table on a terminal, else as a line each minute."""
+    async with AsyncExitStack() as stack:
+        if not is_terminal(sys.stdout):
+            await stack.enter_async_context(_reader_watched())
+        if progress is None or output.no_progress:
+            """Results only."""
+        elif is_terminal(sys.stderr):
+            from luma_async.cli.table import Table  # noqa: PLC0415 - only a terminal needs rich
+
+            table = await stack.enter_async_context(Table.live(progress))
+            show.above = table.above if is_terminal(sys.stdout) else None
+        else:
+            await stack.enter_async_context(progress.reported())
+        yield
+
+
+@asynccontextmanager
+async def _reader_watched() -> AsyncGenerator[None]:
+    """Raise as soon as a pipe is closed: the next write, which would fail, may be half an hour away."""
+    async with asyncio.TaskGroup() as group:
+        reader = group.create_task(_watch_reader())
+        yield
+        reader.cancel()
 
 
 async def _watch_reader() -> None:
-    """Raise as soon as a pipe is closed: the next write, which would fail, may be half an hour away."""
     while True:
         if is_lost(sys.stdout):
             raise OutputLostError(BrokenPipeError())
@@ -180,6 +221,8 @@ def _open_ids_named(
         if is_stopping() or are_lost or isinstance(error, asyncio.CancelledError):
             left = [*board.unfinished, *board.rows, *filterfalse(has_ended, ids.remaining())]
             name(left, "stopped with {} not done", partial(name_few, command=again))
+            for line in board.trouble.lines() if left else ():
+                say(f"trouble: {line}")
         raise
     name(board.unfinished, "{} not done in time", name_each)
 
@@ -188,7 +231,10 @@ async def run_job(opening: AbstractAsyncContextManager[Job], work: Callable[[Job
     """Open a job, do its *work*, and return the exit status for its ids."""
     async with opening as opened:
         await work(opened)
-        return opened.show.board.status
+        without = opened.ids.without
+        if without:
+            say(f"{without} JSON line{'' if without == 1 else 's'} without a task_id")
+        return worst([opened.show.board.status, Status.ERROR if without else Status.DONE])
 
 
 async def poll_once(job: Job) -> None:

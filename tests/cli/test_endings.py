@@ -248,6 +248,7 @@ def test_a_terminal_shows_a_table(luma_relay: SimulatedRelay, tmp_path: Path) ->
     assert ended.status == 4
     assert all(word in ended.out for word in ("dreaming", "polishing", "4/4", "内容违规", "not done"))
     assert f"{ids[0]}.video.mp4" in ended.out.replace("\r\n", "")
+    assert "luma-async: stored" not in ended.out
     assert '"task_id"' not in ended.out
 
 
@@ -275,10 +276,10 @@ def test_a_size_that_no_terminal_has_hides_no_result(luma_relay: SimulatedRelay,
 
 
 def test_json_lines_can_be_had_on_a_terminal(luma_relay: SimulatedRelay) -> None:
-    """``--json`` does on a terminal what a pipe does."""
+    """``--json`` does on a terminal what a pipe does; without progress there is nothing else."""
     task_id = luma_relay.add(script=Script.of("completed"))
 
-    ended = on_terminal("get", task_id, "--json", relay=luma_relay, encoding="utf-8")
+    ended = on_terminal("get", task_id, "--json", "--no-progress", relay=luma_relay, encoding="utf-8")
 
     assert ended.status == 0
     assert ended.lines[0]["task_id"] == task_id
@@ -421,7 +422,8 @@ def test_a41_a_terminal_gets_ten_and_a_file_the_rest(luma_relay: SimulatedRelay,
     ids = add(luma_relay, [ENDLESS] * MANY)
     stdin = "".join(f"{task_id}\n" for task_id in ids).encode()
 
-    pid, terminal = fork("wait", "--from", "-", "--json", *FAST, relay=luma_relay, cwd=tmp_path, stdin=stdin)
+    options = ("--json", "--no-progress")
+    pid, terminal = fork("wait", "--from", "-", *FAST, *options, relay=luma_relay, cwd=tmp_path, stdin=stdin)
     wait_until_polled(luma_relay, ids[-1])
     os.kill(pid, signal.SIGTERM)
     text = ""
@@ -433,7 +435,7 @@ def test_a41_a_terminal_gets_ten_and_a_file_the_rest(luma_relay: SimulatedRelay,
     assert status == 143
     assert open_file(tmp_path) == (ids, 0o600)
     assert [task_id for task_id in ids if task_id in text] == ids[:10]
-    assert f"all {MANY} are in {name}; to go on: luma-async wait {' '.join(FAST)} --json --from {name}" in text
+    assert f"all {MANY} are in {name}; to go on: luma-async wait {' '.join([*FAST, *options])} --from {name}" in text
 
 
 def test_a41_of_a_file_s_ids_ten_are_named(luma_relay: SimulatedRelay, tmp_path: Path) -> None:
@@ -466,6 +468,7 @@ def test_a41_that_generations_go_on_is_said_of_a_relay_that_knows_them(luma_rela
         ended = finish(process)
 
     assert ended.err.splitlines()[:2] == ["luma-async: stopped with 1 not done:", task_id]
+    assert ended.err.splitlines()[-1].startswith("luma-async: trouble: the relay answered HTTP 502")
     assert "at the relay" not in ended.err
 
 
@@ -530,13 +533,14 @@ def fork(  # noqa: PLR0913 - what a shell could give
     encoding: str = "utf-8",
     cwd: Path | None = None,
     stdin: bytes | None = None,
+    stdout: Path | None = None,
     stderr: Path | None = None,
     ignoring: int | None = None,
     size: str = "",
 ) -> tuple[int, int]:
     """Start a command on a terminal of its own, and return its process and the terminal.
 
-    Its standard input can be a pipe instead, which stays open, and its standard error a file.
+    Its standard input can be a pipe instead, which stays open, and its outputs files.
     """
     env = {"TERM": "xterm", "PYTHONIOENCODING": encoding, "COLUMNS": size, "LINES": size, "NO_COLOR": "1"}
     reading, writing = os.pipe()
@@ -547,6 +551,8 @@ def fork(  # noqa: PLR0913 - what a shell could give
             if stdin is not None:
                 os.dup2(reading, 0)
                 os.set_inheritable(writing, True)  # noqa: FBT003 - so that the pipe stays open
+            if stdout is not None:
+                os.dup2(os.open(stdout, os.O_WRONLY | os.O_CREAT), 1)
             if stderr is not None:
                 os.dup2(os.open(stderr, os.O_WRONLY | os.O_CREAT), 2)
             os.execve(  # noqa: S606 - our own program

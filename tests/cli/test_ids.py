@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from luma_async import ConfigurationError
-from luma_async.cli.ids import Ids, _Pipe, ids_in, lines_of
+from luma_async.cli.ids import Ids, _Pipe, lines_of
+from luma_async.cli.submitting import Prompts
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,7 @@ from luma_async.cli.ids import Ids, _Pipe, ids_in, lines_of
 )
 def test_a_line_is_an_id_or_nothing(text: bytes, ids: list[str]) -> None:
     """Blank lines, comments, CRLF and a byte order mark are no part of an id; anything odd stays for the client."""
-    assert list(ids_in(lines_of(io.BytesIO(text), "task ids"))) == ids
+    assert list(Ids(iter(())).texts_in(lines_of(io.BytesIO(text), "task ids"))) == ids
 
 
 async def taken(ids: Ids) -> list[str]:
@@ -125,7 +126,7 @@ async def test_a_source_that_breaks_off_is_a_mistake_after_its_ids() -> None:
 
     assert first == "a"
     with pytest.raises(ConfigurationError, match="the task ids cannot be read: Input/output error"):
-        await anext(ids)
+        await asyncio.wait_for(anext(ids), 5)
 
 
 @pytest.mark.parametrize("error", [io.UnsupportedOperation("read"), MemoryError()])
@@ -143,12 +144,12 @@ async def test_any_error_of_reading_ends_the_ids(error: Exception) -> None:
 
 async def test_a_file_that_breaks_off_is_a_mistake_too() -> None:
     """One that is no pipe can be read as little; what was read of it is told."""
-    ids = Ids(ids_in(lines_of(Broken(b"a\nb\n"), "task ids")))
+    ids = Ids(lines_of(Broken(b"a\nb\n"), "task ids"))
 
     assert await anext(ids) == "a"
     assert ids.remaining() == []
     with pytest.raises(ConfigurationError, match="the task ids cannot be read: Input/output error"):
-        await taken(Ids(ids_in(lines_of(Broken(b"a\nb\n"), "task ids"))))
+        await taken(Ids(lines_of(Broken(b"a\nb\n"), "task ids")))
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"])
@@ -229,3 +230,62 @@ def test_without_standard_input_ids_must_be_given(monkeypatch: pytest.MonkeyPatc
 
     with pytest.raises(ConfigurationError, match="no task ids"):
         Ids.of([], None)
+
+
+OURS = [
+    b'{"task_id": "j-1", "state": "completed", "video_url": null, "error": null, "elapsed": 1.0, "polls": 2}',
+    b'{"prompt": "a {cat} # not a comment", "task_id": "j-2", "error": null}',
+    b'{"task_id": 4711, "generation": {"task_id": "inner", "prompt": "%s"}}' % (b"x" * 2**21),
+    b'{"task_id": "deep-4", "generation": ' + b'{"a":' * 64 + b"1" + b"}" * 65,
+    b"  plain-5 # a comment",
+]
+OUR_IDS = ["j-1", "j-2", "4711", "deep-4", "plain-5"]
+WITHOUT = [
+    b'{"prompt": "a dog", "task_id": null, "error": {"type": "UncertainSubmitError"}}',
+    b'{"generation": {"task_id": "inner"}}',
+    b'{"task_id": true}',
+    b'{"task_id": ["a"]}',
+    b'{"task_id": "cut',
+    b"{}",
+]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("piped", [True, False])
+async def test_our_own_lines_are_ids(tmp_path: Path, encoding: str, piped: bool) -> None:  # noqa: FBT001
+    """Each JSON line gives its own task id, ended or not, however long it is; one without is counted."""
+    file = tmp_path / "lines"
+    file.write_bytes(b"\r\n".join([*OURS[:2], *WITHOUT, *OURS[2:], OURS[0]]).decode().encode(encoding))
+    source = str(file)
+    if piped:
+        source = str(tmp_path / "pipe")
+        os.mkfifo(source)
+        writer = asyncio.create_task(asyncio.to_thread(lambda: Path(source).write_bytes(file.read_bytes())))
+
+    ids = await asyncio.to_thread(Ids.of, [], source)
+
+    assert ids.known() == (None if piped else OUR_IDS)
+    assert await asyncio.wait_for(taken(ids), 5) == OUR_IDS
+    assert ids.without == len(WITHOUT)
+    if piped:
+        await writer
+
+
+async def test_lines_without_any_id_are_counted_not_refused(tmp_path: Path) -> None:
+    """A batch of submits that were all refused has nothing to wait for, and says so by its count."""
+    file = tmp_path / "submitted.jsonl"
+    file.write_bytes(b"\n".join(WITHOUT))
+    ids = Ids.of([], str(file))
+
+    assert (await taken(ids), ids.without) == ([], len(WITHOUT))
+
+
+def test_an_argument_that_is_a_file_gets_a_hint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An id may be the name of a file by chance, so it stays an id; a prompt costs money, so it is refused."""
+    file = tmp_path / "ids.txt"
+    file.write_text("a\n")
+
+    assert Ids.of([str(file), "no-file"], None).known() == [str(file), "no-file"]
+    assert capsys.readouterr().err.count("--from") == 1
+    with pytest.raises(ConfigurationError, match=r"is a file.*--from"):
+        Prompts.of([str(file)], None)

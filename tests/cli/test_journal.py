@@ -59,7 +59,7 @@ def test_started_again_it_waits_for_what_is_missing(
     again = command("wait", *ids, "--journal", str(journal), *FAST, relay=luma_relay)
 
     assert (first.status, first.err, sorted(first.by_id)) == (3, "", sorted(ids[:2]))
-    assert (again.status, again.err) == (3, f"luma-async: 2 that have ended before are in {journal}\n")
+    assert (again.status, again.err) == (3, f"luma-async: 2 of 3 had ended, as {journal} says\n")
     assert (list(again.by_id), asked(luma_relay, before)) == ([ids[2]], {ids[2]})
     assert first.out + again.out == journal.read_text(encoding="ascii")
 

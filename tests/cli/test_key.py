@@ -151,7 +151,10 @@ def test_a35_the_key_in_a_wrong_place_is_not_repeated(command: Command, argument
         (["wiat"], 'Unknown command "wiat". Did you mean "wait"?'),
         (["get", "--base-ulr=https://relay.example"], "Unknown option: --base-ulr. Did you mean --base-url?"),
         (["get", "-x"], "Unknown option: -x."),
-        (["wait", "a", "--timeout", "5m"], 'Invalid value for --timeout: unable to convert "5m" into float.'),
+        (
+            ["wait", "a", "--timeout", "5x"],
+            "Invalid value for --timeout: give seconds, or a duration such as 90s, 30m or 1h30m",
+        ),
         (["gallery", "a.jsonl", "--outptu=x.html"], "--outptu is not an option (see --help"),
         (["simulate", "--port", "70000"], 'Invalid value "70000" for --port. Must be <= 65535.'),
         (["get", "a", "--key-file", "no-such.key"], "the key file no-such.key cannot be read"),

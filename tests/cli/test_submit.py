@@ -12,6 +12,7 @@ import pytest
 
 from luma_async import GenerationOptions, LumaClient
 from luma_async.cli.naming import ResumeCommand
+from luma_async.cli.options import Output
 from luma_async.cli.running import concluded
 from luma_async.cli.submitting import Prompts, Submissions, submit
 from luma_async.cli.summary import Summary
@@ -132,7 +133,9 @@ async def test_a_limit_of_jobs_holds_a_batch_up_and_ends_nothing(
         prompts = Prompts.of(given, None)
         again = ResumeCommand((), None, frozenset())
         batch = Submissions(luma=luma, prompts=prompts, options=GenerationOptions(), at_once=2, again=again)
-        status = await concluded(submit(batch, None, None, earlier=None, as_json=True, summary=Summary()))
+        status = await concluded(
+            submit(batch, None, None, earlier=None, output=Output(as_json=True), summary=Summary())
+        )
     out, err = capfd.readouterr()
     lines = [json.loads(line) for line in out.splitlines()]
     pauses = [float(line.split(" in ")[1].removesuffix(" s")) for line in err.splitlines()]

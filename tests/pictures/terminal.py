@@ -11,8 +11,10 @@ from rich.text import Text
 
 from luma_async import Limits, LumaClient
 from luma_async.cli.ids import Ids
+from luma_async.cli.lines import HumanForm
 from luma_async.cli.options import Waiting
-from luma_async.cli.show import Board
+from luma_async.cli.progress import Progress
+from luma_async.cli.show import Board, Show
 from luma_async.cli.table import Table
 from luma_async.cli.work import Job, wait
 from luma_async.testing import Script, SimulatedRelay
@@ -43,7 +45,8 @@ async def terminal(speed: float = 1.0) -> str:
         markup=False,
         emoji=False,
     )
-    table = Table(Board(), console)
+    board = Board()
+    show = Show(board, HumanForm(console), above=[])
     pace = 0.25 / speed
     waiting = Waiting(timeout=60.0, initial_interval=pace, max_interval=2 * pace, min_interval=pace)
     async with SimulatedRelay(speed=speed) as relay:
@@ -51,20 +54,22 @@ async def terminal(speed: float = 1.0) -> str:
             relay.add(task_id, script=script)
         limits = Limits(allow_private_media=True)
         async with LumaClient(
-            relay.base_url, relay.api_key, polling=waiting.polling, limits=limits, on_event=table.board.note
+            relay.base_url, relay.api_key, polling=waiting.polling, limits=limits, on_event=board.note
         ) as luma:
-            job = Job(luma, Ids.of(_SCRIPTS, None), table)
+            table = Table(Progress(board, lambda: luma.statistics), console)
+            job = Job(luma, Ids.of(_SCRIPTS, None), show)
             work = asyncio.create_task(wait(job, waiting))
-            while table.board.ended.total() < _ENDED:  # noqa: ASYNC110 - a board is looked at
+            while board.ended.total() < _ENDED:  # noqa: ASYNC110 - a board is looked at
                 await asyncio.sleep(pace)
-            _show(table, console)
+            _show(show, table)
             work.cancel()
             await asyncio.wait([work])
     return _FONTS.sub("", console.export_svg(title="luma-async", unique_id="terminal"))
 
 
-def _show(table: Table, console: Console) -> None:
+def _show(show: Show, table: Table) -> None:
     """Print what the terminal shows at this moment."""
+    console = table.console
     console.print(Text("$ luma-async wait --from ids.txt", style="bold"))
-    console.print(Text("\n").join(table._ended), soft_wrap=True)
+    console.print(Text.from_ansi("".join(show.above or ())), soft_wrap=True)
     console.print(table.picture())

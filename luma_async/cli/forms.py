@@ -1,0 +1,73 @@
+"""How results look on standard output: JSON lines, or ids and paths only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from attrs import frozen
+
+from luma_async._records import OutcomeRecord, submission_line
+from luma_async._text import shown
+from luma_async.cli.exit import Status, status_of
+from luma_async.cli.output import in_option_names, say
+from luma_async.errors import LumaError
+from luma_async.models import State
+from luma_async.outcomes import Outcome
+
+_LONGEST_ID = 2000
+"""Characters; an id is only useful as a whole."""
+
+
+class Form(Protocol):
+    """How results look on standard output; an empty text writes nothing."""
+
+    def outcome(self, outcome: Outcome, stored: Path | None) -> str:
+        """Return the text for *outcome*, whose medium was *stored*."""
+        ...
+
+    def submission(self, prompt: str, task_id: str | None, error: LumaError | None) -> str:
+        """Return the text for a submit."""
+        ...
+
+
+@frozen
+class JsonForm:
+    """One line of JSON for each result."""
+
+    brief: bool = False
+    """Whether the relay's answers are left out."""
+
+    def outcome(self, outcome: Outcome, stored: Path | None) -> str:
+        """As of ``Form``."""
+        return f"{OutcomeRecord.of(outcome, stored).line(brief=self.brief)}\n"
+
+    def submission(self, prompt: str, task_id: str | None, error: LumaError | None) -> str:
+        """As of ``Form``."""
+        return f"{submission_line(prompt, task_id, error)}\n"
+
+
+@frozen
+class QuietForm:
+    """The path of each stored file; where none are stored, the id of each completed generation or taken submit."""
+
+    has_files: bool = False
+    waits: bool = True
+    """Whether ids are waited for, so that a submit is not the end."""
+
+    def outcome(self, outcome: Outcome, stored: Path | None) -> str:
+        """As of ``Form``; errors go to standard error, but for ids that are named at the end."""
+        if outcome.error is not None:
+            if status_of(outcome) is not Status.UNFINISHED:
+                say(in_option_names(str(outcome.error)))
+            return ""
+        if self.has_files:
+            return "" if stored is None else f"{stored}\n"
+        is_completed = outcome.generation is not None and outcome.generation.state is State.COMPLETED
+        return f"{shown(outcome.task_id, _LONGEST_ID)}\n" if is_completed else ""
+
+    def submission(self, prompt: str, task_id: str | None, error: LumaError | None) -> str:
+        """As of ``Form``."""
+        if error is not None:
+            say(f"{shown(prompt)}: {in_option_names(str(error))}")
+        return "" if self.waits or task_id is None else f"{task_id}\n"

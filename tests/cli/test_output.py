@@ -1,0 +1,155 @@
+"""The options of the output, and what stands on which stream."""
+
+from __future__ import annotations
+
+import signal
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from luma_async import LumaClient
+from luma_async.cli.exit import Status
+from luma_async.cli.ids import Ids
+from luma_async.cli.options import Lines, Waiting
+from luma_async.cli.show import Board
+from luma_async.cli.summary import Summary
+from luma_async.cli.work import open_job, run_job, wait
+from luma_async.testing import FastTime, Fault, Script, SimulatedRelay
+from tests.cli.command import ENDLESS, FAST, add, wait_until
+from tests.cli.conftest import Command
+from tests.cli.test_endings import closed, fork, read
+
+FAILS = Script.fails(reason="too violent", after=0.1)
+
+
+def test_brief_lines_have_no_answer_of_the_relay(command: Command, luma_relay: SimulatedRelay) -> None:
+    """All else is as in whole lines, of each command."""
+    ids = add(luma_relay, [Script.of("completed"), FAILS])
+
+    for name in (("wait", *FAST), ("get",)):
+        ended = command(*name, *ids, "--brief", relay=luma_relay)
+        whole = command(*name, *ids, relay=luma_relay).by_id
+
+        assert sorted(ended.by_id) == sorted(ids)
+        for task_id, line in ended.by_id.items():
+            assert line.keys() == whole[task_id].keys() - {"generation"}
+
+
+def test_quiet_leaves_ids_paths_and_errors(command: Command, luma_relay: SimulatedRelay, tmp_path: Path) -> None:
+    """Ids where nothing is stored, else paths; standard error has the failure, and the id that was not done in time."""
+    done, fails, endless = ids = add(luma_relay, [Script.of("completed"), FAILS, ENDLESS])
+    options = (*FAST, "--timeout", "0.5", "--quiet")
+
+    waited = command("wait", *ids, *options, relay=luma_relay)
+    stored = command("download", done, *FAST, "-q", "--private-media", "-o", str(tmp_path / "videos"), relay=luma_relay)
+
+    assert waited.out == f"{done}\n"
+    assert waited.err.splitlines() == [
+        f"luma-async: task {fails}: the generation failed: too violent",
+        "luma-async: 1 not done in time; their generations go on at the relay:",
+        endless,
+    ]
+    assert (stored.status, stored.out, stored.err) == (0, f"{tmp_path}/videos/{done}.video.mp4\n", "")
+
+
+def test_a_submit_feeds_a_wait(command: Command, luma_relay: SimulatedRelay) -> None:
+    """By its lines or quietly; a prompt that was refused is counted, and makes the status 1."""
+    luma_relay.script = Script.of("completed")
+    luma_relay.trouble(Fault.http(400, {"message": "no"}), on="submit")
+    submitted = command("submit", "a dog", "a cat", "--at-once", "1", relay=luma_relay)
+    quiet = command("submit", "a fox", "--quiet", relay=luma_relay)
+
+    waited = command("wait", *FAST, relay=luma_relay, stdin=submitted.out + quiet.out)
+
+    assert sorted(waited.by_id) == sorted(luma_relay.task_ids)
+    assert (waited.status, waited.err) == (1, "luma-async: 1 JSON line without a task_id\n")
+    assert quiet.out == f"{luma_relay.task_ids[1]}\n"
+
+
+def test_a_journal_and_durations_are_arguments(command: Command, luma_relay: SimulatedRelay, tmp_path: Path) -> None:
+    """The ids of a journal can be waited for, those that have ended too, for an hour and a half each."""
+    journal = tmp_path / "batch.jsonl"
+    ids = add(luma_relay, [Script.of("completed"), FAILS])
+    command("wait", *ids, *FAST, "--journal", str(journal), relay=luma_relay)
+
+    again = command("wait", "--from", str(journal), *FAST, "--timeout", "1h30m", relay=luma_relay)
+    wrong = command("wait", *ids, "--timeout", "30min", relay=luma_relay)
+
+    assert (again.status, sorted(again.by_id)) == (3, sorted(ids))
+    assert (wrong.status, wrong.out) == (2, "")
+    assert "1h30m" in wrong.err
+
+
+@pytest.mark.parametrize(("output", "lines"), [(Lines(), 1), (Lines(no_progress=True), 0), (Lines(quiet=True), 0)])
+async def test_a_pipe_gets_a_line_each_minute(
+    luma_time: FastTime, luma_relay: SimulatedRelay, capsys: pytest.CaptureFixture[str], output: Lines, lines: int
+) -> None:
+    """With what is wrong at the relay, unless progress is not wanted."""
+    task_id = luma_relay.add()
+    luma_relay.trouble(Fault.unavailable(), times=None)
+    summary = Summary(Board(luma_time.clock))
+    client = LumaClient(luma_relay.base_url, luma_relay.api_key, on_event=summary.note)
+    opening = open_job(client, Ids.of([task_id], None), output, summary=summary)
+
+    status = await run_job(opening, partial(wait, waiting=Waiting(timeout=65.0)))
+    err = capsys.readouterr().err.splitlines()
+
+    assert status is not Status.DONE
+    assert sum(line.startswith("luma-async: 0/1 ended; 1 waiting; ") for line in err) == lines
+    assert sum(line.startswith("luma-async: the relay answered HTTP 503 for ") for line in err) == lines
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_a_terminal_shows_progress_while_results_go_to_a_file(
+    luma_relay: SimulatedRelay, tmp_path: Path, width: int
+) -> None:
+    """Table, counts, time and trouble are on the terminal, and the file has each line; no line is too wide."""
+    done, endless = add(luma_relay, [Script.of("completed"), ENDLESS])
+    out = tmp_path / "outcomes.jsonl"
+    pid, terminal = fork("wait", done, endless, *FAST, relay=luma_relay, stdout=out, size=str(width))
+    text = until(terminal, "1/2", "1 processing", "so far")
+    luma_relay.trouble(Fault.unavailable(), times=None)
+
+    text += until(terminal, "the relay answered HTTP 503 for ")
+    wait_until(lambda: done in out.read_text(encoding="ascii"))
+
+    assert closed(pid, terminal) == 129
+    assert endless in text
+    assert len(out.read_text(encoding="ascii").splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_result_lines_stand_whole_above_a_table_on_the_same_terminal(luma_relay: SimulatedRelay) -> None:
+    """JSON lines and the table are on one terminal, and the line is not broken by the picture."""
+    done, endless = add(luma_relay, [Script.of(("pending", 30.0), "completed"), ENDLESS])
+    pid, terminal = fork("wait", done, endless, *FAST, "--json", "--brief", relay=luma_relay)
+
+    text = until(terminal, "1/2")
+
+    assert closed(pid, terminal) == 129
+    assert f'{{"task_id": "{done}", "state": "completed", ' in text
+    assert '"polls": ' in text.partition(f'{{"task_id": "{done}"')[2].partition("}\r\n")[0]
+
+
+@pytest.mark.slow
+def test_a_terminal_that_goes_away_harms_no_result_in_a_file(luma_relay: SimulatedRelay, tmp_path: Path) -> None:
+    """As with ``nohup``: the table has nowhere to be drawn, and the wait goes on to its end."""
+    first, later = add(luma_relay, [Script.of("completed"), Script.of(("pending", 60.0), "completed")])
+    out = tmp_path / "outcomes.jsonl"
+    pid, terminal = fork("wait", first, later, *FAST, relay=luma_relay, stdout=out, ignoring=signal.SIGHUP)
+    until(terminal, "1/2")
+
+    assert closed(pid, terminal) == 0
+    assert len(out.read_text(encoding="ascii").splitlines()) == 2
+
+
+def until(terminal: int, *words: str) -> str:
+    """Return what stands on the terminal when all *words* have come."""
+    text = ""
+    while not all(word in text for word in words):
+        piece = read(terminal)
+        assert piece is not None, text
+        text += piece
+    return text

@@ -1,0 +1,169 @@
+"""What a bystander reads of a relay in trouble."""
+
+from __future__ import annotations
+
+from attrs import define, field
+
+from luma_async import Generation, GenerationFailedError, LumaError, Outcome, State
+from luma_async._relay.refusals import not_a_relay, refusal
+from luma_async.cli.trouble import Trouble
+from luma_async.errors import TransportError, Verdict
+from luma_async.events import CooldownEnded, CooldownStarted, PollFailed, StateChanged, WaitEnded
+from tests.kit import answer
+
+REFUSED = TransportError("no answer from 127.0.0.1:1: Connect call failed ('127.0.0.1', 1)", verdict=Verdict.PASSING)
+
+
+@define(eq=False)
+class Watched:
+    """Trouble on a clock that is set."""
+
+    now: float = 0.0
+    good: int = 0
+    trouble: Trouble = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.trouble = Trouble(lambda: self.now, lambda: self.good)
+
+    def fail(self, at: float, error: LumaError = REFUSED, task_id: str = "a") -> None:
+        """Let a poll fail."""
+        self.now = at
+        self.trouble.note(PollFailed(task_id=task_id, error=error, failures=1))
+
+    def see(self, at: float, word: str, state: State = State.UNKNOWN, task_id: str = "a") -> None:
+        """Let a poll see another state."""
+        self.now = at
+        self.trouble.note(StateChanged(task_id=task_id, before=None, state_text=word, state=state, request_id=None))
+
+    def end(self, at: float, error: LumaError | None, task_id: str = "a") -> None:
+        """Let a wait end."""
+        self.now = at
+        done = Generation(id=task_id, state=State.COMPLETED, state_text="completed")
+        outcome = Outcome(task_id=task_id, generation=None if error else done, error=error)
+        self.trouble.note(WaitEnded(task_id=task_id, outcome=outcome, waiting=0))
+
+    def lines(self, at: float) -> list[str]:
+        """Return what is wrong at that time."""
+        self.now = at
+        return list(self.trouble.lines())
+
+
+def refused(status: int, body: object = b"") -> LumaError:
+    """Return the error of an answer."""
+    return refusal(answer(body, status=status))
+
+
+def test_no_answer_lasts_from_the_first_failure_on() -> None:
+    """Further failures, also of other ids and of other kinds, do not start the time again."""
+    watched = Watched()
+    watched.fail(10.0, refused(502))
+    watched.fail(20.0, task_id="b")
+
+    assert watched.lines(22.4) == ["no answer from 127.0.0.1:1 for 12 s: Connect call failed ('127.0.0.1', 1)"]
+    assert watched.lines(200.0)[0].startswith("no answer from 127.0.0.1:1 for 3 min 10 s")
+
+
+def test_a_page_says_what_to_check() -> None:
+    """The advice follows the time."""
+    watched = Watched()
+    watched.fail(0.0, not_a_relay(answer(b"<html><title>Console</title></html>")))
+
+    assert watched.lines(30.0) == [
+        (
+            "the relay answered with a web page instead of JSON (Console) for 30 s "
+            "(check base_url: this address may not be a relay with Luma)"
+        )
+    ]
+
+
+def test_a_refusal_has_its_status_and_the_options_of_the_command_line() -> None:
+    """The advice speaks of options, not of the library's arguments."""
+    watched = Watched()
+    watched.fail(0.0, refused(401, {"detail": "Not authenticated"}))
+    key = watched.lines(5.0)[0]
+    watched.fail(6.0, refused(429))
+
+    assert key.startswith("the relay answered HTTP 401 for 5 s: Not authenticated")
+    assert "--key-file" in key
+    assert watched.lines(7.0) == ["the relay answered HTTP 429 for 7 s (send fewer requests: --requests-per-second)"]
+
+
+def test_slow_down_counts_down_and_says_how_long_it_lasts() -> None:
+    """The refusals of single ids have no second line then; after the pause the count stays at zero."""
+    watched = Watched()
+    error = refused(429)
+    watched.trouble.note(CooldownStarted(seconds=8.0, error=error))
+    watched.fail(0.0, error)
+    first = watched.lines(0.0)
+    watched.now = 9.0
+    watched.trouble.note(CooldownStarted(seconds=15.0, error=error))
+
+    advice = "the relay answered HTTP 429 (send fewer requests: --requests-per-second)"
+    assert first == [f"the relay says slow down: 8 s left; for 0 s now, {advice}"]
+    assert watched.lines(14.0) == [f"the relay says slow down: 10 s left; for 14 s now, {advice}"]
+    assert watched.lines(99.0)[0].startswith("the relay says slow down: 0 s left; for 1 min 39 s now")
+
+    watched.trouble.note(CooldownEnded(seconds=99.0))
+
+    assert watched.lines(100.0) == []
+    assert list(watched.trouble.past()) == ["trouble before: the relay said slow down, 1 min 39 s in all"]
+
+
+def test_unknown_states_have_their_word_and_number() -> None:
+    """An id that moves on or ends is not counted any more; escapes are text, and many words are cut at three."""
+    watched = Watched()
+    for number in range(4):
+        watched.see(number, "polishing", task_id=f"{number}")
+    watched.see(5.0, "completed", State.COMPLETED, task_id="0")
+    watched.end(6.0, None, task_id="1")
+
+    watched.trouble.note(WaitEnded(task_id="2", outcome=None, waiting=0))  # by a signal, whose report comes later
+
+    assert watched.lines(60.0) == ["unknown state 'polishing' for 1 min: 2 ids, polling goes on"]
+
+    for number in range(2, 9):
+        watched.see(61.0, f"\x1b[2J{number}", task_id=f"{number}")
+
+    assert watched.lines(61.0)[0] == r"unknown state '\x1b[2J2' for 0 s: 1 id, polling goes on"
+    assert watched.lines(61.0)[3:] == ["4 more ids in other unknown states"]
+
+
+def test_any_good_answer_ends_the_trouble() -> None:
+    """A change of state, an end, a failed generation, or a good poll without a change, which has no event."""
+    failed = GenerationFailedError(Generation(id="a", state=State.FAILED, state_text="failed"))
+    for good in ("state", "end", "failed", "unchanged"):
+        watched = Watched(good=7)
+        watched.fail(0.0)
+        if good == "state":
+            watched.see(3.0, "processing", State.PROCESSING)
+        elif good == "unchanged":
+            watched.good += 1
+        else:
+            watched.end(3.0, failed if good == "failed" else None)
+
+        assert watched.lines(4.0) == [], good
+        past = "trouble before: no answer from 127.0.0.1:1, "
+        assert [line.startswith(past) for line in watched.trouble.past()] == [True]
+
+
+def test_a_good_poll_before_the_failure_ends_nothing() -> None:
+    """Trouble that starts after good polls lasts, however late anybody looks; an id that ends in an error is one."""
+    watched = Watched(good=100)
+    watched.fail(10.0)
+    watched.end(20.0, REFUSED)
+
+    assert watched.lines(75.0)[0].startswith("no answer from 127.0.0.1:1 for 1 min 5 s")
+
+    watched.good += 1
+    watched.fail(80.0)
+
+    assert watched.lines(81.0)[0].startswith("no answer from 127.0.0.1:1 for 1 s")
+
+
+def test_a_single_failed_poll_is_not_in_the_summary() -> None:
+    """Only trouble that lasted is."""
+    watched = Watched()
+    watched.fail(0.0)
+    watched.see(0.4, "processing", State.PROCESSING)
+
+    assert list(watched.trouble.past()) == []
