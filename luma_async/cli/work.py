@@ -127,8 +127,7 @@ async def open_job(  # noqa: PLR0913 - the parts of a job, each by its name
             stack.enter_context(_summed_up(luma, summary))
         board.trouble.good_polls = lambda: luma.statistics.polls
         progress = Progress(board, lambda: luma.statistics)
-        form = _form(output, stores=stores, waits=waits)
-        show = Show(board, form, tells_files=isinstance(form, JsonForm))  # other lines have the file
+        show = _show(board, _form(output, stores=stores, waits=waits))
         await stack.enter_async_context(_showing(show, progress if waits and not output.quiet else None, output))
         yield Job(luma, ids, show, earlier)
 
@@ -159,6 +158,10 @@ def _form(output: Lines, *, stores: bool, waits: bool) -> Form:
     from luma_async.cli.lines import HumanForm  # noqa: PLC0415 - only a terminal needs rich
 
     return HumanForm()
+
+
+def _show(board: Board, form: Form) -> Show:
+    return Show(board, form, tells_files=isinstance(form, JsonForm))  # other forms have the file in their line
 
 
 @asynccontextmanager
