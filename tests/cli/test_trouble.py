@@ -79,11 +79,11 @@ def test_a_page_says_what_to_check() -> None:
 def test_a_refusal_has_its_status_and_the_options_of_the_command_line() -> None:
     """The advice speaks of options, not of the library's arguments."""
     watched = Watched()
-    watched.fail(0.0, refused(401, {"detail": "Not authenticated"}))
+    watched.fail(0.0, refused(401, {"error": {"message": "invalid token"}}))
     key = watched.lines(5.0)[0]
     watched.fail(6.0, refused(429))
 
-    assert key.startswith("the relay answered HTTP 401 for 5 s: Not authenticated")
+    assert key.startswith("the relay answered HTTP 401 for 5 s: invalid token")
     assert "--key-file" in key
     assert watched.lines(7.0) == ["the relay answered HTTP 429 for 7 s (send fewer requests: --requests-per-second)"]
 
