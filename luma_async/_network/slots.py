@@ -10,7 +10,7 @@ from attrs import define, field
 from luma_async._network.deadlines import Deadline
 from luma_async._network.request import Pace, Request
 
-_TIMES_USUAL, _SHORTEST = 3.0, 0.25
+_TIMES_USUAL, _SHORTEST = 3.0, 0.5
 """A poll is slow after this many times the usual time, and at least after these seconds."""
 _ANSWERED, _ABANDONED = 0.1, 0.002
 """Weights of the newest poll in the usual time. One that was abandoned would have taken longer, but by how much?"""
