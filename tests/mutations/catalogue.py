@@ -465,6 +465,12 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("nothing is counted twice", "        self._together = 0", "        pass"),
     ],
     ("test_streams.py",): [
+        ("a change of progress is an update", "end), update, sees_progress=True)", "end), update)"),
+        (
+            "a callback harms no wait",
+            "partial(call_safely, on_update, what=",
+            "partial(lambda f, v, what: f(v), on_update, what=",
+        ),
         ("an id asked for twice is one id", "if digest in self._seen:", "if False:"),
         ("leaving the block stops the waiting", "waiter.leave()\n        if", "pass\n        if"),
         (
@@ -733,7 +739,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a line of ids has a limit", "if length > _LONGEST:", "if False:"),
     ],
     ("test_callbacks.py", "waiting/test_batching.py"): [
-        ("listeners harm no wait", "event)\n            except BaseException", "event)\n            except Exception"),
+        ("listeners harm no wait", "value)\n    except BaseException", "value)\n    except Exception"),
     ],
     ("test_callbacks.py",): [
         ("a log handler's exception harms no wait", "2)\n    except BaseException", "2)\n    except Exception"),
@@ -843,6 +849,17 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ],
     ("test_models.py",): [
         ("a repr holds no medium", "return without_media(repr(value))", "return repr(value)"),
+        ("a repr holds no link", 'if "://" not in word', "if True"),
+        ("a repr is one short line", "_LONGEST - len(start)", "2 * _LONGEST - len(start)"),
+        (
+            "a notebook gets escaped text",
+            "escape(shown(self.prompt, _LONGEST_PROMPT))",
+            "shown(self.prompt, _LONGEST_PROMPT)",
+        ),
+        ("a notebook links to https only", 'link.lower().startswith("https://")', "link"),
+    ],
+    ("test_outcomes.py",): [
+        ("a failed generation is not ok", " and self.generation.state is not State.FAILED", ""),
     ],
     ("cli/test_table.py",): [
         (

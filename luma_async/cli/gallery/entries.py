@@ -12,7 +12,7 @@ from attrs import define, field, frozen
 from luma_async._records import OutcomeRecord
 from luma_async._relay.documents import NotJSONError
 from luma_async.cli.times import processed, queued, seconds_between
-from luma_async.models import Artifact, Generation, RawVideo, Role, State, Video
+from luma_async.models import Generation, Role, State, duration_of, size_of
 
 StoredLink = Callable[[str, Role], str | None]
 """Gives the link to a file that holds a task's medium, or None."""
@@ -102,21 +102,12 @@ class Entry:
     @property
     def size(self) -> tuple[int, int] | None:
         """Width and height of the video in pixels."""
-        sizes = ((video.width or 0, video.height or 0) for video in self._videos())
-        return next(((width, height) for width, height in sizes if min(width, height) > 0), None)
+        return None if self.generation is None else size_of(self.generation)
 
     @property
     def duration(self) -> float | None:
         """Seconds of the video."""
-        lengths = (video.duration or 0.0 for video in self._videos() if isinstance(video, RawVideo))
-        return next((length for length in lengths if length > 0), None)
-
-    def _videos(self) -> list[RawVideo | Video]:
-        if self.generation is None:
-            return []
-        artifact = self.generation.artifact or Artifact()
-        videos = (self.generation.video_raw, artifact.video_raw, self.generation.video, artifact.video)
-        return [video for video in videos if video]
+        return None if self.generation is None else duration_of(self.generation)
 
     @property
     def stages(self) -> list[tuple[Stage, float]]:
