@@ -156,6 +156,7 @@ The same holds for a refused key, a bare 404 (the address may be wrong), and mal
 With `download` and `wait --download`, an id is left out if it has ended and its file is in the directory.
 A file that could not be stored is tried again.
 So `wait` and then `download` can share a journal.
+A stored file has a second line, with its `path`.
 
 ## Completion
 

@@ -577,6 +577,9 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a weak ETag proves nothing", "_STRONG.fullmatch(etag)", "True"),
     ],
     ("test_journal.py",): [
+        ("a journal keeps the file", "files[record.task_id] = record.path", "pass"),
+        ("a file is recorded after its end", "while file is not None and (", "while False and ("),
+        ("an id has one outcome", "if record.task_id not in seen:", "if True:"),
         (
             "a line is on the disk before it counts",
             "os.write(self.descriptor, left) :]\n            os.fsync(self.descriptor)",
@@ -586,7 +589,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("one journal has one writer", "fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass"),
         ("a torn line is removed", "os.ftruncate(self.descriptor, whole)", "pass"),
         ("a line that was not written is not recorded", "if error is None:", "if True:"),
-        ("only ends are recorded", "if task_id in self or not _is_end(record):", "if task_id in self:"),
+        ("only ends are recorded", "if not _is_end(record) or (has_ended", "if False or (has_ended"),
         ("what a failed write left is removed", "self._cut_torn_line()\n        status", "status"),
         ("a journal that was moved is noticed", "if not self._is_in_its_place(status):", "if False:"),
         ("a journal's place is absolute", "place = path.absolute()", "place = path"),
@@ -634,6 +637,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
             "link is None else link",
         ),
         ("text is escaped", "return escape(text)", "return text"),
+        ("a stored video shows its first frame", '"metadata" if entry.is_stored else "none"', '"none"'),
         ("the page allows only what is listed", "\"default-src 'none'\"", '"default-src *"'),
         ("a page of stored files loads nothing", '("\'self\'", "file:")', '("https:",)'),
     ],
@@ -641,10 +645,18 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("control characters are made visible", "text = shown(value, _LONGEST)", "text = str(value)"),
     ],
     ("cli/test_entries.py",): [
-        ("a deadline does not undo a video", "before is None or not _has_ended(before) or _has_ended(record)", "True"),
+        ("a deadline does not undo a video", "if not _has_ended(before) or _has_ended(after) else", "if True else"),
+        (
+            "no link to a picture beside a stored video",
+            "picture or (None if file else",
+            "picture or (None if False else",
+        ),
         ("no time is guessed", "if start is None or end is None or end < start:", "if start is None or end is None:"),
     ],
     ("cli/test_gallery.py",): [
+        ("a line says where its file is", "file = file or _recorded(", "file = file or None and _recorded("),
+        ("a file is also found beside its line", "places = (path, Path(source).parent / path)", "places = (path,)"),
+        ("a path that is not a video is not linked", "not in KINDS[role].groupindex", "in ()"),
         ("an id stays in the directory", "(?![-.])[A-Za-z0-9._~-]", "(?s:.)"),
         ("a page is replaced only when asked", "options.overwrite)", "True)"),
         ("complaints about lines are cut at ten", "if len(self.first) < _FEW:", "if True:"),
