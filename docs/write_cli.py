@@ -127,6 +127,7 @@ Where there is no task, `id` and `state` say what is missing.
 [Relays that speak otherwise](dialects.md) shows it step by step.
 
 `simulate` writes its address and key as comments, then one id a line.
+It also knows the ids that these pages use, such as `luma_gen_abc123`.
 `luma-async wait --from FILE` reads that; the times of `--trouble` are seconds of the relay.
 
 ## A journal
