@@ -119,7 +119,7 @@ def _wait_for(  # noqa: PLR0913, PLR0917 - what both commands have
     from luma_async.cli.summary import Summary
     from luma_async.cli.work import EarlierRuns, open_job, run_job, wait
 
-    files, summary = storing.files, Summary(verbose=output.verbose)
+    files, summary = storing.files, Summary(verbose=output.verbose, bell=output.bell)
     client = relay.client(waiting.polling, media=storing, on_event=summary.note)
     earlier = EarlierRuns.of(waiting.journal, files)
     again = ResumeCommand((name, *words_of(relay, waiting, storing, output)), source, frozenset(ids))
@@ -149,7 +149,7 @@ def submit(  # noqa: PLR0913 - its options, in groups
     from luma_async.cli.summary import Summary
     from luma_async.cli.work import EarlierRuns
 
-    storing, summary = submitting.storing, Summary(verbose=output.verbose)
+    storing, summary = submitting.storing, Summary(verbose=output.verbose, bell=output.bell)
     earlier = EarlierRuns.of(waiting.journal, storing.files)
     submissions = Submissions(
         luma=relay.client(waiting.polling, media=storing, on_event=summary.note),

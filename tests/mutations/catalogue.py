@@ -702,6 +702,11 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a size that no terminal has is ignored", "            del os.environ[name]", "            pass"),
     ],
     ("cli/test_summary.py",): [
+        (
+            "the bell is for terminals",
+            "if sys.stderr is not None and sys.stderr.isatty():\n            sys.stderr.write",
+            "if sys.stderr is not None:\n            sys.stderr.write",
+        ),
         ("the relay's own times count", "if seconds is not None]\n    left_out", "if False]\n    left_out"),
         (
             "times in the summary are monotonic",
