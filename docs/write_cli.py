@@ -172,6 +172,7 @@ Where there is no task, `id` and `state` say what is missing.
 [Relays that speak otherwise](dialects.md) shows it step by step.
 
 `simulate` writes its address and key as comments, then one id a line.
+It also knows the ids that these pages use, such as `luma_gen_abc123`.
 `luma-async wait --from FILE` reads that; the times of `--trouble` are seconds of the relay.
 
 ## A journal
@@ -202,6 +203,7 @@ The same holds for a refused key, a bare 404 (the address may be wrong), and mal
 With `download` and `wait --download`, an id is left out if it has ended and its file is in the directory.
 A file that could not be stored is tried again.
 So `wait` and then `download` can share a journal.
+A stored file has a second line, with its `path`.
 
 ## Completion
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable
+from typing import TypeVar
 
 from attrs import define, field
 
@@ -12,6 +13,7 @@ from luma_async._text import shown, spelled
 from luma_async.errors import ConfigurationError, LumaError
 from luma_async.events import Event
 
+T = TypeVar("T")
 Listener = Callable[[Event], object]
 
 logger = logging.getLogger("luma_async")
@@ -43,11 +45,16 @@ class Listeners:
     def tell(self, event: Event) -> None:
         """Call all listeners, in their order; what one raises is logged, unless it ends the program."""
         for listener in tuple(self.active):
-            try:
-                listener(event)
-            except BaseException as raised:  # noqa: BLE001 - such as the CancelledError of a future that it uses
-                raise_if_exit(raised)
-                log(logging.ERROR, "a listener raised an exception for %s", type(event).__name__, error=raised)
+            call_safely(listener, event, "a listener")
+
+
+def call_safely(function: Callable[[T], object], value: T, what: str) -> None:
+    """Call *function* with *value*; what it raises is logged under the name *what*, unless it ends the program."""
+    try:
+        function(value)
+    except BaseException as raised:  # noqa: BLE001 - such as the CancelledError of a future that it uses
+        raise_if_exit(raised)
+        log(logging.ERROR, "%s raised an exception for %s", what, type(value).__name__, error=raised)
 
 
 def log_is_curious() -> bool:

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import os
 import ssl
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -178,7 +178,7 @@ class LumaClient:
         self._enter_loop()
         asked = listed(task_ids)
         async with asyncio.TaskGroup() as group:
-            polls = {identity_of(i): group.create_task(self._poll_any(i)) for i in _once(asked)}
+            polls = {identity_of(i): group.create_task(_for_any(i, self._poll)) for i in _once(asked)}
         return [polls[identity_of(task_id)].result() for task_id in asked]
 
     async def wait_until_done(
@@ -187,6 +187,7 @@ class LumaClient:
         *,
         timeout: float | None = _DEFAULT_TIMEOUT,  # noqa: ASYNC109 - promised as an argument, kept per id
         raise_on_failure: bool = True,
+        on_update: Callable[[Generation], object] | None = None,
     ) -> Generation:
         """Poll until the task has completed or failed.
 
@@ -197,6 +198,9 @@ class LumaClient:
             task_id: The task id from the submit call.
             timeout: Seconds from now on; None waits forever.
             raise_on_failure: Whether ``failed`` raises an error; otherwise it is returned like ``completed``.
+            on_update: A plain function, called with the generation at each observed change of its state, progress or
+                place in the queue, the end included. An exception in it is logged and affects no wait; only
+                KeyboardInterrupt and SystemExit end the program.
 
         Returns:
             The generation, ``completed`` (or ``failed`` with *raise_on_failure* false).
@@ -207,10 +211,33 @@ class LumaClient:
             LumaError: See the class.
         """
         self._enter_loop()
-        outcome = await self._loops.wait(check_task_id(task_id), _checked_timeout(timeout))
+        _check_callback(on_update, "on_update", "a generation")
+        outcome = await self._loops.wait(check_task_id(task_id), _checked_timeout(timeout), on_update)
         if isinstance(outcome.error, GenerationFailedError) and not raise_on_failure:
             return outcome.error.generation
         return outcome.unwrap()
+
+    async def outcome(
+        self,
+        task_id: str,
+        *,
+        timeout: float | None = _DEFAULT_TIMEOUT,  # noqa: ASYNC109 - see wait_until_done
+    ) -> Outcome:
+        """Wait as ``wait_until_done`` does; the error of the id is in the outcome, and is not raised.
+
+        Cancelling stops this wait immediately, and neither the generation nor the other waiters.
+
+        Args:
+            task_id: An invalid id gets an outcome with a ConfigurationError.
+            timeout: Seconds from now on; None waits forever.
+
+        Raises:
+            ConfigurationError: *timeout* is unusable.
+            ClientClosedError: The client was closed before; closing it later is the error of the outcome.
+        """
+        self._enter_loop()
+        seconds = _checked_timeout(timeout)
+        return await _for_any(task_id, lambda checked: self._loops.wait(checked, seconds))
 
     async def wait_all(
         self,
@@ -409,7 +436,7 @@ class LumaClient:
             LumaError: See ``wait_until_done``.
         """
         self._enter_loop()
-        _check_callback(on_submitted)
+        _check_callback(on_submitted, "on_submitted", "an id")
         seconds, order = _checked_timeout(timeout), submit_fields(prompt, options)
         directory = None if download_to is None else await self._downloader.ready(download_to)
         task_id = await self._submit(order)
@@ -437,12 +464,6 @@ class LumaClient:
 
     async def _poll(self, task_id: str) -> Outcome:
         return await poll_once(self._batcher, self._polling, task_id)
-
-    async def _poll_any(self, task_id: Any) -> Outcome:
-        try:
-            return evolve(await self._poll(check_task_id(task_id)), task_id=task_id)
-        except ConfigurationError as error:
-            return Outcome(task_id=task_id, error=error)
 
     def _enter_loop(self) -> None:
         """Bind the client to the running event loop.
@@ -494,10 +515,19 @@ def _possible(batch: Batch, dialect: Dialect) -> Batch:
     return "never" if dialect.tasks_path is None else batch
 
 
-def _check_callback(on_submitted: object) -> None:
-    if on_submitted is not None and (not callable(on_submitted) or inspect.iscoroutinefunction(on_submitted)):
+async def _for_any(task_id: Any, outcome_of: Callable[[str], Awaitable[Outcome]]) -> Outcome:
+    """Return the outcome of *task_id*, with the id as the caller gave it; an invalid id is an error in it."""
+    try:
+        checked = check_task_id(task_id)
+    except ConfigurationError as error:
+        return Outcome(task_id=task_id, error=error)
+    return evolve(await outcome_of(checked), task_id=task_id)
+
+
+def _check_callback(function: object, name: str, argument: str) -> None:
+    if function is not None and (not callable(function) or inspect.iscoroutinefunction(function)):
         raise ConfigurationError(
-            f"on_submitted={brief(on_submitted)} cannot be called", advice="give a plain function of an id"
+            f"{name}={brief(function)} cannot be called", advice=f"give a plain function of {argument}"
         )
 
 

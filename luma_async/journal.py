@@ -69,8 +69,10 @@ class Journal:
     """The file."""
     _file: _File | None = field(default=None, init=False, repr=False)
     _states: dict[str, State | None] = field(factory=dict, init=False, repr=False)
+    _files: dict[str, str] = field(factory=dict, init=False, repr=False)
+    """The files of ids, where they are recorded."""
     _pending: dict[str, asyncio.Future[JournalError | None]] = field(factory=dict, init=False, repr=False)
-    _lines: dict[str, tuple[State | None, bytes]] = field(factory=dict, init=False, repr=False)
+    _lines: dict[str, tuple[OutcomeRecord, bytes]] = field(factory=dict, init=False, repr=False)
     """The lines of the next write."""
     _writer: asyncio.Task[None] | None = field(default=None, init=False, repr=False)
 
@@ -84,7 +86,7 @@ class Journal:
         except asyncio.CancelledError:
             opening.add_done_callback(_close_unwanted)
             raise
-        self._states = file.states
+        self._states, self._files = file.states, file.files
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -109,6 +111,11 @@ class Journal:
         """Return the state in which *task_id* ended; None if the relay did not know the task, or it has not ended."""
         return self._states.get(task_id)
 
+    def file(self, task_id: str) -> Path | None:
+        """Return where the medium of *task_id* is stored, as ``record`` got it; None if that is not recorded."""
+        path = self._files.get(task_id)
+        return None if path is None else Path(path)
+
     def missing(self, task_ids: Ids) -> AsyncIterator[str]:
         """Return the ids of *task_ids* that have not ended.
 
@@ -122,11 +129,16 @@ class Journal:
         ids = checked_ids(task_ids)
         return _Missing(self, aiter(ids) if isinstance(ids, AsyncIterable) else iter(ids))
 
-    async def record(self, outcome: Outcome) -> bool:
+    async def record(self, outcome: Outcome, *, file: Path | None = None) -> bool:
         """Append *outcome* if its id has ended, and return when it is on the disk.
 
         Outcomes that arrive while the disk is busy are written together, so record many from several tasks. Recording
-        an id again changes nothing. Cancelling stops the waiting; the line may still be written.
+        an id again changes nothing, except that its *file* gets a second line. Cancelling stops the waiting; the
+        line may still be written.
+
+        Args:
+            outcome: As ``as_completed`` and other calls return it.
+            file: Where the medium is stored.
 
         Returns:
             Whether it was appended: False if the id has not ended, or was recorded before.
@@ -136,15 +148,18 @@ class Journal:
                 the event loop ends meanwhile, it is unknown whether the line is there.
             ConfigurationError: The journal is not open.
         """
-        file, task_id = self._opened(), outcome.task_id
-        record = OutcomeRecord.of(outcome)
-        if task_id in self or not _is_end(record):
+        opened, task_id = self._opened(), outcome.task_id
+        record = OutcomeRecord.of(outcome, file)
+        while file is not None and (earlier := self._pending.get(task_id)) is not None:
+            await asyncio.wait([earlier])
+        has_ended = task_id in self
+        if not _is_end(record) or (has_ended and record.path in (None, self._files.get(task_id))):
             return False
         if is_new := task_id not in self._pending:
-            self._lines[task_id] = record.state, self._line(record)
+            self._lines[task_id] = record, self._line(record)
             self._pending[task_id] = asyncio.get_running_loop().create_future()
             if self._writer is None:
-                self._writer = asyncio.create_task(self._write(file), name="luma_async journal")
+                self._writer = asyncio.create_task(self._write(opened), name="luma_async journal")
                 self._writer.add_done_callback(self._never_started)
         written = self._pending[task_id]
         await asyncio.wait([written])
@@ -153,14 +168,14 @@ class Journal:
         return is_new
 
     async def outcomes(self) -> AsyncIterator[Outcome]:
-        """Yield the recorded outcomes, in their order.
+        """Yield the recorded outcomes, one for each id, in their order.
 
         The generations are those of the relay's answers. The error of an unknown id has its text, status and code.
 
         Raises:
             ConfigurationError: The journal is not open, or its file can no longer be read.
         """
-        at = 0
+        at, seen = 0, set[str]()
         while True:
             try:
                 lines = await asyncio.to_thread(self._opened().lines, at)
@@ -170,7 +185,9 @@ class Journal:
                 return
             at += sum(map(len, lines))
             for record in filter(_is_end, map(OutcomeRecord.read, filter(bytes.strip, lines))):
-                yield _outcome(record)
+                if record.task_id not in seen:
+                    seen.add(record.task_id)
+                    yield _outcome(record)
 
     def _opened(self) -> _File:
         if self._file is None:
@@ -189,7 +206,7 @@ class Journal:
 
     async def _write(self, file: _File) -> None:
         """Write until nothing is left: one write and one flush for all pending lines."""
-        lines: dict[str, tuple[State | None, bytes]] = {}
+        lines: dict[str, tuple[OutcomeRecord, bytes]] = {}
         try:
             while self._lines:
                 lines, self._lines = self._lines, {}
@@ -213,11 +230,11 @@ class Journal:
             )
         return None
 
-    def _settle(self, lines: Mapping[str, tuple[State | None, bytes]], error: JournalError | None) -> None:
+    def _settle(self, lines: Mapping[str, tuple[OutcomeRecord, bytes]], error: JournalError | None) -> None:
         """Tell the callers of ``record`` how the write of *lines* has ended."""
-        for task_id, (state, _) in lines.items():
+        for task_id, (record, _) in lines.items():
             if error is None:
-                self._states[task_id] = state
+                _learn(record, self._states, self._files)
             if (written := self._pending.pop(task_id, None)) is not None:
                 written.set_result(error)
 
@@ -265,6 +282,13 @@ def _is_end(record: OutcomeRecord) -> bool:
     return error is not None and error.type == NotFoundError.__name__ and error.names_task
 
 
+def _learn(record: OutcomeRecord, states: dict[str, State | None], files: dict[str, str]) -> None:
+    """Note that the id of *record* has ended, and where its file is."""
+    states[record.task_id] = record.state
+    if record.path is not None:
+        files[record.task_id] = record.path
+
+
 def _outcome(record: OutcomeRecord) -> Outcome:
     """Return the outcome of an ended id, whether or not its medium could be stored."""
     outcome, generation = record.outcome(), record.last()
@@ -290,6 +314,7 @@ class _File:
     place: Path
     """The absolute path: the process may change its directory."""
     states: dict[str, State | None] = field(factory=dict, init=False)
+    files: dict[str, str] = field(factory=dict, init=False)
     _torn_at: int | None = field(default=None, init=False)
     """Where a failed write started, until its bytes are removed."""
     _closed: bool = field(default=False, init=False)
@@ -359,7 +384,7 @@ class _File:
                 raise _not_an_outcome(self.path, number) from None
             return False
         if _is_end(record):
-            self.states[record.task_id] = record.state
+            _learn(record, self.states, self.files)
         return True
 
     def append(self, lines: bytes) -> None:

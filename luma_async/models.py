@@ -9,6 +9,7 @@ from typing import Any, Literal, NewType, TypeVar
 
 from attrs import field, frozen
 
+from luma_async._display import Display
 from luma_async._text import without_media
 
 Link = NewType("Link", str)
@@ -120,7 +121,7 @@ class Artifact:
     """UTC; None if the relay sent Go's zero time."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class Generation:
     """One answer about one task. Two generations are equal if all fields except ``raw`` are."""
 
@@ -137,11 +138,11 @@ class Generation:
     created_at: datetime | None = None
     """UTC; None if it is missing, unusable or not set."""
     last_frame: Image | None = None
-    failure_reason: str | None = field(default=None, repr=_brief)
+    failure_reason: str | None = None
     """The relay's text, in full and not escaped: escape it before you show it."""
-    prompt: str | None = field(default=None, repr=_brief)
+    prompt: str | None = None
     assets: Assets | None = None
-    result_url: Link | None = field(default=None, repr=_brief)
+    result_url: Link | None = None
     """The link in the row around the generation, or at another place of the answer."""
     failure_code: str | None = None
     """The relay's code for the failure, such as ``content_moderated``."""
@@ -157,8 +158,16 @@ class Generation:
 
     If there is no link, they are the places of links that may or may not be the video.
     """
-    raw: Mapping[str, Any] = field(factory=dict[str, Any], repr=False, eq=False)
+    raw: Mapping[str, Any] = field(factory=dict[str, Any], eq=False)
     """The relay's complete answer."""
+
+    def __repr__(self) -> str:
+        """Return one line of at most 120 characters, without any link (design, *What users write*)."""
+        return _display_of(self).line()
+
+    def _repr_html_(self) -> str:
+        """Return the same for a notebook, with a link to the video; showing it loads nothing."""
+        return _display_of(self).html(self.video_url)
 
     @property
     def is_terminal(self) -> bool:
@@ -186,6 +195,28 @@ class Generation:
         if role == "thumbnail":
             image = _serving(image, video.thumbnail) or Image()
         return image.url
+
+
+def size_of(generation: Generation) -> tuple[int, int] | None:
+    """Return width and height of the video in pixels, or None if the relay does not give both."""
+    sizes = ((video.width or 0, video.height or 0) for video in _videos(generation))
+    return next(((width, height) for width, height in sizes if min(width, height) > 0), None)
+
+
+def duration_of(generation: Generation) -> float | None:
+    """Return the length of the video in seconds, or None."""
+    lengths = (video.duration or 0.0 for video in _videos(generation) if isinstance(video, RawVideo))
+    return next((length for length in lengths if length > 0), None)
+
+
+def _display_of(its: Generation) -> Display:
+    return Display(its.id, its.state, size_of(its), duration_of(its), its.prompt)
+
+
+def _videos(generation: Generation) -> list[RawVideo | Video]:
+    artifact = generation.artifact or Artifact()
+    videos = (generation.video_raw, artifact.video_raw, generation.video, artifact.video)
+    return [video for video in videos if video]
 
 
 def _serving(first: _Medium | None, second: _Medium | None) -> _Medium | None:

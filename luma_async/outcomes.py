@@ -8,7 +8,7 @@ from typing import cast
 from attrs import frozen
 
 from luma_async.errors import LumaError
-from luma_async.models import Generation
+from luma_async.models import Generation, State
 
 
 @frozen(kw_only=True)
@@ -44,14 +44,14 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
-        """Whether there is a generation and no error."""
-        return self.error is None
+        """Whether there is a generation, and it has not failed."""
+        return self.generation is not None and self.generation.state is not State.FAILED
 
     def unwrap(self) -> Generation:
-        """Return the generation.
+        """Return the generation, also a failed one.
 
         Raises:
-            LumaError: The error, if there is one.
+            LumaError: The error, where there is no generation.
         """
         if self.error is not None:
             raise self.error

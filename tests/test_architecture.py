@@ -16,7 +16,7 @@ HOUSE = Path(luma_async.__file__).parent
 ROOMS = (
     *("__main__", "cli", "testing", "__init__", "client", "journal", "_streams", "_media", "_disk", "_calls"),
     *("_waiting", "_network", "_listeners", "events", "_records", "outcomes", "_relay", "statistics", "settings"),
-    *("dialect", "options", "_ids", "_checks", "errors", "models", "_text"),
+    *("dialect", "options", "_ids", "_checks", "errors", "models", "_display", "_text"),
 )
 """From the top of the house to its cellar: imports run downwards only."""
 

@@ -6,7 +6,8 @@ import asyncio
 import gc
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+import traceback
+from collections.abc import AsyncIterator, Awaitable
 from random import Random
 from typing import Any, cast
 
@@ -20,9 +21,11 @@ from luma_async import (
     Generation,
     GenerationFailedError,
     LumaClient,
+    LumaError,
     NotFoundError,
     Outcome,
     PollPolicy,
+    ServerError,
     State,
     WaitTimeoutError,
 )
@@ -87,6 +90,49 @@ async def test_failed_is_returned_where_that_is_wanted(relay: SimulatedRelay, lu
     generation = await luma.wait_until_done(task_id, raise_on_failure=False)
 
     assert (generation.state, generation.failure_reason) == (State.FAILED, "moderated")
+
+
+async def test_an_outcome_raises_nothing_for_its_id(relay: SimulatedRelay, luma: LumaClient) -> None:
+    """A good, failed, unknown, slow and impossible id each give an outcome, under the id as it was asked."""
+    good, failed = relay.add(script=SHORT), relay.add(script=Script.fails(after=0.0))
+    slow = relay.add(script=Script.completes(pending=1e6))
+
+    outcomes = await asyncio.gather(*(luma.outcome(task_id) for task_id in (good, failed, "lost", "a/b")))
+    late = await luma.outcome(slow, timeout=0.1)
+
+    kinds = [type(outcome.error) for outcome in (*outcomes, late)]
+    assert kinds == [type(None), GenerationFailedError, NotFoundError, ConfigurationError, WaitTimeoutError]
+    assert [outcome.task_id for outcome in (*outcomes, late)] == [good, failed, "lost", "a/b", slow]
+    assert outcomes[0].ok
+
+
+async def test_an_error_of_ours_has_no_frames_of_tenacity(relay: SimulatedRelay, luma: LumaClient) -> None:
+    """Its traceback shows the caller and this library, after a wait and after a call that was repeated."""
+    relay.trouble(Fault.bad_gateway(), times=None, task_id="down")
+    errors = [await _error_of(luma.get_generation("down")), await _error_of(luma.wait_until_done("lost"))]
+
+    printed = "".join("".join(traceback.format_exception(error)) for error in errors)
+
+    assert [type(error) for error in errors] == [ServerError, NotFoundError]
+    assert "test_client.py" in printed
+    assert "tenacity" not in printed
+
+
+async def _error_of(call: Awaitable[object]) -> LumaError:
+    with pytest.raises(LumaError) as caught:
+        await call
+    return caught.value
+
+
+@pytest.mark.parametrize("callback", [5, "print", asyncio.sleep])
+async def test_a_callback_that_cannot_be_called_is_refused(
+    relay: SimulatedRelay, luma: LumaClient, callback: Any
+) -> None:
+    """An on_update that nobody would await is an error before anything is sent."""
+    with pytest.raises(ConfigurationError, match="on_update"):
+        await luma.wait_until_done("a", on_update=callback)
+
+    assert relay.requests == []
 
 
 async def test_one_look_takes_any_state(relay: SimulatedRelay, luma: LumaClient) -> None:
@@ -166,6 +212,8 @@ async def test_impossible_timeouts_are_refused(luma: LumaClient, relay: Simulate
     """A timeout that is no time is refused before anything is sent, by each call that takes one."""
     with pytest.raises(ConfigurationError, match="timeout"):
         await luma.wait_until_done("a", timeout=seconds)
+    with pytest.raises(ConfigurationError, match="timeout"):
+        await luma.outcome("a", timeout=seconds)
     with pytest.raises(ConfigurationError, match="timeout"):
         await luma.wait_all(["a"], timeout=seconds)
     with pytest.raises(ConfigurationError, match="timeout"):

@@ -29,22 +29,15 @@ from luma_async.cli.check.captured import read_captured
 from luma_async.cli.check.explained import explain
 from luma_async.cli.check.explanation import draw
 from luma_async.cli.commands import app
+from luma_async.cli.demo import EXAMPLES
 from luma_async.dialect import RELAY
-from luma_async.testing import RelayThread, Script, SimulatedRelay
+from luma_async.testing import RelayThread, SimulatedRelay
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 KEY = "sk-test-0123456789"
-TASKS = {
-    "luma_gen_abc123": Script.of("completed"),
-    "luma_gen_def456": Script.of("completed"),
-    "luma_gen_ghi789": Script.of("failed", failure_reason="the prompt was refused"),
-    "luma_gen_slow": Script.of("processing"),
-}
-"""The ids that the pages ask for, and what becomes of them; no script takes time, since a second look would."""
-
 CERTIFICATE = """\
 -----BEGIN CERTIFICATE-----
 MIIBizCCATGgAwIBAgIUCKY659hEk4N5/qVJo3pUB5s+VqgwCgYIKoZIzj0EAwIw
@@ -69,7 +62,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     with RelayThread(SimulatedRelay(api_key=KEY)) as relay:
         monkeypatch.setenv("LUMA_BASE_URL", relay.base_url)
         monkeypatch.setenv("LUMA_API_KEY", KEY)
-        for task_id, script in TASKS.items():
+        for task_id, script in EXAMPLES.items():
             relay.add(task_id, script=script)
         yield tmp_path
 

@@ -218,6 +218,31 @@ async def test_an_id_is_recorded_once(path: Path) -> None:
     assert held(path) == A + B
 
 
+async def test_a_file_is_recorded_after_the_end(path: Path) -> None:
+    """It has a line of its own, stays for the next run, and makes no second outcome."""
+    async with Journal(path) as journal:
+        told = [
+            await journal.record(completed("a")),
+            *await asyncio.gather(journal.record(completed("a"), file=Path("v/a.mp4")), journal.record(completed("b"))),
+            await journal.record(completed("a"), file=Path("v/a.mp4")),
+        ]
+        before = journal.file("a"), journal.file("b")
+    async with Journal(path) as journal:
+        after = [outcome.task_id async for outcome in journal.outcomes()]
+
+        assert (journal.file("a"), journal.file("b"), len(journal)) == (Path("v/a.mp4"), None, 2)
+    assert (told, before, after) == ([True, True, True, False], (Path("v/a.mp4"), None), ["a", "b"])
+    assert [json.loads(line)["path"] for line in held(path).splitlines()] == [None, "v/a.mp4", None]
+
+
+async def test_an_end_and_its_file_at_once_are_both_recorded(path: Path) -> None:
+    """The line of the file comes after that of the end."""
+    async with Journal(path) as journal:
+        await asyncio.gather(journal.record(completed("a")), journal.record(completed("a"), file=Path("a.mp4")))
+
+    assert [json.loads(line)["path"] for line in held(path).splitlines()] == [None, "a.mp4"]
+
+
 async def test_odd_task_ids_are_missing(path: Path) -> None:
     """What is no text stands in no journal."""
     async with Journal(path) as journal:

@@ -118,3 +118,65 @@ def test_a_data_link_is_cut_in_a_repr() -> None:
     assert len(repr(its)) < 2000
     assert "AAAA" * 12 not in repr(its)
     assert its.video_url == link
+
+
+LINK = "https://cdn.example/v.mp4?sig=secret"
+
+
+@pytest.mark.parametrize(
+    ("fields", "line"),
+    [
+        ({}, "<Generation t completed>"),
+        ({"state": State.PENDING, "prompt": "a cat"}, "<Generation t pending 'a cat'>"),
+        (
+            {"video_raw": RawVideo(url=A, width=1280, height=720, duration=5.04), "prompt": "a\ncat\x1b[31m"},
+            "<Generation t completed 1280x720 5 s 'a cat\\x1b[31m'>",
+        ),
+        ({"id": f"{'a' * 30}-{'b' * 30}"}, f"<Generation {'a' * 19}…{'b' * 20} completed>"),
+        ({"prompt": f"like ({LINK}) but red"}, "<Generation t completed 'like but red'>"),
+        ({"prompt": LINK, "video": Video(url=Link(LINK), width=10**9, height=1)}, "<Generation t completed>"),
+        ({"prompt": "word " * 50}, f"<Generation t completed '{'word ' * 17}word wo…'>"),
+    ],
+)
+def test_a_repr_is_a_short_line(fields: dict[str, object], line: str) -> None:
+    """It shows id, state, size, seconds and prompt."""
+    assert repr(generation(**fields)) == line
+
+
+@pytest.mark.parametrize("text", ["\x00" * 999, "\U0010ffff" * 99, f"x{LINK}", "\u202e://y z", f"{'a' * 300}{LINK}"])
+def test_a_repr_holds_no_link_and_no_control_character(text: str) -> None:
+    """It has at most 120 characters, whatever the texts and links are."""
+    line = repr(
+        generation(
+            id=text, state_text=text, prompt=text, failure_reason=text, result_url=LINK, video=Video(url=Link(LINK))
+        )
+    )
+
+    assert len(line) <= 120
+    assert line.isprintable()
+    assert "://" not in line
+    assert "secret" not in line
+
+
+def test_a_notebook_shows_text_and_a_link_and_loads_nothing() -> None:
+    """All texts are escaped; the link opens without a referrer."""
+    its = generation(
+        id="<b>",
+        prompt='<img src="https://x.example/i">',
+        video=Video(url=Link(f'{LINK}"onload=')),
+        thumbnail=Image(url=A),
+    )
+
+    html = its._repr_html_()  # pyright: ignore[reportPrivateUsage]
+
+    assert html == (
+        "<div><code>&lt;b&gt;</code> completed "
+        '<a href="https://cdn.example/v.mp4?sig=secret&quot;onload=" target="_blank" rel="noreferrer">video</a>'
+        "<br>&lt;img src=&quot;https://x.example/i&quot;&gt;</div>"
+    )
+
+
+@pytest.mark.parametrize("link", ["http://cdn.example/v.mp4", "data:video/mp4;base64,AAAA", "javascript:alert(1)"])
+def test_a_notebook_links_to_https_only(link: str) -> None:
+    """Any other link is left out."""
+    assert "<a" not in generation(result_url=Link(link))._repr_html_()

@@ -22,6 +22,15 @@ def test_a_generation_is_ok_and_unwraps() -> None:
     assert (outcome.elapsed, outcome.polls) == (0.0, 0)
 
 
+def test_a_failed_generation_is_not_ok_and_comes_out() -> None:
+    """One poll gives it without an error; unwrapping raises nothing."""
+    failed = Generation(id="t", state=State.FAILED, state_text="failed")
+    outcome = Outcome(task_id="t", generation=failed)
+
+    assert not outcome.ok
+    assert outcome.unwrap() is failed
+
+
 def test_an_error_is_not_ok_and_is_raised() -> None:
     """Unwrapping raises the very error."""
     outcome = Outcome(task_id="t", error=LOST)

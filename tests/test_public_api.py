@@ -36,7 +36,8 @@ CALLS = {
     "connector=None, proxy=None, ssl_context=None, trust_env=False, headers=None, media_headers=None, on_event=None)",
     "get_generation": "(self, task_id)",
     "get_generations": "(self, task_ids)",
-    "wait_until_done": "(self, task_id, *, timeout=1800.0, raise_on_failure=True)",
+    "wait_until_done": "(self, task_id, *, timeout=1800.0, raise_on_failure=True, on_update=None)",
+    "outcome": "(self, task_id, *, timeout=1800.0)",
     "wait_all": "(self, task_ids, *, timeout=1800.0)",
     "as_completed": "(self, task_ids, *, timeout=1800.0, max_in_flight=None)",
     "watch": "(self, task_id, *, timeout=1800.0)",
@@ -50,7 +51,7 @@ CALLS = {
 }
 PROPERTIES = {"statistics"}
 COROUTINES = {
-    *("get_generation", "get_generations", "wait_until_done", "wait_all", "download", "aclose"),
+    *("get_generation", "get_generations", "wait_until_done", "outcome", "wait_all", "download", "aclose"),
     *("submit", "extend", "clean_video_url", "generate"),
 }
 

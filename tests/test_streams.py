@@ -28,7 +28,7 @@ from luma_async.errors import (
     Verdict,
     WaitTimeoutError,
 )
-from luma_async.models import State
+from luma_async.models import Generation, State
 from luma_async.outcomes import Outcome
 from luma_async.settings import PollPolicy
 from tests.kit import answer
@@ -474,6 +474,19 @@ class Words(Looker):
         return read_poll(answer({"id": task_id, "state": word, "url": "https://cdn.example/v"}), task_id, last_answer)
 
 
+@define(eq=False)
+class Progressing(Looker):
+    """Stands where the Batcher stands: says the next word and percentage each time."""
+
+    answers: list[tuple[str, int | None]]
+
+    async def look(self, task_id: str, *, last_answer: LastAnswer | None, **__: object) -> Observation:
+        """Answer at once."""
+        word, percent = self.answers.pop(0)
+        body = {"id": task_id, "state": word, "progress": f"{percent}%", "url": "https://cdn.example/v"}
+        return read_poll(answer(body), task_id, last_answer)
+
+
 def watch(words: list[str | LumaError], timeout: float | None = None) -> list[str]:
     """Collect the words of all snapshots; an error at the end is the last entry's class."""
     policy = PollPolicy(max_interval=2.0)
@@ -517,6 +530,24 @@ def test_each_change_of_state_is_one_snapshot(
 ) -> None:
     """The terminal state comes last, and an error ends the snapshots after what was seen."""
     assert watch(words, timeout) == seen
+
+
+def test_each_change_of_state_or_progress_is_one_update(caplog: pytest.LogCaptureFixture) -> None:
+    """An update comes for each, the end included; what the callback raises is logged and ends nothing."""
+    answers = [("pending", None), ("processing", 10), ("processing", 10), ("processing", 80), ("completed", 100)]
+    policy = PollPolicy(max_interval=2.0)
+    loops_of = PollLoops(cast("Batcher", Progressing(list(answers))), policy, PollWait(policy))
+    seen: list[tuple[str, float | None]] = []
+
+    def update(generation: Generation) -> None:
+        seen.append((generation.state_text, generation.progress))
+        raise asyncio.CancelledError
+
+    outcome = run(loops_of.wait("a", None, update))
+
+    assert outcome.ok
+    assert seen == [("pending", None), ("processing", 0.1), ("processing", 0.8), ("completed", 1.0)]
+    assert [record.message for record in caplog.records] == ["on_update raised an exception for Generation"] * 4
 
 
 def test_leaving_a_watch_stops_the_looks() -> None:

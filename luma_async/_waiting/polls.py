@@ -16,7 +16,7 @@ from typing import Any
 
 from attrs import define, field
 
-from luma_async._listeners import Listeners, log
+from luma_async._listeners import Listeners, call_safely, log
 from luma_async._relay.health import Health
 from luma_async._relay.search import kind_of
 from luma_async._relay.tasks import LastAnswer, TaskAnswer
@@ -89,6 +89,8 @@ class PollLoops:
         timeout: float | None,
         on_end: Callable[[Outcome | Exception], None],
         on_change: Callable[[Generation], None] | None = None,
+        *,
+        sees_progress: bool = False,
     ) -> Waiter:
         """Add a waiter for the checked *task_id*, with the other waiters of that id. It is polled for immediately.
 
@@ -96,7 +98,7 @@ class PollLoops:
         """
         running = asyncio.get_running_loop()
         now = running.time()
-        waiter = Waiter(now, math.inf if timeout is None else now + timeout, on_end, on_change)
+        waiter = Waiter(now, math.inf if timeout is None else now + timeout, on_end, on_change, sees_progress)
         loop = self._loops.get(task_id)
         is_new = loop is None
         if loop is None:
@@ -110,10 +112,16 @@ class PollLoops:
             loop.poll(now, is_first=len(self._loops) > 1 and waiter.deadline - now > _LONG_ENOUGH)
         return waiter
 
-    async def wait(self, task_id: str, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - see join
+    async def wait(
+        self,
+        task_id: str,
+        timeout: float | None,  # noqa: ASYNC109 - see join
+        on_update: Callable[[Generation], object] | None = None,
+    ) -> Outcome:
         """Wait until *task_id* ends, or *timeout* seconds have passed. Cancelling affects no other waiter."""
+        update = None if on_update is None else partial(call_safely, on_update, what="on_update")
         ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        waiter = self.join(task_id, timeout, lambda end: _settle(ended, end))
+        waiter = self.join(task_id, timeout, lambda end: _settle(ended, end), update, sees_progress=True)
         try:
             return await ended
         finally:

@@ -33,10 +33,12 @@ class Waiter:
     """Called once, with this waiter's outcome; or with an unexpected exception, such as one of a user's strategy."""
     on_change: Callable[[Generation], None] | None = None
     """Called with each snapshot whose state differs from the one before, the terminal one included."""
+    sees_progress: bool = False
+    """Whether ``on_change`` gets changes of the progress and of the place in the queue, too."""
     polls_before: int = 0
     """Polls of the id before this waiter joined."""
-    shown: str | None = None
-    """The relay's word at the last call of ``on_change``."""
+    shown: tuple[object, ...] = ()
+    """The relay's word at the last call of ``on_change``, and the progress, if it counts."""
     had_last_poll: bool = False
     timer: asyncio.TimerHandle | None = None
     loop: Dismisses | None = None
@@ -75,10 +77,16 @@ class Waiter:
         self.on_end(end)
 
     def show(self, generation: Generation) -> None:
-        """Call ``on_change`` if the state has changed."""
-        if self.on_change is not None and generation.state_text != self.shown:
-            self.shown = generation.state_text
+        """Call ``on_change`` if what it is called for has changed."""
+        progress = (generation.progress, generation.queue_position) if self.sees_progress else ()
+        seen = (generation.state_text, *progress)
+        if self.on_change is not None and seen != self.shown:
+            self.shown = seen
             self.on_change(generation)
+
+    def may_show(self, word: str) -> bool:
+        """Whether an answer with *word* may be one to show."""
+        return self.on_change is not None and (self.sees_progress or self.shown != (word,))
 
 
 @define(eq=False, repr=False, weakref_slot=False)
@@ -127,10 +135,10 @@ class Waiters:
         self._is_stale = False
 
     def show(self, word: str, structured: Callable[[], Generation]) -> None:
-        """Call ``on_change`` of each waiter that has not got *word* yet; only then *structured* is called, once."""
+        """Call ``on_change`` of each waiter that has not got the answer yet; only then *structured* is called, once."""
         generation: Generation | None = None
         for waiter in self:
-            if waiter.on_change is not None and waiter.shown != word:
+            if waiter.may_show(word):
                 generation = generation or structured()
                 waiter.show(generation)
 

@@ -120,7 +120,8 @@ def _wait_for(  # noqa: PLR0913, PLR0917 - what both commands have
     from luma_async.cli.summary import Summary
     from luma_async.cli.work import EarlierRuns, open_job, run_job, wait
 
-    files, summary = storing.files, Summary(verbose=output.verbose, quiet=output.quiet)
+    summary = Summary(verbose=output.verbose, quiet=output.quiet, bell=output.bell)
+    files = storing.files
     client = relay.client(waiting.polling, media=storing, on_event=summary.note)
     earlier = EarlierRuns.of(waiting.journal, files)
     again = ResumeCommand((name, *words_of(relay, waiting, storing, output)), source, frozenset(ids))
@@ -152,7 +153,8 @@ def submit(  # noqa: PLR0913 - its options, in groups
     from luma_async.cli.summary import Summary
     from luma_async.cli.work import EarlierRuns
 
-    storing, summary = submitting.storing, Summary(verbose=output.verbose, quiet=output.quiet)
+    summary = Summary(verbose=output.verbose, quiet=output.quiet, bell=output.bell)
+    storing = submitting.storing
     earlier = EarlierRuns.of(waiting.journal, storing.files)
     submissions = Submissions(
         luma=relay.client(waiting.polling, media=storing, on_event=summary.note),

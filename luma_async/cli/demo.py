@@ -32,6 +32,14 @@ _PASSES_A_502 = "demo-3"
 _PACE = Waiting(timeout=60.0, initial_interval=0.3, max_interval=0.6, min_interval=0.2)
 """Much denser than useful at a real relay."""
 
+EXAMPLES = {
+    "luma_gen_abc123": Script.of("completed"),
+    "luma_gen_def456": Script.of("completed"),
+    "luma_gen_ghi789": Script.of("failed", failure_reason="the prompt was refused"),
+    "luma_gen_slow": Script.of("processing"),
+}
+"""The tasks that the pages of the documentation ask for, so that their blocks run; ``simulate`` knows them, too."""
+
 _EVERY_FIFTH = 5
 _RULES: dict[Trouble, Rule] = {
     "503-limit": RequestLimit(per_second=1.0),
@@ -81,6 +89,8 @@ async def serve(simulation: Simulation) -> Status:
     except OSError as error:
         raise ConfigurationError(f"port {port} cannot be used: {error.strerror}", advice="choose another") from None
     try:
+        for task_id, script in EXAMPLES.items():
+            relay.add(task_id, script=script)
         varied = partial(_varied, randomness=Random(0), spread=simulation.spread)  # noqa: S311 - the same in each run
         scripts = [varied(_script(number)) for number in range(1, simulation.count + 1)]
         write(_announcement(relay, [relay.add(script=script) for script in scripts]))

@@ -175,6 +175,7 @@ class Output(Lines):
             "relay's request id, and the summary in a pipe too. [default: only the summary, on a terminal]",
         ),
     ] = False
+    bell: Annotated[_Flag, Parameter(help="Ring the terminal's bell at the end. [default: silence]")] = False
 
 
 @Parameter(name="*", group=_FILES)

@@ -85,6 +85,14 @@ def say(text: str) -> bool:
     return not is_lost(sys.stderr)
 
 
+def ring() -> None:
+    """Ring the bell of the terminal, if standard error is one."""
+    with suppress(OSError):
+        if sys.stderr is not None and sys.stderr.isatty():
+            sys.stderr.write("\a")
+            sys.stderr.flush()
+
+
 def report_error(error: LumaError) -> Status:
     """Write the error that ended the command, and return the exit status."""
     say(in_option_names(str(error)))

@@ -11,7 +11,7 @@ from statistics import median
 from attrs import Factory, define, field
 
 from luma_async.cli.exit import Status
-from luma_async.cli.output import is_terminal, say
+from luma_async.cli.output import is_terminal, ring, say
 from luma_async.cli.show import Board
 from luma_async.cli.times import processed, queued
 from luma_async.events import CooldownEnded, CooldownStarted, Event, PollFailed, StateChanged, WaitEnded
@@ -36,6 +36,8 @@ class Summary:
     verbose: bool = False
     quiet: bool = False
     """Whether nothing is written."""
+    bell: bool = False
+    """Whether the terminal rings at the end."""
     clock: Callable[[], float] = time.monotonic
     """Returns monotonic seconds."""
     _started: float = field(default=Factory(lambda self: self.clock(), takes_self=True), init=False)
@@ -66,6 +68,8 @@ class Summary:
         """Write the summary to standard error if that is a terminal, and with ``--verbose``."""
         if self.verbose or (is_terminal(sys.stderr) and not self.quiet):
             say("\n  ".join(self.lines(requests)))
+        if self.bell:
+            ring()
 
     def lines(self, requests: int) -> Iterator[str]:
         """Yield the summary's lines: one for all, then those about reasons and times."""

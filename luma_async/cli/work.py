@@ -282,6 +282,9 @@ async def _store(job: Job, outcome: Outcome, generation: Generation, files: File
         path = await job.luma.download(generation, files.directory, role=files.role, overwrite=files.overwrite)
     except LumaError as error:
         outcome = evolve(outcome, generation=None, error=error)
+    else:
+        if job.earlier is not None:
+            await job.earlier.journal.record(outcome, file=path)
     await job.show.end(outcome, path)
 
 

@@ -12,7 +12,7 @@ from typing import get_args
 
 import pytest
 
-from luma_async.cli.demo import _varied
+from luma_async.cli.demo import EXAMPLES, _varied
 from luma_async.cli.options import Flavour
 from luma_async.testing import Script, SimulatedRelay
 from luma_async.testing._flavours import FLAVOURS
@@ -297,17 +297,23 @@ TROUBLE = ("503-limit", "401-blip", "job-limit", "row-cap")
     ids=["", "flavour", "trouble"],
 )
 def test_simulate_prints_what_a_client_needs(command: Command, tmp_path: Path, options: tuple[str, ...]) -> None:
-    """Its lines are a file for ``wait --from``, with address and key in comments, until Ctrl-C."""
+    """Its lines are a file for ``wait --from``, with address and key in comments, until Ctrl-C.
+
+    It knows the ids of the documentation, too.
+    """
     with running("simulate", "--speed", "500", "--count", "5", *options) as process:
         assert process.stdout is not None
         printed = [process.stdout.readline().decode() for _ in range(7)]
         (tmp_path / "ids.txt").write_text("".join(printed), encoding="ascii")
         env = dict(line.strip().removeprefix("# export ").split("=") for line in printed[:2])
         waited = command("wait", "--from", str(tmp_path / "ids.txt"), *FAST, env=env)
+        looked = command("get", *EXAMPLES, env=env)
         process.send_signal(signal.SIGINT)
         ended = finish(process)
 
     assert (waited.status, len(waited.lines)) == (3, 5)
+    assert sorted(looked.by_id) == sorted(EXAMPLES)
+    assert all(line["state"] for line in looked.lines)
     assert (ended.status, ended.err) == (130, "")
 
 

@@ -18,7 +18,7 @@ def entries(*lines: bytes, stored: dict[tuple[str, Role], str] | None = None) ->
     """Return what *lines* tell, beside files that are *stored*."""
     collection = Collection()
     collection.read("batch.jsonl", lines)
-    return collection.entries(lambda task_id, role: (stored or {}).get((task_id, role)))
+    return collection.entries(lambda record, _, role: (stored or {}).get((record.task_id, role)))
 
 
 def entry(told: Told) -> Entry:
@@ -72,12 +72,12 @@ def test_the_state_is_one_of_ours_or_the_relay_s(status: str, state: str) -> Non
 
 
 def test_stored_files_come_before_links() -> None:
-    """Each on its own: a poster may be stored where a video is not."""
+    """Each on its own; beside a stored video the relay's picture, whose link expires, is left out."""
     stored: dict[tuple[str, Role], str] = {("a", "video"): "a.video.mp4", ("b", "thumbnail"): "b.thumbnail.jpg"}
     a, b = entries(Told(task_id="a").line, Told(task_id="b").line, stored=stored)
 
-    assert (a.video, a.poster) == ("a.video.mp4", "https://cdn.example/media/a.jpg")
-    assert (b.video, b.poster) == ("https://cdn.example/media/b.mp4", "b.thumbnail.jpg")
+    assert (a.video, a.poster, a.is_stored) == ("a.video.mp4", None, True)
+    assert (b.video, b.poster, b.is_stored) == ("https://cdn.example/media/b.mp4", "b.thumbnail.jpg", False)
 
 
 def test_the_last_frame_serves_for_a_poster() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import stat
@@ -87,11 +88,12 @@ def test_what_other_commands_write_can_be_shown(command: Command, luma_relay: Si
     command("download", task_id, *fetching, relay=luma_relay)
     asked = len(luma_relay.requests)
 
-    ended = command("gallery", "batch.jsonl", "--media", "videos", "-o", "page.html", relay=luma_relay)
+    ended = command("gallery", "batch.jsonl", "-o", "page.html", relay=luma_relay)
 
     (video,) = parsed((place / "page.html").read_text(encoding="utf-8")).all("video")
     assert (ended.status, video["src"], len(luma_relay.requests)) == (0, f"videos/{task_id}.video.mp4", asked)
     assert (place / (video["src"] or "")).is_file()
+    assert "left out" not in (place / "page.html").read_text(encoding="utf-8")
 
 
 def test_links_to_stored_files_are_relative_to_the_page(command: Command, place: Path) -> None:
@@ -107,6 +109,39 @@ def test_links_to_stored_files_are_relative_to_the_page(command: Command, place:
     (video,) = parsed((place / "pages" / "page.html").read_text(encoding="utf-8")).all("video")
     assert video["src"] == "../50%25%20off%20%231/luma_gen_1.video.webm"
     assert video["poster"] == "../50%25%20off%20%231/luma_gen_1.thumbnail.jpg"
+
+
+@pytest.mark.parametrize("command_line", ["wait --download videos", "download -o videos"])
+def test_a_batch_that_stored_its_videos_needs_no_second_run(
+    command: Command, luma_relay: SimulatedRelay, place: Path, command_line: str
+) -> None:
+    """The lines name the files, wherever the page is made, and beside a line of the same id that names none."""
+    task_id = luma_relay.add()
+    stored = command(*command_line.split(), task_id, "--private-media", *FAST, relay=luma_relay)
+    waited = command("wait", task_id, *FAST, relay=luma_relay)
+    (place / "outcomes.jsonl").write_text(stored.out + waited.out, encoding="utf-8")
+    (place / "elsewhere").mkdir()
+
+    os.chdir(place / "elsewhere")
+    ended = command("gallery", "../outcomes.jsonl", "-o", "page.html")
+
+    (video,) = parsed((place / "elsewhere" / "page.html").read_text(encoding="utf-8")).all("video")
+    assert (ended.status, video["src"]) == (0, f"../videos/{task_id}.video.mp4")
+
+
+@pytest.mark.parametrize("path", ["gone.mp4", "outcomes.jsonl", "x\0.mp4", f"{'x' * 999}.mp4", "dir.mp4", "p.jpg", 5])
+def test_a_path_without_a_video_is_no_link(command: Command, place: Path, path: object) -> None:
+    """It is gone, no file, or something else: the relay's link is used, and the page is there."""
+    (place / "dir.mp4").mkdir()
+    (place / "p.jpg").write_bytes(b"")
+    line = json.loads(Told().line) | {"path": path}
+    (place / "outcomes.jsonl").write_text(json.dumps(line) + "\n" + Told(task_id="other").line.decode())
+
+    ended = command("gallery", "outcomes.jsonl")
+
+    first, *_ = parsed((place / "gallery.html").read_text(encoding="utf-8")).all("video")
+    assert ended.status == (1 if path == 5 else 0)
+    assert (first["src"] or "").startswith("https://cdn.example/media/")
 
 
 def test_an_id_is_no_way_out_of_the_directory(command: Command, place: Path) -> None:

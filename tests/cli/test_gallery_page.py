@@ -32,7 +32,7 @@ def html(*lines: bytes, stored: dict[str, str] | None = None) -> str:
     """Return the page of *lines*, with stored files by their roles."""
     collection = Collection()
     collection.read("batch.jsonl", lines)
-    entries = collection.entries(lambda _, role: (stored or {}).get(role))
+    entries = collection.entries(lambda _, __, role: (stored or {}).get(role))
     return render(entries, list(notes_on(collection)))
 
 
@@ -120,6 +120,13 @@ def test_a_video_has_a_poster_a_name_and_controls() -> None:
         "height": "752",
         "aria-label": "Video: a fox",
     }
+
+
+def test_a_stored_video_shows_its_own_first_frame() -> None:
+    """Its metadata are loaded, which needs no network, and no picture is asked for."""
+    (video,) = page(BATCH[0], stored={"video": "a.video.mp4"}).all("video")
+
+    assert (video["preload"], video["src"], video.get("poster")) == ("metadata", "a.video.mp4", None)
 
 
 def test_a_picture_stands_for_a_video_without_a_link() -> None:
@@ -238,15 +245,17 @@ def test_the_policy_allows_the_style_by_its_digest() -> None:
     ("stored", "pictures", "videos"),
     [
         ({}, "https:", "https:"),
-        ({"video": "a.video.mp4"}, "https:", "'self' file:"),
+        ({"video": "a.video.mp4"}, None, "'self' file:"),
         ({"video": "a.video.mp4", "thumbnail": "a.thumbnail.jpg"}, "'self' file:", "'self' file:"),
     ],
 )
-def test_the_policy_allows_media_from_where_there_are_some(stored: dict[str, str], pictures: str, videos: str) -> None:
+def test_the_policy_allows_media_from_where_there_are_some(
+    stored: dict[str, str], pictures: str | None, videos: str
+) -> None:
     """A page of stored files asks nobody."""
     allowed = policy(BATCH[0], stored=stored)
 
-    assert (allowed["img-src"], allowed["media-src"]) == (pictures, videos)
+    assert (allowed.get("img-src"), allowed["media-src"]) == (pictures, videos)
 
 
 def test_plain_http_is_allowed_only_where_a_link_needs_it() -> None:

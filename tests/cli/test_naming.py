@@ -35,7 +35,7 @@ IDS = [f"t-{number}" for number in range(12)]
             ],
             "--header X-Team=... --header X=... --media-header User-Agent=... --key-for-relay-media --download v",
         ),
-        ([Output(as_json=True, verbose=True)], "--json --verbose"),
+        ([Output(as_json=True, verbose=True, bell=True)], "--json --verbose --bell"),
     ],
 )
 def test_options_become_the_words_that_give_them(options: list[object], words: str) -> None:

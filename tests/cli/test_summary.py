@@ -188,3 +188,15 @@ def test_the_summary_is_for_terminals(
     Summary().write(3)
 
     assert ("none; 3 requests" in capsys.readouterr().err) is is_terminal
+
+
+@pytest.mark.parametrize(("bell", "is_terminal", "rings"), [(True, True, 1), (True, False, 0), (False, True, 0)])
+def test_the_bell_rings_once_at_the_end_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *, bell: bool, is_terminal: bool, rings: int
+) -> None:
+    """Only with ``--bell``; a file gets no control character."""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: is_terminal)
+
+    Summary(bell=bell).write(0)
+
+    assert capsys.readouterr().err.count("\a") == rings

@@ -465,6 +465,12 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("nothing is counted twice", "        self._together = 0", "        pass"),
     ],
     ("test_streams.py",): [
+        ("a change of progress is an update", "end), update, sees_progress=True)", "end), update)"),
+        (
+            "a callback harms no wait",
+            "partial(call_safely, on_update, what=",
+            "partial(lambda f, v, what: f(v), on_update, what=",
+        ),
         ("an id asked for twice is one id", "if digest in self._seen:", "if False:"),
         ("leaving the block stops the waiting", "waiter.leave()\n        if", "pass\n        if"),
         (
@@ -571,6 +577,9 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a weak ETag proves nothing", "_STRONG.fullmatch(etag)", "True"),
     ],
     ("test_journal.py",): [
+        ("a journal keeps the file", "files[record.task_id] = record.path", "pass"),
+        ("a file is recorded after its end", "while file is not None and (", "while False and ("),
+        ("an id has one outcome", "if record.task_id not in seen:", "if True:"),
         (
             "a line is on the disk before it counts",
             "os.write(self.descriptor, left) :]\n            os.fsync(self.descriptor)",
@@ -580,7 +589,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("one journal has one writer", "fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass"),
         ("a torn line is removed", "os.ftruncate(self.descriptor, whole)", "pass"),
         ("a line that was not written is not recorded", "if error is None:", "if True:"),
-        ("only ends are recorded", "if task_id in self or not _is_end(record):", "if task_id in self:"),
+        ("only ends are recorded", "if not _is_end(record) or (has_ended", "if False or (has_ended"),
         ("what a failed write left is removed", "self._cut_torn_line()\n        status", "status"),
         ("a journal that was moved is noticed", "if not self._is_in_its_place(status):", "if False:"),
         ("a journal's place is absolute", "place = path.absolute()", "place = path"),
@@ -628,6 +637,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
             "link is None else link",
         ),
         ("text is escaped", "return escape(text)", "return text"),
+        ("a stored video shows its first frame", '"metadata" if entry.is_stored else "none"', '"none"'),
         ("the page allows only what is listed", "\"default-src 'none'\"", '"default-src *"'),
         ("a page of stored files loads nothing", '("\'self\'", "file:")', '("https:",)'),
     ],
@@ -635,10 +645,18 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("control characters are made visible", "text = shown(value, _LONGEST)", "text = str(value)"),
     ],
     ("cli/test_entries.py",): [
-        ("a deadline does not undo a video", "before is None or not _has_ended(before) or _has_ended(record)", "True"),
+        ("a deadline does not undo a video", "if not _has_ended(before) or _has_ended(after) else", "if True else"),
+        (
+            "no link to a picture beside a stored video",
+            "picture or (None if file else",
+            "picture or (None if False else",
+        ),
         ("no time is guessed", "if start is None or end is None or end < start:", "if start is None or end is None:"),
     ],
     ("cli/test_gallery.py",): [
+        ("a line says where its file is", "file = file or _recorded(", "file = file or None and _recorded("),
+        ("a file is also found beside its line", "places = (path, Path(source).parent / path)", "places = (path,)"),
+        ("a path that is not a video is not linked", "not in KINDS[role].groupindex", "in ()"),
         ("an id stays in the directory", "(?![-.])[A-Za-z0-9._~-]", "(?s:.)"),
         ("a page is replaced only when asked", "options.overwrite)", "True)"),
         ("complaints about lines are cut at ten", "if len(self.first) < _FEW:", "if True:"),
@@ -684,6 +702,11 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a size that no terminal has is ignored", "            del os.environ[name]", "            pass"),
     ],
     ("cli/test_summary.py",): [
+        (
+            "the bell is for terminals",
+            "if sys.stderr is not None and sys.stderr.isatty():\n            sys.stderr.write",
+            "if sys.stderr is not None:\n            sys.stderr.write",
+        ),
         ("the relay's own times count", "if seconds is not None]\n    left_out", "if False]\n    left_out"),
         (
             "times in the summary are monotonic",
@@ -799,7 +822,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a line of ids has a limit", "if length > _LONGEST and (", "if False and ("),
     ],
     ("test_callbacks.py", "waiting/test_batching.py"): [
-        ("listeners harm no wait", "event)\n            except BaseException", "event)\n            except Exception"),
+        ("listeners harm no wait", "value)\n    except BaseException", "value)\n    except Exception"),
     ],
     ("test_callbacks.py",): [
         ("a log handler's exception harms no wait", "2)\n    except BaseException", "2)\n    except Exception"),
@@ -909,6 +932,17 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ],
     ("test_models.py",): [
         ("a repr holds no medium", "return without_media(repr(value))", "return repr(value)"),
+        ("a repr holds no link", 'if "://" not in word', "if True"),
+        ("a repr is one short line", "_LONGEST - len(start)", "2 * _LONGEST - len(start)"),
+        (
+            "a notebook gets escaped text",
+            "escape(shown(self.prompt, _LONGEST_PROMPT))",
+            "shown(self.prompt, _LONGEST_PROMPT)",
+        ),
+        ("a notebook links to https only", 'link.lower().startswith("https://")', "link"),
+    ],
+    ("test_outcomes.py",): [
+        ("a failed generation is not ok", " and self.generation.state is not State.FAILED", ""),
     ],
     ("cli/test_result_lines.py::test_a_data_link_is_shown_in_part_and_leads_nowhere",): [
         ("a data link cannot be clicked", "is_safe = not is_inside and ", "is_safe = "),

@@ -7,15 +7,15 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from luma_async._records import OutcomeRecord
 from luma_async._relay.documents import NotJSONError
 from luma_async.cli.times import processed, queued, seconds_between
-from luma_async.models import Artifact, Generation, RawVideo, Role, State, Video
+from luma_async.models import Generation, Role, State, duration_of, size_of
 
-StoredLink = Callable[[str, Role], str | None]
-"""Gives the link to a file that holds a task's medium, or None."""
+StoredLink = Callable[[OutcomeRecord, str, Role], str | None]
+"""Gives the link to a file that holds a medium of the task of a line, whose source is named; or None."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -53,25 +53,29 @@ class Entry:
     polls: int
     video: str | None
     """A link to the stored file, else the relay's link."""
+    is_stored: bool
+    """Whether the video is a file."""
     poster: str | None
-    """The same for the thumbnail."""
+    """The same for the thumbnail; None beside a stored video without a stored picture: its first frame stays there."""
 
     @classmethod
-    def of(cls, record: OutcomeRecord, stored: StoredLink) -> Self:
+    def of(cls, record: OutcomeRecord, stored: Callable[[Role], str | None]) -> Self:
         """Build the entry of one line."""
-        generation, task_id = record.last(), record.task_id
+        generation, file = record.last(), stored("video")
 
         def link(role: Role) -> str | None:
-            return stored(task_id, role) or _web_link(None if generation is None else generation.link(role))
+            return _web_link(None if generation is None else generation.link(role))
 
+        picture = stored("thumbnail") or stored("last_frame")
         return cls(
-            task_id=task_id,
+            task_id=record.task_id,
             generation=generation,
             trouble=(generation and generation.failure_reason) or record.trouble,
             waited=max(0.0, float(record.elapsed)),
             polls=record.polls,
-            video=link("video"),
-            poster=link("thumbnail") or link("last_frame"),
+            video=file or link("video"),
+            is_stored=file is not None,
+            poster=picture or (None if file else link("thumbnail") or link("last_frame")),
         )
 
     @property
@@ -102,21 +106,12 @@ class Entry:
     @property
     def size(self) -> tuple[int, int] | None:
         """Width and height of the video in pixels."""
-        sizes = ((video.width or 0, video.height or 0) for video in self._videos())
-        return next(((width, height) for width, height in sizes if min(width, height) > 0), None)
+        return None if self.generation is None else size_of(self.generation)
 
     @property
     def duration(self) -> float | None:
         """Seconds of the video."""
-        lengths = (video.duration or 0.0 for video in self._videos() if isinstance(video, RawVideo))
-        return next((length for length in lengths if length > 0), None)
-
-    def _videos(self) -> list[RawVideo | Video]:
-        if self.generation is None:
-            return []
-        artifact = self.generation.artifact or Artifact()
-        videos = (self.generation.video_raw, artifact.video_raw, self.generation.video, artifact.video)
-        return [video for video in videos if video]
+        return None if self.generation is None else duration_of(self.generation)
 
     @property
     def stages(self) -> list[tuple[Stage, float]]:
@@ -164,6 +159,8 @@ class Collection:
     """One entry for each id of all lines, in the order in which ids first appear."""
 
     _records: dict[str, OutcomeRecord] = field(factory=dict, init=False)
+    _sources: dict[str, str] = field(factory=dict, init=False)
+    """The source of the path of each id's file."""
     replaced: int = field(default=0, init=False)
     """Lines that lost against another line about the same id."""
     unreadable: dict[str, Unreadable] = field(factory=dict, init=False)
@@ -173,25 +170,44 @@ class Collection:
         """Read *lines*; blank ones are skipped.
 
         Of two lines about one id the later one counts, unless only the earlier one saw the generation end: a deadline
-        does not undo a video.
+        does not undo a video. The path of the file, and the relay's answer, are kept from any line.
         """
         for number, line in enumerate(lines, 1):
             content = line.removeprefix(_BYTE_ORDER_MARK)
             try:
                 if content.strip():
-                    self._take(OutcomeRecord.read(content))
+                    self._take(OutcomeRecord.read(content), source)
             except NotJSONError:
                 self.unreadable.setdefault(source, Unreadable()).add(number)
 
-    def _take(self, record: OutcomeRecord) -> None:
+    def _take(self, record: OutcomeRecord, source: str) -> None:
         before = self._records.get(record.task_id)
-        self.replaced += before is not None
-        if before is None or not _has_ended(before) or _has_ended(record):
-            self._records[record.task_id] = record
+        if record.path is not None:
+            self._sources[record.task_id] = source
+        if before is not None:
+            self.replaced += not _completes(record, before)
+            record = _merged(before, record)
+        self._records[record.task_id] = record
 
     def entries(self, stored: StoredLink) -> list[Entry]:
         """Return the entries."""
-        return [Entry.of(record, stored) for record in self._records.values()]
+        return [Entry.of(record, self._link_of(record, stored)) for record in self._records.values()]
+
+    def _link_of(self, record: OutcomeRecord, stored: StoredLink) -> Callable[[Role], str | None]:
+        return lambda role: stored(record, self._sources.get(record.task_id, ""), role)
+
+
+def _merged(before: OutcomeRecord, after: OutcomeRecord) -> OutcomeRecord:
+    """Return the line of the two that counts, with what only the other has of the same generation."""
+    first, then = (before, after) if not _has_ended(before) or _has_ended(after) else (after, before)
+    path = after.path or before.path
+    raw = first.generation if then.generation is None and first.state is then.state else then.generation
+    return evolve(then, path=path, generation=raw)
+
+
+def _completes(record: OutcomeRecord, before: OutcomeRecord) -> bool:
+    """Whether *record* only adds the file to the line *before*, as the second line of an id in a journal does."""
+    return record.path is not None and before.path is None and record.state is before.state
 
 
 def _has_ended(record: OutcomeRecord) -> bool:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from urllib.parse import quote
 
 from luma_async._media.files import Part, stored
-from luma_async._records import LongLineError, lines_in
+from luma_async._media.formats import KINDS
+from luma_async._records import LongLineError, OutcomeRecord, lines_in
 from luma_async._text import shown
 from luma_async.cli.exit import Status
 from luma_async.cli.gallery.entries import Collection
@@ -33,7 +35,7 @@ async def write_gallery(sources: Sequence[str], options: Gallery) -> Status:
     """Write a gallery of the lines in *sources*; the status says whether every line could be read."""
     _check_page(sources, options)
     collection = _collect(sources)
-    entries = collection.entries(lambda task_id, role: _stored_link(options, task_id, role))
+    entries = collection.entries(partial(_stored_link, options))
     for source, lines in islice(collection.unreadable.items(), _MOST_SOURCES):
         say(f"{shown(source)}: not an outcome in {lines}")
     if (others := len(collection.unreadable) - _MOST_SOURCES) > 0:
@@ -68,10 +70,22 @@ def _collect(sources: Sequence[str]) -> Collection:
     return collection
 
 
-def _stored_link(options: Gallery, task_id: str, role: Role) -> str | None:
+def _stored_link(options: Gallery, record: OutcomeRecord, source: str, role: Role) -> str | None:
     """Return the link to a stored medium: relative, so that page and files can be moved together."""
-    file = None if options.media is None else stored(task_id, options.media, role)
-    return None if file is None else quote(Path(os.path.relpath(file, options.page.parent)).as_posix())
+    file = None if options.media is None else stored(record.task_id, options.media, role)
+    file = file or _recorded(record, source, role)
+    if file is None:
+        return None
+    return quote(os.fsencode(Path(os.path.relpath(file, options.page.parent)).as_posix()))
+
+
+def _recorded(record: OutcomeRecord, source: str, role: Role) -> Path | None:
+    """Return the file that the line names, if it is there: from this directory, or from that of *source*."""
+    path = Path(record.path or "")
+    if path.suffix.removeprefix(".") not in KINDS[role].groupindex:
+        return None
+    places = (path, Path(source).parent / path)
+    return next((place for place in places if os.path.isfile(place)), None)  # noqa: PTH113 - this raises for no name
 
 
 def _check_page(sources: Sequence[str], options: Gallery) -> None:

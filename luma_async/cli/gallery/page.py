@@ -130,7 +130,7 @@ def _medium(entry: Entry, name: str) -> Markup | None:
             "video",
             controls=True,
             playsinline=True,
-            preload="none",
+            preload="metadata" if entry.is_stored else "none",  # the first frame costs nothing there
             poster=entry.poster,
             src=entry.video,
             width=width,
