@@ -59,14 +59,15 @@ class Display:
             yield f"{self.seconds:.1f}".removesuffix(".0") + " s"
 
 
-def _middle_cut(task_id: str) -> str:
+def _middle_cut(task_id: object) -> str:
     text = _without_links(task_id)
     half = _LONGEST_ID // 2
     return text if len(text) <= _LONGEST_ID else f"{text[: half - 1]}…{text[-half:]}"
 
 
-def _without_links(text: str) -> str:
-    words = text.split(maxsplit=_MOST_WORDS)[:_MOST_WORDS]
+def _without_links(text: object) -> str:
+    """Return the *text* of a generation, which a user's own code may have made of anything: a repr must not raise."""
+    words = str(text).split(maxsplit=_MOST_WORDS)[:_MOST_WORDS]
     kept = (word for word in words if "://" not in word)
     return " ".join(shown(word, _LONGEST_PROMPT) for word in kept)
 

@@ -135,6 +135,7 @@ LINK = "https://cdn.example/v.mp4?sig=secret"
         ({"id": f"{'a' * 30}-{'b' * 30}"}, f"<Generation {'a' * 19}…{'b' * 20} completed>"),
         ({"prompt": f"like ({LINK}) but red"}, "<Generation t completed 'like but red'>"),
         ({"prompt": LINK, "video": Video(url=Link(LINK), width=10**9, height=1)}, "<Generation t completed>"),
+        ({"id": 5, "prompt": ["a"]}, "<Generation 5 completed '['a']'>"),
         ({"prompt": "word " * 50}, f"<Generation t completed '{'word ' * 17}word wo…'>"),
     ],
 )

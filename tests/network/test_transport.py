@@ -128,7 +128,7 @@ async def test_single_looks_come_in_the_order_asked_and_bad_ids_stand_alone() ->
         outcomes = await luma.get_generations(["b", "../x", "a", "b"])
 
     assert [outcome.task_id for outcome in outcomes] == ["b", "../x", "a", "b"]
-    assert [outcome.ok for outcome in outcomes] == [True, False, True, True]
+    assert [outcome.error is None for outcome in outcomes] == [True, False, True, True]
     assert outcomes[0].unwrap().state is State.FAILED
     assert len(server.heads) == 2
 
