@@ -165,7 +165,8 @@ class Wire:
                 request.partial_answer = self.redaction.cut_body(body[:limit], response.status)
         if not whole:
             summary = f"the relay's answer is larger than {limit} bytes"
-            raise ProtocolError(summary, too_large=True, verdict=Verdict.PASSING)
+            advice = "Limits(max_answer_bytes=...) allows more: media inside answers are large"
+            raise ProtocolError(summary, too_large=True, advice=advice, verdict=Verdict.PASSING)
         self._has_worked = True
         return Answer(
             status=response.status,

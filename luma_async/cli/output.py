@@ -28,6 +28,7 @@ _OPTION_NAMES = {
     "media_headers: ": "--media-header: ",
     "headers: ": "--header: ",
     "overwrite=True": "--overwrite",
+    "Limits(max_answer_bytes=...) allows more": "the library allows more, the command line does not",
 }
 """The library's wording of advice, and the command line's."""
 

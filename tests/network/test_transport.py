@@ -151,7 +151,7 @@ async def test_an_answer_without_an_end_is_left_at_the_limit() -> None:
     error = await error_of([without_end], limits)
 
     assert isinstance(error, ProtocolError)
-    assert "larger than 100000 bytes" in str(error)
+    assert "larger than 100000 bytes (Limits(max_answer_bytes=...) allows more" in str(error)
 
 
 async def test_packed_answer_is_read() -> None:
