@@ -54,6 +54,9 @@ _PLAIN_LINK = re.compile(r"https?://[a-z0-9][a-z0-9.-]*(?:/(?:[!#$&-;=?-Z_a-z~]|
 """The form of nearly all links, which need no change. Other links are parsed, which takes ten times as long."""
 _LONG = 2048
 """Characters. Longer links are not cached."""
+_SCHEME = re.compile(r"https?://", re.IGNORECASE)
+_LONGEST = 2**16
+"""Characters. A longer text is not a link, and the standard library would cache what it split."""
 _NEVER_IN_A_LINK = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\\]")
 _NEVER_IN_A_HOST = re.compile(r"[\s<>\"^`{|}%@]")
 _NOT_IN_A_URL = re.compile(r"[^A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]|%(?![0-9A-Fa-f]{2})")
@@ -88,7 +91,7 @@ def _parsed_link(value: str) -> Link | None:
     if _PLAIN_LINK.fullmatch(value):
         return Link(value)
     value = value.strip()
-    if _NEVER_IN_A_LINK.search(value):
+    if not _SCHEME.match(value) or len(value) > _LONGEST or _NEVER_IN_A_LINK.search(value):
         return None
     try:
         parts = urlsplit(value)

@@ -30,7 +30,11 @@ def generation_of(
     state = state_of(word, reading.dialect)
     merged = {key: value for level in levels for key, value in level.items() if value not in _NOT_SET}
     request = merged.get("request")
-    submitted, started, finished = (_moment(levels, keys) for keys in (_SUBMITTED, _STARTED, _FINISHED))
+    present = set().union(*levels)
+    has_times = not _TIMES.isdisjoint(present)
+    submitted, started, finished = (
+        (_moment(levels, keys) for keys in (_SUBMITTED, _STARTED, _FINISHED)) if has_times else (None, None, None)
+    )
     fields = {
         **merged,
         "id": task_id,
@@ -41,8 +45,8 @@ def generation_of(
         "failure_reason": None,
         "failure_code": _code(levels) if state is State.FAILED else None,
         "result_url": link_of_row(levels) if state is State.COMPLETED else None,
-        "progress": _progress(levels, state),
-        "queue_position": _position(levels),
+        "progress": None if _PROGRESS_KEYS.isdisjoint(present) else _progress(levels, state),
+        "queue_position": None if _POSITION_KEYS.isdisjoint(present) else _position(levels),
         "submitted_at": submitted,
         "started_at": started,
         "finished_at": finished,
@@ -108,6 +112,9 @@ _POSITIONS = ("queue_position", "queuePosition", "position_in_queue", "queue_ind
 _PROGRESS = ("progress", "percentage", "percent", "task_progress")
 _PERCENT = re.compile(r"\s*([0-9]{1,3}(?:\.[0-9]{1,6})?)\s*(%?)\s*")
 _WHOLE = 100
+_TIMES = frozenset(_SUBMITTED + _STARTED + _FINISHED)
+_PROGRESS_KEYS, _POSITION_KEYS = frozenset(_PROGRESS), frozenset(_POSITIONS)
+"""For a look at all keys at once: most answers have none of these."""
 
 
 def _values(levels: Levels, keys: tuple[str, ...]) -> Iterator[Any]:

@@ -168,11 +168,13 @@ def word_of(levels: list[Mapping[str, Any]], reading: Reading) -> str | None:
                 word = str(word)
             if not isinstance(word, str) or not word.strip():
                 continue
+            if len(word) > _LONGEST_WORD:
+                word = word.strip()[:_LONGEST_WORD]
             plain = word if word in known else plain_word(word)
             if weak is None and plain in may_be_weak:
                 weak = word
             elif weak is None or (plain in known and plain not in may_be_weak):
-                return word if len(word) <= _LONGEST_WORD else word.strip()[:_LONGEST_WORD]
+                return word
         if weak is not None and is_row:
             break
         keys = reading.dialect.state_keys

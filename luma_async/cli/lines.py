@@ -26,6 +26,8 @@ _WORD = 10
 """Columns of how an id ended, with a blank."""
 _USUAL_ID = 36
 """Columns: a longer id than a UUID leaves half of the line to others."""
+_CLICKABLE = 20
+"""Columns. A narrower terminal has no room for a word to click on."""
 _LEAST_NAME = 8
 """Columns of a file or prompt, of which less says nothing."""
 _LONGEST_TEXT = 5000
@@ -94,7 +96,7 @@ class HumanForm:
         if stored is not None:
             return self._text(self._add(line, shown(stored, _LONGEST_LINK), Style(link=target), is_name=True))
         self._add(line, shown(prompt), Style(link=target or None))
-        if link and (self.console.color_system is None or not is_safe):
+        if link and (self.console.color_system is None or not is_safe or self.console.width < _CLICKABLE):
             line.append(f"\n{' ' * _WORD}{shown(link, _LONGEST_DATA if is_inside else _LONGEST_LINK)}")
         return self._text(line)
 

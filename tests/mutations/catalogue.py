@@ -771,7 +771,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ("cli/test_result_lines.py",): [
         (
             "a link that cannot be clicked is text",
-            "if link and (self.console.color_system is None or not is_safe):",
+            "if link and (self.console.color_system is None or not is_safe or self.console.width < _CLICKABLE):",
             "if False:",
         ),
         ("a reason is whole", "_LONGEST_TEXT = 5000", "_LONGEST_TEXT = 60"),
