@@ -156,7 +156,7 @@ class Journal:
         if not _is_end(record) or (has_ended and record.path in (None, self._files.get(task_id))):
             return False
         if is_new := task_id not in self._pending:
-            self._lines[task_id] = record, self._line(record)
+            self._lines[task_id] = record, _line_of(record, self.path)
             self._pending[task_id] = asyncio.get_running_loop().create_future()
             if self._writer is None:
                 self._writer = asyncio.create_task(self._write(opened), name="luma_async journal")
@@ -194,16 +194,6 @@ class Journal:
             raise ConfigurationError(f"{shown(self.path)} is not open", advice="use it inside 'async with'")
         return self._file
 
-    def _line(self, record: OutcomeRecord) -> bytes:
-        line = f"{record.line()}\n".encode("ascii")
-        if len(line) > LONGEST_LINE:  # the next run would refuse the file
-            raise JournalError(
-                f"the outcome cannot be recorded in {shown(self.path)}: its line has more than {LONGEST_LINE} bytes",
-                path=str(self.path),
-                advice="lower Limits(max_answer_bytes=...)",
-            )
-        return line
-
     async def _write(self, file: _File) -> None:
         """Write until nothing is left: one write and one flush for all pending lines."""
         lines: dict[str, tuple[OutcomeRecord, bytes]] = {}
@@ -212,7 +202,7 @@ class Journal:
                 lines, self._lines = self._lines, {}
                 self._settle(lines, await self._append(file, b"".join(line for _, line in lines.values())))
         except asyncio.CancelledError:
-            self._settle({**lines, **self._lines}, self._stopped())
+            self._settle({**lines, **self._lines}, _stopped(self.path))
             self._lines = {}
             raise
         finally:
@@ -242,14 +232,27 @@ class Journal:
         """Settle all lines of a *writer* that was cancelled before its first step, which no code of its own notices."""
         if self._writer is writer:
             self._writer, lines, self._lines = None, self._lines, {}
-            self._settle(lines, self._stopped())
+            self._settle(lines, _stopped(self.path))
 
-    def _stopped(self) -> JournalError:
-        return JournalError(
-            f"it is unknown whether the outcome is recorded in {shown(self.path)}: the write was stopped",
-            path=str(self.path),
-            advice="start again: it waits for the missing ids only",
+
+def _line_of(record: OutcomeRecord, path: Path) -> bytes:
+    """Return the line of *record* for the journal at *path*; the next run would refuse a file with a longer one."""
+    line = f"{record.line()}\n".encode("ascii")
+    if len(line) > LONGEST_LINE:
+        raise JournalError(
+            f"the outcome cannot be recorded in {shown(path)}: its line has more than {LONGEST_LINE} bytes",
+            path=str(path),
+            advice="lower Limits(max_answer_bytes=...)",
         )
+    return line
+
+
+def _stopped(path: Path) -> JournalError:
+    return JournalError(
+        f"it is unknown whether the outcome is recorded in {shown(path)}: the write was stopped",
+        path=str(path),
+        advice="start again: it waits for the missing ids only",
+    )
 
 
 @define(eq=False)

@@ -164,10 +164,9 @@ class NewAPI2026(NewAPI):
         return _answers.row_of_2026(task, age, link)
 
 
-class Express(Contract):
-    """A relay for Luma's own API, written with Express."""
+class _OnExpress(Contract):
+    """What servers written with Express have in common."""
 
-    routes: ClassVar[frozenset[Kind]] = frozenset({"look", "submit"})
     request_id_header = None
 
     def unknown_path(self, method: str, path: str) -> Reply:
@@ -175,6 +174,12 @@ class Express(Contract):
 
     def no_key(self, request_id: str) -> Reply:
         return self.wrong_key(request_id)
+
+
+class Express(_OnExpress):
+    """A relay for Luma's own API, written with Express."""
+
+    routes: ClassVar[frozenset[Kind]] = frozenset({"look", "submit"})
 
     def wrong_key(self, request_id: str) -> Reply:
         return Reply.json({"success": False, "error": "Unauthorized"}, 401)
@@ -219,16 +224,8 @@ class LiteLLM(Contract):
         return _litellms_refusal("Invalid proxy server token passed.")
 
 
-class WebProxy(Contract):
+class WebProxy(_OnExpress):
     """A web app's own proxy in front of a relay, written with Express."""
-
-    request_id_header = None
-
-    def unknown_path(self, method: str, path: str) -> Reply:
-        return _express_page(404, f"Cannot {method} {path}")
-
-    def no_key(self, request_id: str) -> Reply:
-        return self.wrong_key(request_id)
 
     def wrong_key(self, request_id: str) -> Reply:
         return Reply.json(_answers.refusal("token_check", "Error: 无访问权限 | No access rights"), 423)

@@ -600,11 +600,19 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ),
         ("closing a journal waits for no disk", "self._busy.acquire(blocking=False)", "self._busy.acquire()"),
         ("a stalled write closes its file at its end", "if self._closed:  # meanwhile", "if False:"),
-        ("a cancelled writer leaves nobody waiting", "self._settle({**lines, **self._lines}, self._stopped())", "pass"),
+        (
+            "a cancelled writer leaves nobody waiting",
+            "self._settle({**lines, **self._lines}, _stopped(self.path))",
+            "pass",
+        ),
         ("nor does one that never started", "if self._writer is writer:", "if False:"),
         ("any error of a write reaches the caller", "except Exception as cause:", "except OSError as cause:"),
         ("a line of a journal has a limit", "file.readline(LONGEST_LINE + 1)", "file.readline()"),
-        ("a line that is too long is not written", "if len(line) > LONGEST_LINE:  #", "if False:  #"),
+        (
+            "a line that is too long is not written",
+            "if len(line) > LONGEST_LINE:\n        raise JournalError",
+            "if False:\n        raise JournalError",
+        ),
     ],
     ("test_calls.py",): [
         ("an uncertain submit is not repeated", "uncertain(error, request.partial_answer, transport.redact)", "error"),
