@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from functools import partial
 from pathlib import Path
@@ -136,12 +137,16 @@ def test_result_lines_stand_whole_above_a_table_on_the_same_terminal(luma_relay:
 @pytest.mark.slow
 def test_a_terminal_that_goes_away_harms_no_result_in_a_file(luma_relay: SimulatedRelay, tmp_path: Path) -> None:
     """As with ``nohup``: the table has nowhere to be drawn, and the wait goes on to its end."""
-    first, later = add(luma_relay, [Script.of("completed"), Script.of(("pending", 60.0), "completed")])
+    first, later = add(luma_relay, [Script.of("completed"), Script.of("completed")])
+    luma_relay.trouble(Fault.unavailable(), times=None, task_id=later)  # until the terminal has gone
     out = tmp_path / "outcomes.jsonl"
     pid, terminal = fork("wait", first, later, *FAST, relay=luma_relay, stdout=out, ignoring=signal.SIGHUP)
     until(terminal, "1/2")
 
-    assert closed(pid, terminal) == 0
+    os.close(terminal)
+    luma_relay.calm(later)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert len(out.read_text(encoding="ascii").splitlines()) == 2
 
 
