@@ -80,7 +80,9 @@ def link_or_none(value: Any) -> Link | None:
 
 def medium_or_none(value: Any, kind: Literal["video", "image"]) -> Link | None:
     """Return *value* as ``link_or_none`` does, or as a ``data:`` URL that holds a medium of this *kind* in base64."""
-    if isinstance(value, str) and _DATA_OF[kind].match(value) and value.isascii():  # in a record it may be cut
+    if not isinstance(value, str):
+        return None
+    if value.startswith("data:") and _DATA_OF[kind].match(value) and value.isascii():  # in a record it may be cut
         return Link(value.strip())
     return link_or_none(value)
 

@@ -225,7 +225,7 @@ class OutcomeRecord:
         raw = self.generation or {}
         for found in tasks_in(raw, asked=(self.task_id,)):
             if found.task_id == self.task_id:
-                return self._as_recorded(generation_of(found.task, self.task_id, raw=raw))
+                return self._as_recorded(generation_of(found, raw))
         known = Generation(id=self.task_id, state=self.state, state_text=self.state, result_url=self.video_url, raw=raw)
         return self._as_recorded(known)
 

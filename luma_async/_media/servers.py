@@ -162,7 +162,7 @@ class MediaServers:
             is_own = is_own and self.rules.are_own(target)
             return target
 
-        response = await follow(url, sent, redirected)
+        response = await follow(url, await sent(url), sent, redirected)
         if response is None:
             raise DownloadError("the link redirects too often", reason="refused", url=bare(url))
         return response

@@ -19,22 +19,31 @@ def same_origin(url: URL, start: URL) -> bool:
 
 async def follow(
     url: URL,
+    response: aiohttp.ClientResponse,
     send: Callable[[URL], Awaitable[aiohttp.ClientResponse]],
     redirected: Callable[[URL, str, int], Awaitable[URL]],
 ) -> aiohttp.ClientResponse | None:
     """Return the answer at the end of all redirects; None if there are more than five.
 
     Args:
-        url: Where the first request goes.
+        url: Where the first request went.
+        response: Its answer.
         send: Sends a request to a URL.
         redirected: Returns the next URL for a URL, the ``Location`` of its answer and its status, or raises.
     """
-    for hop in range(_MOST + 1):
-        response = await send(url)
-        location = response.headers.get("Location") if response.status in _STATUSES else None
+    for _ in range(_MOST):
+        location = location_in(response)
         if location is None:
             return response
         response.release()
-        if hop < _MOST:
-            url = await redirected(url, location, response.status)
+        url = await redirected(url, location, response.status)
+        response = await send(url)
+    if location_in(response) is None:
+        return response
+    response.release()
     return None
+
+
+def location_in(response: aiohttp.ClientResponse) -> str | None:
+    """Return where *response* redirects to, or None if it is no redirect."""
+    return response.headers.get("Location") if response.status in _STATUSES else None

@@ -10,6 +10,8 @@ from attrs import define, field
 _REQUEST_IDS = ("X-Oneapi-Request-Id", "X-Any2api-Request-Id", "x-litellm-call-id")
 """Gateways' own headers; a proxy in front may add an id of its own as another one (contract section 6)."""
 _NAMES_A_REQUEST = re.compile(r"(?:.*-)?(?:request|call|trace)-?id", re.IGNORECASE)
+_ENDS = frozenset({"id", "Id", "ID", "iD"})
+"""For a look before the pattern: this is done for each answer."""
 
 
 def request_id_in(headers: Mapping[str, str]) -> str | None:
@@ -18,7 +20,12 @@ def request_id_in(headers: Mapping[str, str]) -> str | None:
     *headers* ignore case. A gateway's own header goes before others that name a request.
     """
     known = next(filter(None, map(headers.get, _REQUEST_IDS)), None)
-    return known or next((value for name, value in headers.items() if value and _NAMES_A_REQUEST.fullmatch(name)), None)
+    if known:
+        return known
+    for name, value in headers.items():
+        if name[-2:] in _ENDS and value and _NAMES_A_REQUEST.fullmatch(name):
+            return value
+    return None
 
 
 @define(eq=False)

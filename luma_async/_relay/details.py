@@ -12,7 +12,7 @@ from luma_async._checks import medium_or_none
 from luma_async._relay.documents import Reading
 from luma_async._relay.links import Levels, declared_link, known_link, last_resort, link_of_row
 from luma_async._relay.refusals import innermost_text
-from luma_async._relay.search import levels_of, state_of, word_of
+from luma_async._relay.search import Found, state_of
 from luma_async._relay.structure import generation, moment_or_none
 from luma_async.models import Generation, State, Video
 
@@ -20,45 +20,46 @@ _NOT_SET: tuple[Any, ...] = (None, "", 0, "0001-01-01T00:00:00Z")
 """Values of a field that is not set (contract section 1, *Times*); the same field of an outer level may be set."""
 
 
-def generation_of(
-    task: Mapping[str, Any], task_id: str, raw: Mapping[str, Any], reading: Reading | None = None
-) -> Generation:
-    """Structure *task*, a bare generation or a row around one; *raw* is the whole answer."""
+def generation_of(found: Found, raw: Mapping[str, Any], reading: Reading | None = None) -> Generation:
+    """Structure what was *found*, a bare generation or a row around one; *raw* is the whole answer."""
     reading = reading or Reading()
-    levels = levels_of(task, reading)
-    word = word_of(levels, reading) or ""
-    state = state_of(word, reading.dialect)
-    merged = {key: value for level in levels for key, value in level.items() if value not in _NOT_SET}
-    request = merged.get("request")
-    present = set().union(*levels)
-    has_times = not _TIMES.isdisjoint(present)
-    submitted, started, finished = (
-        (_moment(levels, keys) for keys in (_SUBMITTED, _STARTED, _FINISHED)) if has_times else (None, None, None)
-    )
-    fields = {
-        **merged,
-        "id": task_id,
-        "state": state,
-        "state_text": word,
-        "created_at": merged.get("created_at") or merged.get("submit_time"),
-        "prompt": merged.get("prompt") or (request.get("prompt") if isinstance(request, Mapping) else None),
-        "failure_reason": None,
-        "failure_code": _code(levels) if state is State.FAILED else None,
-        "result_url": link_of_row(levels) if state is State.COMPLETED else None,
-        "progress": None if _PROGRESS_KEYS.isdisjoint(present) else _progress(levels, state),
-        "queue_position": None if _POSITION_KEYS.isdisjoint(present) else _position(levels),
-        "submitted_at": submitted,
-        "started_at": started,
-        "finished_at": finished,
-        "problems": (),
-        "raw": raw,
-    }
+    levels = found.levels
+    state = state_of(found.word, reading.dialect)
+    fields = {key: value for level in levels for key, value in level.items() if value not in _NOT_SET}
+    given = fields.get("failure_reason")
+    for name in _OURS.intersection(fields):
+        del fields[name]
+    fields["id"] = found.task_id
+    fields["state"] = state
+    fields["state_text"] = found.word
+    fields["raw"] = raw
+    if "created_at" not in fields and "submit_time" in fields:
+        fields["created_at"] = fields["submit_time"]
+    request = fields.get("request")
+    if "prompt" not in fields and isinstance(request, Mapping):
+        fields["prompt"] = request.get("prompt")
+    if not _DETAILS.isdisjoint(levels[0] if len(levels) == 1 else set().union(*levels)):
+        fields |= _details(levels, state)
     if state is State.FAILED:
-        fields["failure_reason"] = _reason(levels, reading) or (None if raw is task else _reason([raw], reading))
-    elif isinstance(merged.get("failure_reason"), str):
-        fields["failure_reason"] = merged["failure_reason"]
-    made = generation(fields)
-    return _with_link(made, task, levels, reading) if state is State.COMPLETED else made
+        fields["failure_code"] = _code(levels)
+        fields["failure_reason"] = _reason(levels, reading) or (None if raw is found.task else _reason([raw], reading))
+    elif isinstance(given, str):
+        fields["failure_reason"] = given
+    if state is not State.COMPLETED:
+        return generation(fields)
+    fields["result_url"] = link_of_row(levels)
+    return _with_link(generation(fields), found.task, levels, reading)
+
+
+def _details(levels: Levels, state: State) -> dict[str, Any]:
+    """Return how far the task is, and its times, which most answers do not have."""
+    return {
+        "progress": _progress(levels, state),
+        "queue_position": _position(levels),
+        "submitted_at": _moment(levels, _SUBMITTED),
+        "started_at": _moment(levels, _STARTED),
+        "finished_at": _moment(levels, _FINISHED),
+    }
 
 
 def _with_link(made: Generation, task: Mapping[str, Any], levels: Levels, reading: Reading) -> Generation:
@@ -75,10 +76,9 @@ def _with_link(made: Generation, task: Mapping[str, Any], levels: Levels, readin
     return evolve(made, result_url=link, problems=(*made.problems, *(p for p in places if p not in made.problems)))
 
 
-def has_link(task: Mapping[str, Any], reading: Reading) -> bool:
-    """Whether *task* has a link to a video, in any state."""
-    levels = levels_of(task, reading)
-    return known_link(levels, reading) is not None or last_resort(task, reading)[0] is not None
+def has_link(found: Found, reading: Reading) -> bool:
+    """Whether the task has a link to a video, in any state."""
+    return known_link(found.levels, reading) is not None or last_resort(found.task, reading)[0] is not None
 
 
 # --- why it failed ---
@@ -112,9 +112,15 @@ _POSITIONS = ("queue_position", "queuePosition", "position_in_queue", "queue_ind
 _PROGRESS = ("progress", "percentage", "percent", "task_progress")
 _PERCENT = re.compile(r"\s*([0-9]{1,3}(?:\.[0-9]{1,6})?)\s*(%?)\s*")
 _WHOLE = 100
-_TIMES = frozenset(_SUBMITTED + _STARTED + _FINISHED)
-_PROGRESS_KEYS, _POSITION_KEYS = frozenset(_PROGRESS), frozenset(_POSITIONS)
+_DETAILS = frozenset(_SUBMITTED + _STARTED + _FINISHED + _POSITIONS + _PROGRESS)
 """For a look at all keys at once: most answers have none of these."""
+_OURS = frozenset(
+    {
+        *("failure_reason", "failure_code", "result_url", "progress", "queue_position"),
+        *("submitted_at", "started_at", "finished_at", "problems", "state_text"),
+    }
+)
+"""Fields that are set here, whatever the answer has under the same name."""
 
 
 def _values(levels: Levels, keys: tuple[str, ...]) -> Iterator[Any]:

@@ -17,7 +17,7 @@ Levels = list[Mapping[str, Any]]
 
 def link_of_row(levels: Levels) -> Link | None:
     """Return a row's own link; on success ``fail_reason`` may hold it (contract, *Wrapped answers*)."""
-    texts = (level.get(key) for level in levels for key in _KEYS_OF_A_ROW)
+    texts = (level[key] for level in levels for key in _KEYS_OF_A_ROW if level.get(key))
     return next(filter(None, map(_link_in_text, texts)), None)
 
 

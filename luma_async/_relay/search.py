@@ -35,6 +35,8 @@ class Found(NamedTuple):
     task_id: str
     word: str
     """The relay's word for the state."""
+    levels: list[Mapping[str, Any]]
+    """The object, and the objects wrapped in it."""
 
 
 def tasks_in(value: Any, reading: Reading | None = None, asked: Collection[str] = ()) -> Iterator[Found]:
@@ -61,9 +63,10 @@ def _tasks_in(value: Any, reading: Reading, asked: Collection[str], depth: int) 
                 return
     elif isinstance(value, dict):
         found_id = identity(value, asked, reading)
-        word = None if found_id is None else word_of(levels_of(value, reading), reading)
+        levels = [] if found_id is None else levels_of(value, reading)
+        word = word_of(levels, reading) if levels else None
         if found_id is not None and word is not None:
-            yield Found(value, found_id, word)
+            yield Found(value, found_id, word, levels)
         if depth and not reading.keys.wrappers.isdisjoint(value) and (word is None or not _is_row(value)):
             for wrapper in reading.dialect.wrappers:
                 if value.get(wrapper):
@@ -157,7 +160,8 @@ def is_about_request(word: str) -> bool:
 def word_of(levels: list[Mapping[str, Any]], reading: Reading) -> str | None:
     """Return the relay's word for the state; a row's outer ``status`` wins over a stale inner ``state``."""
     is_row = _is_row(levels[0])
-    known, weak = reading.dialect.state_words, None
+    known: Mapping[str, State] = reading.dialect.state_words
+    weak = None
     may_be_weak = _WEAK_IN_A_ROW if is_row else _WEAK
     keys = ("status", *reading.dialect.state_keys) if is_row else reading.dialect.state_keys
     for level in levels:

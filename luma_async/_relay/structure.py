@@ -74,7 +74,7 @@ def _number(value: Any, _: Any) -> float:
 
 def _link(value: Any, _: Any, kind: Literal["video", "image"] = "video") -> Link | None:
     """An empty link is an absent one (contract section 1, ``download_url``); an object may hold the link."""
-    if isinstance(value, Mapping):
+    if type(value) is dict:
         value = value.get("url")
     if value is None or value == "":
         return None

@@ -18,7 +18,7 @@ from luma_async._relay.refusals import (
     refusal,
     refusal_inside,
 )
-from luma_async._relay.search import Found, is_about_request, levels_of, state_of, tasks_in
+from luma_async._relay.search import Found, is_about_request, state_of, tasks_in
 from luma_async.dialect import RELAY, Dialect
 from luma_async.errors import LumaError, ProtocolError, Verdict
 from luma_async.models import Generation, State
@@ -66,7 +66,7 @@ class TaskAnswer:
     word: str
     """The relay's word for the state."""
     state: State
-    _task: Mapping[str, Any]
+    _found: Found
     """A bare generation, or a row around one."""
     _raw: Mapping[str, Any]
     _reading: Reading
@@ -79,28 +79,28 @@ class TaskAnswer:
         cls, found: Found, reading: Reading, raw: Mapping[str, Any] | None = None, request_id: str | None = None
     ) -> TaskAnswer:
         """Build the answer about *found*; *raw* is the whole answer, if that is more than the task."""
-        task, task_id, word = found
-        return cls(task_id, word, state_of(word, reading.dialect), task, raw or task, reading, request_id)
+        state = state_of(found.word, reading.dialect)
+        return cls(found.task_id, found.word, state, found, raw or found.task, reading, request_id)
 
     def generation(self) -> Generation:
         """Structure the answer."""
-        return generation_of(self._task, self.task_id, self._raw, self._reading)
+        return generation_of(self._found, self._raw, self._reading)
 
     @property
     def carries_state(self) -> bool:
         """Whether the object with the id itself has the word for the state, and it is not about the request."""
-        words = [self._task.get(key) for key in self._reading.dialect.state_keys]
-        return self.word in words and not (self.word == self._task.get("status") and is_about_request(self.word))
+        words = [self._found.task.get(key) for key in self._reading.dialect.state_keys]
+        return self.word in words and not (self.word == self._found.task.get("status") and is_about_request(self.word))
 
     @property
     def has_link(self) -> bool:
         """Whether the answer has a link to a video, whatever the state is."""
-        return has_link(self._task, self._reading)
+        return has_link(self._found, self._reading)
 
     def lean(self, most: int) -> dict[str, Any]:
         """Return a bare generation with what fits into about *most* characters."""
         fields: dict[str, Any] = {}
-        for level in levels_of(self._task, self._reading):
+        for level in self._found.levels:
             fields |= level
         opened = {key for key in self._reading.keys.wrappers if key != "output" or isinstance(fields.get(key), Mapping)}
         plain = {key: part for key, part in fields.items() if key not in opened}

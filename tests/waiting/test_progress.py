@@ -24,7 +24,7 @@ from luma_async.errors import (
 from luma_async.settings import PollPolicy
 from tests.kit import limited
 
-PENDING = TaskAnswer.of(Found({"id": "a"}, "a", "pending"), Reading())
+PENDING = TaskAnswer.of(Found({"id": "a"}, "a", "pending", [{"id": "a"}]), Reading())
 POLICY = PollPolicy(max_consecutive_failures=4, max_outage=100.0)
 
 
