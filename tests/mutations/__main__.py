@@ -82,8 +82,12 @@ class Copy:
 
 def places(root: Path, text: str) -> list[Path]:
     """Return the modules of the package in which *text* stands, each as often as it does."""
-    modules = sorted((root / "luma_async").rglob("*.py"))
-    return [path for path in modules for _ in range(path.read_text(encoding="utf-8").count(text))]
+    return [path for path, source in sources(root).items() for _ in range(source.count(text))]
+
+
+def sources(root: Path) -> dict[Path, str]:
+    """Return the text of each module of the package."""
+    return {path: path.read_text(encoding="utf-8") for path in sorted((root / "luma_async").rglob("*.py"))}
 
 
 def judged(copy: Copy, mutations: Sequence[Mutation]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutations.__main__ import ROOT, Copy, main, places
+from tests.mutations.__main__ import ROOT, Copy, main, sources
 from tests.mutations.catalogue import MUTATIONS, Mutation
 
 ANSWER = Mutation("the answer is 42", "ANSWER = 42", "ANSWER = 41", ("test_answers.py",))
@@ -37,7 +37,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_each_text_that_is_broken_stands_once_in_the_package() -> None:
     """The list does not rot: a change of a line is a change of what breaks it, and a move is not."""
-    found = {each.rule: len(places(ROOT, each.old)) for each in MUTATIONS}
+    package = list(sources(ROOT).values())
+
+    found = {each.rule: sum(source.count(each.old) for source in package) for each in MUTATIONS}
 
     assert {rule: count for rule, count in found.items() if count != 1} == {}
 

@@ -174,7 +174,7 @@ INNER_SCOPES = [pytest.param(scope, marks=pytest.mark.slow) for scope in ("class
 
 @pytest.mark.parametrize("fixtures", ["function", pytest.param("session", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("by", [pytest.param("mark", marks=pytest.mark.slow), "option"])
-@pytest.mark.parametrize("scope", ["function", *INNER_SCOPES, "session"])
+@pytest.mark.parametrize("scope", ["function", *INNER_SCOPES, pytest.param("session", marks=pytest.mark.slow)])
 def test_the_fixtures_follow_the_loop_of_the_test(
     pytester: pytest.Pytester, scope: str, by: str, fixtures: str
 ) -> None:
@@ -189,6 +189,7 @@ def test_the_fixtures_follow_the_loop_of_the_test(
     result.assert_outcomes(passed=3)
 
 
+@pytest.mark.slow
 def test_the_fixtures_work_in_the_asyncio_loop_of_anyio(pytester: pytest.Pytester) -> None:
     """Its plug-in has a loop of its own."""
     pytester.makepyfile(
@@ -207,6 +208,7 @@ def anyio_backend():
     result.assert_outcomes(passed=3)
 
 
+@pytest.mark.slow
 def test_a_test_without_an_asyncio_loop_is_told_what_to_write(pytester: pytest.Pytester) -> None:
     """One that is not async, and one in another loop; both can use the relay."""
     pytester.makepyfile(
