@@ -13,7 +13,7 @@ from luma_async.cli.exit import Status
 
 PAGE = Path(__file__).with_name("cli.md")
 
-_COMMANDS = ("submit", "get", "wait", "download", "gallery", "check", "demo", "simulate")
+_COMMANDS = ("submit", "get", "wait", "download", "gallery", "ls", "check", "demo", "simulate")
 
 _BEFORE = """\
 # Command line

@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from inspect import isawaitable
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from attrs import define
@@ -17,14 +17,17 @@ from luma_async._network.request import Pace, Request
 from luma_async._network.transport import Transport
 from luma_async._relay.answer import Answer
 from luma_async._relay.refusals import not_a_relay
-from luma_async._relay.requests import clean_url_path, submit_body, submit_path, task_path
+from luma_async._relay.requests import clean_url_path, list_path, submit_body, submit_path, task_path
 from luma_async._relay.submissions import read_clean_url, read_submitted, uncertain
-from luma_async._relay.tasks import Observation, read_task
+from luma_async._relay.tasks import Observation, read_list, read_task
 from luma_async._waiting.batching import Batcher
 from luma_async._waiting.pacing import PollWait
 from luma_async.errors import APIError, LumaError, ProtocolError, UncertainSubmitError, Verdict
+from luma_async.models import Generation
 from luma_async.outcomes import Outcome
 from luma_async.settings import PollPolicy
+
+T = TypeVar("T")
 
 _MOST_TRIES = 3
 _NOT_FOUND, _UNAVAILABLE = 404, 503
@@ -202,12 +205,39 @@ async def clean_url(transport: Transport, policy: PollPolicy, task_id: str) -> s
     """
     dialect = transport.settings.dialect
     path = clean_url_path(dialect, task_id)
+    return await _asked(transport, policy, path, lambda answer: read_clean_url(answer, task_id, dialect))
+
+
+_MOST_IN_A_LIST = 100
+"""Tasks that one request for a list asks for."""
+
+
+async def recent(transport: Transport, policy: PollPolicy, limit: int) -> list[Generation]:
+    """Return the *limit* newest generations of the key; APIs that give fewer at once are asked for more pages.
+
+    Raises:
+        LumaError: The API has no list, or no usable answer came.
+    """
+    dialect = transport.settings.dialect
+    found: dict[str, Generation] = {}
+    while len(found) < limit:
+        path = list_path(dialect, min(limit - len(found), _MOST_IN_A_LIST), len(found))
+        page = await _asked(transport, policy, path, lambda answer: read_list(answer, dialect))
+        known = len(found)
+        found |= {generation.id: generation for generation in page}
+        if len(found) == known:  # the end, or an API without pages
+            break
+    return list(found.values())[:limit]
+
+
+async def _asked(transport: Transport, policy: PollPolicy, path: str, read: Callable[[Answer], T]) -> T:
+    """Return what *read* makes of the answer to a GET; passing errors are retried."""
     allowance = _Allowance(transport.settings.limits.request_timeout)
 
-    async def attempt() -> str:
+    async def attempt() -> T:
         request = Request("GET", path)
         try:
-            return await transport.exchange(request, lambda answer: read_clean_url(answer, task_id, dialect))
+            return await transport.exchange(request, read)
         finally:
             allowance.start(request)
 

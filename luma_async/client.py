@@ -15,7 +15,7 @@ from weakref import WeakSet
 
 from attrs import evolve
 
-from luma_async._calls import clean_url, poll_once, submit
+from luma_async._calls import clean_url, poll_once, recent, submit
 from luma_async._checks import brief, check_number
 from luma_async._ids import check_task_id, identity_of
 from luma_async._listeners import Listeners, log_is_curious
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     import aiohttp
 
 _AS_THE_RELAY_LIKES = GenerationOptions()
+_MOST_RECENT = 10_000
 _DEFAULT_TIMEOUT = 1800.0
 """Seconds: existing scripts wait for 5 to 60 minutes (contract section 5)."""
 
@@ -407,6 +408,24 @@ class LumaClient:
         """
         self._enter_loop()
         return await clean_url(self._transport, self._polling, check_task_id(task_id))
+
+    async def recent(self, limit: int = 20) -> list[Generation]:
+        """Return the key's newest generations in any state, the newest first: to find ids that were lost.
+
+        Passing errors are retried: at most 3 tries for each page of 100.
+
+        Args:
+            limit: At most this many, 1 to 10,000.
+
+        Raises:
+            ConfigurationError: The API does not list tasks (``Dialect.list_path``): of those that come with this
+                library only ``luma`` does.
+            LumaError: See the class.
+        """
+        self._enter_loop()
+        if type(limit) is not int or not 1 <= limit <= _MOST_RECENT:
+            raise ConfigurationError(f"limit={brief(limit)} is not a number of generations", advice="give 1 to 10000")
+        return await recent(self._transport, self._polling, limit)
 
     async def generate(
         self,

@@ -21,6 +21,11 @@ def tasks_path(dialect: Dialect) -> str:
     return _existing(dialect, dialect.tasks_path, "batch query")
 
 
+def list_path(dialect: Dialect, limit: int, offset: int) -> str:
+    """Return the path of a list of the key's tasks, the newest first (*List generations* of Luma's own API)."""
+    return f"{_existing(dialect, dialect.list_path, 'list of tasks')}?limit={limit}&offset={offset}"
+
+
 def submit_path(dialect: Dialect, extended: str | None = None) -> str:
     """Return the path of a submit, or of the extension of the checked id *extended* (contract section 3)."""
     if extended is None:

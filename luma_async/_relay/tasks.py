@@ -174,6 +174,29 @@ def _observe(observed: dict[str, Observation], task_id: str, seen: Observation) 
         observed[task_id] = seen
 
 
+def read_list(answer: Answer, dialect: Dialect = RELAY) -> list[Generation]:
+    """Return the generations in a list of the key's tasks, in its order.
+
+    Raises:
+        APIError: The relay refused the request, in the status or inside a 200.
+        ProtocolError: The answer is unusable.
+    """
+    documents, reading = read_documents(answer), Reading(dialect=dialect)
+    found = [generation_of(each, each.task, reading) for document in documents for each in tasks_in(document, reading)]
+    if not found and not _is_empty_list(documents[0], dialect):
+        raise refusal_inside(answer, documents)
+    return found
+
+
+def _is_empty_list(document: Any, dialect: Dialect) -> bool:
+    """Whether *document* is a list without entries; ``null`` is one only where nothing speaks of a refusal."""
+    if not isinstance(document, Mapping):
+        return isinstance(document, list) and not document
+    lists = [document[key] for key in dialect.wrappers if key in document]
+    speaks_of_one = bool(document.get("error") or document.get("detail")) or not is_success(document)
+    return [] in lists or (None in lists and not speaks_of_one)
+
+
 _MOST_OTHER_ROWS = 1000
 """Rows besides those that were asked for, after which a list is read at once and not row by row."""
 

@@ -29,6 +29,7 @@ from luma_async.cli.options import (
     Gallery,
     GenerationFlags,
     Lines,
+    MostListed,
     Outcomes,
     Output,
     PromptTexts,
@@ -165,6 +166,19 @@ def submit(  # noqa: PLR0913 - its options, in groups
     )
     waits = waiting if submitting.wait or storing.files or earlier else None
     return submit(submissions, waits, storing.files, earlier=earlier, output=output, summary=summary)
+
+
+@app.command
+def ls(*, limit: MostListed = 20, lines: Lines = _LINES, relay: Relay = _RELAY) -> Work:
+    """List the newest generations of the key, where the API can do this: to find ids that were lost.
+
+    The JSON lines are those of the command get, and other commands take them as ids: luma-async ls | luma-async wait
+
+    Example: luma-async ls --dialect luma --limit 50
+    """
+    from luma_async.cli.work import list_recent
+
+    return list_recent(relay.client(), limit, lines)
 
 
 @app.command

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from attrs import field, frozen
@@ -53,12 +54,14 @@ class HumanForm:
     """Lines on a terminal. Text of a relay or a user is never read as markup."""
 
     console: Console = field(factory=_console)
+    shows_age: bool = False
+    """Whether the time of a line is since the task was created, as far as the relay says when."""
 
     def outcome(self, outcome: Outcome, stored: Path | None) -> str:
         """Return one line: how it ended, the time, the id, and the file or the prompt; an error may take more."""
         status = status_of(outcome)
         start = Text.assemble(
-            (f"{word_of(status, outcome):<{_WORD}}", _COLOURS[status]), f"{spelled(outcome.elapsed):>{_TIME - 2}}  "
+            (f"{word_of(status, outcome):<{_WORD}}", _COLOURS[status]), f"{self._time(outcome):>{_TIME - 2}}  "
         )
         room = self.console.width - start.cell_len
         name = fitted_id(shown(outcome.task_id, _LONGEST_LINK), max(_LEAST_NAME, min(room, max(_USUAL_ID, room // 2))))
@@ -66,6 +69,12 @@ class HumanForm:
         if outcome.error is not None:
             return self._with_reason(line, outcome.error)
         return self._with_medium(line, outcome, stored)
+
+    def _time(self, outcome: Outcome) -> str:
+        if not self.shows_age:
+            return spelled(outcome.elapsed)
+        created = outcome.generation and outcome.generation.created_at
+        return spelled(max((datetime.now(UTC) - created).total_seconds(), 0.0)) if created else ""
 
     def submission(self, prompt: str, task_id: str | None, error: LumaError | None) -> str:
         """Return one line with the id, which is never cut, and the prompt; or the error and the prompt."""

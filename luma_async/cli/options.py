@@ -90,6 +90,17 @@ FromPrompts = Annotated[
     ),
 ]
 
+MostListed = Annotated[
+    int,
+    Parameter(
+        name="--limit",
+        metavar="N",
+        group=_OUTPUT,
+        validator=Number(gte=1, lte=10_000),
+        help="At most this many generations.",
+    ),
+]
+
 Outcomes = Annotated[
     str,
     Parameter(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Generator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
@@ -149,7 +150,7 @@ def _had_ended(journal: Journal, known: list[str]) -> str:
     return f"{sum(task_id in journal for task_id in known)} of {len(known)} had ended, as {shown(journal.path)} says"
 
 
-def _form(output: Lines, *, stores: bool, waits: bool) -> Form:
+def _form(output: Lines, *, stores: bool = False, waits: bool = False, lists: bool = False) -> Form:
     """Return how results look: lines for a person on a terminal, else JSON lines."""
     if output.quiet:
         return QuietForm(has_files=stores, waits=waits)
@@ -157,7 +158,7 @@ def _form(output: Lines, *, stores: bool, waits: bool) -> Form:
         return JsonForm(brief=output.brief)
     from luma_async.cli.lines import HumanForm  # noqa: PLC0415 - only a terminal needs rich
 
-    return HumanForm()
+    return HumanForm(shows_age=lists)
 
 
 def _show(board: Board, form: Form) -> Show:
@@ -248,6 +249,20 @@ async def poll_once(job: Job) -> None:
             await job.show.end(outcome)
 
     await _for_each(job.open_ids(), poll, _POLLS_AT_ONCE)
+
+
+async def list_recent(client: LumaClient, limit: int, output: Lines) -> Status:
+    """Show the key's newest generations, at most *limit*."""
+    began = time.monotonic()
+    async with client as luma:
+        show = _show(Board(), _form(output, lists=True))
+        generations = await luma.recent(limit)
+        for generation in generations:
+            elapsed = time.monotonic() - began
+            await show.end(Outcome(task_id=generation.id, generation=generation, elapsed=elapsed, polls=1))
+    if not generations and not output.quiet:
+        say("the key has no generations")
+    return Status.DONE
 
 
 async def wait(job: Job, waiting: Waiting, files: Files | None = None) -> None:

@@ -217,6 +217,15 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("per cents are a share", "number / _WHOLE", "number"),
         ("a weak word gives way to another", "if weak is None and plain in may_be_weak:", "if False:"),
     ],
+    ("test_recent.py",): [
+        ("a list is asked for in pages", "_MOST_IN_A_LIST), len(found))", "_MOST_IN_A_LIST), 0)"),
+        (
+            "a list without entries is no refusal",
+            "not found and not _is_empty_list(documents[0], dialect)",
+            "not found",
+        ),
+        ("no entries beside a refusal are a refusal", "(None in lists and not speaks_of_one)", "None in lists"),
+    ],
     ("relay/test_links.py",): [
         (
             "the link of a list of media is not a picture's",
