@@ -1,18 +1,15 @@
-"""The command line: parse, call the client, show. ``main`` is the only entry."""
+"""The command line. ``main`` is the only entry; it imports the rest, so that an early Ctrl-C shows no traceback."""
 
 from __future__ import annotations
 
-import inspect
-import sys
-from collections.abc import Sequence
+TYPE_CHECKING = False
 
-from luma_async.cli.exit import Status
-from luma_async.cli.output import OutputLostError, guarded, prepare, report_error, say
-from luma_async.errors import LumaError
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["main"]
 
-_EXTRA = ("cyclopts", "rich")
+_INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,31 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: The arguments cannot be understood (status 2).
     """
-    prepare()
     try:
-        return int(_run(list(sys.argv[1:] if arguments is None else arguments)))
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _EXTRA:
-            raise
-        say("the command line is not installed: pip install 'luma-async[cli]'")
-        return int(Status.USAGE)
-    except LumaError as error:
-        return int(report_error(error))
-    except OutputLostError as lost:
-        return int(lost.status())
+        from luma_async.cli.entry import run_arguments  # noqa: PLC0415 - see above
+
+        return run_arguments(arguments)
     except KeyboardInterrupt:
-        return int(Status.INTERRUPTED)
-
-
-def _run(arguments: list[str]) -> Status:
-    from luma_async.cli.commands import app  # noqa: PLC0415 - what it imports may not be installed
-
-    command, bound, _ = app.parse_args(arguments)
-    with guarded():
-        result = command(*bound.args, **bound.kwargs)
-        if not inspect.iscoroutine(result):
-            sys.stdout.flush()
-            return Status.DONE
-    from luma_async.cli.running import run  # noqa: PLC0415 - --help needs no asyncio
-
-    return run(result)
+        return _INTERRUPTED

@@ -223,7 +223,9 @@ def gallery(*files: Outcomes, options: Gallery = _GALLERY) -> Work:
 
 @app.command
 def demo(*, directory: Directory = Path("luma-demo"), as_json: AsJson = False) -> Work:
-    """Wait for five generations of a simulated relay and store their videos: no key, no network, under 15 seconds.
+    """Wait for six generations of a simulated relay and store their videos: no key, no network, under 15 seconds.
+
+    One of them fails, to show how that looks; the status is 0 all the same.
 
     Example: luma-async demo
     """
@@ -272,4 +274,12 @@ def install_completion(
         raise ConfigurationError(
             f"{where} cannot be written: {error.strerror}", advice="check its permissions, and HOME"
         ) from None
-    write(f"{path}\nIt works in every new shell.\n")
+    write(f"{path}\nIt works in every new shell.\n{_zsh_hint(path)}")
+
+
+def _zsh_hint(path: Path) -> str:
+    """Return what zsh still needs, if the script at *path* is for zsh and its start-up file never loads completion."""
+    start = Path.home() / ".zshrc"
+    if path.name[:1] != "_" or not start.is_file() or "compinit" in start.read_text(encoding="utf-8", errors="replace"):
+        return ""
+    return f"If not, zsh has no completion yet; add this to {start}: autoload -Uz compinit && compinit\n"

@@ -26,6 +26,7 @@ _SCRIPTS = {
     "demo-3": Script.completes(pending=0.8, processing=2.6, prompt="a fox crossing fresh snow"),
     "demo-4": Script.of(("pending", 0.8), ("stitching", 1.6), ("processing", 2.2), prompt="city lights from above"),
     "demo-5": Script.completes(pending=1.2, processing=4.8, prompt="slow waves on a black beach"),
+    "demo-6": Script.fails(after=3.6, reason="the prompt was refused", prompt="a scene that a filter refuses"),
 }
 """Relay seconds, which equal real ones here."""
 _PASSES_A_502 = "demo-3"
@@ -50,7 +51,7 @@ _RULES: dict[Trouble, Rule] = {
 
 
 async def play(directory: Path, *, as_json: bool) -> Status:
-    """Wait for five simulated generations and store their videos in *directory*."""
+    """Wait for six simulated generations, and store the videos of five in *directory*; the sixth is to fail."""
     async with SimulatedRelay() as relay:
         say(f"{len(_SCRIPTS)} generations at a simulated relay in this process: no key, no network, no credits")
         for task_id, script in _SCRIPTS.items():
@@ -70,8 +71,8 @@ async def play(directory: Path, *, as_json: bool) -> Status:
         output = Output(as_json=as_json)
         opening = open_job(client, Ids.of(_SCRIPTS, None), output, stores=True, summary=summary)
         status = await run_job(opening, work)
-    say(f"the videos are in {directory}")
-    return status
+    say(f"the videos are in {directory}; next, with LUMA_BASE_URL and LUMA_API_KEY of your relay: luma-async check")
+    return Status.DONE if status is Status.FAILED else status
 
 
 async def serve(simulation: Simulation) -> Status:

@@ -270,17 +270,18 @@ def test_help_and_version_import_no_http() -> None:
 def test_demo_needs_nothing_and_can_be_run_again(
     command: Command, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Five completed generations and five files, over the files of an earlier run, whatever the environment says."""
+    """Five files, over those of an earlier run, and one failure, which is no failure of the command."""
     (tmp_path / "demo-1.video.mp4").write_text("from an earlier run")
     env = {"LUMA_BASE_URL": "https://relay.invalid", "LUMA_API_KEY": "bad key", "PYTHONIOENCODING": "ascii"}
 
     ended = command("demo", "--directory", str(tmp_path), env=env)
 
     assert ended.status == 0
-    assert [line["state"] for line in ended.lines] == ["completed"] * 5
+    assert sorted(line["state"] for line in ended.lines) == ["completed"] * 5 + ["failed"]
+    assert [line["error"]["reason"] for line in ended.lines if line["error"]] == ["the prompt was refused"]
     assert all(path.read_bytes()[4:8] == b"ftyp" for path in tmp_path.iterdir())
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"demo-{number}.video.mp4" for number in range(1, 6)]
-    assert f"the videos are in {tmp_path}" in ended.err
+    assert f"the videos are in {tmp_path}; next, " in ended.err
     assert "unknown state 'stitching'" in caplog.text
 
 

@@ -32,6 +32,21 @@ def test_each_shell_gets_its_script(
     assert all(word in script for word in ("download", "journal", "requests-per-second"))
 
 
+@pytest.mark.parametrize(("start", "is_told"), [("", True), ("autoload -Uz compinit\ncompinit\n", False)])
+def test_a_zsh_without_completion_is_told(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: str, *, is_told: bool
+) -> None:
+    """The script alone does nothing there; a zsh that loads completion needs no such line."""
+    monkeypatch.delenv("ZSH", raising=False)
+    monkeypatch.delenv("ZSH_CUSTOM", raising=False)
+    (tmp_path / ".zshrc").write_text(start)
+
+    ended = command("--install-completion", "--shell", "zsh", env={"HOME": str(tmp_path)})
+
+    assert ended.status == 0
+    assert ("autoload -Uz compinit && compinit" in ended.out) is is_told
+
+
 @pytest.mark.skipif(not shutil.which("bash"), reason="there is no bash here")
 def test_bash_completes_commands(command: Command, tmp_path: Path) -> None:
     """A bash that has loaded the script offers ``download`` for ``dow``."""

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from luma_async.cli import main
 from luma_async.testing import Fault, Script, SimulatedRelay
 from tests.cli.command import (
     ENDLESS,
@@ -113,6 +114,26 @@ def test_a41_a_signal_that_was_ignored_at_the_start_stays_so(luma_relay: Simulat
         ended = finish(process)
 
     assert ended.status == 128 + other
+
+
+def test_ctrl_c_while_the_command_is_imported_is_quiet(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It ends with the usual status, and without a traceback."""
+
+    class Interrupted:
+        """Where any module is looked for."""
+
+        def find_spec(self, name: str, *_: object) -> None:
+            """Interrupt the import of the first module of the command."""
+            if name == "luma_async.cli.entry":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "luma_async.cli.entry", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
+
+    assert main(["wait", "a"]) == 130
+    assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("command", ["get", "download"])

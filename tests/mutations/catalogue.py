@@ -713,6 +713,13 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ("relay/test_candidates.py",): [
         ("a cut text is not an id", 'elif token["end"]:', 'elif token["text"]:'),
     ],
+    ("cli/test_endings.py::test_ctrl_c_while_the_command_is_imported_is_quiet",): [
+        (
+            "an early interrupt is quiet",
+            "        return _INTERRUPTED",
+            "        return 1",
+        ),
+    ],
     ("cli/test_endings.py::test_a41_a_signal_keeps_what_was_done",): [
         ("SIGHUP ends a command", "_SIGNALS[signal.SIGHUP] = Status.HUNG_UP", "pass"),
     ],
