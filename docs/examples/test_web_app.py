@@ -1,30 +1,106 @@
-"""The web app, with a browser in the same event loop; time jumps, so no test waits."""
+"""The web app, with a browser in the same event loop, where time jumps; and once with a sync test client."""
 
 from __future__ import annotations
 
+import asyncio
+import signal
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import httpx
 import pytest
 import pytest_asyncio
 import web_app
+from fastapi.testclient import TestClient
 
-from luma_async.testing import Fault, Script, SimulatedRelay
-
-pytestmark = pytest.mark.usefixtures("luma_time")
+from luma_async.testing import FastTime, Fault, Script, SimulatedRelay
 
 
-@pytest_asyncio.fixture
-async def browser(luma_relay: SimulatedRelay, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
-    """A browser for the app; the app finds the simulated relay in its environment."""
+@pytest.fixture(autouse=True)
+def _environment(luma_relay: SimulatedRelay, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The app finds the simulated relay in its environment, and its database in a folder of the test."""
     monkeypatch.setenv("LUMA_BASE_URL", luma_relay.base_url)
     monkeypatch.setenv("LUMA_API_KEY", luma_relay.api_key)
+    monkeypatch.setenv("VIDEOS_DB", str(tmp_path / "videos.sqlite3"))
+
+
+@asynccontextmanager
+async def running_app() -> AsyncIterator[httpx.AsyncClient]:
+    """Start the app, and end it afterwards."""
     transport = httpx.ASGITransport(web_app.app)
     async with (
         web_app.app.router.lifespan_context(web_app.app),
         httpx.AsyncClient(transport=transport, base_url="http://app") as client,
     ):
         yield client
+
+
+@pytest_asyncio.fixture
+async def browser(luma_time: FastTime) -> AsyncIterator[httpx.AsyncClient]:  # noqa: ARG001 - time jumps
+    """A browser for the app."""
+    async with running_app() as client:
+        yield client
+
+
+@pytest.mark.luma_relay(script=Script.of("completed"))
+def test_an_order_becomes_a_video(luma_relay: SimulatedRelay) -> None:
+    """A test client of the framework runs the app in a thread of its own."""
+    with TestClient(web_app.app) as client:
+        order = client.post("/videos", json={"prompt": "a paper boat in the rain"})
+        video = client.get(f"/videos/{order.json()['task_id']}")
+
+    assert (order.status_code, video.status_code) == (202, 200)
+    assert video.json()["url"].startswith(luma_relay.base_url)
+
+
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("luma_time")
+async def test_an_order_survives_a_restart(luma_relay: SimulatedRelay) -> None:
+    """The app ends while a video is being made, and the next one keeps how it ended."""
+    luma_relay.script = Script.completes(pending=60, processing=60)
+    async with running_app() as client:
+        task_id = (await client.post("/videos", json={"prompt": "a fox"})).json()["task_id"]
+        before = (await client.get("/videos")).json()
+
+    async with running_app() as client:
+        while (await client.get(f"/videos/{task_id}")).status_code == httpx.codes.ACCEPTED:
+            pass
+        after = (await client.get("/videos")).json()
+
+    assert before == [{"task_id": task_id, "prompt": "a fox", "state": "open"}]
+    assert after == [{"task_id": task_id, "prompt": "a fox", "state": "completed"}]
+
+
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("luma_time")
+async def test_a_signal_ends_open_requests_at_once(luma_relay: SimulatedRelay) -> None:
+    """The server's own handler is called too."""
+    heard: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
+    task_id = luma_relay.add(script=Script.of("processing"))
+    try:
+        async with running_app() as client, asyncio.TaskGroup() as group:
+            request = group.create_task(client.get(f"/videos/{task_id}"))
+            await asyncio.sleep(5)
+            signal.raise_signal(signal.SIGTERM)
+            answer = await request
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+    assert (answer.status_code, heard) == (503, [signal.SIGTERM])
+
+
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("luma_time")
+async def test_a_prompt_that_the_relay_refuses_is_no_order(luma_relay: SimulatedRelay) -> None:
+    """Nothing is kept."""
+    async with running_app() as client:
+        luma_relay.trouble(Fault.http(402))
+        answer = await client.post("/videos", json={"prompt": "a fox"})
+        videos = (await client.get("/videos")).json()
+
+    assert (answer.status_code, videos) == (502, [])
 
 
 @pytest.mark.asyncio
