@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import re
 import select
@@ -84,6 +85,25 @@ def say(text: str) -> bool:
     except OSError:
         _give_up(sys.stderr)
     return not is_lost(sys.stderr)
+
+
+class _Warnings(logging.Handler):
+    """Warnings of the library as lines of the command."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write *record* to standard error."""
+        say(record.getMessage())
+
+
+@contextmanager
+def warnings_said(*, quiet: bool) -> Generator[None]:
+    """Write the library's warnings as the command's own lines; if *quiet*, only its errors."""
+    handler, logger = _Warnings(logging.ERROR if quiet else logging.WARNING), logging.getLogger("luma_async")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 def ring() -> None:

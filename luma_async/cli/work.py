@@ -21,7 +21,7 @@ from luma_async.cli.forms import Form, JsonForm, QuietForm
 from luma_async.cli.ids import Ids
 from luma_async.cli.naming import ResumeCommand, name_all, name_each, name_few
 from luma_async.cli.options import Files, Lines, Waiting
-from luma_async.cli.output import OutputLostError, goes_to, is_closed_pipe, is_lost, is_terminal, say
+from luma_async.cli.output import OutputLostError, goes_to, is_closed_pipe, is_lost, is_terminal, say, warnings_said
 from luma_async.cli.progress import Progress
 from luma_async.cli.running import is_stopping
 from luma_async.cli.show import Board, Show
@@ -118,6 +118,7 @@ async def open_job(  # noqa: PLR0913 - the parts of a job, each by its name
     known = ids.known() or []
     board.expected = len(known)
     async with AsyncExitStack() as stack:
+        stack.enter_context(warnings_said(quiet=output.quiet))
         if earlier is not None:
             journal = await stack.enter_async_context(earlier.journal)
             if journal and not output.quiet:

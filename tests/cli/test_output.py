@@ -101,6 +101,20 @@ async def test_a_pipe_gets_a_line_each_minute(
     assert sum(line.startswith("luma-async: the relay answered HTTP 503 for ") for line in err) == lines
 
 
+@pytest.mark.parametrize("options", [(), ("--quiet",)])
+def test_a_warning_is_one_line_of_the_command(
+    command: Command, luma_relay: SimulatedRelay, options: tuple[str, ...]
+) -> None:
+    """And none where only errors are wanted."""
+    [task_id] = add(luma_relay, [Script.of(("stitching", 2.0), "completed")])
+
+    ended = command("wait", task_id, *FAST, *options, relay=luma_relay)
+
+    told = f"luma-async: task {task_id}: unknown state 'stitching': polling goes on"
+    assert ended.err.splitlines().count(told) == (not options)
+    assert ended.err.count("stitching") == (not options)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [60, 80, 200])
 def test_a_terminal_shows_progress_while_results_go_to_a_file(
