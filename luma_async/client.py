@@ -35,7 +35,15 @@ from luma_async.events import Event
 from luma_async.models import Generation, Role
 from luma_async.options import GenerationOptions, extension_fields, submit_fields
 from luma_async.outcomes import GenerateResult, Outcome
-from luma_async.settings import Limits, PollPolicy, Settings, check_proxy, check_ssl_context, hidden
+from luma_async.settings import (
+    Limits,
+    PollPolicy,
+    Settings,
+    check_callback_url,
+    check_proxy,
+    check_ssl_context,
+    hidden,
+)
 from luma_async.statistics import Statistics
 
 if TYPE_CHECKING:
@@ -76,6 +84,8 @@ class LumaClient:
             refused.
         media_headers: The same for each request for media, to any server; ``User-Agent`` is the usual one. Also refused
             are ``Accept-Encoding``, ``Range`` and ``If-Range``.
+        callback_url: The ``notify_hook`` of each submit that has none: where the relay posts that a generation has
+            changed. It is not in any repr or log, since its path may be a secret; see ``notify``.
         on_event: Called in the event loop with each Event as it happens, in order, and not awaited: it must be quick.
             An exception in it is logged and affects no wait; only KeyboardInterrupt and SystemExit end the program.
             ``events`` is the same as an async iterator.
@@ -99,10 +109,12 @@ class LumaClient:
         trust_env: bool = False,
         headers: Mapping[str, str] | None = None,
         media_headers: Mapping[str, str] | None = None,
+        callback_url: str | None = None,
         on_event: Callable[[Event], object] | None = None,
     ) -> None:
         key, proxy_url, further, of_media = hidden(api_key), hidden(proxy), hidden(headers), hidden(media_headers)
-        del api_key, proxy, headers, media_headers  # tracebacks show local variables
+        hook = hidden(callback_url)
+        del api_key, proxy, headers, media_headers, callback_url  # tracebacks show local variables
         _check_options(polling, batch)
         settings = Settings.load(
             base_url, key, limits, dialect=dialect, headers=further, media_headers=of_media, trust_env=trust_env
@@ -115,7 +127,7 @@ class LumaClient:
             settings, network, Cooldown(polling), listeners, note=log_answer if log_is_curious() else None
         )
         batcher = self._batcher = Batcher(self._transport, _possible(batch, settings.dialect))
-        self._polling = polling
+        self._polling, self._callback_url = polling, check_callback_url(hook)
         self._loops = _loops(batcher, polling, listeners)
         self._downloader = Downloader(network, settings.limits, self._renewed, listeners=listeners, relay=settings)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -396,6 +408,28 @@ class LumaClient:
         except LumaError as error:
             raise error.for_task(task_id) from None
 
+    def notify(self, task_id: str) -> bool:
+        """Poll *task_id* at once, because a callback says that it has changed; return whether anybody waits for it.
+
+        A callback is only a hint: nobody signs it, so what it says is never believed, only looked up. ``min_interval``
+        and *slow down* hold: a forged one causes at most one poll in that time. An id that nobody waits for is ignored;
+        while a submit is under way, it is kept for 60 seconds, at most 1,000 of them, because a callback can be faster
+        than the answer to its submit. Where callbacks have come for most ends of late, polls between them are as rare
+        as ``PollPolicy.max_interval`` allows, if the policy is ``adaptive``.
+
+        It never waits. Call it in the thread of the client's event loop; ``luma_async.webhooks.task_ids_in`` reads the
+        ids out of the body of a callback.
+
+        Raises:
+            ClientClosedError: The client belongs to another event loop.
+        """
+        self._check_loop()
+        try:
+            checked = check_task_id(task_id)
+        except ConfigurationError:
+            return False
+        return self._loop is not None and not self._closed and self._loops.notify(checked)
+
     async def clean_video_url(self, task_id: str) -> str:
         """Return the link to the video without a watermark, which needs its own request at some relays.
 
@@ -476,7 +510,9 @@ class LumaClient:
         return GenerateResult(generation=generation, path=path)
 
     async def _submit(self, order: Mapping[str, Any], extended: str | None = None) -> str:
-        return await submit(self._transport, self._polling, order, extended)
+        hook = {} if self._callback_url is None else {"notify_hook": self._callback_url.reveal()}
+        with self._loops.early_ids.submitting():
+            return await submit(self._transport, self._polling, {**hook, **order}, extended)
 
     async def _renewed(self, task_id: str) -> Generation:
         return (await self._poll(task_id)).unwrap()

@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from attrs import Attribute, field, frozen
 
-from luma_async._checks import checked_headers, flag, number
+from luma_async._checks import checked_headers, flag, link_or_none, number
 from luma_async._text import shown
 from luma_async.dialect import RELAY, Dialect, dialect_of
 from luma_async.errors import ConfigurationError
@@ -295,6 +295,15 @@ def check_proxy(proxy: Secret[Any] | None, name: str = "proxy") -> Secret[str] |
         return proxy
     raise ConfigurationError(
         f"{name} is not the URL of an HTTP proxy", advice="write it like http://proxy.example:3128"
+    )
+
+
+def check_callback_url(url: Secret[Any] | None) -> Secret[str] | None:
+    """Return *url* if it is None or an absolute http(s) URL; the error does not hold it: its path may be a secret."""
+    if url is None or link_or_none(url.reveal()) is not None:
+        return url
+    raise ConfigurationError(
+        "callback_url is not an absolute http(s) URL", advice="write it like https://app.example/luma/a-secret-path"
     )
 
 

@@ -14,7 +14,19 @@ import luma_async
 HOUSE = Path(luma_async.__file__).parent
 
 ROOMS = (
-    *("__main__", "cli", "testing", "__init__", "client", "journal", "_streams", "_media", "_disk", "_calls"),
+    *(
+        "__main__",
+        "cli",
+        "testing",
+        "__init__",
+        "client",
+        "webhooks",
+        "journal",
+        "_streams",
+        "_media",
+        "_disk",
+        "_calls",
+    ),
     *("_waiting", "_network", "_listeners", "events", "_records", "outcomes", "_relay", "statistics", "settings"),
     *("dialect", "options", "_ids", "_checks", "errors", "models", "_display", "_text"),
 )
@@ -51,6 +63,7 @@ INSIDE = {
             "__init__",
             "_mocking",
             "relay",
+            "callbacks",
             "_gateway",
             "_router",
             "_flavours",
@@ -60,7 +73,8 @@ INSIDE = {
     ),
     "_media": ("download", "servers", "places", "files", "formats", "boxes", "addresses", "__init__"),
     "_waiting": (
-        *("polls", "waiters", "scheduler", "controller", "pacing", "progress", "rest", "learning", "batching"),
+        *("polls", "waiters", "unknown_states", "scheduler", "controller", "pacing", "progress", "rest", "learning"),
+        *("callbacks", "batching"),
         *("poll_requests", "pending", "batch_support", "batch_size", "batch_search", "__init__"),
     ),
     "_network": (

@@ -92,6 +92,21 @@ async def test_a_signal_ends_open_requests_at_once(luma_relay: SimulatedRelay) -
 
 
 @pytest.mark.asyncio
+async def test_a_callback_ends_a_wait_at_once(browser: httpx.AsyncClient, luma_relay: SimulatedRelay) -> None:
+    """A wrong secret is no path of the app; a callback about somebody else's task is ignored."""
+    task_id = luma_relay.add(script=Script.of(("processing", 13.2), "completed"))
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(browser.get(f"/videos/{task_id}"))
+        await asyncio.sleep(13.3)
+        wrong = await browser.post("/hooks/a-guess", json={"id": task_id})
+        other = await browser.post(f"/hooks/{web_app.SECRET}", json={"id": "another", "state": "completed"})
+        right = await browser.post(f"/hooks/{web_app.SECRET}", json={"id": task_id, "state": "completed"})
+
+    assert (wrong.status_code, other.json(), right.json()) == (404, {"known": 0}, {"known": 1})
+    assert waiting.result().json()["state"] == "completed"
+
+
+@pytest.mark.asyncio
 @pytest.mark.usefixtures("luma_time")
 async def test_a_prompt_that_the_relay_refuses_is_no_order(luma_relay: SimulatedRelay) -> None:
     """Nothing is kept."""

@@ -2,20 +2,22 @@
 
 One client serves the whole app, so all requests share its connections, limits and cool-down, and requests for the same
 video share its polls. Ordered videos are in a database, so a restart loses none. Run it with ``uvicorn web_app:app``,
-with ``LUMA_BASE_URL`` and ``LUMA_API_KEY`` in the environment.
+with ``LUMA_BASE_URL`` and ``LUMA_API_KEY`` in the environment; with ``PUBLIC_URL``, relays can call it back.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hmac
 import os
+import secrets
 import signal
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel
 
@@ -29,9 +31,12 @@ from luma_async import (
     Outcome,
     WaitTimeoutError,
 )
+from luma_async.webhooks import task_ids_in
 
 PATIENCE = 20.0
 """Seconds that a browser waits before it has to ask again."""
+SECRET = os.environ.get("HOOK_SECRET") or secrets.token_urlsafe()
+"""The end of the path that relays call."""
 
 
 class Videos:
@@ -160,6 +165,14 @@ async def _lines(luma: LumaClient, task_id: str) -> AsyncIterator[str]:
         """The app ends, and the browser connects again."""
 
 
+@router.post("/hooks/{secret}")
+async def called_back(secret: str, request: Request, its: Its) -> dict[str, int]:
+    """Poll at once for what a relay's callback names; nothing else in it is used, since nobody signs it."""
+    if not hmac.compare_digest(secret.encode(), SECRET.encode()):
+        raise HTTPException(404)
+    return {"known": sum(map(its.luma.notify, task_ids_in(await request.body())))}
+
+
 async def complain(_: Request, error: Exception) -> JSONResponse:
     """Turn an error of luma_async into an HTTP status."""
     if isinstance(error, ConfigurationError | NotFoundError):
@@ -192,12 +205,18 @@ def closed_at_a_signal(luma: LumaClient) -> Iterator[None]:
             signal.signal(each, handler)
 
 
+def _callback_url() -> str | None:
+    """Return where relays can reach this app, if its address is known."""
+    address = os.environ.get("PUBLIC_URL")
+    return f"{address}/hooks/{SECRET}" if address else None
+
+
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Open the client with the app, and close it with the app."""
     videos = Videos(os.environ.get("VIDEOS_DB", "videos.sqlite3"))
     try:
-        async with LumaClient() as luma:
+        async with LumaClient(callback_url=_callback_url()) as luma:
             studio = app.state.studio = Studio(luma, videos)
             waiting = asyncio.create_task(studio.wait_for_all())
             with closed_at_a_signal(luma):

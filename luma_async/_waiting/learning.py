@@ -9,6 +9,7 @@ from math import exp
 
 from attrs import define, field, frozen
 
+from luma_async._waiting.callbacks import CallbackRecord
 from luma_async.models import State
 from luma_async.statistics import StateStatistics, Statistics
 
@@ -86,6 +87,7 @@ class Learner:
     """Shortest time between two polls, in seconds: much finer bins would be useless."""
     polls: int = 0
     failed_polls: int = 0
+    callbacks: CallbackRecord = field(factory=CallbackRecord, init=False)
     _ended: dict[State, int] = field(factory=lambda: {State.COMPLETED: 0, State.FAILED: 0}, init=False)
     _records: dict[State, _Record] = field(factory=dict, init=False)
     _edges: tuple[float, ...] = field(init=False)

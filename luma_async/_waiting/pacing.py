@@ -132,6 +132,9 @@ class PollWait(wait_base):
             return self._backoff.pause(max(progress.good, 1))
         if self._learner.polls >= self._relearn_at:
             self._relearn(self._learner)
+        if self._learner.callbacks.is_reliable:
+            shortest, longest = spread(self._policy, self._policy.max_interval, _LITTLE_JITTER)
+            return shortest + (longest - shortest) * self._randomness()
         time_in_state = progress.time_in_state
         timetable = None if time_in_state is None else self._timetables.get(time_in_state.state)
         at = progress.good if time_in_state is None or timetable is None else time_in_state.age

@@ -6,7 +6,6 @@ The classes here have no repr: they refer to each other, and asyncio's debug mod
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
@@ -16,12 +15,12 @@ from typing import Any
 
 from attrs import define, field
 
-from luma_async._listeners import Listeners, call_safely, log
+from luma_async._listeners import Listeners, call_safely
 from luma_async._relay.health import Health
 from luma_async._relay.search import kind_of
 from luma_async._relay.tasks import LastAnswer, TaskAnswer
-from luma_async._text import shown
 from luma_async._waiting.batching import Batcher
+from luma_async._waiting.callbacks import EarlyIds
 from luma_async._waiting.controller import Controller
 from luma_async._waiting.learning import Learner
 from luma_async._waiting.pacing import PollWait
@@ -29,6 +28,7 @@ from luma_async._waiting.pending import PendingPoll, Poller
 from luma_async._waiting.progress import Progress
 from luma_async._waiting.rest import NextPoll
 from luma_async._waiting.scheduler import Scheduler, Wakeup
+from luma_async._waiting.unknown_states import UnknownStates
 from luma_async._waiting.waiters import Waiter, Waiters
 from luma_async.dialect import RELAY, Dialect
 from luma_async.errors import (
@@ -43,12 +43,8 @@ from luma_async.outcomes import Outcome
 from luma_async.settings import PollPolicy
 from luma_async.statistics import Statistics
 
-_MINUTE = 60.0
-"""Seconds."""
 _LONG_ENOUGH = 2.0
 """Seconds. A wait that ends sooner does not wait for others before its first poll."""
-_MOST_KINDS = 100
-"""Kinds of unknown states that are reported, and so remembered."""
 _GRACE = 0.25
 """Seconds for a poll that is under way at the deadline: its request ends then, or its answer lies in the socket."""
 
@@ -66,22 +62,21 @@ class PollLoops:
     """Records each poll; the strategy may use it too."""
     listeners: Listeners = field(factory=Listeners)
     dialect: Dialect = RELAY
+    unknown_states: UnknownStates = field(init=False)
+    early_ids: EarlyIds = field(factory=EarlyIds)
     scheduler: Scheduler = field(init=False)
     at_close: set[Callable[[], None]] = field(factory=set)
     """Called when the client closes, before the waits end."""
     _loops: dict[str, PollLoop] = field(factory=dict)
     _tasks: set[asyncio.Task[None]] = field(factory=set)
     """Tasks that read ids, or await an async strategy."""
-    _stuck: dict[str, tuple[str, float]] = field(factory=dict)
-    """Ids in an unknown state whose answers have a video link: the kind of word, and when that was reported."""
-    _unknown_kinds: set[str] = field(factory=set)
-    """Kinds of unknown words that were reported."""
     _recalled: tuple[LastAnswer, Generation] | None = None
     """The last answer that was structured again: many waiters of an id may reach their deadlines together."""
     _closed: bool = False
 
     def __attrs_post_init__(self) -> None:
         self.scheduler = Scheduler(self.batcher.most)
+        self.unknown_states = UnknownStates(self.listeners)
 
     def join(
         self,
@@ -109,8 +104,19 @@ class PollLoops:
         if self._closed and is_new:
             running.call_soon(loop.abandon)
         elif is_new:
-            loop.poll(now, is_first=len(self._loops) > 1 and waiter.deadline - now > _LONG_ENOUGH)
+            is_patient = len(self._loops) > 1 and waiter.deadline - now > _LONG_ENOUGH
+            loop.poll(now, is_first=is_patient and not self.early_ids.take(task_id, now))
         return waiter
+
+    def notify(self, task_id: str) -> bool:
+        """Poll the checked *task_id* as soon as the interval allows; return whether anybody waits for it."""
+        now = asyncio.get_running_loop().time()
+        loop = self._loops.get(task_id)
+        if loop is None:
+            self.early_ids.keep(task_id, now)
+            return False
+        loop.notice_callback(now)
+        return True
 
     async def wait(
         self,
@@ -132,11 +138,6 @@ class PollLoops:
         return self.learner.statistics(Counter(loop.state for loop in self._loops.values()))
 
     @property
-    def has_stuck(self) -> bool:
-        """Whether any id is in an unknown state with a video link."""
-        return bool(self._stuck)
-
-    @property
     def gathers(self) -> bool:
         """Whether ids may wait for each other to share a batch."""
         return len(self._loops) > 1 and self.batcher.gathers
@@ -154,8 +155,9 @@ class PollLoops:
 
     def report(self, task_id: str, answer: TaskAnswer, before: str) -> None:
         """Report a change from the word *before*, and an unknown word (architecture, rule 5)."""
-        kind = kind_of(answer.word) if answer.state is State.UNKNOWN else None
-        if answer.word != before and self.listeners.active and kind_of(before) != kind:
+        is_unknown = answer.state is State.UNKNOWN
+        is_same_kind = is_unknown and kind_of(before) == kind_of(answer.word)
+        if answer.word != before and self.listeners.active and not is_same_kind:
             change = StateChanged(
                 task_id=task_id,
                 before=before or None,
@@ -164,31 +166,22 @@ class PollLoops:
                 request_id=answer.request_id,
             )
             self.listeners.tell(change)
-        if kind is not None and kind not in self._unknown_kinds and len(self._unknown_kinds) < _MOST_KINDS:
-            self._unknown_kinds.add(kind)
-            log(logging.WARNING, "task %s: unknown state %r: polling goes on", task_id, shown(answer.word, 60))
-            if len(self._unknown_kinds) == _MOST_KINDS:
-                log(logging.WARNING, "many unknown states: no further ones are reported")
+        if is_unknown:
+            self.unknown_states.report(task_id, answer.word)
 
-    def report_stuck(self, task_id: str, answer: TaskAnswer | None, word: str, now: float) -> None:
-        """Report each minute that *task_id* stays in an unknown state with a video link: it may be done (rule 5)."""
-        if answer is not None and not (answer.state is State.UNKNOWN and answer.has_link):
-            self._stuck.pop(task_id, None)
-        elif answer is not None and self._stuck.get(task_id, ("", now))[0] != kind_of(word):
-            self._stuck[task_id] = kind_of(word), now
-        elif task_id in self._stuck and now - self._stuck[task_id][1] >= _MINUTE:
-            self._stuck[task_id] = kind_of(word), now
-            log(
-                logging.WARNING,
-                "task %s: still in the unknown state %r, with a video link: if it is done, name the word in a Dialect",
-                task_id,
-                shown(word, 60),
-            )
-            if self.listeners.active:
-                still = StateChanged(
-                    task_id=task_id, before=word, state_text=word, state=State.UNKNOWN, request_id=None
-                )
-                self.listeners.tell(still)
+    def note(self, loop: PollLoop, progress: Progress, answer: TaskAnswer | None, now: float, *, before: str) -> None:
+        """Note what a good poll says of callbacks, and of an unknown state that lasts."""
+        state, by_callback = progress.state, loop.next_poll.is_called_back
+        is_end = state is not None and state.is_terminal
+        if is_end or by_callback:
+            has_changed = progress.word != before
+            self.learner.callbacks.polled(by_callback=by_callback, has_changed=has_changed, is_end=is_end)
+        if state is State.UNKNOWN or self.unknown_states.has_stuck:
+            self.unknown_states.report_stuck(loop.task_id, answer, progress.word, now)
+
+    def tell_end(self, loop: PollLoop, outcome: Outcome | None) -> None:
+        """Tell that a waiter of *loop* has got its *outcome*, or has left."""
+        self.listeners.tell(WaitEnded(task_id=loop.task_id, outcome=outcome, waiting=len(loop.waiters)))
 
     def recall(self, last_answer: LastAnswer, task_id: str) -> Generation:
         """Structure *last_answer* again, once for all waiters that want it now."""
@@ -207,7 +200,7 @@ class PollLoops:
         """Remove *loop*: the next wait for its id starts a new one."""
         if self._loops.get(loop.task_id) is loop:
             del self._loops[loop.task_id]
-            self._stuck.pop(loop.task_id, None)
+            self.unknown_states.forget(loop.task_id)
             self.batcher.forget(loop.task_id)
 
 
@@ -231,7 +224,7 @@ class PollLoop(Poller):
     loops: PollLoops = field(kw_only=True)
     waiters: Waiters = field(factory=Waiters, init=False)
     _progress: Progress = field(init=False)
-    _next: NextPoll = field(init=False)
+    next_poll: NextPoll = field(init=False)
     _controller: Controller = field(init=False)
     _polls: int = field(default=0, init=False)
     _started: float = field(default=0.0, init=False)
@@ -246,24 +239,31 @@ class PollLoop(Poller):
 
     def __attrs_post_init__(self) -> None:
         self._progress = Progress(self.loops.policy, self.loops.health)
-        self._next = NextPoll(self.loops.policy.shortest_interval)
+        self.next_poll = NextPoll(self.loops.policy.shortest_interval)
         self._controller = Controller(self.loops.strategy, self._progress)
 
     def admit(self, waiter: Waiter) -> None:
         """Add *waiter*, and poll for it immediately, or as soon as the interval allows."""
         running = asyncio.get_running_loop()
-        waiter.loop = self
-        waiter.polls_before = self._polls
+        waiter.loop, waiter.polls_before = self, self._polls
         self.waiters.add(waiter)
         self._is_shown = False
         if waiter.deadline < math.inf:
             waiter.timer = running.call_at(waiter.deadline, self._reach_deadline, waiter)
-        now = running.time()
-        self._next.hurry(now)
-        earliest = self._next.at_the_earliest(self.waiters.last_poll_at(self._next))
+        self._hurry(running.time())
+
+    def _hurry(self, now: float) -> None:
+        """Poll *now*, or as soon as the interval allows."""
+        self.next_poll.hurry(now)
+        earliest = self.next_poll.at_the_earliest(self.waiters.last_poll_at(self.next_poll))
         if self._strategy is not None or (self._wakeup is not None and earliest < self._wakeup.latest):
             self._stop()
             self._rest(now)
+
+    def notice_callback(self, now: float) -> None:
+        """Poll because of a callback; if a poll is under way, once more after it, since its answer may be older."""
+        self.next_poll.notice_callback(is_polling=self._pending is not None)
+        self._hurry(now)
 
     @property
     def state(self) -> State | None:
@@ -272,7 +272,7 @@ class PollLoop(Poller):
 
     def deadline(self) -> float:
         """The latest of the waiters' deadlines; a last poll that a blocked event loop delayed has its usual time."""
-        return max(self.waiters.latest, self._started + self._next.lead)
+        return max(self.waiters.latest, self._started + self.next_poll.lead)
 
     def dismiss(self, waiter: Waiter, end: Outcome | Exception | None) -> None:
         """Remove *waiter*; *end* is its result, None if it was cancelled. The loop stops when no waiter is left."""
@@ -281,8 +281,7 @@ class PollLoop(Poller):
             self.loops.forget(self)
             self._stop()
         if self.loops.listeners.active:
-            outcome = end if isinstance(end, Outcome) else None
-            self.loops.listeners.tell(WaitEnded(task_id=self.task_id, outcome=outcome, waiting=len(self.waiters)))
+            self.loops.tell_end(self, end if isinstance(end, Outcome) else None)
 
     def _stop(self) -> None:
         """Stop polling."""
@@ -310,7 +309,7 @@ class PollLoop(Poller):
         running = asyncio.get_running_loop()
         now = running.time()
         if self._pending is not None and not had_grace:
-            until = max(now + _GRACE, self._started + self._next.lead)
+            until = max(now + _GRACE, self._started + self.next_poll.lead)
             waiter.timer = running.call_at(until, partial(self._reach_deadline, waiter, had_grace=True))
         else:
             waiter.finish(self._end_at_deadline(waiter, now))
@@ -322,15 +321,15 @@ class PollLoop(Poller):
             waiter.show(finished)
             return waiter.outcome(self.task_id, self._polls, generation=finished)
         last = None if self.last_answer is None else self.loops.recall(self.last_answer, self.task_id)
-        trouble = self._progress.error
-        error = WaitTimeoutError(self.task_id, waited=now - waiter.joined, last=last, last_error=trouble)
+        waited, trouble = now - waiter.joined, self._progress.error
+        error = WaitTimeoutError(self.task_id, waited=waited, last=last, last_error=trouble)
         return waiter.outcome(self.task_id, self._polls, error=error)
 
     def poll(self, now: float, *, is_first: bool = False) -> None:
         """Poll the id *now*; the first poll may wait for others."""
         self._wakeup = None
         self._started = now
-        self.waiters.start_last_polls(now, self._next.lead)
+        self.waiters.start_last_polls(now, self.next_poll.lead)
         pending = self.loops.batcher.ask(self, is_patient=is_first)
         self._pending = None if pending.is_over else pending
 
@@ -345,16 +344,11 @@ class PollLoop(Poller):
             progress.time_in_state = self.loops.learner.saw(progress.time_in_state, answer.state, now)
         elif progress.time_in_state is not None:
             self.loops.learner.stayed(progress.time_in_state, now)
-        if progress.state is State.UNKNOWN or self.loops.has_stuck:
-            self.loops.report_stuck(self.task_id, answer, progress.word, now)
+        self.loops.note(self, progress, answer, now, before=word)
         if progress.finished is None and not self._is_shown:
             self._is_shown = True
-            structured = (
-                answer.generation
-                if answer is not None
-                else partial(last_answer.recall, self.task_id, self.loops.dialect)
-            )
-            self.waiters.show(progress.word, structured)
+            recall = partial(last_answer.recall, self.task_id, self.loops.dialect)
+            self.waiters.show(progress.word, recall if answer is None else answer.generation)
         self._go_on(now, is_end=is_end)
 
     def on_error(self, error: LumaError) -> None:
@@ -377,7 +371,7 @@ class PollLoop(Poller):
         """End all waits, or pause until the next poll."""
         self._pending, progress = None, self._progress
         self._polls += 1
-        self._next.ended(self._started, now, progress.hint if progress.failures else None)
+        self.next_poll.ended(self._started, now, progress.hint if progress.failures else None)
         if is_end:
             self.end_with(self._end)
             return
@@ -385,8 +379,8 @@ class PollLoop(Poller):
             for waiter in self.waiters:
                 if now >= waiter.deadline:
                     self._reach_deadline(waiter)
-        if not self.waiters:
-            return
+            if not self.waiters:
+                return
         pause = self._controller.pause(self.task_id, progress)
         if type(pause) is not float and isawaitable(pause):
             self._strategy = self.loops.start(_pause_later(self, pause), f"strategy for {self.task_id}")
@@ -408,13 +402,13 @@ class PollLoop(Poller):
         self._controller.paused(seconds)
         if self.loops.gathers:
             is_failing = bool(self._progress.failures)
-            self._next.rest(seconds, now, is_ours=self.loops.policy.wait is None, is_failing=is_failing)
+            self.next_poll.rest(seconds, now, is_ours=self.loops.policy.wait is None, is_failing=is_failing)
         else:
-            self._next.rest_alone(seconds, now)
+            self.next_poll.rest_alone(seconds, now)
         self._rest(now)
 
     def _rest(self, now: float) -> None:
-        at, latest = self._next.window(self.waiters.last_poll_at(self._next))
+        at, latest = self.next_poll.window(self.waiters.last_poll_at(self.next_poll))
         if at <= now:
             self.poll(now)
         else:

@@ -30,15 +30,24 @@ class NextPoll:
     """When the poll goes at the latest."""
     lead: float = _SHORTEST_LEAD
     """Seconds before a deadline at which the last poll starts."""
+    is_called_back: bool = False
+    """Whether a callback has caused this poll."""
+    calls_again: bool = False
+    """Whether a callback came during the poll: its answer may be older."""
 
     def hurry(self, now: float) -> None:
         """Make the poll due *now*, or at ``not_before`` if that is later."""
         self.due = self.latest = now
 
+    def notice_callback(self, *, is_polling: bool) -> None:
+        """Record that a callback came; during a poll, one more follows it."""
+        self.is_called_back, self.calls_again = self.is_called_back or not is_polling, is_polling
+
     def ended(self, started: float, now: float, hint: float | None) -> None:
         """Record a poll from *started* to *now*; *hint* is the relay's ``Retry-After``, in seconds."""
         self.lead = min(max(2 * (now - started), _SHORTEST_LEAD), _LONGEST_LEAD)
         self.not_before = now + max(self.min_interval, hint or 0.0)
+        self.is_called_back, self.calls_again = self.calls_again, False
 
     def rest(self, seconds: float, now: float, *, is_ours: bool, is_failing: bool) -> None:
         """Rest for *seconds*, and share a request with other ids that are due at about the same time.
@@ -53,7 +62,9 @@ class NextPoll:
             is_ours: Whether our own strategy chose the pause.
             is_failing: Whether the last poll failed.
         """
-        self.due = self.latest = now + seconds
+        self.rest_alone(seconds, now)
+        if self.is_called_back:
+            return
         patience = _SHARE_OF_PAUSE * seconds
         if patience > _LONGEST_PATIENCE and not is_failing:
             patience = _LONGEST_PATIENCE
@@ -63,8 +74,8 @@ class NextPoll:
             self.latest += patience
 
     def rest_alone(self, seconds: float, now: float) -> None:
-        """Rest for exactly *seconds*."""
-        self.due = self.latest = now + seconds
+        """Rest for exactly *seconds*; not at all if a callback came during the last poll."""
+        self.due = self.latest = now if self.is_called_back else now + seconds
 
     def window(self, wanted: float) -> tuple[float, float]:
         """Return the earliest and latest time of the poll; *wanted* is the start of a last poll before a deadline."""

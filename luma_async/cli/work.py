@@ -118,7 +118,6 @@ async def open_job(  # noqa: PLR0913 - the parts of a job, each by its name
     known = ids.known() or []
     board.expected = len(known)
     async with AsyncExitStack() as stack:
-        stack.enter_context(warnings_said(quiet=output.quiet))
         if earlier is not None:
             journal = await stack.enter_async_context(earlier.journal)
             if journal and not output.quiet:
@@ -170,6 +169,7 @@ def _show(board: Board, form: Form) -> Show:
 async def _showing(show: Show, progress: Progress | None, output: Lines) -> AsyncGenerator[None]:
     """Show the *progress* on standard error: as a live table on a terminal, else as a line each minute."""
     async with AsyncExitStack() as stack:
+        stack.enter_context(warnings_said(quiet=output.quiet))
         if not is_terminal(sys.stdout):
             await stack.enter_async_context(_reader_watched())
         if progress is None or output.no_progress:

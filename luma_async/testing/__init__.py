@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from luma_async.testing._mocking import aioresponses as aioresponses
+    from luma_async.testing.callbacks import Callbacks
     from luma_async.testing.clock import FastTime
     from luma_async.testing.exchange import SeenRequest
     from luma_async.testing.faults import Fault
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from luma_async.testing.scripts import Script, Step
 
 __all__ = [
+    "Callbacks",
     "FastTime",
     "Fault",
     "JobLimit",
@@ -29,8 +31,8 @@ __all__ = [
     "Step",
 ]
 
-_MODULES = ("clock", "exchange", "faults", "scripts", "rules", "relay", "_mocking")
-"""Only the last two import aiohttp, and only the last one aioresponses."""
+_MODULES = ("clock", "exchange", "faults", "scripts", "rules", "callbacks", "relay", "_mocking")
+"""Only the last three import aiohttp, and only the last one aioresponses."""
 _OPTIONAL = ("aioresponses",)
 """Names that need another package, so that ``import *`` leaves them out."""
 

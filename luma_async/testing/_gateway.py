@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 from random import Random
 from threading import Lock
@@ -14,7 +15,7 @@ from uuid import UUID
 from attrs import define, evolve, field, validators
 
 from luma_async._ids import check_task_id
-from luma_async.testing._answers import Task
+from luma_async.testing._answers import LinkTo, Task
 from luma_async.testing._flavours import FLAVOURS
 from luma_async.testing._media import Links
 from luma_async.testing._router import Router
@@ -165,6 +166,14 @@ class Gateway:
         moment = self._wall_clock
         return f"{moment:%Y%m%d%H%M%S%f}{next(self._numbers):08d}"
 
+    def link_to(self, task: Task) -> LinkTo:
+        """Return what makes new links to the files of *task*."""
+        return partial(self._links.to, task.task_id, now=self.now)
+
+    @property
+    def _links(self) -> Links:
+        return Links(base_url=self.base_url, secret=self._secret, lifetime=self.link_ttl)
+
     @property
     def _running(self) -> int:
         """The number of tasks that have not ended."""
@@ -181,7 +190,7 @@ class Gateway:
             submit_status=self.submit_status,
             script=self.script,
             tasks=self._tasks,
-            links=Links(base_url=self.base_url, secret=self._secret, lifetime=self.link_ttl),
+            links=self._links,
             request_id=request_id,
             add=self.add,
         )

@@ -11,10 +11,13 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
+import aiohttp
 from aiohttp import web
 from attrs import define, field
 
+from luma_async.testing._answers import Task
 from luma_async.testing._gateway import Gateway
+from luma_async.testing.callbacks import Callbacks, is_near, post
 from luma_async.testing.exchange import Asked, Reply, Target
 
 _MOST_BYTES = 32 * 2**20
@@ -41,8 +44,11 @@ class SimulatedRelay(Gateway):
     port: int = 0
     """0 means a free port at the first start, and the same port at later starts."""
     sleep: Callable[[float], Awaitable[Any]] = field(default=asyncio.sleep, repr=False)
-    """Waits for real seconds, for faults with a delay."""
+    """Waits for real seconds, for faults with a delay and for callbacks."""
+    callbacks: Callbacks = field(factory=Callbacks, repr=False)
+    """How the relay calls the ``notify_hook`` of a submit."""
 
+    _callers: set[asyncio.Task[None]] = field(factory=set, init=False, repr=False)
     _runner: web.AppRunner | None = field(default=None, init=False, repr=False)
 
     @property
@@ -74,6 +80,10 @@ class SimulatedRelay(Gateway):
     async def aclose(self) -> None:
         """Stop listening and break the requests under way. Tasks and records stay. A second call does nothing."""
         runner, self._runner = self._runner, None
+        callers = list(self._callers)
+        for caller in callers:
+            caller.cancel()
+        await asyncio.gather(*callers, return_exceptions=True)
         if runner is not None:
             await runner.cleanup()
 
@@ -98,7 +108,10 @@ class SimulatedRelay(Gateway):
             target=Target.of(request.method, request.rel_url.raw_path),
             now=self.now,
         )
+        before = len(self._tasks)
         reply, fault = self.take(asked)
+        if len(self._tasks) > before and is_near(hook := str(asked.document.get("notify_hook"))):
+            self._start_calling(next(reversed(self._tasks.values())), hook)
         if fault.delay:
             await self.sleep(fault.delay)
         if fault.reset:
@@ -106,6 +119,19 @@ class SimulatedRelay(Gateway):
         if fault.cut_after is not None:
             return await _cut(request, reply, fault.cut_after)
         return web.Response(status=reply.status, body=reply.body, headers=reply.headers)
+
+    def _start_calling(self, task: Task, hook: str) -> None:
+        caller = asyncio.create_task(self._call_back(task, hook), name=f"callbacks of {task.task_id}")
+        self._callers.add(caller)
+        caller.add_done_callback(self._callers.discard)
+
+    async def _call_back(self, task: Task, hook: str) -> None:
+        """Call *hook* at each change of *task*."""
+        async with aiohttp.ClientSession() as session:
+            for age in self.callbacks.due(task):
+                at = task.registered_at + age + self.callbacks.delay
+                await self.sleep(max(at - self.now, 0.0) / self.speed)
+                await post(session, hook, self.callbacks.body(task, age, self.link_to(task)), self.sleep)
 
 
 @define(eq=False)

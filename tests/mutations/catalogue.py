@@ -73,7 +73,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a defect is not a failed poll", "on_defect(defect)\n        if", "on_error(defect)\n        if"),
         ("a defect of a request reaches all its ids", "                pending.fail(defect)", "                pass"),
         ("first polls gather", "if is_patient and self.support.works:", "if False:"),
-        ("a lone first poll does not wait", "is_first=len(self._loops) > 1 and", "is_first="),
+        ("a lone first poll does not wait", "is_patient = len(self._loops) > 1 and", "is_patient ="),
         ("ids answered together stay together", "lambda: requests.chance", '__import__("random").random'),
         (
             "a poll that is not wanted ends its request",
@@ -217,6 +217,28 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("per cents are a share", "number / _WHOLE", "number"),
         ("a weak word gives way to another", "if weak is None and plain in may_be_weak:", "if False:"),
     ],
+    ("waiting/test_callbacks.py",): [
+        ("a callback hurries", "is_polling=self._pending is not None)\n        self._hurry(now)", "is_polling=False)"),
+        (
+            "a callback during a poll causes another",
+            "self.is_called_back, self.calls_again = self.calls_again, False",
+            "",
+        ),
+        ("forged callbacks teach nothing", " and _are_most(self._polls)", ""),
+        ("callbacks that stop are noticed", " and _are_most(self._ends)", ""),
+        ("few ends teach nothing", "len(self._ends) >= _LEAST and ", ""),
+        ("early ids have a limit", "if self._under_way and len(self._kept) < _MOST_KEPT:", "if self._under_way:"),
+        ("early ids are those of submits", "if self._under_way and len(", "if len("),
+        ("early ids are kept for a minute", "> _KEPT:", "> 9999:"),
+        ("the hook is in each submit", "{**hook, **order}", "order"),
+        ("a submit's own hook goes first", "{**hook, **order}", "{**order, **hook}"),
+        ("polls between callbacks are sparse", "if self._learner.callbacks.is_reliable:", "if False:"),
+    ],
+    ("test_webhooks.py",): [
+        ("a callback has a hundred ids", "if len(found) >= _MOST_IDS:", "if False:"),
+        ("a long callback is not read", "if len(body) > _LONGEST_BODY:", "if False:"),
+        ("a callback may be a form", "return _form(raw)", "return []"),
+    ],
     ("test_recent.py",): [
         ("a list is asked for in pages", "_MOST_IN_A_LIST), len(found))", "_MOST_IN_A_LIST), 0)"),
         (
@@ -306,7 +328,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a slice of the header shows no key", "def __getitem__(self, _: object)", "def at(self, _: object)"),
         (
             "no local variable holds the key",
-            "del api_key, proxy, headers, media_headers  # tracebacks show local variables",
+            "del api_key, proxy, headers, media_headers, callback_url  # tracebacks show local variables",
             "pass",
         ),
         (
@@ -435,9 +457,9 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ],
     ("waiting/test_polls.py",): [
         ("an unknown state with a link is reported each minute", "[1] >= _MINUTE:", "[1] >= 1e9:"),
-        ("digits are no event", " and kind_of(before) != kind:", ":"),
-        ("kinds have a limit", "len(self._unknown_kinds) < _MOST_KINDS:", "True:"),
-        ("a kind is warned of once", "kind not in self._unknown_kinds and ", ""),
+        ("digits are no event", " and not is_same_kind:", ":"),
+        ("kinds have a limit", " or len(self._kinds) >= _MOST_KINDS:", ":"),
+        ("a kind is warned of once", "if kind in self._kinds or ", "if "),
         (
             "waiters share the last generation",
             "if self._recalled is None or self._recalled[0] is not last_answer:",
@@ -875,7 +897,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a cancelled place is not waited for", "            queue.pop(place, None)\n", ""),
     ],
     ("waiting/test_polls.py::test_a_loop_that_was_blocked_over_the_deadline_makes_the_last_poll",): [
-        ("a late last poll has its time", "max(now + _GRACE, self._started + self._next.lead)", "now + _GRACE"),
+        ("a late last poll has its time", "max(now + _GRACE, self._started + self.next_poll.lead)", "now + _GRACE"),
     ],
     ("network/test_rate.py",): [
         (
