@@ -33,7 +33,7 @@ def task_ids_in(body: bytes | str) -> list[str]:
     Raises:
         TypeError: *body* is neither bytes nor text.
     """
-    if not isinstance(body, bytes | bytearray | str):
+    if not isinstance(body, bytes | bytearray | str):  # pyright: ignore[reportUnnecessaryIsInstance] - see Raises
         raise TypeError(f"the body of a callback is bytes or text, not {type(body).__name__}")
     if len(body) > _LONGEST_BODY:
         return []
