@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import threading
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -47,10 +48,24 @@ if hasattr(signal, "SIGHUP"):  # not on Windows
     _SIGNALS[signal.SIGHUP] = Status.HUNG_UP
 
 
+def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return what makes an event loop of uvloop, where the extra ``speed`` is installed; None for asyncio's own.
+
+    libuv aborts a process whose standard streams are closed.
+    """
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        return None
+    try:
+        import uvloop  # noqa: PLC0415 - an extra
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
 def run(command: Coroutine[Any, Any, Status]) -> Status:
     """Run *command* in a new event loop and return the exit status; the first signal cancels it."""
     stop = _Stop()
-    with asyncio.Runner() as runner:
+    with asyncio.Runner(loop_factory=_fast_loop()) as runner:
         try:
             return runner.run(concluded(command, stop))
         except asyncio.CancelledError:

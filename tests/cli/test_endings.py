@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import pty
@@ -17,6 +18,8 @@ from pathlib import Path
 import pytest
 
 from luma_async.cli import main
+from luma_async.cli.exit import Status
+from luma_async.cli.running import run as run_command
 from luma_async.testing import Fault, Script, SimulatedRelay
 from tests.cli.command import (
     ENDLESS,
@@ -114,6 +117,24 @@ def test_a41_a_signal_that_was_ignored_at_the_start_stays_so(luma_relay: Simulat
         ended = finish(process)
 
     assert ended.status == 128 + other
+
+
+@pytest.mark.parametrize(("options", "name"), [((), "uvloop"), (("no uvloop",), "asyncio")])
+def test_the_fast_loop_is_used_where_it_is_installed(
+    monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], name: str
+) -> None:
+    """The command works without it, too."""
+    for _ in options:
+        monkeypatch.setitem(sys.modules, "uvloop", None)
+
+    async def module_of_the_loop() -> Status:
+        used.append(type(asyncio.get_running_loop()).__module__.partition(".")[0])
+        return Status.DONE
+
+    used: list[str] = []
+
+    assert run_command(module_of_the_loop()) is Status.DONE
+    assert used == [name]
 
 
 def test_ctrl_c_while_the_command_is_imported_is_quiet(
