@@ -58,7 +58,7 @@ INSIDE = {
         ),
         *("scripts", "_media", "rules", "faults", "exchange", "clock"),
     ),
-    "_media": ("download", "servers", "places", "files", "formats", "boxes", "addresses", "__init__"),
+    "_media": ("download", "servers", "places", "names", "files", "formats", "boxes", "addresses", "__init__"),
     "_waiting": (
         *("polls", "waiters", "scheduler", "controller", "pacing", "progress", "rest", "learning", "batching"),
         *("poll_requests", "pending", "batch_support", "batch_size", "batch_search", "__init__"),

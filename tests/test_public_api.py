@@ -42,7 +42,7 @@ CALLS = {
     "as_completed": "(self, task_ids, *, timeout=1800.0, max_in_flight=None)",
     "watch": "(self, task_id, *, timeout=1800.0)",
     "events": "(self)",
-    "download": "(self, generation, directory, *, role='video', overwrite=False, on_progress=None)",
+    "download": "(self, generation, directory, *, role='video', name=None, overwrite=False, on_progress=None)",
     "submit": "(self, prompt, options=@options)",
     "extend": "(self, task_id, prompt, options=@options)",
     "clean_video_url": "(self, task_id)",
