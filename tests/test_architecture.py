@@ -29,6 +29,8 @@ INSIDE = {
         *(
             "demo",
             "work",
+            "storing",
+            "executing",
             "running",
             "naming",
             "ids",
