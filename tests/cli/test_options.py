@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import re
+from pathlib import Path
+
 import pytest
 
+import luma_async
 from luma_async import ConfigurationError, Dialect, DownloadError
 from luma_async.cli.commands import app
 from luma_async.cli.options import Files, Media, Relay, Storing, SubmitFlags, words_of
@@ -11,6 +16,7 @@ from luma_async.cli.output import in_option_names
 from luma_async.settings import Settings
 from tests.kit import KEY
 
+HOUSE = Path(luma_async.__file__).parent
 AGENT = "Mozilla/5.0 (X11; a=b)"
 
 
@@ -88,6 +94,7 @@ async def test_a_header_that_cannot_be_sent_is_refused_by_its_option(option: str
     [
         ("give Limits(key_for_relay_media=True)", "--key-for-relay-media"),
         ('try media_headers={"User-Agent": "..."}', '--media-header "User-Agent=..."'),
+        ("give it more time: Limits(request_timeout=...)", "give it more time: --request-timeout"),
     ],
 )
 def test_advice_about_media_names_the_option(advice: str, option: str) -> None:
@@ -96,3 +103,24 @@ def test_advice_about_media_names_the_option(advice: str, option: str) -> None:
 
     assert option in text
     assert "media_headers" not in text
+
+
+ARGUMENT = re.compile(r"\b(?:Limits[(.]|(?:proxy|ssl_context|trust_env|api_key|media_headers|overwrite|batch)=)")
+"""How the library's own advice names what a user can set."""
+UNREACHABLE = {"batch=", "give limits as luma_async.Limits(...)"}
+"""Parts of errors that the command line cannot cause."""
+
+
+def test_no_advice_names_an_argument_of_the_library() -> None:
+    """Each text of the package that does has an option's name on the command line."""
+    texts = [
+        node.value
+        for path in HOUSE.rglob("*.py")
+        if not {"testing", "fleet"} & set(path.parts)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and "\n" not in node.value
+    ]
+
+    named = [text for text in texts if ARGUMENT.search(text) and not text.endswith(".")]
+    assert len(named) > 10
+    assert {text for text in named if ARGUMENT.search(in_option_names(text))} == UNREACHABLE

@@ -50,7 +50,7 @@ async def check(settings: Settings, network: Network, *, as_json: bool) -> Statu
     """Poll the relay of *settings* through *network* and show the result of each check."""
     stranger = evolve(settings, api_key=Secret(f"sk-{token_hex(24)}"))
     async with aclosing(_transport(settings, network)) as ours, aclosing(_transport(stranger, network)) as theirs:
-        found = [*await examine(ours, theirs), *_proxy(settings, network)]
+        found = [*await examine(ours, theirs), *proxy_rows(settings, network)]
     if as_json or sys.stdout is None or not sys.stdout.isatty():
         write("".join(f"{row.line()}\n" for row in found))
     else:
@@ -62,7 +62,7 @@ def _transport(settings: Settings, network: Network) -> Transport:
     return Transport(settings, network, Cooldown(PollPolicy()))
 
 
-def _proxy(settings: Settings, network: Network) -> list[CheckResult]:
+def proxy_rows(settings: Settings, network: Network) -> list[CheckResult]:
     """Return a row if the environment names a proxy for the relay that is not used."""
     if settings.trust_env or network.proxy is not None or not is_proxy_ignored(URL(settings.base_url)):
         return []
