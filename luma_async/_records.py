@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from io import BufferedIOBase
 from itertools import count
@@ -286,9 +286,15 @@ def _without_media(value: Any) -> Any:
     return [_without_media(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def submission_line(prompt: str, task_id: str | None, error: LumaError | None) -> str:
-    """Return the result of a submit as one line of ASCII JSON, the schema of ``luma-async submit``."""
-    fields = None if error is None else _converter.unstructure(ErrorRecord.of(error))
+def submission_line(
+    prompt: str, task_id: str | None, error: LumaError | None, reworded: Callable[[str], str] = str
+) -> str:
+    """Return the result of a submit as one line of ASCII JSON, the schema of ``luma-async submit``.
+
+    The error's message is *reworded*.
+    """
+    record = None if error is None else ErrorRecord.of(error)
+    fields = record and _converter.unstructure(evolve(record, message=reworded(record.message)))
     return json.dumps({"prompt": prompt, "task_id": task_id, "error": fields})
 
 

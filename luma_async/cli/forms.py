@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from luma_async._records import NO_FILES, OutcomeRecord, StoredFiles, submission_line
 from luma_async._text import shown
@@ -39,11 +39,15 @@ class JsonForm:
 
     def outcome(self, outcome: Outcome, stored: StoredFiles = NO_FILES) -> str:
         """As of ``Form``."""
-        return f"{OutcomeRecord.of(outcome, stored).line(brief=self.brief)}\n"
+        record = OutcomeRecord.of(outcome, stored)
+        if record.error is not None:
+            error = evolve(record.error, message=in_option_names(record.error.message))
+            record = evolve(record, error=error)
+        return f"{record.line(brief=self.brief)}\n"
 
     def submission(self, prompt: str, task_id: str | None, error: LumaError | None) -> str:
         """As of ``Form``."""
-        return f"{submission_line(prompt, task_id, error)}\n"
+        return f"{submission_line(prompt, task_id, error, in_option_names)}\n"
 
 
 @frozen

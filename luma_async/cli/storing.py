@@ -43,15 +43,13 @@ async def store_media(luma: LumaClient, files: Files, generation: Generation, jo
             paths[role] = await luma.download(
                 generation, files.directory, role=role, name=files.name, overwrite=files.overwrite
             )
-        except DownloadError as error:
-            existing = error.path
+        except LumaError as error:
+            existing = error.path if isinstance(error, DownloadError) else None
             if existing is not None and await asyncio.to_thread(_is_whole, existing, generation.id, role, journal):
                 paths[role] = existing
                 there.add(role)
             else:
                 errors.append(error)
-        except LumaError as error:
-            errors.append(error)
     return Result(paths, frozenset(there), next(iter(errors), None))
 
 

@@ -111,9 +111,9 @@ async def test_a_block_waits_for_its_programs(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_signal_ends_the_programs_and_loses_no_line(luma_relay: SimulatedRelay, tmp_path: Path) -> None:
-    """The line of a file is out while its program still runs."""
+    """The line of a file is out while its program still runs; it has an empty input, whatever ours is."""
     task_id, pid = luma_relay.add(script=Script.of("completed")), tmp_path / "pid"
-    program = f"sh -c 'echo $$ > {pid}; exec sleep 60'"
+    program = f"sh -c 'cat; echo $$ > {pid}; exec sleep 60'"
     options = ("-o", str(tmp_path / "v"), "--exec", program, "--private-media", *FAST)
 
     with running("download", task_id, *options, relay=luma_relay) as process:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from luma_async import (
     WaitTimeoutError,
 )
 from luma_async._records import StoredFile
-from luma_async.cli.forms import QuietForm
+from luma_async.cli.forms import JsonForm, QuietForm
 from luma_async.cli.lines import HumanForm
 from luma_async.models import GenerationRequest, Link
 from tests.cli.test_table import UUID
@@ -190,3 +191,13 @@ def test_quiet_names_what_a_submit_got(capsys: pytest.CaptureFixture[str]) -> No
     assert QuietForm(waits=True).submission("a cat", "t-1", None) == ""
     assert QuietForm(waits=False).submission("a dog", None, RequestTimeoutError("too late")) == ""
     assert capsys.readouterr().err == "luma-async: a dog: too late\n"
+
+
+def test_the_advice_of_a_json_line_names_options() -> None:
+    """Of an outcome, and of a submit."""
+    error = RequestTimeoutError("too late", advice="give it more time: Limits(request_timeout=...)")
+
+    lines = JsonForm().outcome(Outcome(task_id="a", error=error)), JsonForm().submission("a cat", None, error)
+
+    for line in lines:
+        assert json.loads(line)["error"]["message"].endswith("too late (give it more time: --request-timeout)")

@@ -130,3 +130,18 @@ def test_several_roles_are_stored_and_one_that_fails_loses_no_other(
     assert f"stored {video}" in again.err
     assert f"{picture} was there" in again.err
     assert quiet.out == f"{video}\n{picture}\n"
+
+
+def test_a_gallery_shows_files_with_names_of_ones_own(
+    command: Command, luma_relay: SimulatedRelay, place: Path
+) -> None:
+    """Of several roles, each is found by the journal."""
+    task_id = luma_relay.add(script=Script.of("completed"))
+    name = ("--name", "clip {id}", "--role", "thumbnail", "--role", "video")
+    download(command, luma_relay, task_id, "-o", "v", *name, "--journal", "batch.jsonl")
+
+    command("gallery", "batch.jsonl")
+
+    page = (place / "gallery.html").read_text(encoding="utf-8")
+    assert f'poster="v/clip%20{task_id}.thumbnail.jpg"' in page
+    assert f'src="v/clip%20{task_id}.video.mp4"' in page

@@ -602,8 +602,8 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("files that come slowly hold up no id", "_MOST_TO_STORE = 10_000", "_MOST_TO_STORE = 8"),
         (
             "one role that fails loses no other",
-            "        except LumaError as error:\n            errors.append(error)\n    return Result",
-            "    return Result",
+            "                errors.append(error)\n    return Result",
+            "                raise\n    return Result",
         ),
         ("a file with another size is not whole", "and size in (None, size_of(path))", ""),
         (
@@ -847,6 +847,16 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("texts above the table are written once", "            self.above.clear()", "            pass"),
     ],
     ("cli/test_result_lines.py",): [
+        (
+            "a JSON line of a command names options",
+            "message=in_option_names(record.error.message)",
+            "message=record.error.message",
+        ),
+        (
+            "a JSON line of a submit names options",
+            "submission_line(prompt, task_id, error, in_option_names)",
+            "submission_line(prompt, task_id, error)",
+        ),
         (
             "a link that cannot be clicked is text",
             "if link and (self.console.color_system is None or not is_safe or self.console.width < _CLICKABLE):",
