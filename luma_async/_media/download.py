@@ -474,9 +474,9 @@ async def _on_disk(step: Callable[..., T], *args: Any) -> T:
     """Run *step* in a thread; the system's errors become ours, outside the handler."""
     try:
         return await asyncio.to_thread(step, *args)
-    except OSError as error:
+    except (OSError, UnicodeEncodeError) as error:  # the latter for a name that this system cannot spell
         trouble = DownloadError(
-            f"the file cannot be stored: {error.strerror or type(error).__name__}",
+            f"the file cannot be stored: {getattr(error, 'strerror', None) or type(error).__name__}",
             reason="disk",
             advice="check the directory, its permissions and the space left",
         )

@@ -18,6 +18,7 @@ from typing import Any, Self, cast
 from attrs import define, field, frozen
 
 from luma_async._text import shown
+from luma_async.cli.naming import name_all
 from luma_async.cli.output import say
 from luma_async.cli.running import grace_period
 from luma_async.errors import ConfigurationError
@@ -28,6 +29,8 @@ _OURS = "LUMA_"
 """The start of the variables that a program does not get: one of them is the key."""
 _MOMENT = 1.0
 """Seconds in which a running program may end after a signal; half of it follows between SIGTERM and SIGKILL."""
+_AGAIN = 0.1
+"""Seconds between two SIGKILLs."""
 
 
 @frozen
@@ -88,14 +91,14 @@ class Execution:
     moment: float = _MOMENT
     """Seconds in which running programs may end, once they are stopped."""
     _slots: asyncio.Semaphore = field(factory=lambda: asyncio.Semaphore(_AT_ONCE), init=False)
-    _waiting: set[asyncio.Task[None]] = field(factory=set, init=False)
+    _waiting: dict[asyncio.Task[None], Path] = field(factory=dict, init=False)
     _running: dict[asyncio.Task[None], Process | None] = field(factory=dict, init=False)
 
     def start(self, file: Path) -> None:
         """Run the program for *file* as soon as there is a place; nothing waits for it but ``ended``."""
         task = asyncio.create_task(self._run(file))
-        self._waiting.add(task)
-        task.add_done_callback(self._waiting.discard)
+        self._waiting[task] = file
+        task.add_done_callback(lambda ended: self._waiting.pop(ended, None))
 
     async def ended(self) -> None:
         """Wait until each program has ended."""
@@ -106,7 +109,7 @@ class Execution:
         """Start no more programs, and end those that run: first nicely. Cancelling ends them at once."""
         if self._waiting:
             self.on_failure()
-            say(f"--exec was not run for {len(self._waiting)} stored file{'' if len(self._waiting) == 1 else 's'}")
+            name_all("--exec was not run for stored files", map(str, self._waiting.values()))
         for task in self._waiting:
             task.cancel()
         try:
@@ -114,10 +117,11 @@ class Execution:
                 self._send(signal.SIGTERM)
                 await self._end_within(self.moment / 2)
         finally:
-            self._send(getattr(signal, "SIGKILL", signal.SIGTERM))
-            await self._end_within(None)
+            while self._running:  # one of them may be starting
+                self._send(getattr(signal, "SIGKILL", signal.SIGTERM))
+                await self._end_within(_AGAIN)
 
-    async def _end_within(self, seconds: float | None) -> bool:
+    async def _end_within(self, seconds: float) -> bool:
         """Wait until all programs have ended, for *seconds* at most; return whether some have not."""
         if self._running:
             await asyncio.wait([*self._running], timeout=seconds)
@@ -135,7 +139,7 @@ class Execution:
     async def _run(self, file: Path) -> None:
         async with self._slots:
             task = cast("asyncio.Task[None]", asyncio.current_task())
-            self._waiting.discard(task)
+            self._waiting.pop(task, None)
             self._running[task] = None
             try:
                 await self._run_now(task, file)

@@ -77,7 +77,7 @@ def is_over(pid: str, *, may_be_zombie: bool = False) -> bool:
 async def test_two_run_at_once_and_none_outlives_a_stop(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], trap: str
 ) -> None:
-    """Nor what they have started, nor one that heeds no SIGTERM; those that never ran are counted."""
+    """Nor what they have started, nor one that heeds no SIGTERM; the files of those that never ran are named."""
     script, pids, failures = tmp_path / "program", tmp_path / "pids", list[None]()
     script.write_text(f"#!/bin/sh\n{trap}sleep 60 & echo $$ $! >> {pids}\nwait; wait; wait\n")
     script.chmod(0o700)
@@ -93,7 +93,7 @@ async def test_two_run_at_once_and_none_outlives_a_stop(
     assert is_over(two)
     for pid in (below_one, below_two):
         await asyncio.to_thread(wait_until, partial(is_over, pid, may_be_zombie=True))
-    assert "--exec was not run for 1 stored file\n" in capfd.readouterr().err
+    assert "--exec was not run for stored files:\n2.mp4\n" in capfd.readouterr().err
     assert len(failures) == 3
 
 

@@ -595,7 +595,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("what a program has started ends too", "os.killpg(process.pid, number)", "process.send_signal(number)"),
         ("a program that heeds no SIGTERM ends", 'getattr(signal, "SIGKILL", signal.SIGTERM)', "signal.SIGTERM"),
         ("a block waits for its programs", "            await execution.ended()\n", ""),
-        ("programs that never ran are counted", 'say(f"--exec was not run', 'str(f"--exec was not run'),
+        ("files without their program are named", 'name_all("--exec was', 'str("--exec was'),
         ("a file that was there is not handed on", "path is not None and role not in result.there", "path is not None"),
     ],
     ("cli/test_storing.py",): [
