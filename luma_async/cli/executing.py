@@ -131,10 +131,10 @@ class Execution:
         for process in self._running.values():
             if process is not None and process.returncode is None:
                 with suppress(ProcessLookupError):
-                    if _OWN_GROUP:
-                        os.killpg(process.pid, number)
-                    else:
+                    if sys.platform == "win32":
                         process.send_signal(number)
+                    else:
+                        os.killpg(process.pid, number)
 
     async def _run(self, file: Path) -> None:
         async with self._slots:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from attrs import frozen
@@ -73,13 +74,11 @@ def _is_whole(path: Path, task_id: str, role: Role, journal: Journal | None) -> 
 
 def is_medium(path: Path, role: Role) -> bool:
     """Whether there is a file at *path* that starts like a medium *role*."""
-    if not size_of(path):
+    if size_of(path) is None:  # a pipe would never open
         return False
-    try:
-        with path.open("rb") as file:
-            return ending_of(file.read(HEAD), role) is not None
-    except OSError:
-        return False
+    with suppress(OSError), path.open("rb") as file:
+        return ending_of(file.read(HEAD), role) is not None
+    return False
 
 
 def is_stored(journal: Journal, task_id: str, role: Role, files: Files) -> bool:

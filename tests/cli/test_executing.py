@@ -109,6 +109,31 @@ async def test_a_block_waits_for_its_programs(tmp_path: Path) -> None:
     assert done.read_text() == "x\n" * 5
 
 
+async def test_a_program_that_cannot_start_is_a_warning(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """It is there, and it is not a program."""
+    program, failures = tmp_path / "picture", list[None]()
+    program.write_bytes(b"\x89PNG")
+    program.chmod(0o700)
+
+    async with executing(Program.of(str(program)), lambda: failures.append(None)) as execution:
+        assert execution is not None
+        execution.start(Path("a.mp4"))
+
+    assert "luma-async: picture cannot be run: Exec format error: a.mp4\n" in capfd.readouterr().err
+    assert len(failures) == 1
+
+
+async def test_a_closed_standard_error_takes_no_program_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it writes is lost, and it runs to its end."""
+    monkeypatch.setattr("sys.stderr", None)
+
+    async with executing(Program.of(f"sh -c 'echo x && touch {tmp_path}/done'"), lambda: None) as execution:
+        assert execution is not None
+        execution.start(Path("a.mp4"))
+
+    assert (tmp_path / "done").exists()
+
+
 @pytest.mark.slow
 def test_a_signal_ends_the_programs_and_loses_no_line(luma_relay: SimulatedRelay, tmp_path: Path) -> None:
     """The line of a file is out while its program still runs; it has an empty input, whatever ours is."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from luma_async import Journal, Limits, LumaClient
+from luma_async import Generation, Journal, Limits, LumaClient, Outcome, State
 from luma_async.cli.ids import Ids
 from luma_async.cli.options import Files, Waiting
 from luma_async.cli.show import Board, Show
+from luma_async.cli.storing import is_stored
 from luma_async.cli.work import EarlierRuns, Job, wait
 from luma_async.testing import Fault, Script, SimulatedRelay
 from tests.cli.command import FAST, Ended
@@ -107,6 +109,26 @@ def test_a_file_that_changed_since_the_journal_is_not_taken_for_whole(
 
     assert (again.status, video.read_bytes()) == (1, cut)
     assert again.by_id[task_id]["error"]["code"] == "exists"
+
+
+async def test_a_journal_of_an_earlier_version_says_where_files_are(tmp_path: Path) -> None:
+    """Without roles and sizes; a file in another directory, of another kind or not there is none of them."""
+    generation = Generation(id="a", state=State.COMPLETED, state_text="")
+    video = tmp_path / "v" / "a clip.mp4"
+    video.parent.mkdir()
+    video.write_bytes(b"....ftypisom")
+
+    async with Journal(tmp_path / "batch.jsonl") as journal:
+        await journal.record(Outcome(task_id="a", generation=generation), file=video)
+        here, elsewhere = Files(directory=tmp_path / "v"), Files(directory=tmp_path)
+
+        assert is_stored(journal, "a", "video", here)
+        assert not is_stored(journal, "a", "thumbnail", here)
+        assert not is_stored(journal, "a", "video", elsewhere)
+        video.unlink()
+        assert not is_stored(journal, "a", "video", here)
+        os.mkfifo(tmp_path / "v" / "b.video.mp4")
+        assert not is_stored(journal, "b", "video", here)
 
 
 def test_several_roles_are_stored_and_one_that_fails_loses_no_other(
