@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -73,6 +74,31 @@ def test_a_submit_hands_its_options_for_media_on() -> None:
     flags = SubmitFlags(private_media=True, media_header=("A=b",), key_for_relay_media=True).storing
 
     assert (flags.private_media, flags.media_header, flags.key_for_relay_media) == (True, ("A=b",), True)
+
+
+def test_a_wait_and_a_submit_store_files_as_a_download_does() -> None:
+    """Each option for files means the same there; without a directory it is refused."""
+    given: dict[str, Any] = {"role": ("thumbnail",), "name": "{id}", "overwrite": True, "exec_": "ls"}
+    files = Files(directory=Path("v"), **given)
+
+    assert SubmitFlags(download=Path("v"), **given).storing.files == Storing(download=Path("v"), **given).files == files
+    assert Storing().files is None
+    for name, value in given.items():
+        with pytest.raises(ConfigurationError, match=f"--{name.strip('_')} is only for files"):
+            _ = Storing(**{name: value}).files
+
+
+async def test_limits_and_batches_reach_the_client() -> None:
+    """A check has its own time for a request, unless one is given."""
+    relay = Relay(base_url="https://relay.example", request_timeout=60.0, requests_per_second=2.0)
+    limits = settings(relay, Media(max_downloads=3)).limits
+
+    assert (limits.request_timeout, limits.requests_per_second, limits.max_downloads) == (60.0, 2.0, 3)
+    assert relay.settings(request_timeout=10.0).limits.request_timeout == 60.0
+    assert Relay(base_url="https://relay.example").settings(request_timeout=10.0).limits.request_timeout == 10.0
+    with pytest.raises(ConfigurationError) as caught:
+        Relay(dialect="luma", batch="always").client()
+    assert "--batch always cannot work" in in_option_names(str(caught.value))
 
 
 @pytest.mark.parametrize("given", ["s3cret", "Cookie=s3cret", "X:s3cret", "=s3cret", "X= s3cret"])
