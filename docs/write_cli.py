@@ -34,6 +34,8 @@ The relay's address comes from `--base-url` or `LUMA_BASE_URL`.
 The key comes from `--key-file`, from `LUMA_API_KEY`, or from the file that `LUMA_API_KEY_FILE` names.
 There is no option for the key itself: the arguments of a process can be read by others.
 An attempt to give it as one is refused, and the message does not repeat it.
+`--proxy` names an HTTP proxy; one with a user name and password is in `LUMA_PROXY`, for the same reason.
+`--ca-file` adds certificates to those that the system trusts; certificates are always verified.
 A relay with other paths, words or keys needs a dialect (`--dialect` or `LUMA_DIALECT`):
 see [relays that speak otherwise](dialects.md).
 
@@ -77,7 +79,9 @@ The lines are ASCII in any locale, and a slow reader delays nothing but the line
 | `task_id` | the id as it was given |
 | `state` | `pending`, `processing`, `completed`, `failed` or `unknown` at the last poll; null if no poll succeeded |
 | `video_url` | the best link to the video, or null; a `data:` link is cut to 60 characters |
-| `path` | the file where the medium was stored, or null |
+| `path` | the file where the medium was stored, or null; of several roles, that of the first |
+| `paths` | where several roles were asked for: the file of each that was stored, by its role |
+| `sizes` | where files are stored: the bytes of each, by its role |
 | `error` | null, or an object as below |
 | `elapsed` | seconds, from when the id was taken up |
 | `polls` | how often the relay was asked in that time |
@@ -158,7 +162,9 @@ These times are the relay's own where its answers have them, else they are as th
 It is written where standard error is a terminal, and with `--verbose`.
 `--verbose` also writes each change of state, failed poll and cool-down as it happens, with the relay's request id.
 
-`check` writes one JSON line for each of its four rows in a pipe:
+`check` writes one JSON line for each of its four rows in a pipe, or five:
+`proxy` is there only where the environment names a proxy that is not used.
+Each has
 `check`, `result` (`ok`, `note`, `unsure` or `bad`), `found`, `advice`, `seconds` (of the latency) and `request_id`.
 It asks with a made-up key too, to compare the answers; the relay may log that.
 
@@ -174,6 +180,50 @@ Where there is no task, `id` and `state` say what is missing.
 `simulate` writes its address and key as comments, then one id a line.
 It also knows the ids that these pages use, such as `luma_gen_abc123`.
 `luma-async wait --from FILE` reads that; the times of `--trouble` are seconds of the relay.
+
+## Files
+
+`download`, and `wait` and `submit` with `--download DIR`, store media.
+
+| option | what it does |
+|---|---|
+| `--role ROLE` | `video`, `thumbnail` or `last_frame`; can be given several times, and one that fails loses no other |
+| `--name TEMPLATE` | names files by text and the fields `{id}`, `{prompt}`, `{state}`, `{role}` and `{created_at}` |
+| `--overwrite` | replaces files that are there |
+| `--exec COMMAND` | runs a program for each file that was stored |
+
+A second run of the same command keeps what is there.
+A file of that name counts as stored if it starts like such a medium, and has the size that a journal says.
+Anything else of that name is an error of its id, and stays as it is.
+A download that broke off leaves no such file.
+
+A template has `{id}` in it, apart from other fields, so two ids never share a name:
+
+```sh
+luma-async download --from ids.txt -o videos --name "{prompt:.40}-{id}"
+```
+
+`{prompt:.40}` takes at most 40 characters; no other form is allowed.
+Of `{id:.8}` a digest follows the first 8 characters.
+Values lose what a name cannot have, on Windows too.
+A whole name has at most 200 bytes, and the prompt is cut for that.
+Without `{role}`, the role comes last, as in the usual names: `a cat dancing-6c1f7a52.video.mp4`.
+A character next to `{id}` in the template, such as the dash here, becomes `_` in the values on that side.
+
+`--exec` is split once into words, as a shell would, and each `{}` in them becomes the absolute path of the file.
+Without `{}`, the path comes last:
+
+```sh
+luma-async download --from ids.txt -o videos --exec "ffmpeg -i {} -n {}.webm"
+```
+
+No shell runs, so a name is never read as a command.
+The program has an empty standard input, writes to standard error, and gets no variable that starts with `LUMA_`.
+Two programs run at once, and no result waits for them; the command ends when they have ended.
+A program that fails is a warning, and makes the status 1.
+After a signal, running programs have a second to end; then they get SIGTERM, and half a second later SIGKILL.
+A file that was there before is not handed to the program.
+A program should leave the file as it is: with another size, it does not count as stored in the next run.
 
 ## A journal
 
@@ -200,8 +250,10 @@ The same holds for a refused key, a bare 404 (the address may be wrong), and mal
 - Only its owner can read the file: it holds prompts, and links that open a video to any reader.
   A file that others could read becomes private.
 
-With `download` and `wait --download`, an id is left out if it has ended and its file is in the directory.
+With `download` and `wait --download`, an id is left out if it has ended and its files are there:
+in the directory, at the `path` or `paths` of the journal, with the same `sizes`.
 A file that could not be stored is tried again.
+`--overwrite` leaves none out that has completed.
 So `wait` and then `download` can share a journal.
 A stored file has a second line, with its `path`.
 

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+
+from luma_async._records import StoredFile
+from luma_async.models import Role
 
 if sys.platform == "win32":
     import msvcrt
@@ -22,6 +27,19 @@ def sync_directory(directory: Path) -> None:
                 os.fsync(handle)
             finally:
                 os.close(handle)
+
+
+def measured(paths: Mapping[Role, Path | None]) -> dict[str, StoredFile | None]:
+    """Return the files at *paths* with their sizes, which are None where they cannot be known."""
+    return {role: None if path is None else StoredFile(path, size_of(path)) for role, path in paths.items()}
+
+
+def size_of(path: Path) -> int | None:
+    """Return the bytes of the file at *path*; None if there is no such file."""
+    with suppress(OSError, ValueError):
+        status = path.stat()
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
+    return None
 
 
 _FAR = 2**40

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from io import BufferedIOBase
 from itertools import count
@@ -151,6 +151,20 @@ def lines_in(file: BufferedIOBase) -> Iterator[bytes]:
         yield line
 
 
+@frozen
+class StoredFile:
+    """A medium on the disk."""
+
+    path: Path
+    size: int | None = None
+    """Bytes; None where they are not known."""
+
+
+StoredFiles = Mapping[str, StoredFile | None]
+"""The files of a task by the roles that were asked for, in that order; None for one that could not be stored."""
+NO_FILES: StoredFiles = {}
+
+
 @frozen(kw_only=True)
 class OutcomeRecord:
     """One line: the outcome of one id."""
@@ -161,7 +175,11 @@ class OutcomeRecord:
     video_url: Link | None
     """A ``data:`` link is cut, and one that was cut is read as None."""
     path: str | None = None
-    """Where the medium was stored."""
+    """Where the medium was stored, the first of those that were asked for."""
+    paths: Mapping[str, str] | None = None
+    """The same by roles, where several were asked for; None or empty: ``sizes`` has the role, if any."""
+    sizes: Mapping[str, int] | None = None
+    """The bytes of each file, by its role."""
     error: ErrorRecord | None
     elapsed: float
     polls: int
@@ -173,16 +191,21 @@ class OutcomeRecord:
             raise ValueError("neither a generation nor an error")
 
     @classmethod
-    def of(cls, outcome: Outcome, stored: Path | None = None) -> Self:
-        """Return the line of *outcome*, with the path where its medium was *stored*."""
+    def of(cls, outcome: Outcome, stored: StoredFiles = NO_FILES) -> Self:
+        """Return the line of *outcome*, with the files where its media are *stored*."""
         task_id: Any = outcome.task_id
         error = outcome.error
         last: Any = outcome.generation or getattr(error, "generation", None) or getattr(error, "last", None)
+        first = next(iter(stored.values()), None)
+        paths = {role: str(file.path) for role, file in stored.items() if file and role}
+        sizes = {role: file.size for role, file in stored.items() if file and file.size is not None}
         return cls(
             task_id=task_id if isinstance(task_id, str) else spelled(task_id),
             state=last.state if last else None,
             video_url=last.video_url if last else None,
-            path=None if stored is None else str(stored),
+            path=None if first is None else str(first.path),
+            paths=paths if len(stored) > 1 or not sizes else None,
+            sizes=sizes,
             error=None if error is None else ErrorRecord.of(error),
             elapsed=round(outcome.elapsed, 3),
             polls=outcome.polls,
@@ -192,6 +215,9 @@ class OutcomeRecord:
     def line(self, *, brief: bool = False) -> str:
         """Return it as one line of ASCII JSON, without the relay's answer if *brief*."""
         fields = _converter.unstructure(self)
+        for name in ("paths", "sizes"):
+            if not fields[name]:
+                del fields[name]
         if brief:
             del fields["generation"]
         line = json.dumps(fields, allow_nan=False)
@@ -238,6 +264,14 @@ class OutcomeRecord:
         return evolve(generation, state=self.state or generation.state, failure_reason=reason)
 
     @property
+    def files(self) -> Mapping[str, StoredFile]:
+        """The files of the line by their roles; the role is empty where the line does not say it."""
+        sizes, paths = self.sizes or {}, self.paths
+        if not paths:
+            paths = {} if self.path is None else {next(iter(sizes), ""): self.path}
+        return {role: StoredFile(Path(path), sizes.get(role)) for role, path in paths.items()}
+
+    @property
     def trouble(self) -> str | None:
         """The error's text without the task id."""
         return None if self.error is None else self.error.message.removeprefix(f"task {shown(self.task_id, 128)}: ")
@@ -252,9 +286,15 @@ def _without_media(value: Any) -> Any:
     return [_without_media(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def submission_line(prompt: str, task_id: str | None, error: LumaError | None) -> str:
-    """Return the result of a submit as one line of ASCII JSON, the schema of ``luma-async submit``."""
-    fields = None if error is None else _converter.unstructure(ErrorRecord.of(error))
+def submission_line(
+    prompt: str, task_id: str | None, error: LumaError | None, reworded: Callable[[str], str] = str
+) -> str:
+    """Return the result of a submit as one line of ASCII JSON, the schema of ``luma-async submit``.
+
+    The error's message is *reworded*.
+    """
+    record = None if error is None else ErrorRecord.of(error)
+    fields = record and _converter.unstructure(evolve(record, message=reworded(record.message)))
     return json.dumps({"prompt": prompt, "task_id": task_id, "error": fields})
 
 

@@ -329,12 +329,13 @@ class LumaClient:
         self._event_streams.add(stream)
         return stream
 
-    async def download(
+    async def download(  # noqa: PLR0913 - what a user can set, each by its name
         self,
         generation: Generation,
         directory: str | os.PathLike[str],
         *,
         role: Role = "video",
+        name: str | None = None,
         overwrite: bool = False,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> Path:
@@ -349,6 +350,8 @@ class LumaClient:
             generation: A completed generation.
             directory: Created if it does not exist.
             role: ``"video"``, ``"thumbnail"`` or ``"last_frame"``.
+            name: A template for another name without its ending, such as ``"{prompt:.40}-{id}"``; fields: ``id``, which
+                is needed, ``prompt``, ``state``, ``role``, ``created_at``. Names are safe, and have at most 200 bytes.
             overwrite: Whether to replace a file of the same name; otherwise it is an error.
             on_progress: A plain function, called with the bytes stored so far and the bytes of the whole file, 0 if
                 the server does not give them. The first number falls if a download starts again. An exception in it
@@ -363,7 +366,7 @@ class LumaClient:
         """
         self._enter_loop()
         return await self._downloader.download(
-            generation, directory, role=role, overwrite=overwrite, on_progress=on_progress
+            generation, directory, role=role, name=name, overwrite=overwrite, on_progress=on_progress
         )
 
     async def submit(self, prompt: str, options: GenerationOptions = _AS_THE_RELAY_LIKES) -> str:

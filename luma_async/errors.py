@@ -23,6 +23,7 @@ LumaError                          .retryable
 from __future__ import annotations
 
 from enum import Enum
+from pathlib import Path
 from typing import Any, Literal, Self, TypedDict, Unpack
 
 from luma_async._text import shown, without_markup
@@ -270,6 +271,7 @@ class DownloadError(LumaError):
         reason: DownloadReason,
         url: str | None = None,
         generation: Generation | None = None,
+        path: Path | None = None,
         **common: Unpack[Common],
     ) -> None:
         super().__init__(summary, **common)
@@ -279,6 +281,8 @@ class DownloadError(LumaError):
         """The link without its query, which may be a signature; None where there was no link."""
         self.generation = generation
         """The generation whose medium it is; None where nothing was submitted yet."""
+        self.path = path
+        """The file that exists already; None for every other reason than ``exists``."""
 
 
 class JournalError(LumaError):

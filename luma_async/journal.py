@@ -13,13 +13,13 @@ from typing import Self
 
 from attrs import define, evolve, field
 
-from luma_async._disk import lock, sync_directory
+from luma_async._disk import lock, measured, sync_directory
 from luma_async._ids import Ids, checked_ids
 from luma_async._listeners import logger
-from luma_async._records import LONGEST_LINE, LongLineError, OutcomeRecord, lines_in
+from luma_async._records import LONGEST_LINE, NO_FILES, LongLineError, OutcomeRecord, StoredFile, StoredFiles, lines_in
 from luma_async._text import shown, spelled
 from luma_async.errors import ConfigurationError, GenerationFailedError, JournalError, NotFoundError
-from luma_async.models import State
+from luma_async.models import Role, State
 from luma_async.outcomes import Outcome
 
 _MODE = 0o600
@@ -36,6 +36,10 @@ def _checked_path(path: str | os.PathLike[str]) -> Path:
     except TypeError:
         text = f"{shown(spelled(path), 80)} is not a file name"
         raise ConfigurationError(text, advice="give a str or a Path") from None
+
+
+_Files = dict[str, dict[str, StoredFile]]
+"""By task id and role, the latest file last; a line of earlier versions has the empty role."""
 
 
 @define(eq=False)
@@ -69,7 +73,7 @@ class Journal:
     """The file."""
     _file: _File | None = field(default=None, init=False, repr=False)
     _states: dict[str, State | None] = field(factory=dict, init=False, repr=False)
-    _files: dict[str, str] = field(factory=dict, init=False, repr=False)
+    _files: _Files = field(factory=dict, init=False, repr=False)
     """The files of ids, where they are recorded."""
     _pending: dict[str, asyncio.Future[JournalError | None]] = field(factory=dict, init=False, repr=False)
     _lines: dict[str, tuple[OutcomeRecord, bytes]] = field(factory=dict, init=False, repr=False)
@@ -111,10 +115,22 @@ class Journal:
         """Return the state in which *task_id* ended; None if the relay did not know the task, or it has not ended."""
         return self._states.get(task_id)
 
-    def file(self, task_id: str) -> Path | None:
-        """Return where the medium of *task_id* is stored, as ``record`` got it; None if that is not recorded."""
-        path = self._files.get(task_id)
-        return None if path is None else Path(path)
+    def file(self, task_id: str, role: Role | None = None) -> Path | None:
+        """Return where the medium *role* of *task_id* is stored, as ``record`` got it; None if that is not recorded.
+
+        Without a *role*, it is the one that was recorded first.
+        """
+        file = self._file_of(task_id, role)
+        return None if file is None else file.path
+
+    def size(self, task_id: str, role: Role | None = None) -> int | None:
+        """Return the bytes that the same file had when it was recorded; None if they are not recorded."""
+        file = self._file_of(task_id, role)
+        return None if file is None else file.size
+
+    def _file_of(self, task_id: str, role: Role | None) -> StoredFile | None:
+        files = self._files.get(task_id, {})
+        return next(iter(files.values()), None) if role is None else files.get(role)
 
     def missing(self, task_ids: Ids) -> AsyncIterator[str]:
         """Return the ids of *task_ids* that have not ended.
@@ -129,16 +145,19 @@ class Journal:
         ids = checked_ids(task_ids)
         return _Missing(self, aiter(ids) if isinstance(ids, AsyncIterable) else iter(ids))
 
-    async def record(self, outcome: Outcome, *, file: Path | None = None) -> bool:
+    async def record(
+        self, outcome: Outcome, *, file: Path | None = None, files: Mapping[Role, Path | None] | None = None
+    ) -> bool:
         """Append *outcome* if its id has ended, and return when it is on the disk.
 
         Outcomes that arrive while the disk is busy are written together, so record many from several tasks. Recording
-        an id again changes nothing, except that its *file* gets a second line. Cancelling stops the waiting; the
+        an id again changes nothing, except that new *files* of it get another line. Cancelling stops the waiting; the
         line may still be written.
 
         Args:
             outcome: As ``as_completed`` and other calls return it.
             file: Where the medium is stored.
+            files: The same for each role, with None for one that could not be stored. Sizes are recorded too.
 
         Returns:
             Whether it was appended: False if the id has not ended, or was recorded before.
@@ -149,11 +168,11 @@ class Journal:
             ConfigurationError: The journal is not open.
         """
         opened, task_id = self._opened(), outcome.task_id
-        record = OutcomeRecord.of(outcome, file)
-        while file is not None and (earlier := self._pending.get(task_id)) is not None:
+        record = OutcomeRecord.of(outcome, await _stored(file, files))
+        while record.files and (earlier := self._pending.get(task_id)) is not None:
             await asyncio.wait([earlier])
         has_ended = task_id in self
-        if not _is_end(record) or (has_ended and record.path in (None, self._files.get(task_id))):
+        if not _is_end(record) or (has_ended and record.files.items() <= self._files.get(task_id, {}).items()):
             return False
         if is_new := task_id not in self._pending:
             self._lines[task_id] = record, _line_of(record, self.path)
@@ -235,6 +254,12 @@ class Journal:
             self._settle(lines, _stopped(self.path))
 
 
+async def _stored(file: Path | None, files: Mapping[Role, Path | None] | None) -> StoredFiles:
+    if files:
+        return await asyncio.to_thread(measured, files)
+    return NO_FILES if file is None else {"": StoredFile(file)}
+
+
 def _line_of(record: OutcomeRecord, path: Path) -> bytes:
     """Return the line of *record* for the journal at *path*; the next run would refuse a file with a longer one."""
     line = f"{record.line()}\n".encode("ascii")
@@ -285,11 +310,11 @@ def _is_end(record: OutcomeRecord) -> bool:
     return error is not None and error.type == NotFoundError.__name__ and error.names_task
 
 
-def _learn(record: OutcomeRecord, states: dict[str, State | None], files: dict[str, str]) -> None:
-    """Note that the id of *record* has ended, and where its file is."""
+def _learn(record: OutcomeRecord, states: dict[str, State | None], files: _Files) -> None:
+    """Note that the id of *record* has ended, and where its files are."""
     states[record.task_id] = record.state
-    if record.path is not None:
-        files[record.task_id] = record.path
+    if record.files:
+        files.setdefault(record.task_id, {}).update(record.files)
 
 
 def _outcome(record: OutcomeRecord) -> Outcome:
@@ -317,7 +342,7 @@ class _File:
     place: Path
     """The absolute path: the process may change its directory."""
     states: dict[str, State | None] = field(factory=dict, init=False)
-    files: dict[str, str] = field(factory=dict, init=False)
+    files: _Files = field(factory=dict, init=False)
     _torn_at: int | None = field(default=None, init=False)
     """Where a failed write started, until its bytes are removed."""
     _closed: bool = field(default=False, init=False)

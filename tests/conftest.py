@@ -29,7 +29,7 @@ hypothesis.settings.load_profile("ci")
 
 _MOST_WORKERS = 8
 """Each one imports and collects everything, which takes five seconds of processor time."""
-_OURS = ("LUMA_BASE_URL", "LUMA_API_KEY", "LUMA_API_KEY_FILE")
+_OURS = ("LUMA_BASE_URL", "LUMA_API_KEY", "LUMA_API_KEY_FILE", "LUMA_PROXY")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 

@@ -41,6 +41,8 @@ INSIDE = {
         *(
             "demo",
             "work",
+            "storing",
+            "executing",
             "running",
             "naming",
             "ids",
@@ -71,7 +73,7 @@ INSIDE = {
         ),
         *("scripts", "_media", "rules", "faults", "exchange", "clock"),
     ),
-    "_media": ("download", "servers", "places", "files", "formats", "boxes", "addresses", "__init__"),
+    "_media": ("download", "servers", "places", "names", "files", "formats", "boxes", "addresses", "__init__"),
     "_waiting": (
         *("polls", "waiters", "unknown_states", "scheduler", "controller", "pacing", "progress", "rest", "learning"),
         *("callbacks", "batching"),

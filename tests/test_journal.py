@@ -958,3 +958,22 @@ def test_an_event_loop_that_ends_in_the_middle_leaves_whole_lines(path: Path, di
         loops.run(main())
 
     assert held(path) == A
+
+
+async def test_several_files_are_recorded_by_their_roles(path: Path, tmp_path: Path) -> None:
+    """With their sizes, also one that is stored in a later run; the others stay."""
+    video, picture = tmp_path / "a.mp4", tmp_path / "a.jpg"
+    video.write_bytes(b"12345")
+    async with Journal(path) as journal:
+        told = [await journal.record(completed("a"), files={"video": video, "thumbnail": None}) for _ in range(2)]
+    async with Journal(path) as journal:
+        await journal.record(completed("a"), files={"thumbnail": picture})
+
+        found = [(journal.file("a", role), journal.size("a", role)) for role in ("video", "thumbnail", "last_frame")]
+        assert (told, found) == ([True, False], [(video, 5), (picture, None), (None, None)])
+        assert journal.file("a") == video
+    lines = [json.loads(line) for line in held(path).splitlines()]
+    assert [(line["path"], line.get("paths"), line.get("sizes")) for line in lines] == [
+        (str(video), {"video": str(video)}, {"video": 5}),
+        (str(picture), {"thumbnail": str(picture)}, None),
+    ]

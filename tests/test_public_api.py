@@ -33,7 +33,8 @@ TEST_KIT = [getattr(luma_async.testing, name) for name in luma_async.testing.__a
 
 CALLS = {
     "__init__": "(self, base_url=None, api_key=None, *, polling=@polling, limits=@limits, batch='auto', dialect=None, "
-    "connector=None, proxy=None, ssl_context=None, trust_env=False, headers=None, media_headers=None, on_event=None)",
+    "connector=None, proxy=None, ssl_context=None, trust_env=False, headers=None, media_headers=None, callback_url=None, "
+    "on_event=None)",
     "get_generation": "(self, task_id)",
     "get_generations": "(self, task_ids)",
     "wait_until_done": "(self, task_id, *, timeout=1800.0, raise_on_failure=True, on_update=None)",
@@ -42,17 +43,19 @@ CALLS = {
     "as_completed": "(self, task_ids, *, timeout=1800.0, max_in_flight=None)",
     "watch": "(self, task_id, *, timeout=1800.0)",
     "events": "(self)",
-    "download": "(self, generation, directory, *, role='video', overwrite=False, on_progress=None)",
+    "download": "(self, generation, directory, *, role='video', name=None, overwrite=False, on_progress=None)",
     "submit": "(self, prompt, options=@options)",
     "extend": "(self, task_id, prompt, options=@options)",
     "clean_video_url": "(self, task_id)",
+    "notify": "(self, task_id)",
+    "recent": "(self, limit=20)",
     "generate": "(self, prompt, options=@options, *, download_to=None, timeout=1800.0, on_submitted=None)",
     "aclose": "(self)",
 }
 PROPERTIES = {"statistics"}
 COROUTINES = {
     *("get_generation", "get_generations", "wait_until_done", "outcome", "wait_all", "download", "aclose"),
-    *("submit", "extend", "clean_video_url", "generate"),
+    *("submit", "extend", "clean_video_url", "generate", "recent"),
 }
 
 POLLING = {

@@ -26,7 +26,7 @@ from luma_async import (
     outcome_from_json,
     outcome_to_json,
 )
-from luma_async._records import OutcomeRecord
+from luma_async._records import OutcomeRecord, StoredFile
 from luma_async._relay.tasks import read_task
 from luma_async.errors import Verdict
 from tests.kit import TASK_ID, answer
@@ -126,7 +126,8 @@ def test_a_line_tells_where_a_file_was_stored() -> None:
     """The command line knows that, and an outcome does not."""
     outcome = Outcome(task_id=TASK_ID, generation=generation())
 
-    assert json.loads(OutcomeRecord.of(outcome, Path("v/a.mp4")).line())["path"] == "v/a.mp4"
+    line = OutcomeRecord.of(outcome, {"video": StoredFile(Path("v/a.mp4"), 5)}).line()
+    assert json.loads(line)["path"] == "v/a.mp4"
 
 
 # --- and back ---

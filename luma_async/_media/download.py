@@ -22,7 +22,7 @@ from luma_async._ids import check_task_id
 from luma_async._listeners import Listeners
 from luma_async._media.addresses import bare, checked_url, host_of
 from luma_async._media.boxes import ends_early, is_whole
-from luma_async._media.files import Leftovers, Part, stem_of, stored
+from luma_async._media.files import Leftovers, Part, existing, stem_of
 from luma_async._media.formats import (
     HEAD,
     KINDS,
@@ -34,6 +34,7 @@ from luma_async._media.formats import (
     trouble_with,
     version_in,
 )
+from luma_async._media.names import NameTemplate
 from luma_async._media.places import GivenUpError, Place, Places
 from luma_async._media.servers import MediaServers, Pace, cut
 from luma_async._network.backoff import repeated
@@ -66,20 +67,17 @@ class _Order:
 
     task_id: str
     directory: Path
+    stem: str
+    """The final name without its ending."""
     role: Role
     overwrite: bool
     on_progress: Progress | None
     place: Place = field(factory=Place)
     part: Part = field(init=False, default=Factory(lambda self: Part(self.directory, self.stem), takes_self=True))
 
-    @property
-    def stem(self) -> str:
-        """The final name without its ending."""
-        return stem_of(self.task_id, self.role)
-
     def existing(self) -> Path | None:
         """Return a file that this download would replace, whatever its ending."""
-        return stored(self.task_id, self.directory, self.role)
+        return existing(self.directory, self.stem)
 
 
 @define(eq=False)
@@ -141,21 +139,24 @@ class Downloader:
         await _on_disk(_make, path)
         return path
 
-    async def download(
+    async def download(  # noqa: PLR0913 - as of LumaClient
         self,
         generation: Generation,
         directory: str | os.PathLike[str],
         *,
         role: Role = "video",
+        name: str | None = None,
         overwrite: bool = False,
         on_progress: Progress | None = None,
     ) -> Path:
         """Store one medium; see ``LumaClient.download``."""
         found = _checked_generation(generation)
+        task_id, kind = check_task_id(found.id), _checked_role(role)
         order = _Order(
-            task_id=check_task_id(found.id),
+            task_id=task_id,
             directory=_checked_directory(directory),
-            role=_checked_role(role),
+            stem=stem_of(task_id, kind) if name is None else NameTemplate.of(name).stem(found, kind),
+            role=kind,
             overwrite=_checked_flag(overwrite),
             on_progress=_checked_progress(on_progress),
         )
@@ -465,16 +466,17 @@ def _endless(url: str | None, *, may_pass: bool) -> DownloadError:
 
 
 def _exists(path: Path) -> DownloadError:
-    return DownloadError(f"{shown(path)} exists", reason="exists", advice="give overwrite=True, or another directory")
+    advice = "give overwrite=True, or another directory"
+    return DownloadError(f"{shown(path)} exists", reason="exists", path=path, advice=advice)
 
 
 async def _on_disk(step: Callable[..., T], *args: Any) -> T:
     """Run *step* in a thread; the system's errors become ours, outside the handler."""
     try:
         return await asyncio.to_thread(step, *args)
-    except OSError as error:
+    except (OSError, UnicodeEncodeError) as error:  # the latter for a name that this system cannot spell
         trouble = DownloadError(
-            f"the file cannot be stored: {error.strerror or type(error).__name__}",
+            f"the file cannot be stored: {getattr(error, 'strerror', None) or type(error).__name__}",
             reason="disk",
             advice="check the directory, its permissions and the space left",
         )

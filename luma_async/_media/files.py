@@ -33,6 +33,20 @@ _START = 80
 """Characters of an id that is not plain, for the eye."""
 
 
+def name_of_id(task_id: str, most: int | None = None) -> str:
+    """Return what a name has of an id: all of a plain id, else its first characters and its digest.
+
+    Args:
+        task_id: An id.
+        most: Characters of the id; where that is fewer than it has, the digest tells it from others. None for all.
+    """
+    if _PLAIN.fullmatch(task_id) and (most is None or len(task_id) <= most):
+        return task_id
+    digest = hashlib.sha256(task_id.encode(errors="surrogatepass")).hexdigest()[:16]
+    start = _NOT_PLAIN.sub("", task_id)[: _START if most is None else min(most, _START)]
+    return f"{start}-{digest}".lstrip("-.")
+
+
 def stem_of(task_id: str, role: Role) -> str:
     """Return the name of a medium without its ending, which a file gets for what it is.
 
@@ -40,16 +54,16 @@ def stem_of(task_id: str, role: Role) -> str:
     other keeps its first characters, followed by its digest: ids may differ only in what a name cannot hold, or behind
     its start.
     """
-    if _PLAIN.fullmatch(task_id):
-        return f"{task_id}.{role}"
-    digest = hashlib.sha256(task_id.encode(errors="surrogatepass")).hexdigest()[:16]
-    start = _NOT_PLAIN.sub("", task_id)[:_START]
-    return f"{start}-{digest}.{role}".lstrip("-.")
+    return f"{name_of_id(task_id)}.{role}"
 
 
 def stored(task_id: str, directory: Path, role: Role) -> Path | None:
     """Return the file in *directory* that has the medium *role* of a task, with any ending; None without one."""
-    stem = stem_of(task_id, role)
+    return existing(directory, stem_of(task_id, role))
+
+
+def existing(directory: Path, stem: str) -> Path | None:
+    """Return the file in *directory* with that name and any ending; None without one."""
     names = (directory / f"{stem}.{ending}" for ending in ENDINGS)
     return next((name for name in names if os.path.lexists(name)), None)
 
@@ -233,7 +247,7 @@ def _name(stem: str, version: Version | None, boot: str) -> str:
     if version is not None and boot:
         etag = base64.urlsafe_b64encode(version.etag.encode()).decode().rstrip("=")
         name = f".{stem}+{version.total:x}+{boot}+{etag}+{nonce}"
-        if len(name) <= _LONGEST_NAME:
+        if len(os.fsencode(name)) <= _LONGEST_NAME:
             return name
     return f".{stem}+{nonce}"
 

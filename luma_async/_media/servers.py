@@ -306,7 +306,7 @@ def _translated(error: Exception, url: URL, reason: DownloadReason, network: Net
         return refused(f"{url.raw_host} leads into a private network", url)
     if isinstance(error, TimeoutError) and reason == "truncated":
         return cut(f"{url.raw_host}:{url.port} sends less than {SLOWEST} bytes per second", bare(url))
-    ours = translated_with(network, error, f"{url.raw_host}:{url.port}")
+    ours = translated_with(network, error, url)
     return DownloadError(ours.summary, reason=reason, url=bare(url), verdict=ours.verdict, advice=ours.advice)
 
 

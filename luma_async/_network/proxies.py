@@ -8,7 +8,7 @@ import aiohttp
 from yarl import URL
 
 from luma_async._text import shown
-from luma_async.errors import TransportError, Verdict
+from luma_async.errors import ConfigurationError, TransportError, Verdict
 from luma_async.settings import Secret, check_proxy
 
 _AUTHENTICATION = 407
@@ -31,6 +31,14 @@ def environment_proxy(url: URL) -> Secret[str] | None:
         return None
     whole = proxy if "://" in proxy.reveal() else Secret(f"http://{proxy.reveal()}")
     return check_proxy(whole, "the environment's proxy")
+
+
+def is_proxy_ignored(url: URL) -> bool:
+    """Return whether the environment names a proxy for *url*, for a client that does not heed it."""
+    try:
+        return environment_proxy(url) is not None
+    except ConfigurationError:  # it names something else than an HTTP proxy
+        return True
 
 
 def address_of(proxy: Secret[str]) -> str:

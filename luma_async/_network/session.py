@@ -15,7 +15,7 @@ import aiohttp
 from attrs import define, evolve, frozen
 from yarl import URL
 
-from luma_async._network.proxies import address_of, environment_proxy, proxys_own
+from luma_async._network.proxies import address_of, environment_proxy, is_proxy_ignored, proxys_own
 from luma_async._text import shown
 from luma_async.errors import (
     ClientClosedError,
@@ -209,19 +209,24 @@ _DROPPED_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 """A connection that broke inside TLS: this is not a problem of certificates."""
 
 
-def translated_with(network: Network, error: Exception, host: str, *, has_worked: bool = False) -> LumaError:
+def translated_with(network: Network, error: Exception, url: URL, *, has_worked: bool = False) -> LumaError:
     """Return our error as ``translated`` does; the user's connector and proxy in *network* have errors of their own.
 
     Args:
         network: The user's settings.
         error: The error.
-        host: The server, as ``name:port``.
-        has_worked: Whether an answer has come through the proxy before.
+        url: The address of the server.
+        has_worked: Whether an answer has come from it before.
     """
+    host = f"{url.host_subcomponent}:{url.port}"
     if network.connector is not None and network.connector.closed:
         return connector_closed()
     if network.proxy is None:
-        return translated(error, host)
+        ours = translated(error, host)
+        is_far = isinstance(error, TimeoutError | aiohttp.ClientConnectorError) and not has_worked
+        if is_far and network.connector is None and is_proxy_ignored(url):
+            ours.advice = "the environment names a proxy that is not used: give trust_env=True"
+        return ours
     own = proxys_own(error, network.proxy, has_worked=has_worked)
     return own or translated(error, f"{host} through the proxy {address_of(network.proxy)}")
 
@@ -231,7 +236,8 @@ def translated(error: Exception, host: str) -> LumaError:
     cause = getattr(error, "os_error", error)
     reason = shown(getattr(cause, "strerror", None) or type(cause).__name__, 120)
     if isinstance(error, TimeoutError):
-        return RequestTimeoutError(f"{host} did not answer in time", verdict=Verdict.PASSING)
+        advice = "give it more time: Limits(request_timeout=...)"
+        return RequestTimeoutError(f"{host} did not answer in time", advice=advice, verdict=Verdict.PASSING)
     if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError) and not isinstance(cause, _DROPPED_TLS):
         detail = shown(getattr(cause, "verify_message", "") or getattr(cause, "reason", "") or reason, 120)
         return TransportError(

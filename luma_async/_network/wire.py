@@ -90,11 +90,9 @@ class Wire:
 
     def translated(self, error: Exception) -> LumaError:
         """Return our error for an error of aiohttp or the system; after ``aclose`` it is ClientClosedError."""
-        url = URL(self.settings.base_url)
-        host = f"{url.host_subcomponent}:{url.port}"
         if self.is_closed:
             return closed()
-        return translated_with(self.network, error, host, has_worked=self._has_worked)
+        return translated_with(self.network, error, URL(self.settings.base_url), has_worked=self._has_worked)
 
     async def distrust(self, request: Request) -> None:
         """Close the connection that brought an answer about another task, and use new connections from now on."""

@@ -118,11 +118,13 @@ def _wait_for(  # noqa: PLR0913, PLR0917 - what both commands have
     output: Output,
 ) -> Work:
     from luma_async.cli.ids import Ids
+    from luma_async.cli.storing import check_files
     from luma_async.cli.summary import Summary
     from luma_async.cli.work import EarlierRuns, open_job, run_job, wait
 
     summary = Summary(verbose=output.verbose, quiet=output.quiet, bell=output.bell)
     files = storing.files
+    check_files(files)
     client = relay.client(waiting.polling, media=storing, on_event=summary.note)
     earlier = EarlierRuns.of(waiting.journal, files)
     again = ResumeCommand((name, *words_of(relay, waiting, storing, output)), source, frozenset(ids))
@@ -150,12 +152,14 @@ def submit(  # noqa: PLR0913 - its options, in groups
 
     Example: luma-async submit "a cat dancing" --aspect-ratio 16:9 --download videos
     """
+    from luma_async.cli.storing import check_files
     from luma_async.cli.submitting import Prompts, Submissions, submit
     from luma_async.cli.summary import Summary
     from luma_async.cli.work import EarlierRuns
 
     summary = Summary(verbose=output.verbose, quiet=output.quiet, bell=output.bell)
     storing = submitting.storing
+    check_files(storing.files)
     earlier = EarlierRuns.of(waiting.journal, storing.files)
     submissions = Submissions(
         luma=relay.client(waiting.polling, media=storing, on_event=summary.note),
@@ -205,7 +209,7 @@ def check(
         raise ConfigurationError("--id is only for --explain", advice="to poll a task, use the command get")
     from luma_async.cli.check.command import check
 
-    return check(relay.settings(request_timeout=10.0), as_json=as_json)
+    return check(relay.settings(request_timeout=10.0), relay.network(), as_json=as_json)
 
 
 @app.command

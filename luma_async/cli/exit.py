@@ -23,7 +23,7 @@ class Status(IntEnum):
         return status
 
     DONE = 0, "every generation completed (`get`: every id was answered, and none has failed)"
-    ERROR = 1, "an id ended in an error, `check` found trouble, or standard output could not be written"
+    ERROR = 1, "an id or a program ended in an error, `check` found trouble, or standard output could not be written"
     USAGE = 2, "the command, its options, the address or the key cannot work; no request was sent"
     FAILED = 3, "a generation failed, and nothing worse happened"
     UNFINISHED = 4, "an id was not done in time, and no other error happened; standard error names the ids"

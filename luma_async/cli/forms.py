@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Protocol
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from luma_async._records import OutcomeRecord, submission_line
+from luma_async._records import NO_FILES, OutcomeRecord, StoredFiles, submission_line
 from luma_async._text import shown
 from luma_async.cli.exit import Status, status_of
 from luma_async.cli.output import in_option_names, say
@@ -22,8 +21,8 @@ _LONGEST_ID = 2000
 class Form(Protocol):
     """How results look on standard output; an empty text writes nothing."""
 
-    def outcome(self, outcome: Outcome, stored: Path | None) -> str:
-        """Return the text for *outcome*, whose medium was *stored*."""
+    def outcome(self, outcome: Outcome, stored: StoredFiles = NO_FILES) -> str:
+        """Return the text for *outcome*, whose media were *stored*."""
         ...
 
     def submission(self, prompt: str, task_id: str | None, error: LumaError | None) -> str:
@@ -38,31 +37,33 @@ class JsonForm:
     brief: bool = False
     """Whether the relay's answers are left out."""
 
-    def outcome(self, outcome: Outcome, stored: Path | None) -> str:
+    def outcome(self, outcome: Outcome, stored: StoredFiles = NO_FILES) -> str:
         """As of ``Form``."""
-        return f"{OutcomeRecord.of(outcome, stored).line(brief=self.brief)}\n"
+        record = OutcomeRecord.of(outcome, stored)
+        if record.error is not None:
+            error = evolve(record.error, message=in_option_names(record.error.message))
+            record = evolve(record, error=error)
+        return f"{record.line(brief=self.brief)}\n"
 
     def submission(self, prompt: str, task_id: str | None, error: LumaError | None) -> str:
         """As of ``Form``."""
-        return f"{submission_line(prompt, task_id, error)}\n"
+        return f"{submission_line(prompt, task_id, error, in_option_names)}\n"
 
 
 @frozen
 class QuietForm:
-    """The path of each stored file; where none are stored, the id of each completed generation or taken submit."""
+    """The paths of all stored files; where none are stored, the id of each completed generation or taken submit."""
 
     has_files: bool = False
     waits: bool = True
     """Whether ids are waited for, so that a submit is not the end."""
 
-    def outcome(self, outcome: Outcome, stored: Path | None) -> str:
+    def outcome(self, outcome: Outcome, stored: StoredFiles = NO_FILES) -> str:
         """As of ``Form``; errors go to standard error, but for ids that are named at the end."""
-        if outcome.error is not None:
-            if status_of(outcome) is not Status.UNFINISHED:
-                say(in_option_names(str(outcome.error)))
-            return ""
-        if self.has_files:
-            return "" if stored is None else f"{stored}\n"
+        if outcome.error is not None and status_of(outcome) is not Status.UNFINISHED:
+            say(in_option_names(str(outcome.error)))
+        if outcome.error is not None or self.has_files:
+            return "".join(f"{file.path}\n" for file in stored.values() if file)
         is_completed = outcome.generation is not None and outcome.generation.state is State.COMPLETED
         return f"{shown(outcome.task_id, _LONGEST_ID)}\n" if is_completed else ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
+from luma_async._records import NO_FILES, StoredFiles
 from luma_async._text import shown
 from luma_async.cli.durations import spelled
 from luma_async.cli.exit import Status, status_of
@@ -57,8 +59,8 @@ class HumanForm:
     shows_age: bool = False
     """Whether the time of a line is since the task was created, as far as the relay says when."""
 
-    def outcome(self, outcome: Outcome, stored: Path | None) -> str:
-        """Return one line: how it ended, the time, the id, and the file or the prompt; an error may take more."""
+    def outcome(self, outcome: Outcome, stored: StoredFiles = NO_FILES) -> str:
+        """Return one line: how it ended, time, id, and the file or the prompt; an error or more files take more."""
         status = status_of(outcome)
         start = Text.assemble(
             (f"{word_of(status, outcome):<{_WORD}}", _COLOURS[status]), f"{self._time(outcome):>{_TIME - 2}}  "
@@ -66,9 +68,17 @@ class HumanForm:
         room = self.console.width - start.cell_len
         name = fitted_id(shown(outcome.task_id, _LONGEST_LINK), max(_LEAST_NAME, min(room, max(_USUAL_ID, room // 2))))
         line = Text.assemble(start, name)
+        files = [file.path for file in stored.values() if file]
         if outcome.error is not None:
-            return self._with_reason(line, outcome.error)
-        return self._with_medium(line, outcome, stored)
+            return self._with_reason(line, outcome.error) + self._below(files)
+        return self._with_medium(line, outcome, next(iter(files), None)) + self._below(files[1:])
+
+    def _below(self, files: Iterable[Path]) -> str:
+        """Return a line for each of *files*."""
+        return "".join(
+            self._text(Text(" " * _WORD).append(shown(file, _LONGEST_LINK), Style(link=file.absolute().as_uri())))
+            for file in files
+        )
 
     def _time(self, outcome: Outcome) -> str:
         if not self.shows_age:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_type_hints
@@ -10,14 +11,19 @@ from attrs import asdict, fields, frozen
 from cyclopts import Group, Parameter, Token
 from cyclopts.validators import Number
 
+from luma_async._text import shown
+from luma_async._waiting.batch_support import Batch
 from luma_async.cli.durations import seconds_of
 from luma_async.dialect import Dialect
 from luma_async.errors import ConfigurationError
 from luma_async.models import Role
 from luma_async.options import GenerationOptions
-from luma_async.settings import Limits, PollPolicy, Secret, Settings, chosen_dialect, read_key_file
+from luma_async.settings import Limits, PollPolicy, Secret, Settings, check_proxy, chosen_dialect, read_key_file
 
 if TYPE_CHECKING:
+    import ssl
+
+    from luma_async._network.session import Network
     from luma_async.client import LumaClient
     from luma_async.events import Event
 
@@ -31,7 +37,7 @@ _FILES = Group("Files", sort_key=4)
 _OUTPUT = Group("Output", sort_key=5)
 _GALLERY = Group("Gallery", sort_key=6)
 
-_POLLING = PollPolicy()
+_POLLING, _LIMITS = PollPolicy(), Limits()
 
 _Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 _URL = Annotated[str | None, Parameter(metavar="URL")]
@@ -214,6 +220,55 @@ class Media:
             "[default: an error]"
         ),
     ] = False
+    max_downloads: _Number = _LIMITS.max_downloads
+    """Files to fetch at once."""
+    role: Annotated[
+        tuple[Role, ...],
+        Parameter(
+            negative="",
+            show_default=False,
+            help="Which of a generation's media; can be given several times. [default: video]",
+        ),
+    ] = ()
+    name: Annotated[
+        str | None,
+        Parameter(
+            metavar="TEMPLATE",
+            help='How files are named, such as "{prompt:.40}-{id}": text and the fields id, prompt, state, role and '
+            "created_at; {prompt:.40} takes 40 characters. {id} has to be in it. [default: {id}.{role}]",
+        ),
+    ] = None
+    overwrite: _Flag = False
+    """Replace existing files. [default: they are kept, and count as stored]"""
+    exec_: Annotated[
+        str | None,
+        Parameter(
+            name="--exec",
+            metavar="COMMAND",
+            help="Run this command for each file that was stored, with its absolute path in the place of {}, or at the "
+            "end. It is no shell; two run at once. One that fails makes the status 1. [default: none]",
+        ),
+    ] = None
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """The roles that are asked for, each once."""
+        return tuple(dict.fromkeys(self.role)) or ("video",)
+
+    def files_in(self, directory: Path | None) -> Files | None:
+        """Return these options for files in *directory*; None without one.
+
+        Raises:
+            ConfigurationError: There is none, and an option needs one.
+        """
+        given = {each.name: getattr(self, each.name) for each in fields(Media)}
+        if directory is not None:
+            return Files(directory=directory, **given)
+        for name in ("role", "name", "overwrite", "exec_"):
+            if given[name]:
+                option = f"--{name.rstrip('_')}"
+                raise ConfigurationError(f"{option} is only for files", advice="give --download DIR too")
+        return None
 
 
 def _headers(option: str, given: tuple[str, ...]) -> dict[str, str]:
@@ -222,6 +277,40 @@ def _headers(option: str, given: tuple[str, ...]) -> dict[str, str]:
     if not all(sign for _, sign, _ in pairs):
         raise ConfigurationError(f"{option} is not NAME=VALUE", advice=f'give it like {option} "X-Team=films"')
     return {name: value for name, _, value in pairs}
+
+
+def _no_password(proxy: str | None) -> Secret[str] | None:
+    """Return the URL of a proxy, unless it has a user name or password; the error never shows it."""
+    if proxy is not None and "@" in proxy:
+        raise ConfigurationError(
+            "--proxy has a user name or password, which any user can read in the list of processes",
+            advice="set LUMA_PROXY to that URL instead",
+        )
+    return None if proxy is None else Secret(proxy)
+
+
+def _proxy_of_environment() -> Secret[str] | None:
+    return Secret(os.environ["LUMA_PROXY"]) if os.environ.get("LUMA_PROXY") else None
+
+
+def trusting(path: Path) -> ssl.SSLContext:
+    """Return a context that trusts the system's certificate authorities, and those in the PEM file at *path*.
+
+    Raises:
+        ConfigurationError: The file cannot be read, or holds no certificates.
+    """
+    import ssl  # noqa: PLC0415 - slow to import, and rarely needed
+
+    context = ssl.create_default_context()
+    try:
+        context.load_verify_locations(cafile=path)
+    except ssl.SSLError:
+        reason = "it holds no certificates in PEM (BEGIN CERTIFICATE)"
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "that is not a file name"
+    else:
+        return context
+    raise ConfigurationError(f"--ca-file {shown(path)} cannot be used: {reason}", advice="ask your administrator")
 
 
 @Parameter(name="*", group=_RELAY)
@@ -248,6 +337,10 @@ class Relay:
     ] = False
     requests_per_second: Annotated[float | None, Parameter(metavar="NUMBER")] = None
     """Most requests per second, over all ids. [default: no limit]"""
+    request_timeout: Annotated[float | None, Parameter(metavar="DURATION", converter=_seconds)] = None
+    """Longest time for one request. [default: 30 seconds; 10 in check]"""
+    batch: Batch = "auto"
+    """Whether ids that are due together share one request: auto asks the relay whether it has that."""
     header: _Headers = ()
     """A further header of each request to the relay; can be given several times."""
     dialect: Annotated[
@@ -256,6 +349,22 @@ class Relay:
             metavar="NAME|FILE",
             help="How this API spells its requests and answers: relay, luma (Luma's own API), luma-agents, or a .toml "
             "file of your own. [default: $LUMA_DIALECT, or relay]",
+        ),
+    ] = None
+    proxy: Annotated[
+        str | None,
+        Parameter(
+            metavar="URL",
+            help="HTTP proxy for polls and media. A user name and password in it come from LUMA_PROXY only, because "
+            "any user could read them in the list of processes. [default: $LUMA_PROXY, or none]",
+        ),
+    ] = None
+    ca_file: Annotated[
+        Path | None,
+        Parameter(
+            metavar="FILE",
+            help="Certificates in PEM of authorities to trust, besides those of the system: a company's own, for "
+            "example. [default: none]",
         ),
     ] = None
     trust_env: _Flag = False
@@ -271,23 +380,41 @@ class Relay:
         """Make the client; raises a ConfigurationError for an option, or its environment variable."""
         from luma_async.client import LumaClient  # noqa: PLC0415 - --help needs no aiohttp
 
-        of_media = media or Media()
+        of_media, proxy = media or Media(), self.hidden_proxy()
         return LumaClient(
             self.base_url,
             self._key(),
             polling=polling,
             limits=self._limits(
-                allow_private_media=of_media.private_media, key_for_relay_media=of_media.key_for_relay_media
+                allow_private_media=of_media.private_media,
+                key_for_relay_media=of_media.key_for_relay_media,
+                max_downloads=of_media.max_downloads,
             ),
+            batch=self.batch,
             dialect=self.dialect,
+            proxy=None if proxy is None else proxy.reveal(),
+            ssl_context=self._ssl_context(),
             trust_env=self.trust_env,
             headers=_headers("--header", self.header),
             media_headers=_headers("--media-header", of_media.media_header),
             on_event=on_event,
         )
 
+    def network(self) -> Network:
+        """Return the way out that the options name; raises as ``client``."""
+        from luma_async._network.session import Network  # noqa: PLC0415 - --help needs no aiohttp
+
+        return Network(proxy=self.hidden_proxy(), ssl_context=self._ssl_context())
+
+    def hidden_proxy(self) -> Secret[str] | None:
+        """Return the proxy of --proxy, else of ``LUMA_PROXY``; raises as ``client``, without a password."""
+        return check_proxy(_no_password(self.proxy), "--proxy") or check_proxy(_proxy_of_environment(), "LUMA_PROXY")
+
+    def _ssl_context(self) -> ssl.SSLContext | None:
+        return None if self.ca_file is None else trusting(self.ca_file)
+
     def settings(self, *, request_timeout: float) -> Settings:
-        """Return address, key and limits, with *request_timeout* seconds for a request; raises as ``client``."""
+        """Return address, key and limits, with *request_timeout* seconds if none are given; raises as ``client``."""
         return Settings.load(
             self.base_url,
             self._key(),
@@ -303,6 +430,8 @@ class Relay:
         return chosen_dialect(self.dialect)
 
     def _limits(self, **more: Any) -> Limits:
+        if self.request_timeout is not None:
+            more["request_timeout"] = self.request_timeout
         return Limits(allow_insecure_http=self.insecure_http, requests_per_second=self.requests_per_second, **more)
 
     def _key(self) -> str | None:
@@ -356,10 +485,6 @@ class Files(Media):
     """Which media go where."""
 
     directory: Directory = Path()
-    role: Role = "video"
-    """Which of a generation's media."""
-    overwrite: _Flag = False
-    """Replace an existing file. [default: an error for that id]"""
 
     @property
     def files(self) -> Self:
@@ -377,14 +502,14 @@ class Storing(Media):
         Parameter(
             metavar="DIR",
             help="Also store each video in this directory as soon as its generation has completed; made if it is "
-            "missing. The command download has more options. [default: nothing is stored]",
+            "missing. [default: nothing is stored]",
         ),
     ] = None
 
     @property
     def files(self) -> Files | None:
         """Which media go where, or None."""
-        return None if self.download is None else Files(directory=self.download)
+        return self.files_in(self.download)
 
 
 @Parameter(name="*", group=_FILES)
@@ -481,6 +606,12 @@ class Simulation:
     """What goes wrong: more than one request a second, five seconds of 401, a sixth submit, a fourth row of a batch."""
 
 
+def _without_value(text: str) -> str:
+    """Return *text*, of a header its name only: its value may be secret, and this goes to standard error."""
+    name, sign, _ = text.partition("=")
+    return f"{name}=..." if sign else text
+
+
 def words_of(*groups: Any) -> tuple[str, ...]:
     """Return the words of a command line for the options in *groups* that are not at their defaults.
 
@@ -495,8 +626,8 @@ def words_of(*groups: Any) -> tuple[str, ...]:
                 continue
             names = [parameter.name for parameter in getattr(hints[each.name], "__metadata__", ()) if parameter.name]
             name = names[0][0] if names else f"--{each.name.replace('_', '-')}"
-            if isinstance(value, tuple):  # headers, whose values may be secret: this goes to standard error
-                words += [word for header in value for word in (name, f"{header.partition('=')[0]}=...")]
+            if isinstance(value, tuple):
+                words += [word for each_value in value for word in (name, _without_value(each_value))]
             elif value is True:
                 words.append(name)
             else:

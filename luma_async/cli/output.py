@@ -22,6 +22,7 @@ _OPTION_NAMES = {
     "LUMA_API_KEY_FILE or api_key=": "LUMA_API_KEY_FILE or --key-file",
     "Limits(requests_per_second=...)": "--requests-per-second",
     "give the key as api_key=": "set LUMA_API_KEY, or give --key-file",
+    "Limits(request_timeout=...)": "--request-timeout",
     "Limits(allow_insecure_http=True)": "--insecure-http",
     "Limits(allow_private_media=True)": "--private-media",
     "Limits(key_for_relay_media=True)": "--key-for-relay-media",
@@ -29,9 +30,18 @@ _OPTION_NAMES = {
     "media_headers: ": "--media-header: ",
     "headers: ": "--header: ",
     "overwrite=True": "--overwrite",
+    "trust_env=True": "--trust-env",
+    "check the user name and password in proxy=": "check the user name and password in LUMA_PROXY",
+    "check proxy= and": "check --proxy and",
+    "see ssl_context=": "a company's own authority needs --ca-file",
+    'batch="always"': "--batch always",
+    'give batch="auto"': "leave it out",
+    "lower Limits(max_answer_bytes=...)": "its answer is too large to keep",
     "Limits(max_answer_bytes=...) allows more": "the library allows more, the command line does not",
 }
 """The library's wording of advice, and the command line's."""
+_FIELD = re.compile(r"\bLimits[.(]([a-z_]+)=")
+"""The start of a complaint about a limit."""
 
 
 _given_up: set[int] = set()
@@ -124,7 +134,7 @@ def in_option_names(text: str) -> str:
     """Return an error's *text* with the names of options instead of the library's names."""
     for name, option in _OPTION_NAMES.items():
         text = text.replace(name, option)
-    return text
+    return _FIELD.sub(lambda found: f"--{found[1].replace('_', '-')} ", text)
 
 
 @contextmanager

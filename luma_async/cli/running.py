@@ -29,12 +29,13 @@ _stops: ContextVar[_Stop] = ContextVar("stop")
 @contextmanager
 def grace_period(seconds: float) -> Generator[None]:
     """Allow *seconds* from a signal in this block to the end; a second signal shortens them."""
-    stop = _stops.get()
-    stop.grace_period = seconds
+    stop = _stops.get(None) or _Stop()
+    before = stop.grace_period
+    stop.grace_period = max(before, seconds)
     try:
         yield
     finally:
-        stop.grace_period = _GRACE_PERIOD
+        stop.grace_period = before
 
 
 def is_stopping() -> bool:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Collection
 
 from attrs import define, field
 
+from luma_async._records import NO_FILES, StoredFiles
 from luma_async._text import shown
 from luma_async.cli.exit import Status, status_of, worst
 from luma_async.cli.forms import Form, JsonForm
@@ -86,6 +86,8 @@ class Board:
     """Why ids failed or ended in errors."""
     skipped: int = 0
     """Ids that had ended before this run."""
+    has_trouble: bool = False
+    """Whether something besides an id went wrong."""
     expected: int = 0
     """Ids in all, as far as they are known before they are taken up."""
     trouble: Trouble = field(init=False)
@@ -139,6 +141,10 @@ class Board:
         if not self.states[row.state]:
             del self.states[row.state]
 
+    def note_trouble(self) -> None:
+        """Note that something besides an id went wrong."""
+        self.has_trouble = True
+
     def skip(self, status: Status) -> None:
         """Count an id that had ended with *status* before this run."""
         self.ended[status] += 1
@@ -162,7 +168,7 @@ class Board:
     @property
     def status(self) -> Status:
         """The exit status for all ids that ended."""
-        return worst(self.ended)
+        return worst([*self.ended, Status.ERROR if self.has_trouble else Status.DONE])
 
 
 @define(eq=False)
@@ -177,12 +183,13 @@ class Show:
     """Takes the texts where a live table is on the same terminal, and writes them between two pictures."""
     _turn: asyncio.Lock = field(factory=asyncio.Lock, init=False)
 
-    async def end(self, outcome: Outcome, stored: Path | None = None) -> None:
-        """Show *outcome*, and where its medium was *stored*."""
+    async def end(self, outcome: Outcome, stored: StoredFiles = NO_FILES, there: Collection[str] = ()) -> None:
+        """Show *outcome*, and where its media are *stored*; those with the roles *there* were so before."""
         self.board.end(outcome)
         await self._write(self.form.outcome(outcome, stored))
-        if stored is not None and self.tells_files:
-            say(f"stored {stored}")
+        for role, file in stored.items():
+            if file is not None and self.tells_files:
+                say(f"{file.path} was there" if role in there else f"stored {file.path}")
 
     async def submitted(self, prompt: str, task_id: str | None, error: LumaError | None) -> None:
         """Show that *prompt* was given *task_id*, or why not."""

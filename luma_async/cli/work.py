@@ -14,8 +14,9 @@ from typing import Self, TypeVar
 
 from attrs import evolve, frozen
 
-from luma_async._media.files import stored
+from luma_async._disk import measured
 from luma_async._text import shown
+from luma_async.cli.executing import Execution, Program, executing
 from luma_async.cli.exit import Status, status_of_state, worst
 from luma_async.cli.forms import Form, JsonForm, QuietForm
 from luma_async.cli.ids import Ids
@@ -25,9 +26,10 @@ from luma_async.cli.output import OutputLostError, goes_to, is_closed_pipe, is_l
 from luma_async.cli.progress import Progress
 from luma_async.cli.running import is_stopping
 from luma_async.cli.show import Board, Show
+from luma_async.cli.storing import is_stored, store_media
 from luma_async.cli.summary import Summary
 from luma_async.client import LumaClient
-from luma_async.errors import ConfigurationError, LumaError
+from luma_async.errors import ConfigurationError
 from luma_async.journal import Journal
 from luma_async.models import Generation, State
 from luma_async.outcomes import Outcome
@@ -66,9 +68,10 @@ class EarlierRuns:
         """Whether *task_id* is done."""
         if task_id not in self.journal:
             return False
-        if self.files is None or self.journal.state(task_id) is not State.COMPLETED:
+        files = self.files
+        if files is None or self.journal.state(task_id) is not State.COMPLETED:
             return True
-        return stored(task_id, self.files.directory, self.files.role) is not None
+        return not files.overwrite and all(is_stored(self.journal, task_id, role, files) for role in files.roles)
 
 
 @frozen
@@ -282,26 +285,34 @@ async def wait(job: Job, waiting: Waiting, files: Files | None = None) -> None:
         else:
             job.show.board.set_state(outcome.task_id, "storing")
             await room.acquire()
-            storing.create_task(_store(job, outcome, outcome.generation, files)).add_done_callback(
-                lambda _: room.release()
-            )
+            ended = storing.create_task(_store(job, outcome, outcome.generation, files, execution))
+            ended.add_done_callback(lambda _: room.release())
 
     opening = job.luma.as_completed(job.open_ids(), timeout=waiting.timeout, max_in_flight=waiting.max_in_flight)
-    async with opening as outcomes, asyncio.TaskGroup() as storing:
+    execution_of = executing(_program(files), job.show.board.note_trouble)
+    async with execution_of as execution, opening as outcomes, asyncio.TaskGroup() as storing:
         await _for_each(outcomes, settle, _RECORDS_AT_ONCE if job.earlier else 1)
 
 
-async def _store(job: Job, outcome: Outcome, generation: Generation, files: Files) -> None:
-    """Store the medium of *outcome* and show it; what cannot be stored is an error of this id alone."""
-    path = None
-    try:
-        path = await job.luma.download(generation, files.directory, role=files.role, overwrite=files.overwrite)
-    except LumaError as error:
-        outcome = evolve(outcome, generation=None, error=error)
-    else:
-        if job.earlier is not None:
-            await job.earlier.journal.record(outcome, file=path)
-    await job.show.end(outcome, path)
+def _program(files: Files | None) -> Program | None:
+    return None if files is None or files.exec_ is None else Program.of(files.exec_)
+
+
+async def _store(job: Job, outcome: Outcome, generation: Generation, files: Files, execution: Execution | None) -> None:
+    """Store the media of *outcome* and show it; what cannot be stored is an error of this id alone.
+
+    The *execution* starts after the line is written: the line never waits for it.
+    """
+    journal = None if job.earlier is None else job.earlier.journal
+    result = await store_media(job.luma, files, generation, journal)
+    if journal is not None and any(result.paths.values()):
+        await journal.record(outcome, files=result.paths)
+    if result.error is not None:
+        outcome = evolve(outcome, generation=None, error=result.error)
+    await job.show.end(outcome, await asyncio.to_thread(measured, result.paths), result.there)
+    for role, path in result.paths.items():
+        if execution is not None and path is not None and role not in result.there:
+            execution.start(path)
 
 
 async def _for_each(items: AsyncIterable[T], work: Callable[[T], Awaitable[None]], at_once: int) -> None:

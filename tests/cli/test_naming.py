@@ -27,7 +27,10 @@ IDS = [f"t-{number}" for number in range(12)]
             "--timeout none --initial-interval 3.0 --journal j",
         ),
         ([Storing(download=Path("v"), private_media=True)], "--private-media --download v"),
-        ([Files(directory=Path("v"), role="thumbnail", overwrite=True)], "--directory v --role thumbnail --overwrite"),
+        (
+            [Files(directory=Path("v"), role=("video", "thumbnail"), overwrite=True, exec_="ls -l")],
+            "--role video --role thumbnail --overwrite --exec ls -l --directory v",
+        ),
         (
             [
                 Relay(header=("X-Team=s3cret", "X=")),

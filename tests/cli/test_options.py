@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import re
+from pathlib import Path
+from typing import Any
+
 import pytest
 
+import luma_async
 from luma_async import ConfigurationError, Dialect, DownloadError
 from luma_async.cli.commands import app
 from luma_async.cli.options import Files, Media, Relay, Storing, SubmitFlags, words_of
@@ -11,6 +17,7 @@ from luma_async.cli.output import in_option_names
 from luma_async.settings import Settings
 from tests.kit import KEY
 
+HOUSE = Path(luma_async.__file__).parent
 AGENT = "Mozilla/5.0 (X11; a=b)"
 
 
@@ -69,6 +76,31 @@ def test_a_submit_hands_its_options_for_media_on() -> None:
     assert (flags.private_media, flags.media_header, flags.key_for_relay_media) == (True, ("A=b",), True)
 
 
+def test_a_wait_and_a_submit_store_files_as_a_download_does() -> None:
+    """Each option for files means the same there; without a directory it is refused."""
+    given: dict[str, Any] = {"role": ("thumbnail",), "name": "{id}", "overwrite": True, "exec_": "ls"}
+    files = Files(directory=Path("v"), **given)
+
+    assert SubmitFlags(download=Path("v"), **given).storing.files == Storing(download=Path("v"), **given).files == files
+    assert Storing().files is None
+    for name, value in given.items():
+        with pytest.raises(ConfigurationError, match=f"--{name.strip('_')} is only for files"):
+            _ = Storing(**{name: value}).files
+
+
+async def test_limits_and_batches_reach_the_client() -> None:
+    """A check has its own time for a request, unless one is given."""
+    relay = Relay(base_url="https://relay.example", request_timeout=60.0, requests_per_second=2.0)
+    limits = settings(relay, Media(max_downloads=3)).limits
+
+    assert (limits.request_timeout, limits.requests_per_second, limits.max_downloads) == (60.0, 2.0, 3)
+    assert relay.settings(request_timeout=10.0).limits.request_timeout == 60.0
+    assert Relay(base_url="https://relay.example").settings(request_timeout=10.0).limits.request_timeout == 10.0
+    with pytest.raises(ConfigurationError) as caught:
+        Relay(dialect="luma", batch="always").client()
+    assert "--batch always cannot work" in in_option_names(str(caught.value))
+
+
 @pytest.mark.parametrize("given", ["s3cret", "Cookie=s3cret", "X:s3cret", "=s3cret", "X= s3cret"])
 @pytest.mark.parametrize("option", ["header", "media-header"])
 async def test_a_header_that_cannot_be_sent_is_refused_by_its_option(option: str, given: str) -> None:
@@ -88,6 +120,7 @@ async def test_a_header_that_cannot_be_sent_is_refused_by_its_option(option: str
     [
         ("give Limits(key_for_relay_media=True)", "--key-for-relay-media"),
         ('try media_headers={"User-Agent": "..."}', '--media-header "User-Agent=..."'),
+        ("give it more time: Limits(request_timeout=...)", "give it more time: --request-timeout"),
     ],
 )
 def test_advice_about_media_names_the_option(advice: str, option: str) -> None:
@@ -96,3 +129,24 @@ def test_advice_about_media_names_the_option(advice: str, option: str) -> None:
 
     assert option in text
     assert "media_headers" not in text
+
+
+ARGUMENT = re.compile(r"\b(?:Limits[(.]|(?:proxy|ssl_context|trust_env|api_key|media_headers|overwrite|batch)=)")
+"""How the library's own advice names what a user can set."""
+UNREACHABLE = {"batch=", "give limits as luma_async.Limits(...)"}
+"""Parts of errors that the command line cannot cause."""
+
+
+def test_no_advice_names_an_argument_of_the_library() -> None:
+    """Each text of the package that does has an option's name on the command line."""
+    texts = [
+        node.value
+        for path in HOUSE.rglob("*.py")
+        if not {"testing", "fleet"} & set(path.parts)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and "\n" not in node.value
+    ]
+
+    named = [text for text in texts if ARGUMENT.search(text) and not text.endswith(".")]
+    assert len(named) > 10
+    assert {text for text in named if ARGUMENT.search(in_option_names(text))} == UNREACHABLE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from rich.color import ColorSystem
 from rich.console import Console
 
 from luma_async import (
+    DownloadError,
     Generation,
     GenerationFailedError,
     Outcome,
@@ -20,7 +22,8 @@ from luma_async import (
     Video,
     WaitTimeoutError,
 )
-from luma_async.cli.forms import QuietForm
+from luma_async._records import StoredFile
+from luma_async.cli.forms import JsonForm, QuietForm
 from luma_async.cli.lines import HumanForm
 from luma_async.models import GenerationRequest, Link
 from tests.cli.test_table import UUID
@@ -35,6 +38,11 @@ def form(width: int = 80, *, clickable: bool = True) -> HumanForm:
     screen = Console(file=io.StringIO(), force_terminal=True, color_system=None, width=width, highlight=False)
     screen._color_system = ColorSystem.STANDARD if clickable else None
     return HumanForm(screen)
+
+
+def files(*paths: Path | None) -> dict[str, StoredFile | None]:
+    """Return what is stored at *paths*, in their roles."""
+    return {role: StoredFile(path) if path else None for role, path in zip(("video", "thumbnail"), paths, strict=False)}
 
 
 def seen(text: str) -> str:
@@ -60,7 +68,7 @@ def failed(reason: str) -> Outcome:
 @pytest.mark.parametrize("stored", [None, FILE], ids=["link", "file"])
 def test_a_result_is_one_line_with_a_link_to_click(width: int, stored: Path | None) -> None:
     """It has the whole UUID, the time, and as many whole words of the prompt as fit, or the file."""
-    text = form(width).outcome(completed(), stored)
+    text = form(width).outcome(completed(), files(stored))
     line = seen(text)
 
     assert line.count("\n") == 1
@@ -77,12 +85,12 @@ def test_a_result_is_one_line_with_a_link_to_click(width: int, stored: Path | No
 @pytest.mark.parametrize("width", [30, 80])
 def test_a_link_is_whole_where_it_cannot_be_clicked(width: int) -> None:
     """It has a line of its own, which is not cut or broken by us."""
-    assert f" {LINK}\n" in form(width, clickable=False).outcome(completed(), None)
+    assert f" {LINK}\n" in form(width, clickable=False).outcome(completed())
 
 
 def test_a_link_that_a_terminal_may_obey_is_text_alone() -> None:
     """Escapes in a link cannot end it early."""
-    text = form(400).outcome(completed(url="https://cdn.example/\x1b\\\x1b[2J"), None)
+    text = form(400).outcome(completed(url="https://cdn.example/\x1b\\\x1b[2J"))
 
     assert "\x1b]8;" not in text
     assert "\x1b[2J" not in text
@@ -92,7 +100,7 @@ def test_a_data_link_is_shown_in_part_and_leads_nowhere() -> None:
     """The terminal is not given the medium."""
     link = f"data:video/mp4;base64,{'AAAA' * 500}"
 
-    text = form(400).outcome(completed(url=link), None)
+    text = form(400).outcome(completed(url=link))
 
     assert "\x1b]8;" not in text
     assert link[:61] not in text
@@ -103,7 +111,7 @@ def test_a_reason_is_whole_and_its_words_too(width: int) -> None:
     """It stands on the line of its id if it fits, else below, wrapped between words."""
     reason = "the prompt was refused by moderation because of a word that the relay does not name"
 
-    lines = seen(form(width).outcome(failed(reason), None)).rstrip("\n").split("\n")
+    lines = seen(form(width).outcome(failed(reason))).rstrip("\n").split("\n")
 
     assert max(map(len, lines)) <= width
     assert " ".join(" ".join(lines).split()).endswith(f"the generation failed: {reason}")
@@ -115,8 +123,8 @@ def test_nothing_from_outside_is_obeyed() -> None:
     wild = "\x1b[31mred\x1b[0m [bold]loud[/bold] \u202eback\nnext"
     plain = r"\x1b[31mred\x1b[0m [bold]loud[/bold] \u202eback\nnext"
 
-    assert plain in form(400).outcome(failed(wild), None)
-    assert plain in form(400).outcome(completed(prompt=wild), None)
+    assert plain in form(400).outcome(failed(wild))
+    assert plain in form(400).outcome(completed(prompt=wild))
     assert plain in form(400).submission(wild, "t-1", None)
 
 
@@ -125,7 +133,7 @@ def test_a_timeout_says_what_to_do() -> None:
     last = Generation(id="a", state=State.PENDING, state_text="queued")
     error = WaitTimeoutError("a", waited=5.0, last=last, last_error=None)
 
-    text = seen(form(200).outcome(Outcome(task_id="a", error=error), None))
+    text = seen(form(200).outcome(Outcome(task_id="a", error=error)))
 
     assert text.startswith("not done         0 s  a  not done after 5.0 s, last state 'queued' (the generation goes on")
 
@@ -138,6 +146,20 @@ def test_a_submit_names_the_whole_id_or_the_whole_error() -> None:
     assert seen(form(80).submission(PROMPT, long, None)) == f"submitted {long}\n"
     assert seen(form(80).submission(PROMPT, UUID, None)).startswith(f"submitted {UUID}  a paper boat dancing in the...")
     assert long in "".join(seen(form(60).submission(PROMPT, None, uncertain)).split())
+
+
+def test_each_of_several_files_is_named() -> None:
+    """Also beside the error of another one."""
+    picture = Path("/v/a.jpg")
+    lost = Outcome(task_id="a", error=DownloadError("no", reason="status"))
+
+    plain = seen(form(200).outcome(completed("a"), files(FILE, picture)))
+    missing = seen(form(200).outcome(lost, files(None, picture)))
+
+    assert [line.split()[-1] for line in plain.splitlines()] == [str(FILE), str(picture)]
+    assert [line.split()[-1] for line in missing.splitlines()] == ["no", str(picture)]
+    assert QuietForm(has_files=True).outcome(completed("a"), files(FILE, picture)) == f"{FILE}\n{picture}\n"
+    assert QuietForm(has_files=True).outcome(lost, files(None, picture)) == f"{picture}\n"
 
 
 @pytest.mark.parametrize(
@@ -157,7 +179,7 @@ def test_quiet_is_ids_or_paths_only(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Standard error has errors only."""
-    assert QuietForm(has_files=has_files).outcome(outcome, stored) == text
+    assert QuietForm(has_files=has_files).outcome(outcome, files(stored)) == text
     err = capsys.readouterr().err
     assert ("too violent" in err) is (outcome.error is not None)
     assert outcome.error is not None or not err
@@ -169,3 +191,13 @@ def test_quiet_names_what_a_submit_got(capsys: pytest.CaptureFixture[str]) -> No
     assert QuietForm(waits=True).submission("a cat", "t-1", None) == ""
     assert QuietForm(waits=False).submission("a dog", None, RequestTimeoutError("too late")) == ""
     assert capsys.readouterr().err == "luma-async: a dog: too late\n"
+
+
+def test_the_advice_of_a_json_line_names_options() -> None:
+    """Of an outcome, and of a submit."""
+    error = RequestTimeoutError("too late", advice="give it more time: Limits(request_timeout=...)")
+
+    lines = JsonForm().outcome(Outcome(task_id="a", error=error)), JsonForm().submission("a cat", None, error)
+
+    for line in lines:
+        assert json.loads(line)["error"]["message"].endswith("too late (give it more time: --request-timeout)")

@@ -405,7 +405,7 @@ async def test_lengths_are_compared_here_too(tmp_path: Path, told: int) -> None:
     content.feed_data(bytes(10))
     content.feed_eof()
     response: Any = FewBytes(content, CIMultiDict({"Content-Length": str(told)}), URL("https://cdn.example/v.mp4"))
-    order = _Order(task_id=ID, directory=tmp_path, role="video", overwrite=False, on_progress=None)
+    order = _Order(task_id=ID, directory=tmp_path, stem="a", role="video", overwrite=False, on_progress=None)
     order.part.begin(None)
 
     async with downloading() as downloader:

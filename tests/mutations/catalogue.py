@@ -541,7 +541,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("another user's leftover is not resumed", "status.st_uid != _user()", "False"),
         ("a leftover with another name is not resumed", "status.st_nlink != 1", "False"),
         ("the last byte is always asked for", "min(status.st_size, version.total - 1)", "status.st_size"),
-        ("names are short enough", "if len(name) <= _LONGEST_NAME:\n            return", "return"),
+        ("names are short enough", "if len(os.fsencode(name)) <= _LONGEST_NAME:\n            return", "return"),
         ("nothing is overwritten by default", "target, overwrite=order.overwrite)", "target, overwrite=True)"),
         ("a whole leftover is asked for its last byte", "version.total - 1))", "version.total))"),
     ],
@@ -598,11 +598,72 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("trust_env is for polls", "trust_env=self.settings.trust_env)", "trust_env=False)"),
         ("a header's value is hidden", "name: _HiddenText(value)", "name: value"),
         ("headers of downloads are ours", "if header.lower() in _OF_DOWNLOADS:", "if False:"),
+        ("a proxy that is not used is named", "and is_proxy_ignored(url):", "and False:"),
+        ("no proxy is named once an answer came", "aiohttp.ClientConnectorError) and not has_worked", "OSError)"),
+        ("check names a proxy that is not used", "not is_proxy_ignored(URL(settings.base_url))", "True"),
+        ("a proxy's password is not an argument", 'if proxy is not None and "@" in proxy:', "if False:"),
+        ("LUMA_PROXY is the proxy", 'if os.environ.get("LUMA_PROXY") else None', "if False else None"),
+        ("one's own authority is trusted", "            ssl_context=self._ssl_context(),\n", ""),
+        ("check takes the proxy", "Network(proxy=self.hidden_proxy(), ", "Network("),
     ],
     ("media/test_files.py",): [
         ("a long id is not a name", "A-Za-z0-9._~-]{1,100}", "A-Za-z0-9._~-]{1,200}"),
-        ("a name is not hidden", 'f"{start}-{digest}.{role}".lstrip("-.")', 'f"{start}-{digest}.{role}"'),
-        ("ids with the same start have their own names", 'f"{start}-{digest}.', 'f"{start}-.'),
+        ("a name is not hidden", 'f"{start}-{digest}".lstrip("-.")', 'f"{start}-{digest}"'),
+        ("ids with the same start have their own names", 'f"{start}-{digest}"', 'f"{start}-"'),
+    ],
+    ("cli/test_executing.py",): [
+        ("the path is one word for --exec", "word.replace(_PLACE, os.path.abspath(file))", "word"),
+        ("the path comes last without a place", "if not any(_PLACE in word for word in words):", "if False:"),
+        ("a program gets no key", "if not name.upper().startswith(_OURS)", "if name"),
+        ("a program has no input", "stdin=subprocess.DEVNULL, ", ""),
+        ("a program writes to standard error", "stdout=_output(), ", ""),
+        ("two programs run at once", "\n_AT_ONCE = 2", "\n_AT_ONCE = 3"),
+        (
+            "a program that fails is a warning",
+            "if status:\n            self._warn",
+            "if False:\n            self._warn",
+        ),
+        ("what a program has started ends too", "os.killpg(process.pid, number)", "process.send_signal(number)"),
+        ("a program that heeds no SIGTERM ends", 'getattr(signal, "SIGKILL", signal.SIGTERM)', "signal.SIGTERM"),
+        ("a block waits for its programs", "            await execution.ended()\n", ""),
+        ("files without their program are named", 'name_all("--exec was', 'str("--exec was'),
+        ("a file that was there is not handed on", "path is not None and role not in result.there", "path is not None"),
+    ],
+    ("cli/test_storing.py",): [
+        ("files that come slowly hold up no id", "_MOST_TO_STORE = 10_000", "_MOST_TO_STORE = 8"),
+        (
+            "one role that fails loses no other",
+            "                errors.append(error)\n    return Result",
+            "                raise\n    return Result",
+        ),
+        ("a file with another size is not whole", "and size in (None, size_of(path))", ""),
+        (
+            "a file that is there counts as stored",
+            "                there.add(role)",
+            "                errors.append(error)",
+        ),
+        ("--overwrite replaces what the journal has", "return not files.overwrite and all(", "return all("),
+        ("the journal says where a file is", "found == (size or found)", "False"),
+        (
+            "path is the first role's",
+            "first = next(iter(stored.values()), None)",
+            "first = next(filter(None, stored.values()), None)",
+        ),
+        ("each of several files is named", "paths=paths if len(stored) > 1 or not sizes else None", "paths=None"),
+    ],
+    ("media/test_names.py",): [
+        ("the id stands apart in a name", "value = value.replace(part.apart, filler)", "pass"),
+        ("a name of a device is no file", 'f"_{stem}" if _RESERVED.match(stem)', 'f"_{stem}" if False'),
+        ("an id like a device has another name", "if _RESERVED.match(name) else name", "if False else name"),
+        ("a cut id has its digest", "and (most is None or len(task_id) <= most)", ""),
+        ("what Windows refuses is in no name", "filler if c in _UNSAFE else c", "c"),
+        ("marks for directions are in no name", "if c.isprintable() or c.isspace())", ")"),
+        ("a letter keeps its marks", "while most and unicodedata.combining(text[most]):", "while False:"),
+        ("a name has 200 bytes at most", "_MOST_BYTES - _LONGEST_ENDING", "_MOST_BYTES"),
+        ("a name does not end in a dot", 'text.rstrip(". ")', "text"),
+        ("a name has an id", 'if "id" not in names:', "if False:"),
+        ("a template may need text around its id", "if not mark or mark.isalnum()", "if not mark"),
+        ("a name starts with no dash or dot", 'if text[0] in "-. ":', "if False:"),
     ],
     ("media/test_boxes.py",): [
         ("chunks are inside the file", "offset < size for offset", "True for offset"),
@@ -616,8 +677,8 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a weak ETag proves nothing", "_STRONG.fullmatch(etag)", "True"),
     ],
     ("test_journal.py",): [
-        ("a journal keeps the file", "files[record.task_id] = record.path", "pass"),
-        ("a file is recorded after its end", "while file is not None and (", "while False and ("),
+        ("a journal keeps the file", "files.setdefault(record.task_id, {}).update(record.files)", "pass"),
+        ("a file is recorded after its end", "while record.files and (", "while False and ("),
         ("an id has one outcome", "if record.task_id not in seen:", "if True:"),
         (
             "a line is on the disk before it counts",
@@ -703,7 +764,11 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ("cli/test_gallery.py",): [
         ("a line says where its file is", "file = file or _recorded(", "file = file or None and _recorded("),
         ("a file is also found beside its line", "places = (path, Path(source).parent / path)", "places = (path,)"),
-        ("a path that is not a video is not linked", "not in KINDS[role].groupindex", "in ()"),
+        (
+            "a path that is not a video is not linked",
+            'if path.suffix.removeprefix(".") not in KINDS[role].groupindex',
+            "if False",
+        ),
         ("an id stays in the directory", "(?![-.])[A-Za-z0-9._~-]", "(?s:.)"),
         ("a page is replaced only when asked", "options.overwrite)", "True)"),
         ("complaints about lines are cut at ten", "if len(self.first) < _FEW:", "if True:"),
@@ -785,9 +850,6 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ("media/test_download.py::test_no_more_are_fetched_at_once_than_the_limit_says",): [
         ("downloads have a limit", "max(1, int(min(self.limits.max_downloads, half)))", "1"),
     ],
-    ("cli/test_storing.py",): [
-        ("files that come slowly hold up no id", "_MOST_TO_STORE = 10_000", "_MOST_TO_STORE = 8"),
-    ],
     ("cli/test_trouble.py",): [
         ("a good poll without a change ends trouble", "if self.good_polls() > self._good_then:", "if False:"),
         (
@@ -824,12 +886,26 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ],
     ("cli/test_result_lines.py",): [
         (
+            "a JSON line of a command names options",
+            "message=in_option_names(record.error.message)",
+            "message=record.error.message",
+        ),
+        (
+            "a JSON line of a submit names options",
+            "submission_line(prompt, task_id, error, in_option_names)",
+            "submission_line(prompt, task_id, error)",
+        ),
+        (
             "a link that cannot be clicked is text",
             "if link and (self.console.color_system is None or not is_safe or self.console.width < _CLICKABLE):",
             "if False:",
         ),
         ("a reason is whole", "_LONGEST_TEXT = 5000", "_LONGEST_TEXT = 60"),
-        ("quiet tells errors", "if status_of(outcome) is not Status.UNFINISHED:", "if False:"),
+        (
+            "quiet tells errors",
+            "if outcome.error is not None and status_of(outcome) is not Status.UNFINISHED:",
+            "if False:",
+        ),
         (
             "a submit that waits prints no new ids quietly",
             '"" if self.waits or task_id is None',
@@ -1004,8 +1080,8 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ("cli/test_options.py",): [
         (
             "a client speaks the dialect",
-            "            dialect=self.dialect,\n            trust_env",
-            "            trust_env",
+            "            dialect=self.dialect,\n            proxy=",
+            "            proxy=",
         ),
         (
             "check speaks the dialect",

@@ -5,24 +5,38 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+import ssl
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+import trustme
 from aiohttp import TCPConnector
+from aiohttp.client_reqrep import ConnectionKey
 from attrs import evolve
 from yarl import URL
 
-from luma_async import ClientClosedError, ConfigurationError, DownloadError, Limits, LumaClient
+from luma_async import (
+    ClientClosedError,
+    ConfigurationError,
+    DownloadError,
+    Limits,
+    LumaClient,
+    State,
+)
 from luma_async._media.addresses import PrivateAddressError
 from luma_async._media.servers import MediaServers
 from luma_async._network.proxies import environment_proxy
-from luma_async._network.session import Network
+from luma_async._network.session import Network, translated_with
+from luma_async.cli.check.command import check, proxy_rows
+from luma_async.cli.options import Relay, trusting
+from luma_async.cli.output import in_option_names
 from luma_async.settings import Settings
 from tests.downloads import BODY, GOOD, ID, NAME, OPEN, downloading, generation, soon
+from tests.faults.server import FaultServer
 from tests.kit import KEY
 from tests.raw_server import RawServer, closing, http, stay_silent, task
 
@@ -328,3 +342,116 @@ async def test_a_server_that_closes_early_and_a_reader_that_is_slow_make_a_whole
 
     assert path.stat().st_size == len(film)
     assert (len(server.heads), reads > 4) == (1, True)
+
+
+# --- the command line, behind a company's proxy ---
+
+
+@contextmanager
+def closing_at_end(writer: asyncio.StreamWriter) -> Iterator[None]:
+    """Close *writer* at the end of the block, whichever it is."""
+    try:
+        yield
+    finally:
+        writer.close()
+
+
+@asynccontextmanager
+async def company(place: Path) -> AsyncIterator[tuple[Relay, RawServer, list[bytes]]]:
+    """Give a relay that only a proxy on loopback reaches, with a certificate of the company's own, and what it asked.
+
+    The proxy wants a password.
+    """
+    authority, certificate = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("relay.invalid").configure_cert(certificate)
+    authority.cert_pem.write_to_path(place / "ca.pem")
+    heads = list[bytes]()
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with closing_at_end(writer):
+            while piece := await reader.read(2**16):
+                writer.write(piece)
+
+    async def tunnelled(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        there, back = await asyncio.open_connection("127.0.0.1", relay.port)
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        await asyncio.gather(pass_on(reader, back), pass_on(there, writer), return_exceptions=True)
+
+    async with FaultServer(scripts={ID: [task(ID, "completed")]}, contexts=[certificate]) as relay:
+        proxy = await asyncio.start_server(tunnelled, "127.0.0.1", 0)
+        async with proxy:
+            address = f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
+            yield Relay(base_url="https://relay.invalid", proxy=address, ca_file=place / "ca.pem"), relay, heads
+
+
+async def test_a_company_s_proxy_and_authority_lead_to_the_relay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Polls and ``check`` take them; its password comes from ``LUMA_PROXY``, and nothing resolves the relay's name."""
+    monkeypatch.setenv("LUMA_API_KEY", KEY)
+    async with company(tmp_path) as (options, relay, heads):
+        async with options.client() as luma:
+            generation = await luma.get_generation(ID)
+        await check(options.settings(request_timeout=5.0), options.network(), as_json=True)
+        monkeypatch.setenv("LUMA_PROXY", str(options.proxy).replace("//", "//user:s3cret@"))
+        async with evolve(options, proxy=None).client() as luma:
+            await luma.get_generation(ID)
+
+    assert generation.state is State.COMPLETED
+    assert {head.splitlines()[0] for head in heads} == {b"CONNECT relay.invalid:443 HTTP/1.1"}
+    assert [b"Basic dXNlcjpzM2NyZXQ=" in head for head in heads].count(True) == 1
+    assert f"Bearer {KEY}".encode() in relay.heads[0]
+    assert '"check":"address","result":"ok"' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("variables", "is_named"),
+    [
+        ({"HTTPS_PROXY": "http://p:3128"}, True),
+        ({"ALL_PROXY": "socks5://p:1080"}, True),
+        ({"HTTPS_PROXY": "http://p:3128", "NO_PROXY": "127.0.0.1"}, False),
+        ({}, False),
+    ],
+)
+def test_a_proxy_of_the_environment_that_is_not_used_is_named(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], *, is_named: bool
+) -> None:
+    """By ``check``, and by a request that cannot connect; both name the option."""
+    name_proxies(monkeypatch, variables)
+    monkeypatch.setenv("LUMA_API_KEY", KEY)
+    relay, url = Relay(base_url="https://127.0.0.1"), URL("https://127.0.0.1")
+    late, refused = TimeoutError(), aiohttp.ClientConnectorError(ConnectionKey(*(None,) * 7), OSError())  # type: ignore[arg-type]
+
+    errors = [translated_with(relay.network(), error, url) for error in (late, refused)]
+    rows = proxy_rows(relay.settings(request_timeout=5.0), relay.network())
+    heeded = proxy_rows(evolve(relay, trust_env=True).settings(request_timeout=5.0), relay.network())
+
+    assert ["--trust-env" in in_option_names(str(error)) for error in errors] == [is_named] * 2
+    assert "trust_env" not in str(translated_with(relay.network(), late, url, has_worked=True))
+    assert ([row.advice for row in rows], heeded) == (["give --trust-env to use it"] * is_named, [])
+
+
+@pytest.mark.parametrize("content", [None, "", "no certificate", "-----BEGIN PRIVATE KEY-----\n"])
+def test_a_file_without_certificates_is_refused_at_once(tmp_path: Path, content: str | None) -> None:
+    """So is a directory, and a file that is not there."""
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        path.write_text(content)
+    for unusable in (path, tmp_path):
+        with pytest.raises(ConfigurationError, match=r"--ca-file .* cannot be used"):
+            trusting(unusable)
+
+
+@pytest.mark.parametrize("proxy", ["http://u:s3cret@p:1", "http://s3cret@p:1", "u:s3cret@p"])
+@pytest.mark.parametrize("variable", [None, "socks5://u:s3cret@p:1"])
+def test_a_password_of_a_proxy_comes_from_the_environment_only(
+    monkeypatch: pytest.MonkeyPatch, proxy: str, variable: str | None
+) -> None:
+    """An error names the variable, and shows no password."""
+    if variable is not None:
+        monkeypatch.setenv("LUMA_PROXY", variable)
+    with pytest.raises(ConfigurationError, match="LUMA_PROXY") as caught:
+        Relay(proxy=None if variable else proxy).network()
+
+    assert "s3cret" not in str(caught.value)

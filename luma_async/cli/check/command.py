@@ -15,8 +15,10 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
+from yarl import URL
 
 from luma_async._network.cooldown import Cooldown
+from luma_async._network.proxies import is_proxy_ignored
 from luma_async._network.request import Request
 from luma_async._network.session import Network
 from luma_async._network.transport import Transport
@@ -44,11 +46,11 @@ _MAX_FAILURES = 2
 """Polls that may fail before the check stops polling."""
 
 
-async def check(settings: Settings, *, as_json: bool) -> Status:
-    """Poll the relay of *settings* and show the result of each check."""
+async def check(settings: Settings, network: Network, *, as_json: bool) -> Status:
+    """Poll the relay of *settings* through *network* and show the result of each check."""
     stranger = evolve(settings, api_key=Secret(f"sk-{token_hex(24)}"))
-    async with aclosing(_transport(settings)) as ours, aclosing(_transport(stranger)) as theirs:
-        found = await examine(ours, theirs)
+    async with aclosing(_transport(settings, network)) as ours, aclosing(_transport(stranger, network)) as theirs:
+        found = [*await examine(ours, theirs), *proxy_rows(settings, network)]
     if as_json or sys.stdout is None or not sys.stdout.isatty():
         write("".join(f"{row.line()}\n" for row in found))
     else:
@@ -56,8 +58,16 @@ async def check(settings: Settings, *, as_json: bool) -> Status:
     return Status.DONE if all(row.is_good for row in found) else Status.ERROR
 
 
-def _transport(settings: Settings) -> Transport:
-    return Transport(settings, Network(), Cooldown(PollPolicy()))
+def _transport(settings: Settings, network: Network) -> Transport:
+    return Transport(settings, network, Cooldown(PollPolicy()))
+
+
+def proxy_rows(settings: Settings, network: Network) -> list[CheckResult]:
+    """Return a row if the environment names a proxy for the relay that is not used."""
+    if settings.trust_env or network.proxy is not None or not is_proxy_ignored(URL(settings.base_url)):
+        return []
+    found = "the environment names a proxy for this address (HTTPS_PROXY or similar), and it is not used"
+    return [CheckResult("proxy", Result.NOTE, found, advice="give --trust-env to use it")]
 
 
 async def examine(ours: Transport, theirs: Transport) -> list[CheckResult]:

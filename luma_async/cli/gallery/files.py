@@ -81,7 +81,8 @@ def _stored_link(options: Gallery, record: OutcomeRecord, source: str, role: Rol
 
 def _recorded(record: OutcomeRecord, source: str, role: Role) -> Path | None:
     """Return the file that the line names, if it is there: from this directory, or from that of *source*."""
-    path = Path(record.path or "")
+    file = record.files.get(role) or record.files.get("")  # a line of an earlier version does not say the role
+    path = Path() if file is None else file.path
     if path.suffix.removeprefix(".") not in KINDS[role].groupindex:
         return None
     places = (path, Path(source).parent / path)
