@@ -14,7 +14,19 @@ import luma_async
 HOUSE = Path(luma_async.__file__).parent
 
 ROOMS = (
-    *("__main__", "cli", "testing", "__init__", "client", "journal", "_streams", "_media", "_disk", "_calls"),
+    *(
+        "__main__",
+        "cli",
+        "testing",
+        "__init__",
+        "client",
+        "journal",
+        "_streams",
+        "_media",
+        "_line_file",
+        "_disk",
+        "_calls",
+    ),
     *("_waiting", "_network", "_listeners", "events", "_records", "outcomes", "_relay", "statistics", "settings"),
     *("dialect", "options", "_ids", "_checks", "errors", "models", "_display", "_text"),
 )
