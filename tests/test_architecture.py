@@ -34,7 +34,7 @@ ROOMS = (
 
 INSIDE = {
     "cli": (
-        *("__init__", "commands", "submitting", "pauses"),
+        *("__init__", "commands", "submitting", "retries", "receipts", "rows", "manifests", "pauses"),
         *("gallery.files", "gallery.page", "gallery.timeline", "gallery.markup"),
         *("gallery.entries", "gallery", "check.command", "check.diagnosis", "check.evidence", "check.explanation"),
         *("check.explained", "check.missing", "check.places", "check.captured", "check"),
