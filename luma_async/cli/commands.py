@@ -151,7 +151,7 @@ def submit(  # noqa: PLR0913 - its options, in groups
     from luma_async.cli.receipts import Receipts
     from luma_async.cli.retries import Retries
     from luma_async.cli.rows import Rows
-    from luma_async.cli.submitting import Submissions, submit
+    from luma_async.cli.submitting import Submissions, Submitter, submit
     from luma_async.cli.summary import Summary
     from luma_async.cli.work import EarlierRuns
 
@@ -162,11 +162,10 @@ def submit(  # noqa: PLR0913 - its options, in groups
     submitting.check(waits=waits is not None)
     receipts = Receipts.of(submitting.receipts, repeats_open=submitting.repeat_open)
     submissions = Submissions(
-        luma=relay.client(waiting.polling, media=storing, on_event=summary.note),
+        submitter=Submitter(relay.client(waiting.polling, media=storing, on_event=summary.note), receipts),
         rows=Rows.of(prompts, from_, generation.options),
         at_once=submitting.at_once,
         again=ResumeCommand(("wait", *words_of(relay, waiting, storing, output)), None, frozenset()),
-        receipts=receipts,
         retries=Retries.of(submitting.retry_failed, receipts),
     )
     return submit(submissions, waits, storing.files, earlier=earlier, output=output, summary=summary)

@@ -113,9 +113,9 @@ class Receipts:
             raise ConfigurationError(f"{shown(self.path)} is not open", advice="use it inside 'async with'")
         try:
             await asyncio.to_thread(self._file.append, f"{receipt.line()}\n".encode("ascii"))
-        except Exception as cause:  # noqa: BLE001 - in any case it may not be on the disk
+        except Exception as error:  # noqa: BLE001 - in any case it may not be on the disk
             raise JournalError(
-                f"a receipt cannot be recorded in {shown(self.path)}: {getattr(cause, 'strerror', None) or cause}",
+                f"a receipt cannot be recorded in {shown(self.path)}: {getattr(error, 'strerror', None) or error}",
                 path=str(self.path),
                 task_id=receipt.task_id,
                 advice="make room, repair the disk or put the file back, and start again",

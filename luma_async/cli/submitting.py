@@ -53,17 +53,46 @@ class _Submit:
         return f"{self.prompt} ({ids})" if ids else self.prompt
 
 
+@frozen
+class Submitter:
+    """Submits rows, each with a receipt on the disk before and after, where receipts are kept."""
+
+    luma: LumaClient
+    receipts: Receipts | None = None
+
+    def earlier(self, row: Row) -> _Submit | None:
+        """Return what became of *row* in an earlier run; None if it is to be submitted."""
+        if self.receipts is None:
+            return None
+        try:
+            receipt = self.receipts.earlier(row)
+        except ConfigurationError as error:
+            return _Submit(row.prompt, None, error)
+        return None if receipt is None else _Submit(row.prompt, receipt.task_id, receipt.trouble())
+
+    async def submit(self, row: Row) -> str:
+        """Submit *row* once; raises as ``LumaClient.submit`` and ``Receipts``. If cancelled, its receipt is open."""
+        if self.receipts is None:
+            return await self.luma.submit(row.prompt, row.options)
+        receipt = await self.receipts.start(row)
+        try:
+            task_id = await self.luma.submit(row.prompt, row.options)
+        except LumaError as error:
+            await self.receipts.end(receipt, error=error)
+            raise
+        await self.receipts.end(receipt, task_id=task_id)
+        return task_id
+
+
 @define(eq=False, kw_only=True)
 class Submissions(Ids):
     """The ids of submitted prompts as an async iterator, so that a wait can start with each as it arrives."""
 
-    luma: LumaClient
+    submitter: Submitter
     rows: Rows
     at_once: int
     again: ResumeCommand
     """Goes on with the submitted ids."""
-    receipts: Receipts | None = None
-    """Open, where there are any."""
     retries: Retries | None = None
     _available: Iterator[str] = field(factory=lambda: iter(()), init=False)
     _taken: asyncio.Queue[str | Exception | None] = field(factory=asyncio.Queue, init=False)
@@ -138,7 +167,7 @@ class Submissions(Ids):
                 break
             if self.retries is not None:
                 self.retries.take_up()
-            if (earlier := self._earlier(row)) is None:
+            if (earlier := self.submitter.earlier(row)) is None:
                 self._start(row, show)
             else:
                 self._slots.release()
@@ -150,16 +179,6 @@ class Submissions(Ids):
         while self.retries is not None and await self.retries.any():
             await self._slots.acquire()
             self._start(self.retries.next(), show)
-
-    def _earlier(self, row: Row) -> _Submit | None:
-        """Return what became of *row* in an earlier run; None if it is to be submitted."""
-        if self.receipts is None:
-            return None
-        try:
-            receipt = self.receipts.earlier(row)
-        except ConfigurationError as error:
-            return _Submit(row.prompt, None, error)
-        return None if receipt is None else _Submit(row.prompt, receipt.task_id, receipt.trouble())
 
     def _start(self, row: Row, show: Show) -> None:
         """Submit *row* in a task, which gives its slot back."""
@@ -199,7 +218,7 @@ class Submissions(Ids):
         """Submit *row*, after pauses where the relay says that there are too many requests or jobs for now."""
         while True:
             try:
-                task_id = await self._submit_with_receipt(row)
+                task_id = await self.submitter.submit(row)
             except RateLimitError as refusal:
                 if refusal.status < _REFUSED or is_stopping():
                     raise
@@ -212,34 +231,13 @@ class Submissions(Ids):
             await self._pauses.after(trouble)
             self._under_way[task] = self._held.pop(task)
 
-    async def _submit_with_receipt(self, row: Row) -> str:
-        """Submit *row* once. However this ends, its receipt says what is known."""
-        if self.receipts is None:
-            return await self.luma.submit(row.prompt, row.options)
-        receipt = await self.receipts.start(row)
-        try:
-            task_id = await self.luma.submit(row.prompt, row.options)
-        except LumaError as error:
-            await self.receipts.end(receipt, error=error)
-            raise
-        await self.receipts.end(receipt, task_id=task_id)
-        return task_id
-
     def ended(self, task_id: str, outcome: Outcome | None) -> bool:
         """As of ``Ids``: a failed generation may be submitted again."""
         return self.retries is not None and self.retries.ended(task_id, outcome)
 
-    def tell_earlier(self, receipts: Receipts) -> None:
-        """Say how many rows earlier runs have submitted; of a list of prompts, only the number of all is known."""
-        rows, place = self.rows.known(), f"as {shown(receipts.path)} says"
-        if receipts.taken and rows is None:
-            say(f"{receipts.taken} had been submitted, {place}")
-        elif receipts.taken and rows is not None:
-            say(f"{sum(receipts.attempts(row) > 0 for row in rows)} of {len(rows)} had been submitted, {place}")
-
     def name_uncertain(self) -> None:
         """Name the submits that only the user can decide about: with receipts, the next run can repeat them."""
-        if self.receipts is not None:
+        if self.submitter.receipts is not None:
             uncertain = [each.uncertain for each in self._submitted if each.uncertain]
             name_all(f"{_UNKNOWN}; --repeat-open submits them again", uncertain)
 
@@ -272,6 +270,14 @@ class Submissions(Ids):
                 name_all("not submitted", [*self._held.values(), *again, *self.rows.remaining()])
 
 
+def _had_been_submitted(receipts: Receipts, rows: list[Row] | None) -> str:
+    """Return how many of the *rows* were submitted; of a list of prompts, only the number of all is known."""
+    place = f"as {shown(receipts.path)} says"
+    if rows is None:
+        return f"{receipts.taken} had been submitted, {place}"
+    return f"{sum(receipts.attempts(row) > 0 for row in rows)} of {len(rows)} had been submitted, {place}"
+
+
 async def submit(  # noqa: PLR0913 - what the command line gives
     submissions: Submissions,
     waiting: Waiting | None,
@@ -283,7 +289,7 @@ async def submit(  # noqa: PLR0913 - what the command line gives
 ) -> Status:
     """Submit, wait for the generations unless *waiting* is None, and return the exit status."""
     opening = open_job(
-        submissions.luma,
+        submissions.submitter.luma,
         submissions,
         output if waiting is not None else evolve(output, as_json=True),
         stores=files is not None,
@@ -293,10 +299,10 @@ async def submit(  # noqa: PLR0913 - what the command line gives
         again=submissions.again,
     )
     async with AsyncExitStack() as stack:
-        if submissions.receipts is not None:
-            await stack.enter_async_context(submissions.receipts)
-            if not output.quiet:
-                submissions.tell_earlier(submissions.receipts)
+        if (receipts := submissions.submitter.receipts) is not None:
+            await stack.enter_async_context(receipts)
+            if receipts.taken and not output.quiet:
+                say(_had_been_submitted(receipts, submissions.rows.known()))
         stack.enter_context(submissions.losses_named())
         job = await stack.enter_async_context(opening)
         async with submissions.under_way(job.show):

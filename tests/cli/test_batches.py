@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import time
@@ -19,7 +20,7 @@ from luma_async.cli.receipts import Receipts
 from luma_async.cli.retries import Retries
 from luma_async.cli.rows import Rows
 from luma_async.cli.running import concluded
-from luma_async.cli.submitting import Submissions, submit
+from luma_async.cli.submitting import Submissions, Submitter, submit
 from luma_async.cli.summary import Summary
 from luma_async.events import Event, StateChanged
 from luma_async.testing import FastTime, Fault, RelayThread, Script, SimulatedRelay
@@ -63,8 +64,8 @@ def test_each_row_of_a_manifest_is_a_video_of_its_own(command: Command, relay: S
 
     ended = command("submit", "a bird", "--from", path, "--aspect-ratio", "9:16", "--wait", *FAST, relay=relay)
 
-    ratios = {line["generation"]["request"]["aspect_ratio"]: line["task_id"] for line in ended.lines[3:]}
-    lines = {line["prompt"]: line for line in ended.lines[:3]}
+    ratios = {line["generation"]["request"]["aspect_ratio"]: line["task_id"] for line in ended.lines if "state" in line}
+    lines = {line["prompt"]: line for line in ended.lines if "prompt" in line}
     assert (ended.status, paid(relay)) == (0, 3)
     assert lines["a cat"] == {"name": "first", "prompt": "a cat", "task_id": ratios["1:1"], "error": None}
     assert "name" not in lines["a dog"]
@@ -150,19 +151,29 @@ def test_an_open_row_is_repeated_only_on_request(command: Command, relay: Simula
     assert "--repeat-open submits them again:\na cat\n" in again.err
 
 
-def test_without_room_for_a_receipt_nothing_is_submitted(
-    command: Command, relay: SimulatedRelay, receipts: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("written", [0, 1, 2])
+def test_a_batch_ends_when_a_receipt_cannot_be_recorded(
+    command: Command,
+    relay: SimulatedRelay,
+    receipts: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    written: int,
 ) -> None:
-    """The whole batch ends."""
+    """No submit is sent without one, and an id that is paid for is in the results all the same."""
+    system, writes = os.write, iter(range(written))
 
-    def full(*_: object) -> int:
-        raise OSError(28, "No space left on device")
+    def write(descriptor: int, data: bytes) -> int:
+        if next(writes, None) is None:
+            raise OSError(28, "No space left on device")
+        return system(descriptor, data)
 
-    monkeypatch.setattr("os.write", full)
+    monkeypatch.setattr("os.write", write)
     ended = command("submit", "a cat", "a dog", "--at-once", "1", "--receipts", str(receipts), relay=relay)
 
-    assert (ended.status, relay.requests) == (1, [])
+    assert (ended.status, paid(relay)) == (1, written and 1)
+    assert [task_id for _, task_id in submitted(ended) if task_id is not None] == relay.task_ids
     assert "a receipt cannot be recorded in" in ended.err
+    assert len(receipts.read_text(encoding="ascii").splitlines()) == written
 
 
 @pytest.mark.parametrize("option", [("--repeat-open",), ("--retry-failed", "1", "--wait")], ids=lambda given: given[0])
@@ -225,10 +236,10 @@ async def test_a_retry_that_completes_makes_the_batch_a_success(
     async with LumaClient(luma_relay.base_url, luma_relay.api_key, on_event=note) as luma:
         kept = Receipts(receipts)
         rows = Rows.of(["a cat"], None, GenerationOptions())
+        again = ResumeCommand((), None, frozenset())
         batch = Submissions(
-            luma=luma, rows=rows, at_once=1, again=ResumeCommand((), None, frozenset()), receipts=kept,
-            retries=Retries(3, kept),
-        )  # fmt: skip
+            submitter=Submitter(luma, kept), rows=rows, at_once=1, again=again, retries=Retries(3, kept)
+        )
         work = submit(batch, Waiting(), None, earlier=None, output=Output(as_json=True), summary=Summary(quiet=True))
         status = await concluded(work)
     lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]

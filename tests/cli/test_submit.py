@@ -15,7 +15,7 @@ from luma_async.cli.naming import ResumeCommand
 from luma_async.cli.options import Output
 from luma_async.cli.rows import Rows
 from luma_async.cli.running import concluded
-from luma_async.cli.submitting import Submissions, submit
+from luma_async.cli.submitting import Submissions, Submitter, submit
 from luma_async.cli.summary import Summary
 from luma_async.testing import FastTime, Fault, JobLimit, RelayThread, Script, SimulatedRelay
 from tests.cli.command import FAST, Ended, close, finish, run, running, wait_until_polled
@@ -133,7 +133,7 @@ async def test_a_limit_of_jobs_holds_a_batch_up_and_ends_nothing(
         given = [f"cat {number}" for number in range(3)]
         rows = Rows.of(given, None, GenerationOptions())
         again = ResumeCommand((), None, frozenset())
-        batch = Submissions(luma=luma, rows=rows, at_once=2, again=again)
+        batch = Submissions(submitter=Submitter(luma), rows=rows, at_once=2, again=again)
         status = await concluded(
             submit(batch, None, None, earlier=None, output=Output(as_json=True), summary=Summary())
         )
