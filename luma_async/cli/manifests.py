@@ -101,7 +101,7 @@ def _field_of(place: str, written: object) -> str:
     name = str(written).strip().lower().replace("-", "_").replace(" ", "_")
     if name in FIELDS:
         return name
-    near = [each for each in FIELDS if name and name in each] or get_close_matches(name, FIELDS, 1, 0.4)
+    near = [each for each in FIELDS if name and name in each] or get_close_matches(name, FIELDS, 1)
     raise ConfigurationError(
         f"{place}: {brief(written)} is not a field of a row{f'; the nearest is {near[0]}' if near else ''}",
         advice=f"the fields are {', '.join(FIELDS)}",
@@ -138,7 +138,9 @@ def _cells(name: str, lines: Iterator[str]) -> Iterator[tuple[str, list[str]]]:
     first = next(lines, "")
     delimiter = max(_DELIMITERS, key=first.count)
     csv.field_size_limit(LONGEST_TEXT)
-    reader = csv.reader((f"{line}\n" for line in chain([first], lines)), delimiter=delimiter, strict=True)
+    reader = csv.reader(
+        (f"{line}\n" for line in chain([first], lines)), delimiter=delimiter, strict=True, skipinitialspace=True
+    )
     number = 1
     try:
         for cells in reader:

@@ -123,8 +123,8 @@ class Submissions(Ids):
 
     @property
     def has_failed(self) -> bool:
-        """Whether any submit has."""
-        return any(each.error for each in self._submitted)
+        """Whether any submit has, or got the id of another one."""
+        return any(each.error for each in self._submitted) or len(self._seen) < len(self._submitted)
 
     @asynccontextmanager
     async def under_way(self, show: Show) -> AsyncGenerator[None]:
@@ -203,16 +203,19 @@ class Submissions(Ids):
     async def _tell(self, row: Row, submitted: _Submit, show: Show) -> None:
         """Show what was *submitted*, and let a wait for its id start."""
         self._submitted.append(submitted)
+        new_id = submitted.task_id if submitted.task_id and self._is_new(submitted.task_id) else None
+        if submitted.task_id != new_id:
+            say(f"the relay gave the id {shown(submitted.task_id)} to two submits: {shown(row.prompt)}")
         if self.retries is not None:
-            self.retries.submitted(row, submitted.task_id)
+            self.retries.submitted(row, new_id)
         try:
             await show.submitted(row.prompt, submitted.task_id, submitted.error, row.name)
         except OutputLostError as lost:
             self._name([submitted])
             self._taken.put_nowait(lost)
         else:
-            if submitted.task_id is not None:
-                self._taken.put_nowait(submitted.task_id)
+            if new_id is not None:
+                self._taken.put_nowait(new_id)
 
     async def _submit_in_turn(self, row: Row) -> str:
         """Submit *row*, after pauses where the relay says that there are too many requests or jobs for now."""

@@ -209,6 +209,22 @@ def test_a_failed_row_is_submitted_again_so_often(command: Command, relay: Simul
     assert [line["task_id"] for line in second.lines] == [relay.task_ids[-1]] * 2
 
 
+def test_an_id_that_a_relay_gives_twice_is_waited_for_once(
+    command: Command, relay: SimulatedRelay, receipts: Path
+) -> None:
+    """For two rows, and for a retry: the command ends, although no second outcome comes."""
+    relay.add("again", script=Script.fails(after=0.0))
+    relay.trouble(Fault.http(200, b'{"task_id": "again"}'), times=None, on="submit")
+    options = ("--receipts", str(receipts), "--at-once", "1", "--wait", "--retry-failed", "2", *FAST)
+
+    ended = command("submit", "a cat", "a dog", *options, relay=relay)
+
+    assert ended.status == 1
+    assert "the relay gave the id again to two submits: a dog" in ended.err
+    assert [line["task_id"] for line in ended.lines] == ["again"] * 4
+    assert sum("state" in line for line in ended.lines) == 1
+
+
 def test_a_failure_in_the_journal_is_submitted_again_by_the_next_run(
     command: Command, relay: SimulatedRelay, receipts: Path, tmp_path: Path
 ) -> None:

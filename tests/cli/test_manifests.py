@@ -21,9 +21,14 @@ def rows(directory: Path, name: str, content: str | bytes, defaults: GenerationO
     return read_manifest(str(path), defaults)
 
 
-CSV = (
-    f'prompt,aspect_ratio,image_url,Loop,name,\r\n"a cat, or two",1:1,,yes,first\r\n,,,,\r\n\r\n"a\r\n""dog""",,{A}\r\n'
-)
+CSV = """\
+prompt,aspect_ratio,image_url,Loop,name,
+ "a cat, or two",1:1,,yes, first
+,,,,
+
+"a
+""dog""\",,LINK
+""".replace("\n", "\r\n").replace("LINK", A)
 JSON = f"""
 # two videos
 {{"prompt": "a cat, or two", "aspect_ratio": "1:1", "image_url": null, "loop": true, "name": "first"}}
@@ -66,6 +71,7 @@ def test_each_row_has_its_own_prompt_and_options(tmp_path: Path, name: str, cont
             'prompt,aspect_ratio\na,1:1\n"b\nc",1:1\nd,wide\n',
             r"line 5, aspect_ratio: .*'wide'.* such as '16:9'",
         ),
+        ("r.csv", "prompt,picture\n", "line 1: 'picture' is not a field of a row .the fields are prompt, "),
         ("r.csv", "prompt,loop\na,maybe\n", r"line 2, loop: .*not a bool"),
         ("r.csv", "prompt,prompt\na,b\n", "line 1: prompt is there twice"),
         ("r.csv", "prompt,loop\na,no,b\n", "line 2: there are 3 cells for 2 fields"),

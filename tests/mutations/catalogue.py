@@ -731,6 +731,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ),
         ("a failure of an earlier run may be retried", "if self.polls_failed and state is State.FAILED:", "if False:"),
         ("an open receipt is not passed over", "self._without + sum(self._receipts.values())", "self._without"),
+        ("an id that is given twice is an error", " or len(self._seen) < len(self._submitted)", ""),
         ("without receipts the batch ends", "self._taken.put_nowait(trouble)  # without", "pass  # without"),
     ],
     ("cli/test_pauses.py",): [
