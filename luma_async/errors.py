@@ -282,9 +282,9 @@ class DownloadError(LumaError):
 
 
 class JournalError(LumaError):
-    """An outcome could not be recorded, for example because the disk is full. The caller still has the outcome."""
+    """An outcome or a receipt could not be recorded, as on a full disk. The caller still has the outcome."""
 
     def __init__(self, summary: str, *, path: str, **common: Unpack[Common]) -> None:
         super().__init__(summary, **common)
         self.path = path
-        """The journal's file."""
+        """The file."""

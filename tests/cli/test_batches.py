@@ -24,7 +24,7 @@ from luma_async.cli.submitting import Submissions, Submitter, submit
 from luma_async.cli.summary import Summary
 from luma_async.events import Event, StateChanged
 from luma_async.testing import FastTime, Fault, RelayThread, Script, SimulatedRelay
-from tests.cli.command import FAST, Ended, running, wait_until
+from tests.cli.command import FAST, Ended, run, running, wait_until
 from tests.cli.conftest import Command
 
 
@@ -151,6 +151,14 @@ def test_an_open_row_is_repeated_only_on_request(command: Command, relay: Simula
     assert "--repeat-open submits them again:\na cat\n" in again.err
 
 
+def test_a_prompt_that_is_none_has_no_receipt(relay: SimulatedRelay, receipts: Path) -> None:
+    """It is an error of its own in a list of prompts; the others are submitted."""
+    ended = run("submit", "--receipts", str(receipts), relay=relay, stdin="a \udcff cat\na dog\n")
+
+    assert (ended.status, paid(relay)) == (1, 1)
+    assert [json.loads(line)["prompt"] for line in receipts.read_text(encoding="ascii").splitlines()] == ["a dog"] * 2
+
+
 @pytest.mark.parametrize("written", [0, 1, 2])
 def test_a_batch_ends_when_a_receipt_cannot_be_recorded(
     command: Command,
@@ -198,7 +206,8 @@ def test_a_retry_needs_a_wait(command: Command, relay: SimulatedRelay, receipts:
 def test_a_failed_row_is_submitted_again_so_often(command: Command, relay: SimulatedRelay, receipts: Path) -> None:
     """Each attempt has its lines and its receipt, and another run does not start at zero."""
     relay.script = Script.fails(after=0.0)
-    options = ("a cat", "--receipts", str(receipts), "--wait", "--retry-failed", "2", *FAST)
+    download = ("--download", str(receipts.parent / "videos"))
+    options = ("a cat", "--receipts", str(receipts), *download, "--retry-failed", "2", *FAST)
 
     first = command("submit", *options, relay=relay)
     second = command("submit", *options, relay=relay)
