@@ -48,8 +48,9 @@ Lines may end in CRLF.
 They are UTF-8 or UTF-16, with a byte order mark or without; so are the prompts of `submit`.
 Anything else is refused with one message.
 Of a line that is a JSON object, the `task_id` is taken, whether or not that id has ended.
-So our own lines are ids too, of `wait`, of `submit` and of a journal.
+So our own lines are ids too, of `wait`, of `submit`, of a journal and of receipts.
 JSON lines without a `task_id` are counted on standard error, and make the status 1.
+Of receipts, a row counts if its latest line has no `task_id`.
 An argument that is also the name of a file gets a hint to `--from`; `submit` refuses it, because it would cost money.
 An id that appears twice is taken once.
 A text that cannot be an id is an error of its own, and the others go on.
@@ -154,7 +155,20 @@ After a signal the same lines follow the names of the open ids, and the summary 
 
 An `UncertainSubmitError` has two more fields: `body` is the relay's answer, escaped and cut to 500 characters.
 `candidates` lists what may be the id in it.
+Where the row of a manifest has a `name`, the line has it too.
 Where `submit` waits, the lines of outcomes follow; they have no `prompt`.
+
+`submit --receipts FILE` keeps a file of JSON lines, which are on the disk before each submit and after its answer:
+
+| field | what it holds |
+|---|---|
+| `receipt` | the number of the submit; a later line with the same number replaces an earlier one |
+| `row_sha256` | the SHA-256 of the prompt and the options, as JSON with sorted keys and without blanks |
+| `nth` | the number of the row among those with the same hash, from 1 |
+| `prompt`, `task_id`, `error` | as above; both are null before the answer |
+| `name` | as above |
+
+`submit --retry-failed` shows the outcome of each attempt, and counts only the last one in the exit status.
 
 `wait`, `download` and a `submit` that waits end with a summary on standard error:
 how the ids ended and why, how long they were queued and processed, and the requests made.

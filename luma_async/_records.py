@@ -287,15 +287,63 @@ def _without_media(value: Any) -> Any:
 
 
 def submission_line(
-    prompt: str, task_id: str | None, error: LumaError | None, reworded: Callable[[str], str] = str
+    prompt: str,
+    task_id: str | None,
+    error: LumaError | None,
+    name: str | None = None,
+    reworded: Callable[[str], str] = str,
 ) -> str:
     """Return the result of a submit as one line of ASCII JSON, the schema of ``luma-async submit``.
 
-    The error's message is *reworded*.
+    A *name* is left out where there is none; the error's message is *reworded*.
     """
     record = None if error is None else ErrorRecord.of(error)
     fields = record and _converter.unstructure(evolve(record, message=reworded(record.message)))
-    return json.dumps({"prompt": prompt, "task_id": task_id, "error": fields})
+    named = {} if name is None else {"name": name}
+    return json.dumps({**named, "prompt": prompt, "task_id": task_id, "error": fields})
+
+
+@frozen(kw_only=True)
+class ReceiptRecord:
+    """One line about one submit: before it, without an id and an error; after its answer, with one of them."""
+
+    receipt: int
+    """Its number in the file; a later line with the same number replaces the line."""
+    row_sha256: str
+    """What was asked for."""
+    nth: int
+    """The number among the rows that ask for the same, from 1."""
+    prompt: str
+    task_id: str | None = None
+    error: ErrorRecord | None = None
+    name: str | None = None
+    """The user's own name for the row; left out where there is none."""
+
+    def line(self) -> str:
+        """Return it as one line of ASCII JSON."""
+        return json.dumps(_converter.unstructure(self))
+
+    @classmethod
+    def read(cls, line: bytes) -> Self:
+        """Read *line*; a NotJSONError means that it is not such a line, or is cut."""
+        try:
+            return _converter.structure(decoder.decode(line.decode()), cls)
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+            raise NotJSONError("not a receipt") from None
+
+    @property
+    def is_uncertain(self) -> bool:
+        """Whether the relay may have taken the submit, and its id is not known."""
+        uncertain = errors.UncertainSubmitError.__name__
+        return self.task_id is None and (self.error is None or self.error.type == uncertain)
+
+    def trouble(self) -> LumaError | None:
+        """Return the error of an uncertain submit again; of any other there is none."""
+        if not self.is_uncertain:
+            return None
+        if self.error is None:
+            return errors.UncertainSubmitError(LumaError("the run that submitted it ended before the relay's answer"))
+        return self.error.error(self.error.message, None, 0.0, None)
 
 
 # --- lines of earlier versions ---
@@ -360,6 +408,9 @@ def _made() -> Converter:
     converter.register_unstructure_hook(Verdict, lambda verdict: verdict.name.lower())
     left_out: Any = {name: override(omit_if_default=True) for name in ("names_task", "reason", "body", "candidates")}
     converter.register_unstructure_hook(ErrorRecord, make_dict_unstructure_fn(ErrorRecord, converter, **left_out))
+    converter.register_unstructure_hook(
+        ReceiptRecord, make_dict_unstructure_fn(ReceiptRecord, converter, name=override(omit_if_default=True))
+    )
     whole = override(unstruct_hook=lambda raw: raw)
     converter.register_unstructure_hook(
         OutcomeRecord, make_dict_unstructure_fn(OutcomeRecord, converter, generation=whole)

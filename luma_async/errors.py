@@ -22,6 +22,7 @@ LumaError                          .retryable
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 from pathlib import Path
 from typing import Any, Literal, Self, TypedDict, Unpack
@@ -225,10 +226,18 @@ class GenerationFailedError(LumaError):
 
     @property
     def may_retry(self) -> bool | None:
-        """Whether the same submit may succeed another time; None if the code does not say (contract section 6)."""
-        return _MAY_RETRY.get(str(self.code).lower())
+        """Whether the same submit may succeed another time; None if nothing says so (contract section 6).
+
+        The code says it; of one that is not known, a reason that speaks of moderation means no.
+        """
+        known = _MAY_RETRY.get(str(self.code).lower())
+        return False if known is None and _MODERATED.search(self.reason or "") else known
 
 
+_MODERATED = re.compile(
+    r"moderat|sensitive|nsfw|polic(?:y|ies)|violat|prohibited|inappropriate|copyright|unsafe|敏感|违规|审核",
+    re.IGNORECASE,
+)
 _MAY_RETRY = {
     **dict.fromkeys(("generation_failed", "output_not_found"), True),
     **dict.fromkeys(("content_moderated", "budget_exhausted", "invalid_request", "rate_limited"), False),
@@ -286,9 +295,9 @@ class DownloadError(LumaError):
 
 
 class JournalError(LumaError):
-    """An outcome could not be recorded, for example because the disk is full. The caller still has the outcome."""
+    """An outcome or a receipt could not be recorded, as on a full disk. The caller still has the outcome."""
 
     def __init__(self, summary: str, *, path: str, **common: Unpack[Common]) -> None:
         super().__init__(summary, **common)
         self.path = path
-        """The journal's file."""
+        """The file."""

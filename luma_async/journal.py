@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import os
-import stat
 from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
-from threading import Lock
 from typing import Self
 
 from attrs import define, evolve, field
 
-from luma_async._disk import lock, measured, sync_directory
+from luma_async._disk import measured
 from luma_async._ids import Ids, checked_ids
-from luma_async._listeners import logger
-from luma_async._records import LONGEST_LINE, NO_FILES, LongLineError, OutcomeRecord, StoredFile, StoredFiles, lines_in
+from luma_async._line_file import LineFile, LineKind, open_lines
+from luma_async._records import LONGEST_LINE, NO_FILES, OutcomeRecord, StoredFile, StoredFiles
 from luma_async._text import shown, spelled
 from luma_async.errors import ConfigurationError, GenerationFailedError, JournalError, NotFoundError
 from luma_async.models import Role, State
 from luma_async.outcomes import Outcome
 
-_MODE = 0o600
-"""For nobody else: the answers hold prompts, and links that open the video to any reader."""
-_OTHERS = 0o077
-"""The permissions of everybody but the owner."""
-_CHUNK = 2**20
-"""Bytes that are read at once."""
+_KIND = LineKind(
+    name="journal",
+    line="an outcome",
+    start=b'{"task_id": "',
+    advice="give another file; if it was a journal, delete that line: its id is waited for again",
+)
 
 
 def _checked_path(path: str | os.PathLike[str]) -> Path:
@@ -38,8 +35,29 @@ def _checked_path(path: str | os.PathLike[str]) -> Path:
         raise ConfigurationError(text, advice="give a str or a Path") from None
 
 
-_Files = dict[str, dict[str, StoredFile]]
-"""By task id and role, the latest file last; a line of earlier versions has the empty role."""
+@define(eq=False)
+class _Ended:
+    """The ids that have ended, as the lines say."""
+
+    states: dict[str, State | None] = field(factory=dict)
+    files: dict[str, dict[str, StoredFile]] = field(factory=dict)
+    """By task id and role, the latest file last; a line of earlier versions has the empty role."""
+
+    def read(self, line: bytes) -> None:
+        """Note what *line* says."""
+        if _is_end(record := OutcomeRecord.read(line)):
+            self.note(record)
+
+    def note(self, record: OutcomeRecord) -> None:
+        """Note that the id of *record* has ended, and where its files are."""
+        self.states[record.task_id] = record.state
+        if record.files:
+            self.files.setdefault(record.task_id, {}).update(record.files)
+
+    def file(self, task_id: str, role: Role | None) -> StoredFile | None:
+        """Return the file of a role, or without one the first file."""
+        files = self.files.get(task_id, {})
+        return next(iter(files.values()), None) if role is None else files.get(role)
 
 
 @define(eq=False)
@@ -71,10 +89,8 @@ class Journal:
 
     path: Path = field(converter=_checked_path)
     """The file."""
-    _file: _File | None = field(default=None, init=False, repr=False)
-    _states: dict[str, State | None] = field(factory=dict, init=False, repr=False)
-    _files: _Files = field(factory=dict, init=False, repr=False)
-    """The files of ids, where they are recorded."""
+    _file: LineFile | None = field(default=None, init=False, repr=False)
+    _ended: _Ended = field(factory=_Ended, init=False, repr=False)
     _pending: dict[str, asyncio.Future[JournalError | None]] = field(factory=dict, init=False, repr=False)
     _lines: dict[str, tuple[OutcomeRecord, bytes]] = field(factory=dict, init=False, repr=False)
     """The lines of the next write."""
@@ -84,13 +100,9 @@ class Journal:
         """Open the file and learn which ids have ended."""
         if self._file is not None:
             raise ConfigurationError(f"{shown(self.path)} is open already", advice="enter a journal once")
-        opening = asyncio.create_task(asyncio.to_thread(_File.opened, self.path))
-        try:
-            self._file = file = await asyncio.shield(opening)
-        except asyncio.CancelledError:
-            opening.add_done_callback(_close_unwanted)
-            raise
-        self._states, self._files = file.states, file.files
+        ended = _Ended()
+        self._file = await open_lines(self.path, _KIND, ended.read)
+        self._ended = ended
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -105,32 +117,28 @@ class Journal:
 
     def __contains__(self, task_id: object) -> bool:
         """Whether *task_id* has ended."""
-        return isinstance(task_id, str) and task_id in self._states
+        return isinstance(task_id, str) and task_id in self._ended.states
 
     def __len__(self) -> int:
         """How many ids have ended."""
-        return len(self._states)
+        return len(self._ended.states)
 
     def state(self, task_id: str) -> State | None:
         """Return the state in which *task_id* ended; None if the relay did not know the task, or it has not ended."""
-        return self._states.get(task_id)
+        return self._ended.states.get(task_id)
 
     def file(self, task_id: str, role: Role | None = None) -> Path | None:
         """Return where the medium *role* of *task_id* is stored, as ``record`` got it; None if that is not recorded.
 
         Without a *role*, it is the one that was recorded first.
         """
-        file = self._file_of(task_id, role)
+        file = self._ended.file(task_id, role)
         return None if file is None else file.path
 
     def size(self, task_id: str, role: Role | None = None) -> int | None:
         """Return the bytes that the same file had when it was recorded; None if they are not recorded."""
-        file = self._file_of(task_id, role)
+        file = self._ended.file(task_id, role)
         return None if file is None else file.size
-
-    def _file_of(self, task_id: str, role: Role | None) -> StoredFile | None:
-        files = self._files.get(task_id, {})
-        return next(iter(files.values()), None) if role is None else files.get(role)
 
     def missing(self, task_ids: Ids) -> AsyncIterator[str]:
         """Return the ids of *task_ids* that have not ended.
@@ -172,7 +180,7 @@ class Journal:
         while record.files and (earlier := self._pending.get(task_id)) is not None:
             await asyncio.wait([earlier])
         has_ended = task_id in self
-        if not _is_end(record) or (has_ended and record.files.items() <= self._files.get(task_id, {}).items()):
+        if not _is_end(record) or (has_ended and record.files.items() <= self._ended.files.get(task_id, {}).items()):
             return False
         if is_new := task_id not in self._pending:
             self._lines[task_id] = record, _line_of(record, self.path)
@@ -199,7 +207,7 @@ class Journal:
             try:
                 lines = await asyncio.to_thread(self._opened().lines, at)
             except OSError as error:
-                raise _trouble(self.path, error) from None
+                raise _KIND.trouble(self.path, error) from None
             if not lines:
                 return
             at += sum(map(len, lines))
@@ -208,12 +216,12 @@ class Journal:
                     seen.add(record.task_id)
                     yield _outcome(record)
 
-    def _opened(self) -> _File:
+    def _opened(self) -> LineFile:
         if self._file is None:
             raise ConfigurationError(f"{shown(self.path)} is not open", advice="use it inside 'async with'")
         return self._file
 
-    async def _write(self, file: _File) -> None:
+    async def _write(self, file: LineFile) -> None:
         """Write until nothing is left: one write and one flush for all pending lines."""
         lines: dict[str, tuple[OutcomeRecord, bytes]] = {}
         try:
@@ -227,7 +235,7 @@ class Journal:
         finally:
             self._writer = None
 
-    async def _append(self, file: _File, lines: bytes) -> JournalError | None:
+    async def _append(self, file: LineFile, lines: bytes) -> JournalError | None:
         try:
             await asyncio.to_thread(file.append, lines)
         except Exception as cause:  # noqa: BLE001 - whatever it is, each caller of record has to get it
@@ -243,7 +251,7 @@ class Journal:
         """Tell the callers of ``record`` how the write of *lines* has ended."""
         for task_id, (record, _) in lines.items():
             if error is None:
-                _learn(record, self._states, self._files)
+                self._ended.note(record)
             if (written := self._pending.pop(task_id, None)) is not None:
                 written.set_result(error)
 
@@ -310,13 +318,6 @@ def _is_end(record: OutcomeRecord) -> bool:
     return error is not None and error.type == NotFoundError.__name__ and error.names_task
 
 
-def _learn(record: OutcomeRecord, states: dict[str, State | None], files: _Files) -> None:
-    """Note that the id of *record* has ended, and where its files are."""
-    states[record.task_id] = record.state
-    if record.files:
-        files.setdefault(record.task_id, {}).update(record.files)
-
-
 def _outcome(record: OutcomeRecord) -> Outcome:
     """Return the outcome of an ended id, whether or not its medium could be stored."""
     outcome, generation = record.outcome(), record.last()
@@ -325,180 +326,3 @@ def _outcome(record: OutcomeRecord) -> Outcome:
     if generation.state is State.FAILED:
         return evolve(outcome, generation=None, error=GenerationFailedError(generation))
     return evolve(outcome, generation=generation, error=None)
-
-
-# --- the file; all of this runs in threads ---
-
-_START = b'{"task_id": "'
-"""The start of each line of ours. A cut line without it is not ours to remove."""
-
-
-@define(eq=False)
-class _File:
-    """An open, locked journal; its last line is whole except during a write."""
-
-    path: Path
-    descriptor: int
-    place: Path
-    """The absolute path: the process may change its directory."""
-    states: dict[str, State | None] = field(factory=dict, init=False)
-    files: _Files = field(factory=dict, init=False)
-    _torn_at: int | None = field(default=None, init=False)
-    """Where a failed write started, until its bytes are removed."""
-    _closed: bool = field(default=False, init=False)
-    """Whether nothing more is to be written."""
-    _is_open: bool = field(default=True, init=False)
-    _busy: Lock = field(factory=Lock, init=False)
-    """Held so that no write happens after closing, when another file may have the same descriptor."""
-
-    @classmethod
-    def opened(cls, path: Path) -> Self:
-        """Open, lock, read, and repair the file at *path*; it is a ConfigurationError if that is not a journal."""
-        try:
-            place = path.absolute()
-            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
-            file = cls(path, os.open(place, flags, _MODE), place)
-            try:
-                file._take()
-            except BaseException:
-                file.close()
-                raise
-        except (OSError, ValueError) as error:
-            raise _trouble(path, error) from None
-        return file
-
-    def _take(self) -> None:
-        status = os.fstat(self.descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError("it is not a regular file")
-        lock(self.descriptor)
-        if status.st_size == 0:
-            os.fsync(self.descriptor)
-            sync_directory(self.place.parent)
-        with open(self.descriptor, "rb", closefd=False) as file:
-            file.seek(0)
-            if file.peek(1)[:1] not in (b"", b"{"):
-                raise _not_an_outcome(self.path, 1)
-            whole = 0
-            try:
-                for number, line in enumerate(lines_in(file), 1):
-                    if not self._learn(line, number):
-                        os.ftruncate(self.descriptor, whole)
-                        os.fsync(self.descriptor)
-                    elif not line.endswith(b"\n"):
-                        self.append(b"\n")
-                    whole += len(line)
-            except LongLineError as error:
-                raise _not_an_outcome(self.path, error.number) from None
-        self._keep_others_out()
-
-    def _keep_others_out(self) -> None:
-        """Take the permissions of other users away: the lines of standard output, for example, are in a public file."""
-        if os.name != "posix" or not os.fstat(self.descriptor).st_mode & _OTHERS:
-            return
-        with suppress(OSError):  # only the owner may do it
-            os.fchmod(self.descriptor, _MODE)
-        if os.fstat(self.descriptor).st_mode & _OTHERS:
-            logger.warning("other users of this machine can open the journal %s", shown(self.path))
-
-    def _learn(self, line: bytes, number: int) -> bool:
-        """Note the id that ended by *line*, and return whether the line is whole; anything else is an error."""
-        if not line.strip():
-            return True
-        try:
-            record = OutcomeRecord.read(line)
-        except ValueError:
-            if line.endswith(b"\n") or line[: len(_START)] != _START[: len(line)]:
-                raise _not_an_outcome(self.path, number) from None
-            return False
-        if _is_end(record):
-            _learn(record, self.states, self.files)
-        return True
-
-    def append(self, lines: bytes) -> None:
-        """Write *lines* and flush them to the disk; an OSError leaves the file unchanged."""
-        try:
-            with self._busy:
-                self._append(lines)
-        finally:
-            if self._closed:  # meanwhile
-                self.close()
-
-    def _append(self, lines: bytes) -> None:
-        if self._closed:
-            raise OSError("it is closed")
-        self._cut_torn_line()
-        status = os.fstat(self.descriptor)
-        if status.st_nlink == 0:
-            raise OSError("it has been deleted")
-        if not self._is_in_its_place(status):
-            raise OSError("it has been moved, and the next run would not find it")
-        self._torn_at = status.st_size
-        try:
-            left = memoryview(lines)
-            while left:
-                left = left[os.write(self.descriptor, left) :]
-            os.fsync(self.descriptor)
-            self._torn_at = None
-        except OSError:
-            with suppress(OSError):
-                self._cut_torn_line()
-            raise
-
-    def _is_in_its_place(self, status: os.stat_result) -> bool:
-        try:
-            return os.path.samestat(self.place.stat(), status)
-        except FileNotFoundError:
-            return False
-
-    def _cut_torn_line(self) -> None:
-        if self._torn_at is not None:
-            os.ftruncate(self.descriptor, self._torn_at)
-            self._torn_at = None
-
-    def lines(self, start: int) -> list[bytes]:
-        """Return whole lines from byte *start* on; none at the end."""
-        with self.place.open("rb") as file:
-            if not os.path.samestat(os.fstat(file.fileno()), os.fstat(self.descriptor)):
-                raise OSError("it has been moved, and another file has its name")
-            file.seek(start)
-            return [line for line in file.readlines(_CHUNK) if line.endswith(b"\n")]
-
-    def close(self) -> None:
-        """Close the file, which unlocks it. It never waits: where a write is in progress, its thread does it then."""
-        self._closed = True
-        if self._busy.acquire(blocking=False):
-            try:
-                was_open, self._is_open = self._is_open, False
-                if was_open:
-                    os.close(self.descriptor)
-            finally:
-                self._busy.release()
-
-
-def _close_unwanted(opening: asyncio.Task[_File]) -> None:
-    """Close a file whose opening was cancelled."""
-    if not opening.cancelled() and opening.exception() is None:
-        opening.result().close()
-
-
-def _trouble(path: Path, error: OSError | ValueError) -> ConfigurationError:
-    """Return our error for an error of the system; ours are returned as they are."""
-    if isinstance(error, ConfigurationError):
-        return error
-    if isinstance(error, BlockingIOError):
-        return ConfigurationError(
-            f"{shown(path)} is in use as the journal of another run",
-            advice="wait for that one to end, or give another file",
-        )
-    reason = (isinstance(error, OSError) and error.strerror) or str(error)
-    return ConfigurationError(
-        f"{shown(path)} cannot be used as a journal: {reason}", advice="check the file and its permissions"
-    )
-
-
-def _not_an_outcome(path: Path, number: int) -> ConfigurationError:
-    return ConfigurationError(
-        f"{shown(path)} is not a journal: line {number} is not an outcome",
-        advice="give another file; if it was a journal, delete that line: its id is waited for again",
-    )

@@ -24,6 +24,7 @@ ROOMS = (
         "journal",
         "_streams",
         "_media",
+        "_line_file",
         "_disk",
         "_calls",
     ),
@@ -34,7 +35,7 @@ ROOMS = (
 
 INSIDE = {
     "cli": (
-        *("__init__", "entry", "commands", "submitting", "pauses"),
+        *("__init__", "entry", "commands", "submitting", "retries", "receipts", "rows", "manifests", "pauses"),
         *("gallery.files", "gallery.page", "gallery.timeline", "gallery.markup"),
         *("gallery.entries", "gallery", "check.command", "check.diagnosis", "check.evidence", "check.explanation"),
         *("check.explained", "check.missing", "check.places", "check.captured", "check"),

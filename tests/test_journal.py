@@ -38,10 +38,10 @@ from luma_async import (
     WaitTimeoutError,
     outcome_to_json,
 )
+from luma_async._line_file import LineFile, LineKind
 from luma_async._records import LONGEST_LINE
 from luma_async._relay.search import tasks_in
 from luma_async._relay.tasks import read_task
-from luma_async.journal import _File
 from tests import loops
 from tests.downloads import refusing
 from tests.kit import answer, sample, sample_names
@@ -880,7 +880,7 @@ async def opened_in_the_end(path: Path) -> list[str]:
 
 def test_a_file_that_was_closed_writes_nowhere(path: Path, tmp_path: Path) -> None:
     """Not into the file either that has got its number since."""
-    file = _File.opened(path)
+    file = LineFile.opened(path, LineKind(name="", line="", start=b"", advice=""), lambda _: None)
     file.close()
     with (tmp_path / "other").open("w+b") as other:
         assert other.fileno() == file.descriptor
@@ -917,7 +917,7 @@ async def test_any_error_of_a_write_reaches_the_caller(path: Path, monkeypatch: 
         raise RuntimeError("cannot schedule new futures")
 
     async with Journal(path) as journal:
-        monkeypatch.setattr(_File, "append", refuse)
+        monkeypatch.setattr(LineFile, "append", refuse)
 
         with pytest.raises(JournalError, match="cannot schedule new futures"):
             await asyncio.wait_for(journal.record(completed("a")), 5)

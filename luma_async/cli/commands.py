@@ -147,13 +147,15 @@ def submit(  # noqa: PLR0913 - its options, in groups
     """Submit prompts, which costs money, and print each task id as soon as the relay gives it.
 
     A prompt that the relay may have taken is never submitted again: that is an error. With --download or --journal
-    the command also waits. Started again, it submits again: to go on waiting, give the ids to the command wait, with
-    the same journal.
+    the command also waits. Started again, it submits again, unless --receipts tells what was submitted.
 
     Example: luma-async submit "a cat dancing" --aspect-ratio 16:9 --download videos
     """
+    from luma_async.cli.receipts import Receipts
+    from luma_async.cli.retries import Retries
+    from luma_async.cli.rows import Rows
     from luma_async.cli.storing import check_files
-    from luma_async.cli.submitting import Prompts, Submissions, submit
+    from luma_async.cli.submitting import Submissions, Submitter, submit
     from luma_async.cli.summary import Summary
     from luma_async.cli.work import EarlierRuns
 
@@ -161,14 +163,16 @@ def submit(  # noqa: PLR0913 - its options, in groups
     storing = submitting.storing
     check_files(storing.files)
     earlier = EarlierRuns.of(waiting.journal, storing.files)
+    waits = waiting if submitting.wait or storing.files or earlier else None
+    submitting.check(waits=waits is not None)
+    receipts = Receipts.of(submitting.receipts, repeats_open=submitting.repeat_open)
     submissions = Submissions(
-        luma=relay.client(waiting.polling, media=storing, on_event=summary.note),
-        prompts=Prompts.of(prompts, from_),
-        options=generation.options,
+        submitter=Submitter(relay.client(waiting.polling, media=storing, on_event=summary.note), receipts),
+        rows=Rows.of(prompts, from_, generation.options),
         at_once=submitting.at_once,
         again=ResumeCommand(("wait", *words_of(relay, waiting, storing, output)), None, frozenset()),
+        retries=Retries.of(submitting.retry_failed, receipts),
     )
-    waits = waiting if submitting.wait or storing.files or earlier else None
     return submit(submissions, waits, storing.files, earlier=earlier, output=output, summary=summary)
 
 

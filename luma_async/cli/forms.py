@@ -25,8 +25,8 @@ class Form(Protocol):
         """Return the text for *outcome*, whose media were *stored*."""
         ...
 
-    def submission(self, prompt: str, task_id: str | None, error: LumaError | None) -> str:
-        """Return the text for a submit."""
+    def submission(self, prompt: str, task_id: str | None, error: LumaError | None, name: str | None = None) -> str:
+        """Return the text for a submit; *name* is the user's own."""
         ...
 
 
@@ -45,9 +45,9 @@ class JsonForm:
             record = evolve(record, error=error)
         return f"{record.line(brief=self.brief)}\n"
 
-    def submission(self, prompt: str, task_id: str | None, error: LumaError | None) -> str:
+    def submission(self, prompt: str, task_id: str | None, error: LumaError | None, name: str | None = None) -> str:
         """As of ``Form``."""
-        return f"{submission_line(prompt, task_id, error, in_option_names)}\n"
+        return f"{submission_line(prompt, task_id, error, name, in_option_names)}\n"
 
 
 @frozen
@@ -67,8 +67,8 @@ class QuietForm:
         is_completed = outcome.generation is not None and outcome.generation.state is State.COMPLETED
         return f"{shown(outcome.task_id, _LONGEST_ID)}\n" if is_completed else ""
 
-    def submission(self, prompt: str, task_id: str | None, error: LumaError | None) -> str:
+    def submission(self, prompt: str, task_id: str | None, error: LumaError | None, name: str | None = None) -> str:
         """As of ``Form``."""
         if error is not None:
-            say(f"{shown(prompt)}: {in_option_names(str(error))}")
+            say(f"{shown(name or prompt)}: {in_option_names(str(error))}")
         return "" if self.waits or task_id is None else f"{task_id}\n"

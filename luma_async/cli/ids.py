@@ -18,19 +18,21 @@ from typing import Self
 
 from attrs import define, field
 
-from luma_async._records import LONGEST_LINE
+from luma_async._records import LONGEST_LINE, ReceiptRecord
 from luma_async._relay.documents import decoder
 from luma_async._text import shown
 from luma_async.cli.output import say
 from luma_async.cli.usage import check_file_name
 from luma_async.errors import ConfigurationError
+from luma_async.outcomes import Outcome
 
 _PIECE = 2**16
 """Most bytes of one read; a pipe gives what it has."""
-_LONGEST = 2**20
+LONGEST_TEXT = 2**20
 """Characters of a line. A longer one is not text (a video, for example) and would fill the memory."""
 _JSON = "{"
 """The start of a JSON line: no id has such a character."""
+_RECEIPT = '{"receipt": '
 _MARK = 4
 """Bytes of the longest byte order mark."""
 _CLEARLY = 3 / 4
@@ -71,6 +73,13 @@ def _task_id_of(text: str) -> str | None:
     return str(task_id)
 
 
+def _receipt_of(text: str) -> ReceiptRecord | None:
+    try:
+        return ReceiptRecord.read(text.encode())
+    except ValueError:
+        return None
+
+
 @define(eq=False)
 class Ids:
     """Task ids, each once, as an async iterator."""
@@ -80,8 +89,9 @@ class Ids:
     _pipe: _Pipe | None = None
     are_repeatable: bool = False
     """Whether the same command can have them again: arguments and files, but not a pipe."""
-    without: int = field(default=0, init=False)
-    """JSON lines without an id so far."""
+    _without: int = field(default=0, init=False)
+    _receipts: dict[tuple[str, int], bool] = field(factory=dict, init=False)
+    """Of each row of a submit, whether its latest receipt has no id."""
     _seen: set[str] = field(factory=set, init=False)
 
     what = "task ids"
@@ -94,7 +104,7 @@ class Ids:
             cls.warn_of_file(name)
         if given and path is None:
             return cls(iter(given), are_repeatable=True)
-        file = opened(path, _no_ids(cls.what), "check --from")
+        file = opened(path, no_ids(cls.what), "check --from")
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             return cls(iter(given), _Pipe(file, cls.what))
         ids = cls(iter(()), are_repeatable=path not in (None, "-"))
@@ -113,11 +123,19 @@ class Ids:
     def texts_in(self, lines: Iterable[str]) -> Iterator[str]:
         """Yield the id of each line; blank lines and comments are skipped, JSON lines without an id are counted."""
         for text in texts_in(lines):
-            task_id = id_in(text)
-            if task_id is None:
-                self.without += 1
+            if text.startswith(_RECEIPT) and (receipt := _receipt_of(text)) is not None:
+                self._receipts[receipt.row_sha256, receipt.nth] = receipt.task_id is None
+                task_id = receipt.task_id
             else:
+                task_id = id_in(text)
+                self._without += task_id is None
+            if task_id is not None:
                 yield task_id
+
+    @property
+    def without(self) -> int:
+        """JSON lines without an id so far; of receipts, rows whose latest one has none."""
+        return self._without + sum(self._receipts.values())
 
     def known(self) -> list[str] | None:
         """Return all ids, before any is taken up; None of a pipe, whose end may be hours away.
@@ -142,13 +160,17 @@ class Ids:
             if self._is_new(line):
                 return line
         if not self._seen and not self.without:
-            raise _no_ids(self.what)
+            raise no_ids(self.what)
         raise StopAsyncIteration
 
     def remaining(self) -> list[str]:
         """Return the ids that no wait has started for, without waiting for more of a pipe."""
         left = chain(_until_error(self._available), self._pipe.read_ahead() if self._pipe else ())
         return list(filter(self._is_new, left))
+
+    def ended(self, task_id: str, outcome: Outcome | None) -> bool:  # noqa: ARG002 - for submits
+        """Note the end of *task_id*, without an outcome in an earlier run, and return whether another id follows it."""
+        return False
 
     def _is_new(self, task_id: str) -> bool:
         if task_id in self._seen:
@@ -157,7 +179,7 @@ class Ids:
         return True
 
 
-def _no_ids(what: str) -> ConfigurationError:
+def no_ids(what: str) -> ConfigurationError:
     """Return the error of a command without any *what*."""
     return ConfigurationError(
         f"there are no {what}", advice="give them as arguments, with --from FILE, or on standard input"
@@ -266,8 +288,8 @@ def _lines(texts: Iterable[str]) -> Iterator[str]:
                 pieces, length = [], 0
             pieces.append(piece)
             length += len(piece)
-            if length > _LONGEST and (length > LONGEST_LINE or not _is_json(pieces)):
-                raise _NotTextError(f"a line of more than {_LONGEST} characters")
+            if length > LONGEST_TEXT and (length > LONGEST_LINE or not _is_json(pieces)):
+                raise _NotTextError(f"a line of more than {LONGEST_TEXT} characters")
     yield "".join(pieces)
 
 

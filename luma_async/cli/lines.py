@@ -86,13 +86,13 @@ class HumanForm:
         created = outcome.generation and outcome.generation.created_at
         return spelled(max((datetime.now(UTC) - created).total_seconds(), 0.0)) if created else ""
 
-    def submission(self, prompt: str, task_id: str | None, error: LumaError | None) -> str:
-        """Return one line with the id, which is never cut, and the prompt; or the error and the prompt."""
+    def submission(self, prompt: str, task_id: str | None, error: LumaError | None, name: str | None = None) -> str:
+        """Return one line with the id, which is never cut, and the name, else the prompt; or the error."""
         if task_id is not None:
             line = Text(f"submitted {shown(task_id, _LONGEST_LINK)}")
-            self._add(line, shown(prompt), Style())
+            self._add(line, shown(name or prompt), Style())
             return self._text(line)
-        line = Text.assemble(("error     ", "red"), shown(prompt))
+        line = Text.assemble(("error     ", "red"), shown(name or prompt))
         return self._text(line) if error is None else self._with_reason(line, error)
 
     def _with_reason(self, line: Text, error: LumaError) -> str:

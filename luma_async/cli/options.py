@@ -92,7 +92,8 @@ FromPrompts = Annotated[
     Parameter(
         group=_PROMPTS,
         help="Also read prompts from this file, one a line; - is standard input. "
-        "Blank lines and lines that start with # are skipped; a prompt that appears twice is submitted twice.",
+        "Blank lines and lines that start with # are skipped; a prompt that appears twice is submitted twice. "
+        "A .csv or .jsonl file has a row for each video, with prompt, name and the options of a generation.",
     ),
 ]
 
@@ -519,10 +520,33 @@ class SubmitFlags(Media):
 
     at_once: Annotated[_Number, Parameter(group=_PROMPTS, validator=Number(gte=1))] = 4
     """Submits at once."""
+    receipts: Annotated[
+        Path | None,
+        Parameter(
+            group=_PROMPTS,
+            metavar="FILE",
+            help="Record each submit in this file, before it is sent and after its answer: the same command, started "
+            "again, pays for nothing twice. [default: none]",
+        ),
+    ] = None
+    repeat_open: Annotated[_Flag, Parameter(group=_PROMPTS)] = False
+    """Submit again what the relay may have taken, as --receipts tells. [default: an error]"""
+    retry_failed: Annotated[_Number, Parameter(group=_WAITING, validator=Number(gte=0))] = 0
+    """Submit a failed generation again, at most so often, unless its prompt or picture was refused."""
     wait: Annotated[_Flag, Parameter(group=_WAITING)] = False
     """Wait for the generations, as the command wait does. [default: print the ids and end]"""
     download: Annotated[Path | None, Parameter(metavar="DIR")] = None
     """Wait, and store each video in this directory; made if it is missing. [default: nothing is stored]"""
+
+    def check(self, *, waits: bool) -> None:
+        """Raise a ConfigurationError for an option that works only with another one."""
+        if self.repeat_open and self.receipts is None:
+            raise ConfigurationError("--repeat-open needs --receipts", advice="it is about what they tell")
+        if self.retry_failed and not (waits and self.receipts is not None):
+            raise ConfigurationError(
+                "--retry-failed needs --receipts, and --wait, --download or --journal",
+                advice="only a wait sees a failure, and only receipts count the attempts of another run",
+            )
 
     @property
     def storing(self) -> Storing:

@@ -151,12 +151,15 @@ class Board:
         self.words[_WORDS[status]] += 1
         self.skipped += 1
 
-    def end(self, outcome: Outcome) -> Status:
-        """Count *outcome* and return its status."""
+    def end(self, outcome: Outcome, *, is_followed: bool = False) -> Status:
+        """Count *outcome* and return its status; one that *is_followed* by another id does not count at the end."""
         if (row := self.rows.pop(outcome.task_id, None)) is not None:
             self._leave(row)
         self.has_generation = self.has_generation or outcome.generation is not None
         status = status_of(outcome)
+        if is_followed:
+            self.words["submitted again"] += 1
+            return status
         self.ended[status] += 1
         self.words[word_of(status, outcome)] += 1
         if status is Status.UNFINISHED:
@@ -183,19 +186,28 @@ class Show:
     """Takes the texts where a live table is on the same terminal, and writes them between two pictures."""
     _turn: asyncio.Lock = field(factory=asyncio.Lock, init=False)
 
-    async def end(self, outcome: Outcome, stored: StoredFiles = NO_FILES, there: Collection[str] = ()) -> None:
+    async def end(
+        self,
+        outcome: Outcome,
+        stored: StoredFiles = NO_FILES,
+        there: Collection[str] = (),
+        *,
+        is_followed: bool = False,
+    ) -> None:
         """Show *outcome*, and where its media are *stored*; those with the roles *there* were so before."""
-        self.board.end(outcome)
+        self.board.end(outcome, is_followed=is_followed)
         await self._write(self.form.outcome(outcome, stored))
         for role, file in stored.items():
             if file is not None and self.tells_files:
                 say(f"{file.path} was there" if role in there else f"stored {file.path}")
 
-    async def submitted(self, prompt: str, task_id: str | None, error: LumaError | None) -> None:
+    async def submitted(
+        self, prompt: str, task_id: str | None, error: LumaError | None, name: str | None = None
+    ) -> None:
         """Show that *prompt* was given *task_id*, or why not."""
         if task_id is not None:
             self.board.prompts[task_id] = prompt
-        await self._write(self.form.submission(prompt, task_id, error))
+        await self._write(self.form.submission(prompt, task_id, error, name))
 
     async def _write(self, text: str) -> None:
         """Write *text* in a thread, after the texts before: a slow reader delays nothing but the lines."""

@@ -1,56 +1,39 @@
-"""``luma-async submit``: prompts in, task ids out, each as soon as the relay has submitted."""
+"""``luma-async submit``: rows in, task ids out, each as soon as the relay has submitted."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Generator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import cast
 
 from attrs import define, evolve, field, frozen
 
 from luma_async._text import shown
 from luma_async.cli.exit import Status, worst
-from luma_async.cli.ids import Ids, texts_in
+from luma_async.cli.ids import Ids
+from luma_async.cli.manifests import Row
 from luma_async.cli.naming import ResumeCommand, name_all
 from luma_async.cli.options import Files, Output, Waiting
 from luma_async.cli.output import OutputLostError, is_lost, say
 from luma_async.cli.pauses import Pauses
+from luma_async.cli.receipts import Receipts
+from luma_async.cli.retries import Retries
+from luma_async.cli.rows import Rows
 from luma_async.cli.running import grace_period, is_stopping
 from luma_async.cli.show import Show
 from luma_async.cli.summary import Summary
 from luma_async.cli.work import EarlierRuns, open_job, wait
 from luma_async.client import LumaClient
-from luma_async.errors import ConfigurationError, LumaError, RateLimitError, UncertainSubmitError
-from luma_async.options import GenerationOptions
+from luma_async.errors import ConfigurationError, JournalError, LumaError, RateLimitError, UncertainSubmitError
+from luma_async.outcomes import Outcome
 
 _UNKNOWN = "it is unknown whether the relay took these: look at its log"
 _REFUSED = 400
 """Only a refusal in the HTTP status is certain enough to submit again (contract section 3)."""
 _LAST_ANSWERS = 10.0
 """Seconds from a signal for submits without an answer: they are paid for, and only their answers have the ids."""
-
-
-class Prompts(Ids):
-    """Prompts as an async iterator; a prompt that appears twice is submitted twice."""
-
-    what = "prompts"
-
-    @staticmethod
-    def warn_of_file(name: str) -> None:
-        """Refuse the name of a file as a prompt: a video of it costs money."""
-        raise ConfigurationError(
-            f"{shown(name)} is a file", advice=f"to read prompts from it, give --from {shown(name)}"
-        )
-
-    def texts_in(self, lines: Iterable[str]) -> Iterator[str]:
-        """Yield the text of each line; blank lines and comments are skipped."""
-        return texts_in(lines)
-
-    def _is_new(self, task_id: str) -> bool:
-        self._seen.add(task_id)
-        return True
 
 
 @frozen
@@ -70,16 +53,47 @@ class _Submit:
         return f"{self.prompt} ({ids})" if ids else self.prompt
 
 
+@frozen
+class Submitter:
+    """Submits rows, each with a receipt on the disk before and after, where receipts are kept."""
+
+    luma: LumaClient
+    receipts: Receipts | None = None
+
+    def earlier(self, row: Row) -> _Submit | None:
+        """Return what became of *row* in an earlier run; None if it is to be submitted."""
+        if self.receipts is None:
+            return None
+        try:
+            receipt = self.receipts.earlier(row)
+        except ConfigurationError as error:
+            return _Submit(row.prompt, None, error)
+        return None if receipt is None else _Submit(row.prompt, receipt.task_id, receipt.trouble())
+
+    async def submit(self, row: Row) -> str:
+        """Submit *row* once; raises as ``LumaClient.submit`` and ``Receipts``. If cancelled, its receipt is open."""
+        if self.receipts is None:
+            return await self.luma.submit(row.prompt, row.options)
+        receipt = await self.receipts.start(row)
+        try:
+            task_id = await self.luma.submit(row.prompt, row.options)
+        except LumaError as error:
+            await self.receipts.end(receipt, error=error)
+            raise
+        await self.receipts.end(receipt, task_id=task_id)
+        return task_id
+
+
 @define(eq=False, kw_only=True)
 class Submissions(Ids):
     """The ids of submitted prompts as an async iterator, so that a wait can start with each as it arrives."""
 
-    luma: LumaClient
-    prompts: Prompts
-    options: GenerationOptions
+    submitter: Submitter
+    rows: Rows
     at_once: int
     again: ResumeCommand
     """Goes on with the submitted ids."""
+    retries: Retries | None = None
     _available: Iterator[str] = field(factory=lambda: iter(()), init=False)
     _taken: asyncio.Queue[str | Exception | None] = field(factory=asyncio.Queue, init=False)
     """Ids, then the error that ended the submits, or None."""
@@ -88,6 +102,10 @@ class Submissions(Ids):
     """Prompts that the relay has refused for now."""
     _pauses: Pauses = field(factory=Pauses, init=False)
     _submitted: list[_Submit] = field(factory=list, init=False)
+    _slots: asyncio.Semaphore = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._slots = asyncio.Semaphore(self.at_once)
 
     async def __anext__(self) -> str:
         match await self._taken.get():
@@ -105,8 +123,8 @@ class Submissions(Ids):
 
     @property
     def has_failed(self) -> bool:
-        """Whether any submit has."""
-        return any(each.error for each in self._submitted)
+        """Whether any submit has, or got the id of another one."""
+        return any(each.error for each in self._submitted) or len(self._seen) < len(self._submitted)
 
     @asynccontextmanager
     async def under_way(self, show: Show) -> AsyncGenerator[None]:
@@ -127,46 +145,83 @@ class Submissions(Ids):
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _dispatch(self, show: Show) -> None:
-        slots = asyncio.Semaphore(self.at_once)
+        again = asyncio.create_task(self._submit_again(show))
         try:
-            while True:
-                await slots.acquire()
-                prompt = await anext(self.prompts, None)
-                if prompt is None:
-                    break
-                task = asyncio.create_task(self._submit(prompt, slots, show))
-                self._under_way[task] = prompt
-                task.add_done_callback(lambda ended: self._under_way.pop(ended, None))
+            await self._submit_rows(show)
+            await again
             if tasks := [*self._under_way, *self._held]:
                 await asyncio.wait(tasks)
         except LumaError as error:
             self._taken.put_nowait(error)
+        finally:
+            again.cancel()
         self._taken.put_nowait(None)
 
-    async def _submit(self, prompt: str, slots: asyncio.Semaphore, show: Show) -> None:
-        task_id, error = None, None
+    async def _submit_rows(self, show: Show) -> None:
+        """Submit each row that no earlier run has submitted."""
+        while True:
+            await self._slots.acquire()
+            row = await anext(self.rows, None)
+            if row is None:
+                self._slots.release()
+                break
+            if self.retries is not None:
+                self.retries.take_up()
+            if (earlier := self.submitter.earlier(row)) is None:
+                self._start(row, show)
+            else:
+                self._slots.release()
+                await self._tell(row, earlier, show)
+        if self.retries is not None:
+            self.retries.has_all()
+
+    async def _submit_again(self, show: Show) -> None:
+        while self.retries is not None and await self.retries.any():
+            await self._slots.acquire()
+            self._start(self.retries.next(), show)
+
+    def _start(self, row: Row, show: Show) -> None:
+        """Submit *row* in a task, which gives its slot back."""
+        task = asyncio.create_task(self._submit(row, show))
+        self._under_way[task] = row.prompt
+        task.add_done_callback(lambda ended: self._under_way.pop(ended, None))
+
+    async def _submit(self, row: Row, show: Show) -> None:
+        task_id: str | None = None
+        error: LumaError | None = None
         try:
-            task_id = await self._submit_in_turn(prompt)
+            task_id = await self._submit_in_turn(row)
+        except JournalError as trouble:
+            task_id, error = trouble.task_id, None if trouble.task_id is not None else trouble
+            self._taken.put_nowait(trouble)  # without receipts, no other row may be submitted
         except LumaError as trouble:
             error = trouble
         finally:
-            slots.release()
-        submitted = _Submit(prompt, task_id, error)
+            self._slots.release()
+        await self._tell(row, _Submit(row.prompt, task_id, error), show)
+
+    async def _tell(self, row: Row, submitted: _Submit, show: Show) -> None:
+        """Show what was *submitted*, and let a wait for its id start."""
         self._submitted.append(submitted)
+        new_id = submitted.task_id if submitted.task_id and self._is_new(submitted.task_id) else None
+        if submitted.task_id != new_id:
+            say(f"the relay gave the id {shown(submitted.task_id)} to two submits: {shown(row.prompt)}")
+        if self.retries is not None:
+            self.retries.submitted(row, new_id)
         try:
-            await show.submitted(prompt, task_id, error)
+            await show.submitted(row.prompt, submitted.task_id, submitted.error, row.name)
         except OutputLostError as lost:
             self._name([submitted])
             self._taken.put_nowait(lost)
         else:
-            if task_id is not None:
-                self._taken.put_nowait(task_id)
+            if new_id is not None:
+                self._taken.put_nowait(new_id)
 
-    async def _submit_in_turn(self, prompt: str) -> str:
-        """Submit *prompt*, after pauses where the relay says that there are too many requests or jobs for now."""
+    async def _submit_in_turn(self, row: Row) -> str:
+        """Submit *row*, after pauses where the relay says that there are too many requests or jobs for now."""
         while True:
             try:
-                task_id = await self.luma.submit(prompt, self.options)
+                task_id = await self.submitter.submit(row)
             except RateLimitError as refusal:
                 if refusal.status < _REFUSED or is_stopping():
                     raise
@@ -178,6 +233,16 @@ class Submissions(Ids):
             self._held[task] = self._under_way.pop(task)
             await self._pauses.after(trouble)
             self._under_way[task] = self._held.pop(task)
+
+    def ended(self, task_id: str, outcome: Outcome | None) -> bool:
+        """As of ``Ids``: a failed generation may be submitted again."""
+        return self.retries is not None and self.retries.ended(task_id, outcome)
+
+    def name_uncertain(self) -> None:
+        """Name the submits that only the user can decide about: with receipts, the next run can repeat them."""
+        if self.submitter.receipts is not None:
+            uncertain = [each.uncertain for each in self._submitted if each.uncertain]
+            name_all(f"{_UNKNOWN}; --repeat-open submits them again", uncertain)
 
     def _name(self, submitted: list[_Submit]) -> None:
         """Name submits that may be paid for."""
@@ -204,7 +269,16 @@ class Submissions(Ids):
             if on_terminal and is_lost(sys.stdout):
                 self._name(self._submitted)
             if is_stopping():
-                name_all("not submitted", [*self._held.values(), *self.prompts.remaining()])
+                again = [] if self.retries is None else self.retries.remaining()
+                name_all("not submitted", [*self._held.values(), *again, *self.rows.remaining()])
+
+
+def _had_been_submitted(receipts: Receipts, rows: list[Row] | None) -> str:
+    """Return how many of the *rows* were submitted; of a list of prompts, only the number of all is known."""
+    place = f"as {shown(receipts.path)} says"
+    if rows is None:
+        return f"{receipts.taken} had been submitted, {place}"
+    return f"{sum(receipts.attempts(row) > 0 for row in rows)} of {len(rows)} had been submitted, {place}"
 
 
 async def submit(  # noqa: PLR0913 - what the command line gives
@@ -218,21 +292,27 @@ async def submit(  # noqa: PLR0913 - what the command line gives
 ) -> Status:
     """Submit, wait for the generations unless *waiting* is None, and return the exit status."""
     opening = open_job(
-        submissions.luma,
+        submissions.submitter.luma,
         submissions,
         output if waiting is not None else evolve(output, as_json=True),
         stores=files is not None,
         waits=waiting is not None,
-        earlier=earlier,
+        earlier=earlier if submissions.retries is None or earlier is None else evolve(earlier, polls_failed=True),
         summary=None if waiting is None else summary,
         again=submissions.again,
     )
-    with submissions.losses_named():
-        async with opening as job:
-            async with submissions.under_way(job.show):
-                if waiting is not None:
-                    await wait(job, waiting, files)
-                else:
-                    async for _ in job.ids:
-                        """Each has been shown."""
-            return worst([job.show.board.status, Status.ERROR if submissions.has_failed else Status.DONE])
+    async with AsyncExitStack() as stack:
+        if (receipts := submissions.submitter.receipts) is not None:
+            await stack.enter_async_context(receipts)
+            if receipts.taken and not output.quiet:
+                say(_had_been_submitted(receipts, submissions.rows.known()))
+        stack.enter_context(submissions.losses_named())
+        job = await stack.enter_async_context(opening)
+        async with submissions.under_way(job.show):
+            if waiting is not None:
+                await wait(job, waiting, files)
+            else:
+                async for _ in job.ids:
+                    """Each has been shown."""
+        submissions.name_uncertain()
+        return worst([job.show.board.status, Status.ERROR if submissions.has_failed else Status.DONE])

@@ -52,6 +52,8 @@ class EarlierRuns:
     journal: Journal
     files: Files | None
     """Where the medium of a completed generation must be for its id to be done."""
+    polls_failed: bool = False
+    """Whether failed generations are polled again, because they may be submitted again."""
 
     @classmethod
     def of(cls, path: Path | None, files: Files | None = None) -> Self | None:
@@ -68,8 +70,10 @@ class EarlierRuns:
         """Whether *task_id* is done."""
         if task_id not in self.journal:
             return False
-        files = self.files
-        if files is None or self.journal.state(task_id) is not State.COMPLETED:
+        files, state = self.files, self.journal.state(task_id)
+        if self.polls_failed and state is State.FAILED:
+            return False
+        if files is None or state is not State.COMPLETED:
             return True
         return not files.overwrite and all(is_stored(self.journal, task_id, role, files) for role in files.roles)
 
@@ -88,6 +92,7 @@ class Job:
         async for task_id in self.ids:
             if self.earlier is not None and self.earlier.has(task_id):
                 self.show.board.skip(status_of_state(self.earlier.journal.state(task_id)))
+                self.ids.ended(task_id, None)
             else:
                 self.show.board.start(task_id)
                 yield task_id
@@ -280,8 +285,9 @@ async def wait(job: Job, waiting: Waiting, files: Files | None = None) -> None:
     async def settle(outcome: Outcome) -> None:
         if job.earlier is not None:
             await job.earlier.journal.record(outcome)
+        is_followed = job.ids.ended(outcome.task_id, outcome)
         if files is None or outcome.generation is None:
-            await job.show.end(outcome)
+            await job.show.end(outcome, is_followed=is_followed)
         else:
             job.show.board.set_state(outcome.task_id, "storing")
             await room.acquire()

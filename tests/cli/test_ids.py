@@ -13,7 +13,7 @@ import pytest
 
 from luma_async import ConfigurationError
 from luma_async.cli.ids import Ids, _Pipe, lines_of
-from luma_async.cli.submitting import Prompts
+from luma_async.cli.rows import Prompts
 
 
 @pytest.mark.parametrize(

@@ -106,9 +106,9 @@ def test_a_warning_is_one_line_of_the_command(
     command: Command, luma_relay: SimulatedRelay, options: tuple[str, ...]
 ) -> None:
     """And none where only errors are wanted."""
-    [task_id] = add(luma_relay, [Script.of(("stitching", 2.0), "completed")])
+    [task_id] = add(luma_relay, [Script.of("stitching")])
 
-    ended = command("wait", task_id, *FAST, *options, relay=luma_relay)
+    ended = command("wait", task_id, "--timeout", "0.3", *FAST, *options, relay=luma_relay)
 
     told = f"luma-async: task {task_id}: unknown state 'stitching': polling goes on"
     assert ended.err.splitlines().count(told) == (not options)

@@ -40,9 +40,9 @@ async def test_videos_that_come_slowly_hold_up_no_other_id(
     class Noting(Show):
         """Notes how many ids are in the journal at each line."""
 
-        async def end(self, *outcome: object) -> None:
+        async def end(self, *outcome: object, is_followed: bool = False) -> None:
             recorded.append(len(journal))
-            await super().end(*outcome)  # type: ignore[arg-type]
+            await super().end(*outcome, is_followed=is_followed)  # type: ignore[arg-type]
 
     async with (
         LumaClient(luma_relay.base_url, luma_relay.api_key, limits=limits) as luma,

@@ -13,8 +13,9 @@ import pytest
 from luma_async import GenerationOptions, LumaClient
 from luma_async.cli.naming import ResumeCommand
 from luma_async.cli.options import Output
+from luma_async.cli.rows import Rows
 from luma_async.cli.running import concluded
-from luma_async.cli.submitting import Prompts, Submissions, submit
+from luma_async.cli.submitting import Submissions, Submitter, submit
 from luma_async.cli.summary import Summary
 from luma_async.testing import FastTime, Fault, JobLimit, RelayThread, Script, SimulatedRelay
 from tests.cli.command import FAST, Ended, close, finish, run, running, wait_until_polled
@@ -130,9 +131,9 @@ async def test_a_limit_of_jobs_holds_a_batch_up_and_ends_nothing(
     """Each prompt is submitted once, when a generation before it has ended, after pauses of a minute at most."""
     async with LumaClient(luma_relay.base_url, luma_relay.api_key) as luma:
         given = [f"cat {number}" for number in range(3)]
-        prompts = Prompts.of(given, None)
+        rows = Rows.of(given, None, GenerationOptions())
         again = ResumeCommand((), None, frozenset())
-        batch = Submissions(luma=luma, prompts=prompts, options=GenerationOptions(), at_once=2, again=again)
+        batch = Submissions(submitter=Submitter(luma), rows=rows, at_once=2, again=again)
         status = await concluded(
             submit(batch, None, None, earlier=None, output=Output(as_json=True), summary=Summary())
         )

@@ -239,6 +239,13 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a long callback is not read", "if len(body) > _LONGEST_BODY:", "if False:"),
         ("a callback may be a form", "return _form(raw)", "return []"),
     ],
+    ("relay/test_field_cases.py::test_a_reason_that_speaks_of_moderation_is_not_to_be_retried",): [
+        (
+            "moderation in words is no machinery",
+            "return False if known is None and _MODERATED",
+            "return None if _MODERATED",
+        ),
+    ],
     ("test_recent.py",): [
         ("a list is asked for in pages", "_MOST_IN_A_LIST), len(found))", "_MOST_IN_A_LIST), 0)"),
         (
@@ -779,13 +786,64 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ),
         ("a page is for its owner's eyes", '"\n_MODE = 0o600', '"\n_MODE = 0o644'),
     ],
+    ("cli/test_manifests.py",): [
+        ("a row's options go first", "options = evolve(options, **{key: value})", "evolve(options, **{key: value})"),
+        ("an empty cell is absent", "zip(header, cells, strict=False) if cell}", "zip(header, cells, strict=False)}"),
+        ("an unknown field is an error", "if name in FIELDS:", "if True:"),
+        ("a prompt is checked before all submits", "submit_fields(value, defaults)", "pass"),
+        ("a row's hash does not depend on an order", "encoded(dict(sorted(asked.items())))", "encoded(asked)"),
+    ],
+    ("cli/test_receipts.py",): [
+        (
+            "a receipt is on the disk before the submit",
+            "await self._write(receipt)\n        return receipt",
+            "return receipt",
+        ),
+        (
+            "an uncertain submit is open",
+            "if last.is_uncertain:\n            return last",
+            "if False:\n            pass",
+        ),
+        (
+            "a receipt without an answer is open",
+            "self.error is None or self.error.type ==",
+            "self.error and self.error.type ==",
+        ),
+        (
+            "a taken row is not submitted again",
+            "evolve(last, task_id=taken[-1], error=None) if taken else None",
+            "None",
+        ),
+        ("each receipt has its own number", "self._number = max(self._number, receipt.receipt)", "pass"),
+    ],
+    ("cli/test_retries.py",): [
+        ("a refused prompt is not paid for again", "error.may_retry is not False", "True"),
+    ],
+    ("cli/test_batches.py",): [
+        ("a refusal is in its receipt", "await self.receipts.end(receipt, error=error)", "pass"),
+        ("equal rows are videos of their own", "nth = equal[row.sha256]", "nth = 1"),
+        (
+            "attempts of earlier runs count",
+            "self.receipts.attempts(row) > self.most",
+            "self.receipts.attempts(row) > self.most + 1",
+        ),
+        (
+            "a failure that was retried does not count",
+            "if is_followed:\n            self.words",
+            "if False:\n            self.words",
+        ),
+        ("a failure of an earlier run may be retried", "if self.polls_failed and state is State.FAILED:", "if False:"),
+        ("an open receipt is not passed over", "self._without + sum(self._receipts.values())", "self._without"),
+        ("an id that is given twice is an error", " or len(self._seen) < len(self._submitted)", ""),
+        ("without receipts the batch ends", "self._taken.put_nowait(trouble)  # without", "pass  # without"),
+    ],
     ("cli/test_pauses.py",): [
         ("refusals in a pause share it", "if clock.time() >= self._ends:", "if True:"),
         ("a hint is a lower bound of a pause", "refusal.retry_after or self._backoff", "self._backoff"),
         ("a submit makes the next pause short", "self._in_a_row = 0\n\n", "pass\n\n"),
     ],
     ("cli/test_submit.py::test_a_signal_ends_the_pause_of_a_batch",): [
-        ("a held prompt is named", "[*self._held.values(), *self.prompts.remaining()]", "self.prompts.remaining()"),
+        ("a held prompt is named", "[*self._held.values(), *again, *self.rows.remaining()]", "self.rows.remaining()"),
     ],
     ("relay/test_health.py",): [
         ("a 503 of two ids is load", "self._unavailable_before[1] >= window_start", "False"),
@@ -892,8 +950,8 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ),
         (
             "a JSON line of a submit names options",
-            "submission_line(prompt, task_id, error, in_option_names)",
-            "submission_line(prompt, task_id, error)",
+            "submission_line(prompt, task_id, error, name, in_option_names)",
+            "submission_line(prompt, task_id, error, name)",
         ),
         (
             "a link that cannot be clicked is text",
@@ -949,7 +1007,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ("cli/test_lines.py",): [
         ("zeros here and there do not make it UTF-16", "_CLEARLY = 3 / 4", "_CLEARLY = 0"),
         ("NUL is not text", 'if "\\0" in text:', "if False:"),
-        ("a line of ids has a limit", "if length > _LONGEST and (", "if False and ("),
+        ("a line of ids has a limit", "if length > LONGEST_TEXT and (", "if False and ("),
     ],
     ("test_callbacks.py", "waiting/test_batching.py"): [
         ("listeners harm no wait", "value)\n    except BaseException", "value)\n    except Exception"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from luma_async import APIError, GenerationFailedError, ServerError, State, UncertainSubmitError
+from luma_async import APIError, Generation, GenerationFailedError, ServerError, State, UncertainSubmitError
 from luma_async._relay.submissions import read_submitted
 from luma_async._relay.tasks import read_task
 from luma_async.errors import Verdict
@@ -128,6 +128,25 @@ def test_only_a_failed_task_is_read_inside_an_error_status(body: dict[str, Any],
 def test_a_word_tells_a_state_only_in_the_object_of_the_task(body: dict[str, Any], state: State) -> None:
     """An envelope's words never do."""
     assert read_task(answer(body), TASK_ID).state is state
+
+
+@pytest.mark.parametrize(
+    ("reason", "may_retry"),
+    [
+        ("400: Advanced moderation failed: Prompt not allowed", False),
+        ("the prompt violates our content policy", False),
+        ("内容违规", False),
+        ("the machine went away", None),
+        (None, None),
+    ],
+)
+def test_a_reason_that_speaks_of_moderation_is_not_to_be_retried(reason: str | None, may_retry: object) -> None:
+    """Many relays give no code; whoever submits the same again would pay for the same refusal."""
+    failed = Generation(
+        id=TASK_ID, state=State.FAILED, state_text="failed", failure_reason=reason, failure_code="new_code"
+    )
+
+    assert GenerationFailedError(failed).may_retry is may_retry
 
 
 @pytest.mark.parametrize(

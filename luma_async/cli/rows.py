@@ -1,0 +1,95 @@
+"""Where the rows of a submit come from: prompts as arguments, then the rows of a manifest, or more prompts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import Self
+
+from attrs import define, evolve, field
+
+from luma_async._text import shown
+from luma_async.cli.ids import Ids, no_ids, texts_in
+from luma_async.cli.manifests import Row, is_manifest, read_manifest
+from luma_async.errors import ConfigurationError
+from luma_async.options import GenerationOptions
+
+
+class Prompts(Ids):
+    """Prompts as an async iterator; a prompt that appears twice is submitted twice."""
+
+    what = "prompts"
+
+    @staticmethod
+    def warn_of_file(name: str) -> None:
+        """Refuse the name of a file as a prompt: a video of it costs money."""
+        raise ConfigurationError(
+            f"{shown(name)} is a file", advice=f"to read prompts from it, give --from {shown(name)}"
+        )
+
+    def texts_in(self, lines: Iterable[str]) -> Iterator[str]:
+        """Yield the text of each line; blank lines and comments are skipped."""
+        return texts_in(lines)
+
+    def _is_new(self, task_id: str) -> bool:
+        self._seen.add(task_id)
+        return True
+
+
+@define(eq=False)
+class Rows:
+    """Rows as an async iterator, each with its number among equal ones."""
+
+    _options: GenerationOptions
+    """Of all rows, unless a row has others."""
+    _prompts: Prompts | None
+    _manifest: Iterator[Row] = field(factory=lambda: iter(()))
+    _equal: Counter[str] = field(factory=Counter, init=False)
+
+    @classmethod
+    def of(cls, given: Iterable[str], path: str | None, options: GenerationOptions) -> Self:
+        """Return a row for each prompt *given*, then those of the file at *path*; without any, of standard input.
+
+        Raises:
+            ConfigurationError: The file cannot be read, a row of a manifest cannot work, or there is none.
+        """
+        given = tuple(given)
+        if path is None or not is_manifest(path):
+            return cls(options, Prompts.of(given, path))
+        rows = read_manifest(path, options)
+        if not (given or rows):
+            raise no_ids(Prompts.what)
+        return cls(options, Prompts.of(given, None) if given else None, iter(rows))
+
+    def known(self) -> list[Row] | None:
+        """Return all rows of a manifest, before any is taken up; None where there are prompts."""
+        if self._prompts is not None:
+            return None
+        rows = list(self._manifest)
+        self._manifest = iter(rows)
+        return [*self._numbered(rows, Counter())]
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Row:
+        prompt = None if self._prompts is None else await anext(self._prompts, None)
+        row = next(self._manifest, None) if prompt is None else Row(prompt, self._options)
+        if row is None:
+            raise StopAsyncIteration
+        return next(self._numbered([row], self._equal))
+
+    def remaining(self) -> list[str]:
+        """Return the prompts that were not taken up, without waiting for more of a pipe."""
+        prompts = [] if self._prompts is None else self._prompts.remaining()
+        return [*prompts, *(row.prompt for row in self._manifest)]
+
+    @staticmethod
+    def _numbered(rows: Iterable[Row], equal: Counter[str]) -> Iterator[Row]:
+        for row in rows:
+            nth = 1
+            with suppress(ConfigurationError):  # it will be an error of its own
+                equal[row.sha256] += 1
+                nth = equal[row.sha256]
+            yield evolve(row, nth=nth)
