@@ -61,6 +61,11 @@ _RELAY, _WAITING, _FILES, _STORING, _LINES, _OUTPUT = Relay(), Waiting(), Files(
 _GENERATION_FLAGS, _SUBMIT_FLAGS, _GALLERY, _SIMULATION = GenerationFlags(), SubmitFlags(), Gallery(), Simulation()
 
 
+def _name_of(file: Path | None) -> str | None:
+    """Return the name as the readers take it; shells complete an option only if it is a Path."""
+    return None if file is None else str(file)
+
+
 @app.command
 def get(*ids: TaskIds, from_: FromFile = None, lines: Lines = _LINES, relay: Relay = _RELAY) -> Work:
     """Poll each generation once, in any state.
@@ -70,8 +75,8 @@ def get(*ids: TaskIds, from_: FromFile = None, lines: Lines = _LINES, relay: Rel
     from luma_async.cli.ids import Ids
     from luma_async.cli.work import open_job, poll_once, run_job
 
-    client, again = relay.client(), ResumeCommand(("get", *words_of(relay, lines)), from_, frozenset(ids))
-    return run_job(open_job(client, Ids.of(ids, from_), lines, again=again), poll_once)
+    client, again = relay.client(), ResumeCommand(("get", *words_of(relay, lines)), _name_of(from_), frozenset(ids))
+    return run_job(open_job(client, Ids.of(ids, _name_of(from_)), lines, again=again), poll_once)
 
 
 @app.command
@@ -87,7 +92,7 @@ def wait(
 
     Example: luma-async wait --from ids.txt --timeout 600 > outcomes.jsonl
     """
-    return _wait_for("wait", ids, from_, relay, waiting, storing, output)
+    return _wait_for("wait", ids, _name_of(from_), relay, waiting, storing, output)
 
 
 @app.command
@@ -105,7 +110,7 @@ def download(
 
     Example: luma-async download --directory videos 6c1f7a52-0d0b-4b0e-9a5f-0f4b4c5d6e7f
     """
-    return _wait_for("download", ids, from_, relay, waiting, files, output)
+    return _wait_for("download", ids, _name_of(from_), relay, waiting, files, output)
 
 
 def _wait_for(  # noqa: PLR0913, PLR0917 - what both commands have
@@ -168,7 +173,7 @@ def submit(  # noqa: PLR0913 - its options, in groups
     receipts = Receipts.of(submitting.receipts, repeats_open=submitting.repeat_open)
     submissions = Submissions(
         submitter=Submitter(relay.client(waiting.polling, media=storing, on_event=summary.note), receipts),
-        rows=Rows.of(prompts, from_, generation.options),
+        rows=Rows.of(prompts, _name_of(from_), generation.options),
         at_once=submitting.at_once,
         again=ResumeCommand(("wait", *words_of(relay, waiting, storing, output)), None, frozenset()),
         retries=Retries.of(submitting.retry_failed, receipts),
@@ -208,7 +213,7 @@ def check(
     if explain is not None:
         from luma_async.cli.check.explanation import show_explanation
 
-        return show_explanation(explain, relay.spelling, id_, as_json=as_json)
+        return show_explanation(str(explain), relay.spelling, id_, as_json=as_json)
     if id_ is not None:
         raise ConfigurationError("--id is only for --explain", advice="to poll a task, use the command get")
     from luma_async.cli.check.command import check
@@ -226,7 +231,7 @@ def gallery(*files: Outcomes, options: Gallery = _GALLERY) -> Work:
     """
     from luma_async.cli.gallery.files import write_gallery
 
-    return write_gallery(files, options)
+    return write_gallery([str(file) for file in files], options)
 
 
 @app.command

@@ -66,7 +66,7 @@ TaskIds = Annotated[
 """Each argument of a command."""
 
 FromFile = Annotated[
-    str | None,
+    Path | None,
     Parameter(
         name="--from",
         group=_IDS,
@@ -109,7 +109,7 @@ MostListed = Annotated[
 ]
 
 Outcomes = Annotated[
-    str,
+    Path,
     Parameter(
         name="FILE",
         group=_GALLERY,
@@ -136,7 +136,7 @@ AsJsonRows = Annotated[
 
 
 Explained = Annotated[
-    str | None,
+    Path | None,
     Parameter(
         name="--explain",
         group=_ANSWER,

@@ -48,18 +48,39 @@ def test_a_zsh_without_completion_is_told(
 
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="there is no bash here")
-def test_bash_completes_commands(command: Command, tmp_path: Path) -> None:
-    """A bash that has loaded the script offers ``download`` for ``dow``."""
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (("dow",), "download"),
+        (("wait", "--from", "some-i"), "some-ids.txt"),
+        (("submit", "--from", "some-i"), "some-ids.txt"),
+        (("gallery", "some-i"), "some-ids.txt"),
+    ],
+)
+def test_bash_completes_commands_and_files(
+    command: Command, tmp_path: Path, words: tuple[str, ...], offered: str
+) -> None:
+    """A bash that has loaded the script offers what fits."""
     command("--install-completion", "--shell", "bash", env={"HOME": str(tmp_path)})
+    (tmp_path / "some-ids.txt").write_text("a")
+    line = " ".join(("luma-async", *words))
     function = "$(complete -p luma-async | sed 's/.*-F //; s/ .*//')"
-    words = "COMP_WORDS=(luma-async dow); COMP_CWORD=1; COMP_LINE='luma-async dow'; COMP_POINT=14"
+    asked = f"COMP_WORDS=({line}); COMP_CWORD={len(words)}; COMP_LINE='{line}'; COMP_POINT={len(line)}"
+    before = ("luma-async", *words)[-2]
     script = (
-        f'. "{tmp_path / SCRIPTS["bash"]}"; {words}; {function} luma-async dow luma-async; echo "${{COMPREPLY[@]}}"'
+        f'. "{tmp_path / SCRIPTS["bash"]}"; {asked}; '
+        f'{function} luma-async {words[-1]} {before}; echo "${{COMPREPLY[@]}}"'
     )
 
-    ended = subprocess.run(["bash", "--norc", "-c", script], capture_output=True, text=True, check=False)  # noqa: S603, S607 - the user's own
+    ended = subprocess.run(  # noqa: S603 - the user's own
+        ["bash", "--norc", "-c", script],  # noqa: S607
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
 
-    assert "download" in ended.stdout.split()
+    assert offered in ended.stdout.split()
 
 
 def test_a_home_that_cannot_be_written_is_a_mistake(command: Command, tmp_path: Path) -> None:
