@@ -19,6 +19,7 @@ from luma_async.testing._flavours import FLAVOURS
 from tests.cli.batch import Told
 from tests.cli.command import ENDLESS, FAST, add, environment, finish, next_ids, running, send
 from tests.cli.conftest import Command
+from tests.quick import quick
 
 SCHEMA = ["task_id", "state", "video_url", "path", "error", "elapsed", "polls", "generation"]
 
@@ -303,14 +304,16 @@ TROUBLE = ("503-limit", "401-blip", "job-limit", "row-cap")
 
 @pytest.mark.parametrize(
     "options",
-    [
-        (),
-        ("--flavour", "new-api", "--spread", "0.5"),
-        ("--envelope", *(word for name in TROUBLE for word in ("--trouble", name))),
-    ],
-    ids=["", "flavour", "trouble"],
+    quick(
+        [
+            [],
+            ["--flavour", "new-api", "--spread", "0.5"],
+            ["--envelope", *(word for name in TROUBLE for word in ("--trouble", name))],
+        ],
+        ids=["plain", "flavour", "trouble"],
+    ),
 )
-def test_simulate_prints_what_a_client_needs(command: Command, tmp_path: Path, options: tuple[str, ...]) -> None:
+def test_simulate_prints_what_a_client_needs(command: Command, tmp_path: Path, options: list[str]) -> None:
     """Its lines are a file for ``wait --from``, with address and key in comments, until Ctrl-C.
 
     It knows the ids of the documentation, too.

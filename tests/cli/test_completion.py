@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Command
+from tests.quick import quick
 
 SCRIPTS = {
     "bash": ".local/share/bash-completion/completions/luma-async",
@@ -17,7 +18,7 @@ SCRIPTS = {
 }
 
 
-@pytest.mark.parametrize("shell", SCRIPTS)
+@pytest.mark.parametrize("shell", quick(SCRIPTS))
 def test_each_shell_gets_its_script(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shell: str
 ) -> None:
@@ -50,12 +51,14 @@ def test_a_zsh_without_completion_is_told(
 @pytest.mark.skipif(not shutil.which("bash"), reason="there is no bash here")
 @pytest.mark.parametrize(
     ("words", "offered"),
-    [
-        (("dow",), "download"),
-        (("wait", "--from", "some-i"), "some-ids.txt"),
-        (("submit", "--from", "some-i"), "some-ids.txt"),
-        (("gallery", "some-i"), "some-ids.txt"),
-    ],
+    quick(
+        [
+            (("wait", "--from", "some-i"), "some-ids.txt"),
+            (("dow",), "download"),
+            (("submit", "--from", "some-i"), "some-ids.txt"),
+            (("gallery", "some-i"), "some-ids.txt"),
+        ]
+    ),
 )
 def test_bash_completes_commands_and_files(
     command: Command, tmp_path: Path, words: tuple[str, ...], offered: str

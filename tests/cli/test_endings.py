@@ -39,6 +39,7 @@ from tests.cli.command import (
     wait_until,
     wait_until_polled,
 )
+from tests.quick import quick
 
 FULL = Path("/dev/full")
 STOPPED = "luma-async: stopped with 1 not done; their generations go on at the relay:"
@@ -47,13 +48,16 @@ NOWHERE = {"LUMA_BASE_URL": "http://127.0.0.1:1", "LUMA_API_KEY": "sk-test-01234
 
 @pytest.mark.parametrize(
     ("signals", "status"),
-    [
-        ([signal.SIGINT], 130),
-        ([signal.SIGTERM], 143),
-        ([signal.SIGHUP], 129),
-        ([signal.SIGHUP, signal.SIGTERM], 129),
-        ([signal.SIGINT, signal.SIGINT], 130),
-    ],
+    quick(
+        [
+            ([signal.SIGINT], 130),
+            ([signal.SIGHUP, signal.SIGTERM], 129),
+            ([signal.SIGTERM], 143),
+            ([signal.SIGHUP], 129),
+            ([signal.SIGINT, signal.SIGINT], 130),
+        ],
+        2,
+    ),
 )
 def test_a41_a_signal_keeps_what_was_done(luma_relay: SimulatedRelay, signals: list[int], status: int) -> None:
     """Two of five results are out, the other ids are told on standard error, and all is over within two seconds."""
@@ -103,7 +107,7 @@ def test_a41_a_second_signal_at_the_exit_of_the_interpreter_changes_nothing(luma
     assert ended.status == 129
 
 
-@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("number", quick(SIGNALS))
 def test_a41_a_signal_that_was_ignored_at_the_start_stays_so(luma_relay: SimulatedRelay, number: int) -> None:
     """As ``nohup`` and a shell's jobs in the background have it: another one ends the command."""
     done, later, endless = add(luma_relay, [Script.of("completed"), Script.of(("pending", 20.0), "completed"), ENDLESS])
@@ -245,7 +249,7 @@ def test_a41_closed_standard_streams_are_no_traceback(luma_relay: SimulatedRelay
     assert (without_err.status, without_err.out) == (2, "")
 
 
-@pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full", "<&-", "2>&- <&-"])
+@pytest.mark.parametrize("redirection", quick(["2>&- <&-", "2>/dev/full", "<&-", "2>&-"]))
 def test_a41_results_need_no_other_stream(luma_relay: SimulatedRelay, redirection: str) -> None:
     """Without standard input, or with a standard error that takes nothing, every outcome is out, and the status."""
     ids = add(luma_relay, [Script.of("completed"), ENDLESS])
@@ -305,8 +309,8 @@ def test_a41_a_terminal_without_chinese_or_colours_shows_it_all(luma_relay: Simu
     assert "\x1b[31m" not in ended.out
 
 
-@pytest.mark.parametrize("size", ["0", "-1", "99999999"])
-@pytest.mark.parametrize("command", ["get", "wait"])
+@pytest.mark.parametrize("size", quick(["0", "-1", "99999999"]))
+@pytest.mark.parametrize("command", quick(["wait", "get"]))
 def test_a_size_that_no_terminal_has_hides_no_result(luma_relay: SimulatedRelay, command: str, size: str) -> None:
     """The environment can hold any number of columns and lines; the terminal's own size is taken then."""
     task_id = luma_relay.add(script=Script.of("completed"))
@@ -360,7 +364,7 @@ def open_file(place: Path) -> tuple[list[str], int]:
     return [line for line in lines if not line.startswith("#")], path.stat().st_mode & 0o777
 
 
-@pytest.mark.parametrize("options", [[], ["--json"], ["--verbose"]], ids=["table", "lines", "verbose"])
+@pytest.mark.parametrize("options", quick([[], ["--json"], ["--verbose"]], ids=["table", "lines", "verbose"]))
 @pytest.mark.parametrize("apart", [True, False], ids=["error apart", "error on it"])
 def test_a41_a_terminal_that_is_closed_ends_it_quietly(
     luma_relay: SimulatedRelay, tmp_path: Path, options: list[str], *, apart: bool

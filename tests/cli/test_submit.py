@@ -20,6 +20,7 @@ from luma_async.cli.summary import Summary
 from luma_async.testing import FastTime, Fault, JobLimit, RelayThread, Script, SimulatedRelay
 from tests.cli.command import FAST, Ended, close, finish, run, running, wait_until_polled
 from tests.cli.conftest import Command
+from tests.quick import quick
 
 LOST = "it is not known whether the relay accepted the submit"
 
@@ -65,7 +66,7 @@ def test_prompts_are_lines_of_a_file_and_of_standard_input(
     assert prompts == ["a dog", "a cat", "take #3 of a cat", "a cat", "a bird"]
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-16-le", "utf-8-sig"])
+@pytest.mark.parametrize("encoding", quick(["utf-16", "utf-16-be", "utf-16-le", "utf-8-sig"]))
 def test_prompts_as_windows_writes_them(relay: SimulatedRelay, encoding: str, tmp_path: Path) -> None:
     """What is paid for is what was written."""
     (tmp_path / "prompts.txt").write_bytes("a cat\r\na dog\tand café\r\n".encode(encoding))
@@ -77,8 +78,10 @@ def test_prompts_as_windows_writes_them(relay: SimulatedRelay, encoding: str, tm
 
 @pytest.mark.parametrize(
     "content",
-    ["海上日出\n".encode("utf-16-le"), "кот\n".encode("utf-16-be"), "a cat\n".encode("utf-32"), b"a cat\n\0\n"],
-    ids=["Chinese", "Russian", "UTF-32", "NUL"],
+    quick(
+        ["海上日出\n".encode("utf-16-le"), "кот\n".encode("utf-16-be"), "a cat\n".encode("utf-32"), b"a cat\n\0\n"],
+        ids=["Chinese", "Russian", "UTF-32", "NUL"],
+    ),
 )
 def test_what_is_no_text_is_one_complaint(relay: SimulatedRelay, content: bytes, tmp_path: Path) -> None:
     """Nothing of it is submitted, and the way out is told."""
@@ -268,7 +271,9 @@ def _until(relay: SimulatedRelay, count: int) -> None:
 
 
 @pytest.mark.parametrize("prompts", [("a cat",), ("a cat", "a dog")], ids=len)
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize(
+    ("number", "status"), quick([(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+)
 def test_a_signal_in_the_middle_of_a_submit_loses_no_id(
     relay: SimulatedRelay, number: signal.Signals, status: int, prompts: tuple[str, ...]
 ) -> None:

@@ -1164,8 +1164,8 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ),
         (
             "explain takes the dialect",
-            "show_explanation(explain, relay.spelling, id_",
-            "show_explanation(explain, Relay().spelling, id_",
+            "show_explanation(str(explain), relay.spelling, id_",
+            "show_explanation(str(explain), Relay().spelling, id_",
         ),
     ],
     ("cli/test_check.py",): [

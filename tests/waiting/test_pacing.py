@@ -20,6 +20,7 @@ from luma_async._relay.health import Health
 from luma_async._waiting.learning import Learner, TimeInState
 from luma_async._waiting.pacing import PollWait, timetables
 from luma_async._waiting.progress import Progress
+from tests.quick import quick
 from tests.simulated_pacing import (
     KINDS,
     Exponential,
@@ -470,7 +471,7 @@ _FASTER_THAN_THE_QUEUE = {"count": _MANY, "within": 300}
         ("1 h, sigma 0.5", _LONG, 1.0, 1.05),
         ("1 h, sigma 0.2", _LONG, 1.0, 0.9),
         # Tasks still running count, so that the first ends do not set the pace for all.
-        *((kind, _AT_ONCE, 1.12, 1.05) for kind in KINDS if "1 h" not in kind),
+        *quick([(kind, _AT_ONCE, 1.12, 1.05) for kind in KINDS if "1 h" not in kind], 2),
         # The polls that the queue will save are not spent before.
         ("two stages: 40 s very wide, 30 s narrow", _FASTER_THAN_THE_QUEUE, 0.955, 0.33),
     ],
@@ -513,7 +514,7 @@ def test_looks_that_were_cheap_are_not_paid_for_later() -> None:
 
 
 @pytest.mark.parametrize("within", [0.0, 600.0])
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if "1 h" not in kind])
+@pytest.mark.parametrize("kind", quick([kind for kind in KINDS if "1 h" not in kind], 3))
 def test_the_first_ten_tasks_fare_no_worse(kind: str, within: float) -> None:
     """A fresh client is at most a tenth worse than exponential backoff, in requests and in latency."""
     requests, delay = compared(kind, count=10, within=within, seeds=80)
