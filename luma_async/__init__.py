@@ -49,7 +49,7 @@ if TYPE_CHECKING:
         WaitEnded,
         WaitStarted,
     )
-    from luma_async.journal import Journal
+    from luma_async.journal import Journal, OutcomeStore
     from luma_async.models import (
         Artifact,
         Assets,
@@ -101,6 +101,7 @@ __all__ = [
     "LumaError",
     "NotFoundError",
     "Outcome",
+    "OutcomeStore",
     "Outcomes",
     "Palette",
     "PermissionDeniedError",

@@ -84,6 +84,9 @@ class LumaClient:
             refused.
         media_headers: The same for each request for media, to any server; ``User-Agent`` is the usual one. Also refused
             are ``Accept-Encoding``, ``Range`` and ``If-Range``.
+        gate: Awaited before each request to the relay, where ``Limits.requests_per_second`` waits: a limiter that
+            several processes share, for example. An exception in it is a failed poll, and passes. What it takes is part
+            of no request's timeout.
         callback_url: The ``notify_hook`` of each submit that has none: where the relay posts that a generation has
             changed. It is not in any repr or log, since its path may be a secret; see ``notify``.
         on_event: Called in the event loop with each Event as it happens, in order, and not awaited: it must be quick.
@@ -109,13 +112,14 @@ class LumaClient:
         trust_env: bool = False,
         headers: Mapping[str, str] | None = None,
         media_headers: Mapping[str, str] | None = None,
+        gate: Callable[[], Awaitable[object]] | None = None,
         callback_url: str | None = None,
         on_event: Callable[[Event], object] | None = None,
     ) -> None:
         key, proxy_url, further, of_media = hidden(api_key), hidden(proxy), hidden(headers), hidden(media_headers)
         hook = hidden(callback_url)
         del api_key, proxy, headers, media_headers, callback_url  # tracebacks show local variables
-        _check_options(polling, batch)
+        _check_options(polling, batch, gate)
         settings = Settings.load(
             base_url, key, limits, dialect=dialect, headers=further, media_headers=of_media, trust_env=trust_env
         )
@@ -123,9 +127,8 @@ class LumaClient:
         listeners = Listeners.to(on_event)
         self._settings, self._listeners = settings, listeners
         self._event_streams: WeakSet[EventStream] = WeakSet()
-        self._transport = Transport(
-            settings, network, Cooldown(polling), listeners, note=log_answer if log_is_curious() else None
-        )
+        note = log_answer if log_is_curious() else None
+        self._transport = Transport(settings, network, Cooldown(polling), listeners, note=note, gate=gate)
         batcher = self._batcher = Batcher(self._transport, _possible(batch, settings.dialect))
         self._polling, self._callback_url = polling, check_callback_url(hook)
         self._loops = _loops(batcher, polling, listeners)
@@ -550,13 +553,17 @@ def _running_loop() -> asyncio.AbstractEventLoop:
         ) from None
 
 
-def _check_options(polling: object, batch: object) -> None:
+def _check_options(polling: object, batch: object, gate: object) -> None:
     if not isinstance(polling, PollPolicy):
         raise ConfigurationError(
             "polling is not a PollPolicy value", advice="give polling as luma_async.PollPolicy(...)"
         )
     if batch not in get_args(Batch):
         raise ConfigurationError(f"batch={brief(batch)} is not known", advice='give "auto", "never" or "always"')
+    if gate is not None and not callable(gate):
+        raise ConfigurationError(
+            f"gate={brief(gate)} cannot be called", advice="give a coroutine function without arguments"
+        )
 
 
 def _loops(batcher: Batcher, polling: PollPolicy, listeners: Listeners) -> PollLoops:

@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 from attrs import define, evolve, field
 
@@ -33,6 +33,22 @@ def _checked_path(path: str | os.PathLike[str]) -> Path:
     except TypeError:
         text = f"{shown(spelled(path), 80)} is not a file name"
         raise ConfigurationError(text, advice="give a str or a Path") from None
+
+
+class OutcomeStore(Protocol):
+    """Where the outcomes of a batch are kept, so that it survives its process: what a ``Journal`` does.
+
+    A table in a database can take its place: with the task id as its key, ``record`` inserts a row unless there is
+    one (``ON CONFLICT DO NOTHING``), and ``outcome_to_json`` gives what to store.
+    """
+
+    def missing(self, task_ids: Ids) -> AsyncIterator[str]:
+        """Return the ids of *task_ids* that have no outcome yet, for ``LumaClient.as_completed``."""
+        ...
+
+    async def record(self, outcome: Outcome) -> bool:
+        """Keep *outcome*, and return whether it is new; once this returns, it outlives the process."""
+        ...
 
 
 @define(eq=False)

@@ -34,7 +34,7 @@ TEST_KIT = [getattr(luma_async.testing, name) for name in luma_async.testing.__a
 CALLS = {
     "__init__": "(self, base_url=None, api_key=None, *, polling=@polling, limits=@limits, batch='auto', dialect=None, "
     "connector=None, proxy=None, ssl_context=None, trust_env=False, headers=None, media_headers=None, "
-    "callback_url=None, on_event=None)",
+    "gate=None, callback_url=None, on_event=None)",
     "get_generation": "(self, task_id)",
     "get_generations": "(self, task_ids)",
     "wait_until_done": "(self, task_id, *, timeout=1800.0, raise_on_failure=True, on_update=None)",

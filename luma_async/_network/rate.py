@@ -1,11 +1,18 @@
-"""The rate limit: each request waits for its turn, and an unused turn goes to the next request."""
+"""What each request waits for: its turn by the rate limit, then the gate that the user shares with others."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable, Callable
 
 from attrs import define, field
+
+from luma_async._listeners import raise_if_exit
+from luma_async._text import shown
+from luma_async.errors import TransportError, Verdict
+
+Gate = Callable[[], Awaitable[object]]
 
 _MOST_LATE = 0.1
 """Seconds that turns may be late and still catch up.
@@ -74,3 +81,43 @@ class Rate:
         """Drop cancelled requests from the front of the line."""
         while self._line and self._line[0].done():
             self._line.popleft()
+
+
+@define(eq=False, repr=False)
+class Turns:
+    """Lets each request through in its turn."""
+
+    rate: Rate | None
+    gate: Gate | None = None
+
+    async def turn(self) -> None:
+        """Wait for the rate limit, then for the gate. A turn that the gate keeps from a request goes to the next one.
+
+        Raises:
+            TransportError: The gate raised an exception. It passes: a limiter that is away must end no wait at once.
+        """
+        if self.rate is not None:
+            await self.rate.turn()
+        if self.gate is None:
+            return
+        try:
+            await self.gate()
+        except asyncio.CancelledError:
+            self.give_back()
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raised: BaseException = asyncio.CancelledError("it was cancelled")
+        except BaseException as error:  # noqa: BLE001 - it goes to the waiters
+            raise_if_exit(error)
+            self.give_back()
+            raised = error
+        else:
+            return
+        what = f"{type(raised).__name__}: {shown(str(raised), 200)}"
+        raise TransportError(f"the gate raised {what}", verdict=Verdict.PASSING, advice="see gate=") from raised
+
+    def give_back(self) -> None:
+        """Return a turn that was not used."""
+        if self.rate is not None:
+            self.rate.give_back()

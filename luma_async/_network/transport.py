@@ -14,7 +14,7 @@ from attrs import define, field
 from luma_async._listeners import Listeners, log
 from luma_async._network.cooldown import Cooldown
 from luma_async._network.deadlines import Deadline, Deadlines
-from luma_async._network.rate import Rate
+from luma_async._network.rate import Gate, Rate, Turns
 from luma_async._network.request import Pace, Request
 from luma_async._network.session import Network, closed
 from luma_async._network.slots import Slots
@@ -43,9 +43,11 @@ class Transport:
     health: Health = field(factory=Health)
     note: Callable[[Request, Answer], None] | None = None
     """Called with each request and its answer."""
+    gate: Gate | None = None
+    """Awaited before each request, beside the rate limit."""
     _wire: Wire = field(init=False)
     _slots: Slots = field(init=False)
-    _rate: Rate | None = field(init=False)
+    _turns: Turns | None = field(init=False)
     _deadlines: Deadlines = field(factory=Deadlines)
     """Closing ends these blocks too: aiohttp does not end a request that reads its body."""
 
@@ -54,7 +56,8 @@ class Transport:
         self._wire = Wire(self.settings, self.network)
         most = int(min(limits.max_concurrency, *self.network.connections))
         self._slots = Slots(most, limits.request_timeout * _USUAL_SHARE)
-        self._rate = None if limits.requests_per_second is None else Rate(limits.requests_per_second)
+        rate = None if limits.requests_per_second is None else Rate(limits.requests_per_second)
+        self._turns = None if rate is None and self.gate is None else Turns(rate, self.gate)
 
     @property
     def requests(self) -> int:
@@ -82,7 +85,7 @@ class Transport:
             LumaError: The error of *read*; TransportError, ProtocolError or ClientClosedError if no answer came.
         """
         while True:
-            is_free = self.cooldown.is_open and self._rate is None and self._slots.take(request)
+            is_free = self.cooldown.is_open and self._turns is None and self._slots.take(request)
             probing = not is_free and await self._admitted(request)
             accepted, pace = False, request.pace
             try:
@@ -125,33 +128,33 @@ class Transport:
             probing = not self.cooldown.is_open and await self.cooldown.enter()
             try:
                 await self._slot_and_turn(request)
-            except asyncio.CancelledError:
+            except (asyncio.CancelledError, LumaError):
                 if probing:
                     self.cooldown.probe_ended(accepted=False)
                 raise
             if probing or self.cooldown.is_open:
                 return probing
             self._slots.release(request)
-            if self._rate is not None:
-                self._rate.give_back()
+            if self._turns is not None:
+                self._turns.give_back()
 
     async def _slot_and_turn(self, request: Request) -> None:
         """Take a slot, then a turn: in the other order a turn could pass while the request waits for a slot."""
         await self._slots.acquire(request)
-        if self._rate is not None:
+        if self._turns is not None:
             try:
-                await self._rate.turn()
-            except asyncio.CancelledError:
+                await self._turns.turn()
+            except (asyncio.CancelledError, LumaError):
                 self._slots.release(request)
                 raise
 
     async def _next_turn(self, limit: Deadline, deadline: float) -> None:
         """Wait for a turn for a redirect. The timeout does not include this wait; the *deadline* does."""
-        if self._rate is not None:
+        if self._turns is not None:
             clock = asyncio.get_running_loop()
             left = limit.at - clock.time()
             limit.move(deadline)
-            await self._rate.turn()
+            await self._turns.turn()
             limit.move(min(clock.time() + left, deadline))
 
     def _slows_down(self, request: Request, error: LumaError, *, probing: bool) -> bool:

@@ -246,6 +246,24 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
             "return None if _MODERATED",
         ),
     ],
+    ("network/test_gate.py",): [
+        ("a gate is awaited", "            await self.gate()\n", "            pass\n"),
+        (
+            "a gate's trouble passes",
+            'verdict=Verdict.PASSING, advice="see gate="',
+            'verdict=Verdict.FINAL, advice="see gate="',
+        ),
+        (
+            "a gate keeps no slot",
+            "except (asyncio.CancelledError, LumaError):\n                self._slots",
+            "except ValueError:\n                self._slots",
+        ),
+        (
+            "a gate keeps no turn",
+            "except asyncio.CancelledError:\n            self.give_back()\n            task",
+            "except asyncio.CancelledError:\n            task",
+        ),
+    ],
     ("test_recent.py",): [
         ("a list is asked for in pages", "_MOST_IN_A_LIST), len(found))", "_MOST_IN_A_LIST), 0)"),
         (
@@ -1039,7 +1057,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
             "self._slots.release(request)\n                raise",
             "raise",
         ),
-        ("an unused turn is given back", "                self._rate.give_back()", "                pass"),
+        ("an unused turn is given back", "                self._turns.give_back()", "                pass"),
         ("redirects wait for their turn", "            await turn()", "            pass"),
         ("waiting for a turn costs no request time", "limit.move(deadline)", "pass"),
         ("the request time goes on after the turn", "clock.time() + left, deadline", "math.inf, deadline"),
