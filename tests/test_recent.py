@@ -113,3 +113,11 @@ async def test_a_key_without_generations_is_told(capsys: pytest.CaptureFixture[s
 
     assert capsys.readouterr() == ("", "luma-async: the key has no generations\n")
     assert status is Status.DONE
+
+
+async def test_a_quiet_list_has_every_id(capsys: pytest.CaptureFixture[str]) -> None:
+    """Lost ids are open ones more often than not."""
+    async with RawServer([page(PENDING, FAILED, DONE), page()]) as server:
+        await list_recent(client(server.base_url), 5, Lines(quiet=True))
+
+    assert capsys.readouterr() == ("a\nb\nc\n", "")

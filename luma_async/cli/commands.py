@@ -185,7 +185,8 @@ def submit(  # noqa: PLR0913 - its options, in groups
 def ls(*, limit: MostListed = 20, lines: Lines = _LINES, relay: Relay = _RELAY) -> Work:
     """List the newest generations of the key, where the API can do this: to find ids that were lost.
 
-    The JSON lines are those of the command get, and other commands take them as ids: luma-async ls | luma-async wait
+    With --quiet it prints the ids only, in any state. The JSON lines are those of the command get, and other commands
+    take them as ids: luma-async ls | luma-async wait
 
     Example: luma-async ls --dialect luma --limit 50
     """
@@ -249,7 +250,7 @@ def demo(*, directory: Directory = Path("luma-demo"), as_json: AsJson = False) -
 
 @app.command
 def simulate(*, simulation: Simulation = _SIMULATION) -> Work:
-    """Run a simulated relay until Ctrl-C; print address and key as comments, and ids as ``wait --from`` reads them.
+    """Run a simulated relay until Ctrl-C; print address and key as comments, and ids as wait --from reads them.
 
     Example: luma-async simulate --port 8080 --speed 10 --flavour new-api --trouble 503-limit
     """

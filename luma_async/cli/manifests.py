@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from difflib import get_close_matches
 from functools import cached_property
 from hashlib import sha256
@@ -59,11 +61,20 @@ def is_manifest(path: str | None) -> bool:
     return path is not None and Path(path).suffix.lower() in _READERS
 
 
+def looks_like_rows(text: str) -> bool:
+    """Whether *text* is a row of a manifest, or the header of one, and no prompt: a video of it costs money."""
+    if text.startswith("{"):
+        with suppress(NotJSONError):
+            return any(isinstance(each, dict) and "prompt" in each for each in decode(text.encode()))
+    cells = [_spelled(cell.strip().strip('"')) for cell in re.split(f"[{_DELIMITERS}]", text.strip(_MARK))]
+    return len(cells) > 1 and "prompt" in cells and (cells[0] == "prompt" or set(cells) <= {*FIELDS, ""})
+
+
 def read_manifest(path: str, defaults: GenerationOptions) -> list[Row]:
     """Return the rows of the file at *path*, in UTF-8 or UTF-16; an empty cell and null are absent.
 
     Args:
-        path: A file whose name ends in ``.csv`` or ``.jsonl``.
+        path: A file whose name ends in ``.csv``, ``.tsv``, ``.jsonl`` or ``.ndjson``.
         defaults: The options that a row does not give.
 
     Raises:
@@ -96,9 +107,13 @@ def _row(place: str, given: Mapping[str, Any], defaults: GenerationOptions) -> R
     return Row(cast("str", prompt), options, name)
 
 
+def _spelled(written: object) -> str:
+    return str(written).strip().lower().replace("-", "_").replace(" ", "_")
+
+
 def _field_of(place: str, written: object) -> str:
     """Return the field that is *written*, or raise an error that names the nearest one."""
-    name = str(written).strip().lower().replace("-", "_").replace(" ", "_")
+    name = _spelled(written)
     if name in FIELDS:
         return name
     near = [each for each in FIELDS if name and name in each] or get_close_matches(name, FIELDS, 1)
@@ -182,4 +197,4 @@ def _object(place: str, text: str) -> dict[str, Any]:
     return documents[0]
 
 
-_READERS = {".csv": _csv_rows, ".jsonl": _json_rows}
+_READERS = {".csv": _csv_rows, ".tsv": _csv_rows, ".jsonl": _json_rows, ".ndjson": _json_rows}

@@ -17,6 +17,7 @@ from luma_async.cli.exit import Status
 from luma_async.errors import ConfigurationError, LumaError
 
 _OPTION_NAMES = {
+    "give a Dialect that has one": "give --dialect luma, or a .toml file that has one",
     "give base_url=": "give --base-url",
     "or give api_key=": "or give --key-file",
     "LUMA_API_KEY_FILE or api_key=": "LUMA_API_KEY_FILE or --key-file",

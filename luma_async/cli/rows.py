@@ -11,7 +11,7 @@ from attrs import define, evolve, field
 
 from luma_async._text import shown
 from luma_async.cli.ids import Ids, no_ids, texts_in
-from luma_async.cli.manifests import Row, is_manifest, read_manifest
+from luma_async.cli.manifests import Row, is_manifest, looks_like_rows, read_manifest
 from luma_async.errors import ConfigurationError
 from luma_async.options import GenerationOptions
 
@@ -29,8 +29,18 @@ class Prompts(Ids):
         )
 
     def texts_in(self, lines: Iterable[str]) -> Iterator[str]:
-        """Yield the text of each line; blank lines and comments are skipped."""
-        return texts_in(lines)
+        """Yield the text of each line; blank lines and comments are skipped.
+
+        Raises:
+            ConfigurationError: A line is a row of a manifest, or its header: a video of it would cost money.
+        """
+        for text in texts_in(lines):
+            if looks_like_rows(text):
+                raise ConfigurationError(
+                    f"{shown(text, 60)} is a row of a manifest, and no prompt",
+                    advice="give --from a file whose name ends in .csv or .jsonl",
+                )
+            yield text
 
     def _is_new(self, task_id: str) -> bool:
         self._seen.add(task_id)

@@ -294,7 +294,7 @@ async def submit(  # noqa: PLR0913 - what the command line gives
     opening = open_job(
         submissions.submitter.luma,
         submissions,
-        output if waiting is not None else evolve(output, as_json=True),
+        output,
         stores=files is not None,
         waits=waiting is not None,
         earlier=earlier if submissions.retries is None or earlier is None else evolve(earlier, polls_failed=True),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import cast
 
 from attrs import define, field
 
@@ -12,7 +13,7 @@ from luma_async._text import shown
 from luma_async.cli.durations import spelled
 from luma_async.cli.output import in_option_names
 from luma_async.errors import GenerationFailedError, LumaError, Verdict
-from luma_async.events import CooldownEnded, CooldownStarted, Event, PollFailed, StateChanged, WaitEnded
+from luma_async.events import CooldownEnded, CooldownStarted, Event, PollFailed, StateChanged, WaitEnded, WaitStarted
 from luma_async.models import State
 
 _LONGEST = 160
@@ -23,6 +24,8 @@ _MOST_KINDS = 20
 """Kinds of past trouble that are remembered."""
 _WORTH_TELLING = 1.0
 """Seconds; shorter past trouble is a single failed poll."""
+_SILENT = 5.0
+"""Seconds without any answer, after which this is trouble: a request may hang for ``request_timeout``."""
 _CHECK = 0.5
 """Seconds between two questions for the number of good polls, which takes time with thousands of ids."""
 
@@ -38,6 +41,9 @@ class Trouble:
     _failure: LumaError | None = field(default=None, init=False)
     """The latest failed poll, if no good one came since."""
     _since: float = field(default=0.0, init=False)
+    _began: float | None = field(default=None, init=False)
+    """When the first wait started, until anything has come from the relay."""
+    _has_begun: bool = field(default=False, init=False)
     _good_then: int = field(default=0, init=False)
     _checked: float = field(default=0.0, init=False)
     _pause: CooldownStarted | None = field(default=None, init=False)
@@ -52,6 +58,8 @@ class Trouble:
 
     def note(self, event: Event) -> None:
         """Note *event*, whichever id it is about."""
+        if isinstance(event, WaitStarted) and not self._has_begun:
+            self._has_begun, self._began = True, self.clock()
         if isinstance(event, PollFailed):
             self._fail(event.error)
         elif isinstance(event, StateChanged):
@@ -81,7 +89,15 @@ class Trouble:
             yield f"the relay says slow down: {left} left; {lasts}"
         if self._failure is not None and not (self._pause and self._failure.verdict is Verdict.SLOW_DOWN):
             yield _lasting(self._failure, now - self._since)
+        if self._is_silent(now):
+            yield f"no answer from the relay for {spelled(now - cast('float', self._began))}"
         yield from self._unknown_lines(now)
+
+    def _is_silent(self, now: float) -> bool:
+        """Whether nothing has come since the start: no answer, and no error that says more."""
+        if self._began is not None and (self._failure or self._pause or self.good_polls()):
+            self._began = None
+        return self._began is not None and now - self._began >= _SILENT
 
     def _unknown_lines(self, now: float) -> Iterator[str]:
         named = list(self._words.items())[:_MOST_WORDS]
@@ -100,7 +116,8 @@ class Trouble:
         now = self.clock()
         self._check(now)
         if self._failure is None:
-            self._since, self._good_then, self._checked = now, self.good_polls(), now
+            since = now if self._began is None or self.good_polls() else self._began
+            self._since, self._good_then, self._checked = since, self.good_polls(), now
         self._failure = error
 
     def _check(self, now: float) -> None:

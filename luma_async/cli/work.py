@@ -22,7 +22,16 @@ from luma_async.cli.forms import Form, JsonForm, QuietForm
 from luma_async.cli.ids import Ids
 from luma_async.cli.naming import ResumeCommand, name_all, name_each, name_few
 from luma_async.cli.options import Files, Lines, Waiting
-from luma_async.cli.output import OutputLostError, goes_to, is_closed_pipe, is_lost, is_terminal, say, warnings_said
+from luma_async.cli.output import (
+    OutputLostError,
+    goes_to,
+    is_closed_pipe,
+    is_lost,
+    is_terminal,
+    say,
+    warnings_said,
+    write,
+)
 from luma_async.cli.progress import Progress
 from luma_async.cli.running import is_stopping
 from luma_async.cli.show import Board, Show
@@ -268,7 +277,10 @@ async def list_recent(client: LumaClient, limit: int, output: Lines) -> Status:
         generations = await luma.recent(limit)
         for generation in generations:
             elapsed = time.monotonic() - began
-            await show.end(Outcome(task_id=generation.id, generation=generation, elapsed=elapsed, polls=1))
+            if output.quiet:
+                write(f"{generation.id}\n")
+            else:
+                await show.end(Outcome(task_id=generation.id, generation=generation, elapsed=elapsed, polls=1))
     if not generations and not output.quiet:
         say("the key has no generations")
     return Status.DONE

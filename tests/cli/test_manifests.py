@@ -9,6 +9,7 @@ import pytest
 
 from luma_async import ConfigurationError, GenerationOptions
 from luma_async.cli.manifests import Row, read_manifest
+from luma_async.cli.rows import Prompts
 
 WIDE = GenerationOptions(aspect_ratio="16:9")
 A = "https://cdn.example/a.png"
@@ -103,3 +104,25 @@ def test_a_row_is_known_by_what_it_asks_for() -> None:
     assert one == Row("a cat", GenerationOptions(loop=True, aspect_ratio="1:1"), "second", nth=2).sha256
     assert one == sha256(b'{"aspect_ratio":"1:1","loop":true,"prompt":"a cat"}').hexdigest()
     assert len({one, Row("a cat", WIDE).sha256, Row("a dog", WIDE).sha256}) == 3
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"prompt": "a fox", "aspect_ratio": "1:1"}',
+        "prompt,name,aspect_ratio",
+        '"Prompt";"Image URL"',
+        "name\tprompt",
+        "prompt,seed",
+    ],
+)
+def test_rows_that_would_be_paid_for_as_prompts_are_refused(line: str) -> None:
+    """From a pipe, or from a file with another ending."""
+    with pytest.raises(ConfigurationError, match="is a row of a manifest, and no prompt"):
+        list(Prompts.of(("a",), None).texts_in(["a cat", line]))
+
+
+@pytest.mark.parametrize("line", ["a fox, a dog", "{not JSON}", '{"a": 1}', "prompt", "a prompt; no name", "[1]"])
+def test_what_may_be_a_prompt_is_one(line: str) -> None:
+    """However odd."""
+    assert list(Prompts.of(("a",), None).texts_in([line])) == [line]

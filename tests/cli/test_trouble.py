@@ -8,7 +8,7 @@ from luma_async import Generation, GenerationFailedError, LumaError, Outcome, St
 from luma_async._relay.refusals import not_a_relay, refusal
 from luma_async.cli.trouble import Trouble
 from luma_async.errors import TransportError, Verdict
-from luma_async.events import CooldownEnded, CooldownStarted, PollFailed, StateChanged, WaitEnded
+from luma_async.events import CooldownEnded, CooldownStarted, PollFailed, StateChanged, WaitEnded, WaitStarted
 from tests.kit import answer
 
 REFUSED = TransportError("no answer from 127.0.0.1:1: Connect call failed ('127.0.0.1', 1)", verdict=Verdict.PASSING)
@@ -46,6 +46,28 @@ class Watched:
         """Return what is wrong at that time."""
         self.now = at
         return list(self.trouble.lines())
+
+
+def test_a_relay_that_hangs_is_told_before_its_first_failure() -> None:
+    """After five seconds; the time of a failure that follows runs from the start, too."""
+    watched = Watched()
+    watched.trouble.note(WaitStarted(task_id="a", waiting=1))
+
+    assert watched.lines(4.9) == []
+    assert watched.lines(12.0) == ["no answer from the relay for 12 s"]
+    watched.fail(30.0)
+    assert watched.lines(31.0)[0].startswith("no answer from 127.0.0.1:1 for 31 s")
+
+
+def test_a_relay_that_has_answered_is_not_silent() -> None:
+    """A poll that sees no change has no event."""
+    watched = Watched()
+    watched.trouble.note(WaitStarted(task_id="a", waiting=1))
+    watched.good = 1
+
+    assert watched.lines(6.0) == watched.lines(60.0) == []
+    watched.fail(70.0)
+    assert "for 1 s" in watched.lines(71.0)[0]
 
 
 def refused(status: int, body: object = b"") -> LumaError:

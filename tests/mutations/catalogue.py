@@ -805,6 +805,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a page is for its owner's eyes", '"\n_MODE = 0o600', '"\n_MODE = 0o644'),
     ],
     ("cli/test_manifests.py",): [
+        ("a row is no prompt", "if looks_like_rows(text):", "if False:"),
         ("a row's options go first", "options = evolve(options, **{key: value})", "evolve(options, **{key: value})"),
         ("an empty cell is absent", "zip(header, cells, strict=False) if cell}", "zip(header, cells, strict=False)}"),
         ("an unknown field is an error", "if name in FIELDS:", "if True:"),
@@ -927,13 +928,19 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("downloads have a limit", "max(1, int(min(self.limits.max_downloads, half)))", "1"),
     ],
     ("cli/test_trouble.py",): [
+        ("a silence from the start is trouble", "and now - self._began >= _SILENT", "and False"),
+        (
+            "a silence is over with any answer",
+            "self._failure or self._pause or self.good_polls()",
+            "self._failure or self._pause",
+        ),
         ("a good poll without a change ends trouble", "if self.good_polls() > self._good_then:", "if False:"),
         (
             "trouble lasts from its first failure on",
-            "if self._failure is None:\n            self._since",
-            "if True:\n            self._since",
+            "if self._failure is None:\n            since",
+            "if True:\n            since",
         ),
-        ("good polls before a failure end no trouble", "now, self.good_polls(), now", "now, 0, now"),
+        ("good polls before a failure end no trouble", "since, self.good_polls(), now", "since, 0, now"),
         (
             "an end with an error is not a good answer",
             "isinstance(event.outcome.error, None | GenerationFailedError)",
