@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -113,7 +114,12 @@ class LineFile:
             sync_directory(self.place.parent)
         with open(self.descriptor, "rb", closefd=False) as file:
             file.seek(0)
-            if file.peek(1)[:1] not in (b"", b"{"):
+            start = file.peek(3).removeprefix(BOM_UTF8)  # an editor may have put the mark there
+            if start[:2] in (BOM_UTF16_LE, BOM_UTF16_BE):
+                raise ConfigurationError(
+                    f"{shown(self.path)} is in UTF-16, and a {self.kind.name} is ASCII", advice="save it as UTF-8"
+                )
+            if start[:1] not in (b"", b"{"):
                 raise self.kind.foreign(self.path, 1)
             whole = 0
             try:

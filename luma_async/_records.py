@@ -227,7 +227,7 @@ class OutcomeRecord:
     def read(cls, line: bytes) -> Self:
         """Read *line*; a NotJSONError means that it is not such a line, or is cut."""
         try:
-            fields = decoder.decode(line.decode())
+            fields = decoder.decode(line.decode("utf-8-sig"))
             check(fields, deepest=inf)
             return _converter.structure(_as_written_today(fields), cls)
         except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
@@ -327,7 +327,7 @@ class ReceiptRecord:
     def read(cls, line: bytes) -> Self:
         """Read *line*; a NotJSONError means that it is not such a line, or is cut."""
         try:
-            return _converter.structure(decoder.decode(line.decode()), cls)
+            return _converter.structure(decoder.decode(line.decode("utf-8-sig")), cls)
         except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
             raise NotJSONError("not a receipt") from None
 

@@ -977,3 +977,25 @@ async def test_several_files_are_recorded_by_their_roles(path: Path, tmp_path: P
         (str(video), {"video": str(video)}, {"video": 5}),
         (str(picture), {"thumbnail": str(picture)}, None),
     ]
+
+
+async def test_a_journal_that_an_editor_has_saved_goes_on(path: Path) -> None:
+    """With a byte order mark before its first line."""
+    async with Journal(path) as journal:
+        await journal.record(completed("a"))
+    put(path, b"\xef\xbb\xbf" + held(path))
+
+    async with Journal(path) as journal:
+        await journal.record(completed("b"))
+
+        assert ["a" in journal, len(journal)] == [True, 2]
+        assert [outcome.task_id async for outcome in journal.outcomes()] == ["a", "b"]
+
+
+async def test_a_journal_in_utf_16_is_named(path: Path) -> None:
+    """PowerShell's ``>`` writes one; no line of it is to be deleted."""
+    put(path, '{"task_id": "a"}'.encode("utf-16"))
+
+    with pytest.raises(ConfigurationError, match="is in UTF-16, and a journal is ASCII"):
+        async with Journal(path):
+            raise AssertionError

@@ -44,6 +44,17 @@ def test_outcomes_become_a_page(command: Command, place: Path) -> None:
     assert sorted(path.name for path in place.iterdir()) == ["gallery.html", "outcomes.jsonl"]
 
 
+def test_outcomes_may_be_in_utf_16(command: Command, place: Path) -> None:
+    """As PowerShell's ``>`` writes them."""
+    (place / "outcomes.jsonl").write_bytes(
+        (place / "outcomes.jsonl").read_text().replace("\n", "\r\n").encode("utf-16")
+    )
+
+    ended = command("gallery", "outcomes.jsonl")
+
+    assert (ended.status, ended.err.count("not an outcome")) == (0, 0)
+
+
 def test_complaints_are_cut_at_ten(command: Command, place: Path) -> None:
     """A video instead of outcomes has thousands of lines; of more than ten such files, the others are counted."""
     names = [f"{number}.mp4" for number in range(12)]

@@ -246,6 +246,12 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
             "return None if _MODERATED",
         ),
     ],
+    ("test_journal.py::test_a_journal_that_an_editor_has_saved_goes_on",): [
+        ("a journal may have a mark", "file.peek(3).removeprefix(BOM_UTF8)", "file.peek(3)"),
+    ],
+    ("cli/test_gallery.py::test_outcomes_may_be_in_utf_16",): [
+        ("a gallery reads UTF-16", "lines_in(_in_utf8(file))", "lines_in(file)"),
+    ],
     ("network/test_gate.py",): [
         ("a gate is awaited", "            await self.gate()\n", "            pass\n"),
         (

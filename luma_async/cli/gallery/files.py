@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
+from io import BufferedIOBase, BufferedReader, BytesIO
 from itertools import islice
 from pathlib import Path
 from urllib.parse import quote
@@ -59,15 +61,21 @@ def _collect(sources: Sequence[str]) -> Collection:
         name = "standard input" if source in (None, _STANDARD_INPUT) else source
         with opened(source, missing, advice) as file:
             try:
-                collection.read(name, lines_in(file))
-            except OSError as error:
-                reason = error.strerror or type(error).__name__
+                collection.read(name, lines_in(_in_utf8(file)))
+            except (OSError, UnicodeError) as error:
+                reason = getattr(error, "strerror", None) or type(error).__name__
                 raise ConfigurationError(f"{shown(name)} cannot be read: {reason}", advice=advice) from None
             except LongLineError as error:
                 raise ConfigurationError(
                     f"{shown(name)} has no outcomes: line {error.number} is longer than any", advice=advice
                 ) from None
     return collection
+
+
+def _in_utf8(file: BufferedIOBase) -> BufferedIOBase:
+    """Return *file*, or its text in UTF-8 if it starts with the mark of UTF-16: PowerShell's ``>`` writes that."""
+    is_utf16 = isinstance(file, BufferedReader) and file.peek(2)[:2] in (BOM_UTF16_LE, BOM_UTF16_BE)
+    return BytesIO(file.read().decode("utf-16").encode()) if is_utf16 else file
 
 
 def _stored_link(options: Gallery, record: OutcomeRecord, source: str, role: Role) -> str | None:
