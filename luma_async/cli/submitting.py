@@ -241,8 +241,12 @@ class Submissions(Ids):
     def name_uncertain(self) -> None:
         """Name the submits that only the user can decide about: with receipts, the next run can repeat them."""
         if self.submitter.receipts is not None:
-            uncertain = [each.uncertain for each in self._submitted if each.uncertain]
-            name_all(f"{_UNKNOWN}; --repeat-open submits them again", uncertain)
+            name_all(self._unknown, [each.uncertain for each in self._submitted if each.uncertain])
+
+    @property
+    def _unknown(self) -> str:
+        """What is said of submits without an answer; with receipts, the next run can repeat them."""
+        return _UNKNOWN if self.submitter.receipts is None else f"{_UNKNOWN}; --repeat-open submits them again"
 
     def _name(self, submitted: list[_Submit]) -> None:
         """Name submits that may be paid for."""
@@ -257,7 +261,7 @@ class Submissions(Ids):
         try:
             await asyncio.wait(self._under_way, timeout=_LAST_ANSWERS)
         finally:
-            name_all(_UNKNOWN, self._under_way.values())
+            name_all(self._unknown, self._under_way.values())
 
     @contextmanager
     def losses_named(self) -> Generator[None]:
@@ -270,7 +274,8 @@ class Submissions(Ids):
                 self._name(self._submitted)
             if is_stopping():
                 again = [] if self.retries is None else self.retries.remaining()
-                name_all("not submitted", [*self._held.values(), *again, *self.rows.remaining()])
+                goes_on = "" if self.submitter.receipts is None else "; the same command, started again, does it"
+                name_all(f"not submitted{goes_on}", [*self._held.values(), *again, *self.rows.remaining()])
 
 
 def _had_been_submitted(receipts: Receipts, rows: list[Row] | None) -> str:
