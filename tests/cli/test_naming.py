@@ -9,8 +9,15 @@ from typing import Literal
 
 import pytest
 
+from luma_async import LumaClient
+from luma_async.cli.exit import Status
+from luma_async.cli.ids import Ids
 from luma_async.cli.naming import ResumeCommand, name_all, name_few
 from luma_async.cli.options import Files, Output, Relay, Storing, Waiting, words_of
+from luma_async.cli.output import OutputLostError
+from luma_async.cli.running import _Stop, _stops
+from luma_async.cli.show import Board
+from luma_async.cli.work import _open_ids_named
 
 AGAIN = ResumeCommand(("wait", "--journal", "a b.jsonl"), "ids.txt", frozenset({"t-0", "t-1"}))
 IDS = [f"t-{number}" for number in range(12)]
@@ -110,3 +117,18 @@ def test_a_terminal_shows_all_where_no_file_can_be_made(
     if is_writable:
         assert path.read_text(encoding="utf-8") == "\n".join(["# not submitted:", *(f"# {i}" for i in IDS), ""])
         assert terminal.text.endswith(f"luma-async: all 12 are in {path.name}\n")
+
+
+def test_a_signal_names_open_ids_whatever_error_ends_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """A write to a terminal that has gone can fail before the signal cancels anything."""
+    stopping = _Stop(status=Status.HUNG_UP)
+    before = _stops.set(stopping)
+    board, ids = Board(), Ids.of(["a"], None)
+    luma, again = LumaClient("https://relay.example", "key"), ResumeCommand(("wait",), None, frozenset({"a"}))
+    try:
+        with pytest.raises(OutputLostError), _open_ids_named(board, ids, luma, None, again):
+            raise OutputLostError(OSError(5, "gone"))
+    finally:
+        _stops.reset(before)
+
+    assert "stopped with 1 not done:\na\n" in capsys.readouterr().err

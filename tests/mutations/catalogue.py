@@ -708,7 +708,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a weak ETag proves nothing", "_STRONG.fullmatch(etag)", "True"),
     ],
     ("test_journal.py",): [
-        ("a journal keeps the file", "files.setdefault(record.task_id, {}).update(record.files)", "pass"),
+        ("a journal keeps the file", "self.files.setdefault(record.task_id, {}).update(record.files)", "pass"),
         ("a file is recorded after its end", "while record.files and (", "while False and ("),
         ("an id has one outcome", "if record.task_id not in seen:", "if True:"),
         (
@@ -1032,7 +1032,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ("cli/test_endings.py::test_a41_that_generations_go_on_is_said_of_a_relay_that_knows_them",): [
         ("that generations go on is known of a good poll", "luma.statistics.polls > 0", "True"),
     ],
-    ("cli/test_endings.py::test_a41_a_terminal_that_is_closed_ends_it_quietly",): [
+    ("cli/test_naming.py::test_a_signal_names_open_ids_whatever_error_ends_the_command",): [
         ("a signal is reported with any error", "is_stopping() or ", ""),
     ],
     ("cli/test_lines.py",): [
