@@ -181,3 +181,11 @@ def test_a_notebook_shows_text_and_a_link_and_loads_nothing() -> None:
 def test_a_notebook_links_to_https_only(link: str) -> None:
     """Any other link is left out."""
     assert "<a" not in generation(result_url=Link(link))._repr_html_()
+
+
+@pytest.mark.parametrize("kind", [Video, RawVideo, Image])
+def test_a_repr_of_a_part_holds_no_medium(kind: type[Video | RawVideo | Image]) -> None:
+    """A link may hold the video itself, of megabytes."""
+    part = kind(url=Link("data:video/mp4;base64," + "A" * 5000))
+
+    assert len(repr(part)) < 300

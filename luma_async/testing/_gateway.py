@@ -166,7 +166,7 @@ class Gateway:
         moment = self._wall_clock
         return f"{moment:%Y%m%d%H%M%S%f}{next(self._numbers):08d}"
 
-    def link_to(self, task: Task) -> LinkTo:
+    def _link_to(self, task: Task) -> LinkTo:
         """Return what makes new links to the files of *task*."""
         return partial(self._links.to, task.task_id, now=self.now)
 

@@ -131,7 +131,7 @@ class SimulatedRelay(Gateway):
             for age in self.callbacks.due(task):
                 at = task.registered_at + age + self.callbacks.delay
                 await self.sleep(max(at - self.now, 0.0) / self.speed)
-                await post(session, hook, self.callbacks.body(task, age, self.link_to(task)), self.sleep)
+                await post(session, hook, self.callbacks.body(task, age, self._link_to(task)), self.sleep)
 
 
 @define(eq=False)
