@@ -44,5 +44,6 @@ async def test_a_table_can_take_the_place_of_a_journal(luma_relay: SimulatedRela
                     new += [await table.record(outcome), await table.record(outcome)]
 
     kept = table.db.execute("SELECT line FROM outcomes").fetchall()
+    table.db.close()
     assert new == [True, False] * 3
     assert sorted(outcome_from_json(line).task_id for (line,) in kept) == sorted(ids)

@@ -32,12 +32,15 @@ async def luma(luma_relay: SimulatedRelay, luma_time: FastTime) -> Any:
         yield client
 
 
-async def test_an_end_is_seen_when_its_callback_comes(luma_relay: SimulatedRelay, luma: LumaClient) -> None:
+@pytest.mark.usefixtures("luma_time")
+async def test_an_end_is_seen_when_its_callback_comes(luma_relay: SimulatedRelay) -> None:
     """Not at the next poll."""
     task_id = luma_relay.add(script=Script.completes(pending=40, processing=63))
-    asyncio.get_running_loop().call_later(103.1, luma.notify, task_id)
+    pace = PollPolicy(min_interval=0.1, initial_interval=10, max_interval=15)
+    async with LumaClient(luma_relay.base_url, luma_relay.api_key, polling=pace, batch="never") as luma:
+        asyncio.get_running_loop().call_later(103.1, luma.notify, task_id)
 
-    outcome = await luma.outcome(task_id)
+        outcome = await luma.outcome(task_id)
 
     assert outcome.elapsed == pytest.approx(103.1, abs=0.5)
 
