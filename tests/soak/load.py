@@ -86,7 +86,7 @@ class Load:
                     self.counts["wrong"] += (await anext(snapshots)).id != task_id
             case _:
                 (outcome,) = await self.luma.get_generations([task_id])
-                known = outcome.ok or (outcome.error is not None and outcome.error.retryable)
+                known = outcome.error is None or outcome.error.retryable  # a failed generation is an answer
                 self.counts["wrong"] += not known
 
 
