@@ -13,7 +13,20 @@ from luma_async.cli.exit import Status
 
 PAGE = Path(__file__).with_name("cli.md")
 
-_COMMANDS = ("submit", "get", "wait", "download", "gallery", "ls", "check", "demo", "simulate")
+_COMMANDS = (
+    "submit",
+    "get",
+    "wait",
+    "download",
+    "gallery",
+    "ls",
+    "check",
+    "work",
+    "enqueue",
+    "fleet",
+    "demo",
+    "simulate",
+)
 
 _BEFORE = """\
 # Command line

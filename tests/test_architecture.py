@@ -18,6 +18,7 @@ ROOMS = (
         "__main__",
         "cli",
         "testing",
+        "fleet",
         "__init__",
         "client",
         "webhooks",
@@ -41,6 +42,7 @@ INSIDE = {
         *("check.explained", "check.missing", "check.places", "check.captured", "check"),
         *(
             "demo",
+            "fleet",
             "work",
             "storing",
             "executing",
@@ -74,6 +76,7 @@ INSIDE = {
         ),
         *("scripts", "_media", "rules", "faults", "exchange", "clock"),
     ),
+    "fleet": ("__init__", "_worker", "_handover", "_engine", "waits"),
     "_media": ("download", "servers", "places", "names", "files", "formats", "boxes", "addresses", "__init__"),
     "_waiting": (
         *("polls", "waiters", "unknown_states", "scheduler", "controller", "pacing", "progress", "rest", "learning"),
@@ -109,6 +112,8 @@ ONLY_IN = {
     "aiohttp": {"_network", "_media", "testing"},
     "json": {"_relay", "_records", "testing"},
     "cattrs": {"_relay", "_records"},
+    "pgqueuer": {"fleet"},
+    "asyncpg": {"fleet", "cli"},
 }
 """Where the foreign libraries stop."""
 

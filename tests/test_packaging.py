@@ -100,7 +100,7 @@ def test_metadata_says_what_is_offered(metadata: Message) -> None:
 
     assert (metadata["Name"], metadata["Version"]) == ("luma-async", project["version"])
     assert metadata["Requires-Python"] == ">=3.11"
-    assert metadata.get_all("Provides-Extra") == ["bench", "cli", "dev", "docs", "speed", "test"]
+    assert metadata.get_all("Provides-Extra") == ["bench", "cli", "dev", "docs", "fleet", "speed", "test"]
     assert metadata.get_payload() == (ROOT / "README.md").read_text(encoding="utf-8")
 
 

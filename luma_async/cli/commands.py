@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
 from luma_async._text import shown
 from luma_async.cli.exit import Status
@@ -20,10 +21,13 @@ from luma_async.cli.naming import ResumeCommand
 from luma_async.cli.options import (
     AsJson,
     AsJsonRows,
+    Database,
     Directory,
     Explained,
     ExplainedId,
     Files,
+    FleetObject,
+    FleetTask,
     FromFile,
     FromPrompts,
     Gallery,
@@ -38,6 +42,7 @@ from luma_async.cli.options import (
     Storing,
     SubmitFlags,
     TaskIds,
+    Timeout,
     Waiting,
     words_of,
 )
@@ -257,6 +262,42 @@ def simulate(*, simulation: Simulation = _SIMULATION) -> Work:
     from luma_async.cli.demo import serve
 
     return serve(simulation)
+
+
+@app.command
+def work(
+    app_: FleetObject, /, *, concurrency: Annotated[int, Parameter(metavar="N", validator=Number(gte=2))] = 5000
+) -> Work:
+    """Take ids from the queue and wait for them, until a signal; then hand all back. Needs the extra fleet.
+
+    Example: luma-async work app:fleet --concurrency 5000
+    """
+    from luma_async.cli.fleet import work
+
+    return work(app_, concurrency)
+
+
+@app.command
+def enqueue(*ids: TaskIds, from_: FromFile = None, timeout: Timeout = 1800.0, database: Database = None) -> Work:
+    """Hand ids over to the workers of a fleet, all or none. Needs the extra fleet.
+
+    Example: luma-async enqueue --from ids.txt
+    """
+    from luma_async.cli.fleet import enqueue
+    from luma_async.cli.ids import Ids
+
+    return enqueue(Ids.of(ids, _name_of(from_)), database, timeout)
+
+
+@app.command
+def fleet(task: FleetTask = "status", /, *, database: Database = None) -> Work:
+    """Show what the queue of a fleet holds, or create its tables. Needs the extra fleet.
+
+    Example: luma-async fleet status
+    """
+    from luma_async.cli.fleet import install, show_status
+
+    return install(database) if task == "install" else show_status(database)
 
 
 @app.command(name="--install-completion")

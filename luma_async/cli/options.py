@@ -108,6 +108,18 @@ MostListed = Annotated[
     ),
 ]
 
+Timeout = Annotated[_SecondsOrNone, Parameter(group=_WAITING, help='Wait this long for each id; "none" is forever.')]
+Database = Annotated[
+    str | None,
+    Parameter(
+        metavar="URL",
+        help="PostgreSQL's address, without a password, because any user could read it in the list of processes. "
+        "[default: $LUMA_DATABASE_URL, or libpq's variables, such as PGHOST and PGPASSWORD]",
+    ),
+]
+FleetObject = Annotated[str, Parameter(name="APP", help="The Fleet, as module:object, such as app:fleet.")]
+FleetTask = Annotated[Literal["status", "install"], Parameter(name="TASK", help="What to do.")]
+
 Outcomes = Annotated[
     Path,
     Parameter(

@@ -1,0 +1,122 @@
+"""The commands of a fleet: ``work``, ``enqueue``, and what is seen of the queue."""
+
+# ruff: noqa: PLC0415 - the fleet is an extra, which no other command needs
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from luma_async._text import shown
+from luma_async.cli.exit import Status
+from luma_async.cli.ids import Ids
+from luma_async.cli.output import say, write
+from luma_async.cli.running import grace_period
+from luma_async.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import asyncpg
+
+T = TypeVar("T")
+_GRACE = 30.0
+"""Seconds from a signal until all ids are handed back, at most."""
+_ONE_QUERY = 10_000
+"""Ids that are handed over at once."""
+
+
+async def work(name: str, concurrency: int) -> Status:
+    """Run the Fleet *name*, such as ``app:fleet``, until a signal; then hand all ids back."""
+    _extra()
+    fleet: Any = named(name)
+    if not hasattr(fleet, "run"):
+        raise ConfigurationError(f"{shown(name)} is not a Fleet", advice="name one as module:object")
+    say(f"at work; up to {concurrency} ids")
+    with grace_period(_GRACE):
+        await _reached(fleet.run(concurrency=concurrency))
+    return Status.DONE
+
+
+async def enqueue(ids: Ids, database: str | None, seconds: float | None) -> Status:
+    """Hand *ids* over, all or none."""
+    fleet = _extra()
+    everything = [task_id async for task_id in ids]
+
+    async def hand_over(connection: asyncpg.Connection) -> int:
+        async with connection.transaction():
+            pieces = [everything[at : at + _ONE_QUERY] for at in range(0, len(everything), _ONE_QUERY)]
+            return sum([await fleet.enqueue(connection, piece, timeout=seconds) for piece in pieces])
+
+    new = await _with_database(database, hand_over)
+    say(f"{new} of {len(everything)} ids are new")
+    return Status.FAILED if ids.without else Status.DONE
+
+
+async def install(database: str | None) -> Status:
+    """Create the tables."""
+    await _with_database(database, _extra().install)
+    return Status.DONE
+
+
+async def show_status(database: str | None) -> Status:
+    """Write what the queue holds."""
+    now = await _with_database(database, _extra().status)
+    oldest = "-" if now.oldest is None else f"{now.oldest:.0f} s"
+    lines = [f"waiting {now.waiting}", f"held {now.held}", f"parked {now.parked}", f"oldest {oldest}"]
+    lines.append(f"outcomes a minute {now.ended_per_minute}")
+    lines += [f"{shown(each.name)} holds {each.ids}, last seen {each.heartbeat:.0f} s ago" for each in now.holders]
+    write("\n".join([*lines, ""]))
+    return Status.DONE
+
+
+def named(name: str) -> object:
+    """Return the object that ``module:object`` names, with the current directory first on the path."""
+    module, _, attribute = name.partition(":")
+    if not module or not attribute:
+        raise ConfigurationError(f"{shown(name)} does not name an object", advice="give it as module:object")
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        return getattr(import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise
+    except AttributeError:
+        pass
+    raise ConfigurationError(f"there is no {shown(name)}", advice="check its module and its name")
+
+
+def _extra() -> Any:
+    """Return the fleet, whose extra is there."""
+    if not all(map(find_spec, ("asyncpg", "pgqueuer"))):
+        raise ConfigurationError("the fleet is not installed", advice="install it: pip install 'luma-async[fleet]'")
+    from luma_async import fleet
+
+    return fleet
+
+
+async def _with_database(database: str | None, call: Callable[[Any], Awaitable[T]]) -> T:
+    import asyncpg
+
+    dsn = database or os.environ.get("LUMA_DATABASE_URL")
+    connection = await _reached(asyncpg.connect(dsn))
+    try:
+        return await _reached(call(connection))
+    finally:
+        await connection.close()
+
+
+async def _reached(call: Awaitable[T]) -> T:
+    """Return the result of *call*; a database that cannot be used is an error of ours, without its address."""
+    import asyncpg
+
+    try:
+        return await call
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise ConfigurationError(
+            f"the database cannot be used: {shown(error)}",
+            advice="check LUMA_DATABASE_URL, or PGHOST and PGPASSWORD; the tables come from: luma-async fleet install",
+        ) from None

@@ -1,0 +1,155 @@
+"""PgQueuer: its queue, made to last while the database is away. The only module that imports it."""
+
+# ruff: noqa: S608 - PgQueuer checks the names of its tables
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+import asyncpg
+from pgqueuer.adapters.drivers.asyncpg import AsyncpgPoolDriver
+from pgqueuer.adapters.inmemory import InMemoryDriver, InMemoryQueries
+from pgqueuer.adapters.persistence.qb import QueryQueueBuilder
+from pgqueuer.core.qm import QueueManager
+from pgqueuer.db import AsyncpgDriver
+from pgqueuer.domain.errors import RetryRequested
+from pgqueuer.domain.models import Job, TracebackRecord
+from pgqueuer.domain.settings import db_settings
+from pgqueuer.domain.types import QueueManagerId
+from pgqueuer.queries import Queries
+
+T = TypeVar("T")
+
+QUEUE = "luma_async"
+"""The entrypoint of our jobs; others may use the same tables."""
+HINTS = "luma_async_hints"
+"""The channel of callbacks."""
+_AWAY = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
+_PAUSE = 1.0
+"""Seconds between two attempts to reach the database."""
+_MOST_SECONDS = 30.0
+"""For one query: a connection that hangs is replaced."""
+_KEPT = timedelta(hours=1)
+"""Rows of the log, three for each id, are kept so long."""
+
+log = logging.getLogger("luma_async.fleet")
+
+__all__ = [
+    "HINTS", "QUEUE", "AsyncpgDriver", "Driver", "FleetQueries", "InMemoryDriver", "InMemoryQueries", "Job", "Queries",
+    "QueryQueueBuilder", "QueueManager", "QueueManagerId",
+    "RetryRequested", "connected", "prune_query", "status_queries",
+]  # fmt: skip
+
+
+class Driver(AsyncpgPoolDriver):
+    """PgQueuer's driver, which repeats what fails while the database is away, and listens again afterwards."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        super().__init__(pool)
+        self._listeners: list[tuple[str, Callable[[Any], None]]] = []
+        self._renewal: asyncio.Task[None] | None = None
+        self.is_stopping = False
+
+    async def fetch(self, query: str, *args: object) -> list[dict[str, object]]:
+        """Run *query*; while the database is away and the worker is not stopping, wait for it."""
+        return await self._lasting(lambda: super(Driver, self).fetch(query, *args))
+
+    async def execute(self, query: str, *args: object) -> str:
+        """Run *query*, as ``fetch`` does."""
+        return await self._lasting(lambda: super(Driver, self).execute(query, *args))
+
+    async def _lasting(self, call: Callable[[], Awaitable[T]]) -> T:
+        while True:
+            try:
+                return await call()
+            except (*_AWAY, TimeoutError) as error:
+                if self.is_stopping:
+                    raise
+                log.warning("the database is away: %s", type(error).__name__)
+            await asyncio.sleep(_PAUSE)
+
+    async def add_listener(self, channel: str, callback: Callable[[Any], None]) -> None:
+        """Listen, also after the connection was lost."""
+        await super().add_listener(channel, callback)
+        self._listeners.append((channel, callback))
+        if len(self._listeners) == 1 and self._listener_connection is not None:
+            self._listener_connection.add_termination_listener(self._lost)
+
+    def _lost(self, _: object) -> None:
+        if not self.is_stopping:
+            self._renewal = asyncio.create_task(self._listen_again(), name="luma_async listener")
+
+    async def _listen_again(self) -> None:
+        listeners, self._listeners = self._listeners, []
+        lost, self._listener_connection = self._listener_connection, None
+        if lost is not None:
+            await self._pool.release(lost)
+        for channel, callback in listeners:
+            await self._lasting(partial(self._add, channel, callback))
+
+    async def _add(self, channel: str, callback: Callable[[Any], None]) -> None:
+        if self._listener_connection is not None and self._listener_connection.is_closed():
+            self._listener_connection = None
+        await self.add_listener(channel, callback)
+
+    async def __aexit__(self, *_: object) -> None:
+        self.is_stopping = True
+        if self._renewal is not None:
+            self._renewal.cancel()
+        try:
+            await super().__aexit__(*_)
+        except _AWAY:
+            self._listener_connection = None
+
+
+class FleetQueries(Queries):
+    """PgQueuer's queries, for which an id that cannot be handed back stays held until its lease ends."""
+
+    async def retry_job(self, job: Job, delay: timedelta, traceback_record: TracebackRecord | None) -> None:
+        """Hand *job* back. PgQueuer would park it as failed where the database is away."""
+        del traceback_record  # a hand-back is not an error
+        try:
+            await super().retry_job(job, delay, None)
+        except (*_AWAY, TimeoutError):
+            log.warning("an id could not be handed back: another worker takes it when its lease ends")
+
+
+async def connected(dsn: str | None, name: str) -> asyncpg.Pool:
+    """Return a pool of few connections; raises what asyncpg raises if the database cannot be reached."""
+    return await asyncpg.create_pool(
+        dsn, min_size=1, max_size=4, command_timeout=_MOST_SECONDS, server_settings={"application_name": name}
+    )
+
+
+def prune_query() -> tuple[str, tuple[object, ...]]:
+    """Return the query that prunes the log of our jobs, in one worker at a time, and its arguments."""
+    table = db_settings().qualified.queue_table_log
+    guard = f"pg_try_advisory_xact_lock(hashtext('luma_async prune {table}'))"
+    old = f"SELECT id FROM {table} WHERE entrypoint = $1 AND created < now() - $2::interval LIMIT 50000"
+    return f"DELETE FROM {table} WHERE id IN ({old}) AND (SELECT {guard})", (QUEUE, _KEPT)
+
+
+def status_queries() -> tuple[str, str, str]:
+    """Return the queries for the counts, for each worker, and for the outcomes of the last minute."""
+    names = db_settings().qualified
+    counts = (
+        "SELECT count(*) FILTER (WHERE status = 'queued') AS waiting, count(*) FILTER (WHERE status = 'picked') AS "
+        "held, count(*) FILTER (WHERE status = 'failed') AS parked, "
+        f"extract(epoch FROM now() - min(created))::float8 AS oldest FROM {names.queue_table} WHERE entrypoint = $1"
+    )
+    workers = (
+        "SELECT j.queue_manager_id AS id, count(*) AS ids, "
+        "extract(epoch FROM now() - min(heartbeat))::float8 AS heartbeat, (SELECT min(application_name) FROM "
+        "pg_stat_activity WHERE application_name LIKE '%' || left(j.queue_manager_id::text, 8)) AS name "
+        f"FROM {names.queue_table} j WHERE status = 'picked' AND entrypoint = $1 GROUP BY 1 ORDER BY 2 DESC"
+    )
+    ended = (
+        f"SELECT count(*) AS ended FROM {names.queue_table_log} WHERE entrypoint = $1 AND status = 'successful' "
+        "AND created > now() - interval '1 minute'"
+    )
+    return counts, workers, ended

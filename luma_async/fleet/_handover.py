@@ -1,0 +1,163 @@
+"""What other processes do: hand ids over, pass callbacks on, look at the queue."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from luma_async._checks import check_number
+from luma_async._ids import check_task_id, checked_ids
+from luma_async.errors import ConfigurationError
+from luma_async.fleet._engine import HINTS, QUEUE, AsyncpgDriver, Queries, QueryQueueBuilder, status_queries
+
+if TYPE_CHECKING:
+    import asyncpg
+
+_TIMEOUT = 1800.0
+_MOST_HINT_BYTES = 7000
+"""PostgreSQL's limit of a notification is 8,000."""
+_NOTIFY = "SELECT pg_notify($1, $2)"
+
+
+@frozen(kw_only=True)
+class Holder:
+    """A worker that holds ids."""
+
+    name: str
+    """Host and process id, or the engine's own id where its connection is gone."""
+    ids: int
+    heartbeat: float
+    """Seconds since its oldest sign of life; beyond the lease, others take its ids."""
+
+
+@frozen(kw_only=True)
+class FleetStatus:
+    """What the queue holds."""
+
+    waiting: int
+    """Ids that no worker holds."""
+    held: int
+    parked: int
+    """Ids whose ``on_outcome`` kept raising; hand them over again."""
+    oldest: float | None
+    """Seconds since the oldest of them was handed over."""
+    ended_per_minute: int
+    holders: tuple[Holder, ...]
+
+
+async def enqueue(
+    connection: asyncpg.Connection,
+    ids: Iterable[str],
+    *,
+    timeout: float | None = _TIMEOUT,  # noqa: ASYNC109 - stored
+) -> int:
+    """Hand *ids* over to the fleet, in the caller's transaction: a rollback takes them back.
+
+    Args:
+        connection: asyncpg's, of the caller.
+        ids: Task ids; one that is waited for already is not added again.
+        timeout: Seconds from the transaction on, by the database's clock; None waits forever.
+
+    Returns:
+        How many are new.
+
+    Raises:
+        ConfigurationError: An id or *timeout* is unusable; nothing was handed over.
+    """
+    columns = _columns(ids, timeout)
+    rows = await AsyncpgDriver(connection).fetch(QueryQueueBuilder().build_enqueue_query("skip"), *columns)
+    return len(rows)
+
+
+def enqueue_sync(connection: Any, ids: Iterable[str], *, timeout: float | None = _TIMEOUT) -> int:
+    """Do what ``enqueue`` does with a connection of psycopg 3, or ``django.db.connection`` on it."""
+    return len(_executed(connection, QueryQueueBuilder().build_enqueue_query("skip"), _columns(ids, timeout)))
+
+
+async def notify(connection: asyncpg.Connection, ids: Iterable[str]) -> None:
+    """Let the workers poll *ids* soon, because a callback came: a hint, sent when the transaction ends.
+
+    A hint that is lost costs time only. Invalid ids are ignored.
+    """
+    for text in _hints(ids):
+        await connection.execute(_NOTIFY, HINTS, text)
+
+
+def notify_sync(connection: Any, ids: Iterable[str]) -> None:
+    """Do what ``notify`` does with a connection of psycopg 3, or ``django.db.connection`` on it."""
+    for text in _hints(ids):
+        _executed(connection, _NOTIFY, (HINTS, text))
+
+
+async def install(connection: asyncpg.Connection) -> None:
+    """Create PgQueuer's tables, or bring them up to date. Needs the right to create tables."""
+    queries = Queries(AsyncpgDriver(connection))
+    await (queries.upgrade() if await queries.schema_is_installed() else queries.install())
+
+
+async def status(connection: asyncpg.Connection) -> FleetStatus:
+    """Return what the queue holds now."""
+    counts, workers, ended = status_queries()
+    row = await connection.fetchrow(counts, QUEUE)
+    holders = [
+        Holder(name=str(each["name"] or each["id"]), ids=each["ids"], heartbeat=each["heartbeat"])
+        for each in await connection.fetch(workers, QUEUE)
+    ]
+    per_minute: Any = await connection.fetchval(ended, QUEUE)
+    return FleetStatus(**dict(row or {}), ended_per_minute=per_minute, holders=tuple(holders))
+
+
+def columns_of(ids: Sequence[str], timeout: float | None) -> tuple[list[Any], ...]:
+    """Return what PgQueuer's query inserts: priority, queue, payload, delay, the key of an open job, headers."""
+    span = "none" if timeout is None else str(float(timeout))
+    count = len(ids)
+    payloads = [f"{span} {each}".encode() for each in ids]
+    return (
+        [0] * count,
+        [QUEUE] * count,
+        payloads,
+        [timedelta(0)] * count,
+        [f"{QUEUE} {each}" for each in ids],
+        ["{}"] * count,
+    )
+
+
+def read_payload(payload: bytes | None) -> tuple[float | None, str]:
+    """Return timeout and id of a job; raises ValueError for one that another program wrote."""
+    span, _, task_id = (payload or b"").decode().partition(" ")
+    return None if span == "none" else float(span), task_id
+
+
+def _columns(ids: Iterable[str], timeout: float | None) -> tuple[list[Any], ...]:
+    check_number(timeout, "timeout", above=0, optional=True)
+    asked = checked_ids(ids)
+    if not isinstance(asked, Iterable):
+        raise ConfigurationError("ids is an async iterable", advice="give a list")
+    return columns_of(list(dict.fromkeys(check_task_id(each) for each in asked)), timeout)
+
+
+def _executed(connection: Any, query: str, arguments: Sequence[Any]) -> list[Any]:
+    """Run PostgreSQL's own *query* with the marks of psycopg; each argument stands once, in its order."""
+    with connection.cursor() as cursor:
+        cursor.execute(re.sub(r"\$\d+", "%s", query), arguments)
+        return list(cursor.fetchall())
+
+
+def _hints(ids: Iterable[str]) -> Iterator[str]:
+    """Yield texts of ids that fit into a notification."""
+    text = ""
+    for each in ids:
+        try:
+            task_id = check_task_id(each)
+        except ConfigurationError:
+            continue
+        if text and len(text) + len(task_id) >= _MOST_HINT_BYTES:
+            yield text
+            text = ""
+        text = f"{text} {task_id}" if text else task_id
+    if text:
+        yield text
