@@ -86,7 +86,7 @@ class Waits:
                 return outcome
             if self.clock() >= stop:
                 return None
-            await asyncio.sleep(min(self.pause, max(stop - self.clock() - _LAST_LOOK, 0.0)))
+            await asyncio.sleep(min(self.pause, stop - self.clock()))
 
     def notify(self, task_id: str) -> bool:
         """Poll *task_id* soon if a call waits for it, as ``LumaClient.notify`` does; return whether one does."""

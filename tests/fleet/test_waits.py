@@ -9,7 +9,7 @@ import pytest
 from luma_async import LumaClient
 from luma_async.errors import AuthenticationError, WaitTimeoutError
 from luma_async.fleet import Waits
-from luma_async.testing import Fault, Script, SimulatedRelay, VirtualTime
+from luma_async.testing import FastTime, Fault, Script, SimulatedRelay
 
 
 def waits_of(client: LumaClient) -> Waits:
@@ -22,7 +22,9 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def test_a_drain_ends_all_calls_with_none(luma_time: VirtualTime, luma_client: LumaClient, luma_relay: SimulatedRelay) -> None:
+async def test_a_drain_ends_all_calls_with_none(
+    luma_time: FastTime, luma_client: LumaClient, luma_relay: SimulatedRelay
+) -> None:
     """No task is cancelled by it, and later calls end at once."""
     waits = waits_of(luma_client)
     ids = [luma_relay.add(script=Script.of("processing")) for _ in range(3)]
@@ -35,7 +37,9 @@ async def test_a_drain_ends_all_calls_with_none(luma_time: VirtualTime, luma_cli
     assert not any(call.cancelled() or call.cancelling() for call in calls)
 
 
-async def test_a_cancelled_call_is_cancelled(luma_time: VirtualTime, luma_client: LumaClient, luma_relay: SimulatedRelay) -> None:
+async def test_a_cancelled_call_is_cancelled(
+    luma_time: FastTime, luma_client: LumaClient, luma_relay: SimulatedRelay
+) -> None:
     """A cancellation that is not a drain is never swallowed."""
     call = asyncio.create_task(waits_of(luma_client).outcome(luma_relay.add(script=Script.of("processing")), None))
     await asyncio.sleep(10)
@@ -45,7 +49,9 @@ async def test_a_cancelled_call_is_cancelled(luma_time: VirtualTime, luma_client
         await call
 
 
-async def test_a_slice_ends_before_the_deadline(luma_time: VirtualTime, luma_client: LumaClient, luma_relay: SimulatedRelay) -> None:
+async def test_a_slice_ends_before_the_deadline(
+    luma_time: FastTime, luma_client: LumaClient, luma_relay: SimulatedRelay
+) -> None:
     """The id goes back within 300 seconds, and at its deadline it times out."""
     waits, task_id, start = waits_of(luma_client), luma_relay.add(script=Script.of("processing")), now()
     assert await waits.outcome(task_id, start + 400) is None
@@ -57,7 +63,9 @@ async def test_a_slice_ends_before_the_deadline(luma_time: VirtualTime, luma_cli
     assert 399 <= now() - start <= 402
 
 
-async def test_an_id_that_is_overdue_is_looked_up_once_more(luma_time: VirtualTime, luma_client: LumaClient, luma_relay: SimulatedRelay) -> None:
+async def test_an_id_that_is_overdue_is_looked_up_once_more(
+    luma_time: FastTime, luma_client: LumaClient, luma_relay: SimulatedRelay
+) -> None:
     """It may have completed while no process waited for it."""
     outcome = await waits_of(luma_client).outcome(luma_relay.add(script=Script.of("completed")), now() - 1000)
 
@@ -65,16 +73,20 @@ async def test_an_id_that_is_overdue_is_looked_up_once_more(luma_time: VirtualTi
     assert outcome.ok
 
 
-async def test_a_refused_key_is_an_outcome_at_the_deadline_only(luma_time: VirtualTime, luma_client: LumaClient, luma_relay: SimulatedRelay) -> None:
+async def test_a_refused_key_is_an_outcome_at_the_deadline_only(
+    luma_time: FastTime, luma_client: LumaClient, luma_relay: SimulatedRelay
+) -> None:
     """A key may be renewed meanwhile, and no paid id is lost."""
     waits, task_id = waits_of(luma_client), luma_relay.add(script=Script.of("completed"))
-    luma_relay.trouble(Fault.unauthorized(), task_id=task_id, count=None)
+    luma_relay.trouble(Fault.http(401, {"error": {"message": "no such key"}}), times=None)
     refused = await waits.outcome(task_id, now() + 100)
+    asked = len(luma_relay.requests)
     later = asyncio.create_task(waits.outcome(task_id, now() + 200))
     await asyncio.sleep(50)
     luma_relay.calm()
     outcome = await later
 
+    assert asked <= 3
     assert refused is not None
     assert isinstance(refused.error, AuthenticationError)
     assert outcome is not None

@@ -1199,6 +1199,10 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
             "show_explanation(str(explain), Relay().spelling, id_",
         ),
     ],
+    ("fleet/test_waits.py",): [
+        ("a drain hands back", "if self._is_draining and task.uncancel() == 0:", "if False:"),
+        ("trouble is an outcome at the deadline only", " or (last and self.clock() >= stop):", " or last:"),
+    ],
     ("cli/test_check.py",): [
         ("a dialect may have no batch query", "    if not evidence.may_batch:\n", "    if False:\n"),
         ("what a limit refuses is asked again", "        await asyncio.sleep(pause)\n", "        break\n"),
