@@ -101,6 +101,8 @@ def _extra() -> Any:
 async def _with_database(database: str | None, call: Callable[[Any], Awaitable[T]]) -> T:
     import asyncpg
 
+    if database and "@" in database and ":" in database.rpartition("@")[0].partition("://")[2]:
+        raise ConfigurationError("--database has a password", advice="put the address into LUMA_DATABASE_URL")
     dsn = database or os.environ.get("LUMA_DATABASE_URL")
     connection = await _reached(asyncpg.connect(dsn))
     try:

@@ -110,6 +110,26 @@ async def test_psycopg_and_django_hand_over_in_their_transaction(database: Datab
     assert (await fleet.status(database)).waiting == 3
 
 
+async def test_the_commands_hand_over_and_show(database: Database, postgres: Server) -> None:
+    """An id that is handed over by a command is seen by another one; a password among the arguments is refused."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "luma_async", *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+
+    environment = {**os.environ, "LUMA_DATABASE_URL": postgres.dsn}
+    commands = [("fleet", "install"), ("enqueue", "a", "b", "a"), ("enqueue", "b"), ("fleet", "status")]
+    ended = [await asyncio.to_thread(run, *command) for command in commands]
+    refused = await asyncio.to_thread(run, "fleet", "--database", "postgresql://me:secret@127.0.0.1/x")
+
+    assert [each.returncode for each in ended] == [0] * 4
+    assert "2 of 2 ids are new" in ended[1].stderr
+    assert "0 of 1 ids are new" in ended[2].stderr
+    assert ended[3].stdout.startswith("waiting 2\nheld 0\n")
+    assert refused.returncode == 2
+    assert "secret" not in refused.stderr
+
+
 async def test_a_kill_and_a_deploy_lose_no_id(database: Database, postgres: Server, relay: SimulatedRelay) -> None:
     """Of 2,000 ids in 3 workers, each has one outcome, though one worker is killed and one is terminated."""
     ids = [relay.add(script=Script.completes(pending=20, processing=60)) for _ in range(2000)]
