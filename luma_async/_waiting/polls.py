@@ -400,11 +400,11 @@ class PollLoop(Poller):
         if not self.waiters:
             return
         self._controller.paused(seconds)
+        is_ours = self.loops.policy.wait is None
         if self.loops.gathers:
-            is_failing = bool(self._progress.failures)
-            self.next_poll.rest(seconds, now, is_ours=self.loops.policy.wait is None, is_failing=is_failing)
+            self.next_poll.rest(seconds, now, is_ours=is_ours, is_failing=bool(self._progress.failures))
         else:
-            self.next_poll.rest_alone(seconds, now)
+            self.next_poll.rest_alone(seconds, now, is_ours=is_ours)
         self._rest(now)
 
     def _rest(self, now: float) -> None:

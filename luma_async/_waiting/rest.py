@@ -13,6 +13,9 @@ After a failed poll only the share counts: pauses are longer then, and the ids s
 """
 _EAGERNESS = 2.5
 """How early an id may join a batch, as a multiple of that time."""
+_SLACK_SHARE, _MOST_SLACK = 0.02, 0.04
+"""How early an id that is polled alone may go, so that polls that are due within this time leave in one turn of the
+event loop: as a share of its pause, and at most in seconds."""
 _SHORTEST_LEAD, _LONGEST_LEAD = 0.1, 1.0
 """Bounds of the time before a deadline at which the last poll starts, in seconds: twice the time of the poll before."""
 
@@ -62,7 +65,7 @@ class NextPoll:
             is_ours: Whether our own strategy chose the pause.
             is_failing: Whether the last poll failed.
         """
-        self.rest_alone(seconds, now)
+        self.rest_alone(seconds, now, is_ours=False)
         if self.is_called_back:
             return
         patience = _SHARE_OF_PAUSE * seconds
@@ -73,9 +76,15 @@ class NextPoll:
         if not is_ours or not is_failing:
             self.latest += patience
 
-    def rest_alone(self, seconds: float, now: float) -> None:
-        """Rest for exactly *seconds*; not at all if a callback came during the last poll."""
+    def rest_alone(self, seconds: float, now: float, *, is_ours: bool) -> None:
+        """Rest for *seconds*; not at all if a callback came during the last poll.
+
+        If our own strategy chose the pause, the id may go early by 2 % of it, at most 40 ms, together with others: the
+        event loop then wakes less often, and the processor's caches stay warm.
+        """
         self.due = self.latest = now if self.is_called_back else now + seconds
+        if is_ours and not self.is_called_back:
+            self.due -= min(_SLACK_SHARE * seconds, _MOST_SLACK)
 
     def window(self, wanted: float) -> tuple[float, float]:
         """Return the earliest and latest time of the poll; *wanted* is the start of a last poll before a deadline."""

@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.benchmarks import steps
-from tests.benchmarks.clients import Bare, Client, Official, OfficialOnAiohttp, Options, OurPolls, OurRounds, Ours
+from tests.benchmarks.clients import (
+    Bare,
+    Client,
+    Jittered,
+    Official,
+    OfficialOnAiohttp,
+    Options,
+    OurPolls,
+    OurRounds,
+    Ours,
+)
 from tests.benchmarks.floor import ByHand
 
 CLIENTS: dict[str, Callable[[str, Options], Client]] = {
     "by hand": ByHand,
     "aiohttp": Bare,
+    "aiohttp jitter": Jittered,
     "luma_async": Ours,
     "luma_async get": OurPolls,
     "luma_async gets": OurRounds,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterable, Awaitable, Callable
 from typing import Any, Literal, Protocol, Self
 
@@ -85,11 +86,15 @@ class Loops:
         async def until_done(task_id: str) -> None:
             pause = self.options.first
             while not await self.poll(task_id):
-                await asyncio.sleep(pause)
+                await asyncio.sleep(self.jittered(pause))
                 pause = min(pause * self.options.factor, self.options.most)
             on_done(task_id)
 
         await each_its_own(until_done, ids)
+
+    def jittered(self, pause: float) -> float:
+        """Return *pause*: most scripts have no jitter, so their ids stay in step."""
+        return pause
 
     async def _poll_on(self, task_id: str) -> None:
         while not await self.poll(task_id):
@@ -116,6 +121,15 @@ class Bare(Loops):
         async with self._session.get(f"{self.base_url}/luma/generations/{task_id}") as response:
             answer = await response.json()
         return answer["state"] in _ENDS
+
+
+@define(eq=False)
+class Jittered(Bare):
+    """aiohttp alone, with pauses of half to one and a half times the length."""
+
+    def jittered(self, pause: float) -> float:
+        """Return the pause, with jitter."""
+        return pause * random.uniform(0.5, 1.5)  # noqa: S311 - not for secrets
 
 
 @define(eq=False)

@@ -109,6 +109,7 @@ class Suite:
 
 
 NAIVE = "naive aiohttp loop"
+JITTERED = "naive loop with jitter"
 OURS = "luma_async"
 OURS_ALONE = "luma_async, one by one"
 SDK = "official SDK as installed"
@@ -217,6 +218,7 @@ def small_run(sizes: Sizes) -> Suite:
     speed = _SMALL_SPEED
     rows = [
         (NAIVE, "aiohttp", naive(speed)),
+        (JITTERED, "aiohttp jitter", naive(speed)),
         (OURS_ALONE, "luma_async", ours(speed, batch="never")),
         (OURS, "luma_async", ours(speed)),
         (SDK_AIOHTTP, "sdk aiohttp", naive(speed)),
@@ -230,6 +232,7 @@ def large_run(sizes: Sizes) -> Suite:
     speed = _LARGE_SPEED
     rows = [
         (NAIVE, "aiohttp", naive(speed)),
+        (JITTERED, "aiohttp jitter", naive(speed)),
         (OURS_ALONE, "luma_async", ours(speed, batch="never")),
         (OURS, "luma_async", ours(speed)),
     ]

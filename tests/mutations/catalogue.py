@@ -516,6 +516,11 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a new waiter keeps the hint", "max(self.min_interval, hint or 0.0)", "self.min_interval"),
     ],
     ("waiting/test_rest.py",): [
+        (
+            "a pause alone is shorter by 40 ms at most",
+            "min(_SLACK_SHARE * seconds, _MOST_SLACK)",
+            "_SLACK_SHARE * seconds",
+        ),
         ("in trouble fewer requests go out", " and not is_failing", ""),
         ("in trouble no id waits for others", "if not is_ours or not is_failing:", "if True:"),
         ("no poll comes within the interval", "            at = max(at, self.not_before)\n", "            pass\n"),

@@ -36,12 +36,25 @@ def test_a_pause_in_trouble_is_never_lengthened() -> None:
     assert after(15.0, is_failing=True).window(NEVER) == pytest.approx((111.25, 115.0))
 
 
-def test_a_pause_alone_is_sharp() -> None:
-    """Nobody is there to wait for."""
-    following = after(4.0)
-    following.rest_alone(7.0, 100.0)
+@pytest.mark.parametrize(
+    ("seconds", "is_ours", "early"), [(0.5, True, 0.01), (1.0, True, 0.02), (7.0, True, 0.04), (7.0, False, 0.0)]
+)
+def test_a_pause_alone_is_never_lengthened(seconds: float, early: float, *, is_ours: bool) -> None:
+    """It may be shorter by 2 %, at most 40 ms, unless the user's strategy chose it."""
+    following = NextPoll(min_interval=0.1)
+    following.ended(99.9, 100.0, None)
+    following.rest_alone(seconds, 100.0, is_ours=is_ours)
 
-    assert following.window(NEVER) == (107.0, 107.0)
+    assert following.window(NEVER) == pytest.approx((100.0 + seconds - early, 100.0 + seconds), abs=1e-6)
+
+
+def test_the_interval_bounds_a_shortened_pause() -> None:
+    """Two polls alone are never closer than ``min_interval``."""
+    following = NextPoll(min_interval=2.0)
+    following.ended(99.9, 100.0, None)
+    following.rest_alone(2.01, 100.0, is_ours=True)
+
+    assert following.window(NEVER) == pytest.approx((102.0, 102.01))
 
 
 def test_the_interval_and_the_hint_are_lower_bounds() -> None:
