@@ -27,6 +27,8 @@ _UNSIZED_IN_FLIGHT = 1000
 """Default number of ids in flight from an iterator, which may be endless."""
 _IDS_BETWEEN_YIELDS = 100
 """Ids that are read before other asyncio tasks get a turn."""
+_ITEMS_BETWEEN_YIELDS = 100
+"""Items that are handed out before other asyncio tasks get a turn, even if thousands are ready."""
 _MOST_EVENTS = 10_000
 """Events that wait to be read; a consumer that is too slow misses the oldest."""
 _THE_END = object()
@@ -41,6 +43,7 @@ class _Stream(Generic[T]):
     _changed: asyncio.Event = field(factory=asyncio.Event, init=False)
     """Set when there is a new item, or the stream may be over."""
     _closed: bool = field(default=False, init=False)
+    _handed_out: int = field(default=0, init=False)
 
     def __aiter__(self) -> Self:
         return self
@@ -54,6 +57,9 @@ class _Stream(Generic[T]):
 
     async def __anext__(self) -> T:
         self._start()
+        self._handed_out += 1
+        if self._handed_out % _ITEMS_BETWEEN_YIELDS == 0:
+            await asyncio.sleep(0)
         while not self._ready:
             if self._closed or self._is_over():
                 await self.aclose()

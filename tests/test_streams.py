@@ -584,3 +584,27 @@ def test_two_who_watch_the_same_task_both_see_everything() -> None:
 
     assert early == ["pending", "processing", "completed"]
     assert late == ["processing", "completed"]
+
+
+def test_thousands_of_ready_outcomes_leave_others_their_turns() -> None:
+    """Who only reads outcomes that are there gives way after each hundred."""
+
+    async def main() -> int:
+        stream = Outcomes.of(room(), [f"not an id {number}" for number in range(1000)], None, None)
+        turns = 0
+
+        async def count_turns() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        async with stream:
+            await asyncio.sleep(1.0)
+            counting = asyncio.create_task(count_turns())
+            outcomes = [outcome async for outcome in stream]
+            counting.cancel()
+        assert len(outcomes) == 1000
+        return turns
+
+    assert run(main()) >= 9

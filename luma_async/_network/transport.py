@@ -48,6 +48,8 @@ class Transport:
     _wire: Wire = field(init=False)
     _slots: Slots = field(init=False)
     _turns: Turns | None = field(init=False)
+    _reading: asyncio.Lock = field(factory=asyncio.Lock)
+    """Held while an answer about many ids waits to be read: one in each turn of the event loop."""
     _deadlines: Deadlines = field(factory=Deadlines)
     """Closing ends these blocks too: aiohttp does not end a request that reads its body."""
 
@@ -93,6 +95,9 @@ class Transport:
                 if answer is None:
                     pace = Pace.SLOW
                     continue
+                if request.asks_for_many:
+                    async with self._reading:
+                        await asyncio.sleep(0)
                 result = read(answer)
                 accepted, now = True, asyncio.get_running_loop().time()
                 self.health.answered(request.path, now)

@@ -15,6 +15,10 @@ _Queue = list[tuple[float, _Window]]
 """A heap of windows, ordered by one of these times."""
 
 
+_REQUESTS_IN_A_TURN = 5
+"""Full requests whose ids wake in one turn of the event loop."""
+
+
 @define(eq=False, repr=False)
 class Wakeup:
     """A pause that ends within a time window; times are on the event loop's clock, in seconds."""
@@ -97,8 +101,15 @@ class Scheduler:
         following = self._next(self._by_latest)
         if following < math.inf:
             self._arm(following)
-        for resting in woken:
+        self._wake(woken, now)
+
+    def _wake(self, woken: list[Wakeup], now: float) -> None:
+        """End these wakeups, a few requests in each turn of the event loop: others must not wait for thousands."""
+        most = _REQUESTS_IN_A_TURN * self.most
+        for resting in woken[:most]:
             resting.on_turn(now)
+        if len(woken) > most:
+            asyncio.get_running_loop().call_soon(self._wake, woken[most:], now)
 
     def _companions(self, must: int, now: float) -> list[Wakeup]:
         """Remove and return the wakeups that can join the *must* wakeups that are due.

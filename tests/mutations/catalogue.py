@@ -51,6 +51,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("dates count from the relay's own clock", "sent or datetime.now(UTC)", "datetime.now(UTC)"),
     ],
     ("waiting/test_batching.py",): [
+        ("a batch is handed out in slices", "number % _ROWS_IN_A_TURN == 0", "False"),
         (
             "a row belongs to its own id",
             "_observe(observed, task_id, (LastAnswer.of(body, seen), seen))",
@@ -527,6 +528,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a pause of the user's is not shortened", "if is_ours:", "if True:"),
     ],
     ("waiting/test_scheduler.py",): [
+        ("a crowd wakes in slices", "_REQUESTS_IN_A_TURN * self.most", "len(woken)"),
         ("a waiter that left is not kept", "self.on_turn = _do_nothing", "pass"),
         ("an id that goes along needs no timer", "taken += self._resting.pop(", "taken += self._resting.get("),
         ("the same window is one place", "together.append(resting)", "pass"),
@@ -540,6 +542,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("nothing is counted twice", "        self._together = 0", "        pass"),
     ],
     ("test_streams.py",): [
+        ("a reader of outcomes gives way", "self._handed_out % _ITEMS_BETWEEN_YIELDS == 0", "False"),
         ("a change of progress is an update", "end), update, sees_progress=True)", "end), update)"),
         (
             "a callback harms no wait",

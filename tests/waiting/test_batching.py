@@ -91,6 +91,27 @@ async def test_ids_that_are_due_together_share_a_request(relay: SimulatedRelay) 
     assert methods(relay)["POST"] > 0
 
 
+async def test_ends_of_many_ids_leave_others_their_turns(relay: SimulatedRelay) -> None:
+    """Of the ids that one batch, or several at once, tell the end of, few end in one turn of the event loop."""
+    ids = [relay.add(script=Script.completes(pending=0.0)) for _ in range(400)]
+    turn, ended = 0, Counter[int]()
+    all_ended = asyncio.Event()
+
+    def note_end(_: object) -> None:
+        ended[turn] += 1
+        if ended.total() == len(ids):
+            all_ended.set()
+
+    async with client(relay) as luma:
+        for task_id in ids:
+            luma._loops.join(task_id, None, note_end)
+        while not all_ended.is_set():
+            turn += 1
+            await asyncio.sleep(0)
+
+    assert max(ended.values()) <= 50
+
+
 async def test_it_is_known_how_many_looks_share_a_request(relay: SimulatedRelay) -> None:
     """The mean of late: it grows with each full batch, and falls with each look alone."""
     ids = [relay.add(script=Script.completes(pending=0.0)) for _ in range(100)]

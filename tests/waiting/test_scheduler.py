@@ -6,6 +6,7 @@ import asyncio
 import weakref
 from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 from luma_async._waiting.scheduler import Scheduler
@@ -204,3 +205,24 @@ def test_closing_wakes_nobody_any_more() -> None:
         return woken
 
     assert run(main()) == []
+
+
+def test_a_crowd_wakes_in_slices() -> None:
+    """Of ids for fifty requests, those of five wake in one turn of the event loop: others get their turns."""
+
+    async def main() -> list[int]:
+        scheduler, woken_so_far, seen = Scheduler(2), [0], [0]
+
+        def wake(_: float) -> None:
+            woken_so_far[0] += 1
+
+        for _ in range(100):
+            scheduler.rest(1.0, 1.0, wake)
+        await asyncio.sleep(1.0)
+        while woken_so_far[0] < 100:
+            seen.append(woken_so_far[0])
+            await asyncio.sleep(0)
+        return seen
+
+    seen = run(main())
+    assert max(later - before for before, later in pairwise([*seen, 100])) <= 20
