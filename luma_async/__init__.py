@@ -63,7 +63,7 @@ if TYPE_CHECKING:
         State,
         Video,
     )
-    from luma_async.options import GenerationOptions
+    from luma_async.options import GenerationOptions, SubmitRecord
     from luma_async.outcomes import GenerateResult, Outcome
     from luma_async.settings import Limits, PollPolicy
     from luma_async.statistics import StateStatistics, Statistics
@@ -120,6 +120,7 @@ __all__ = [
     "StateChanged",
     "StateStatistics",
     "Statistics",
+    "SubmitRecord",
     "TransportError",
     "UncertainSubmitError",
     "Verdict",

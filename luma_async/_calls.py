@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from inspect import isawaitable
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from attrs import define
+from attrs import define, field
 from tenacity import RetryCallState
 
 from luma_async._network.backoff import repeated
@@ -24,6 +25,7 @@ from luma_async._waiting.batching import Batcher
 from luma_async._waiting.pacing import PollWait
 from luma_async.errors import APIError, LumaError, ProtocolError, UncertainSubmitError, Verdict
 from luma_async.models import Generation
+from luma_async.options import SubmitRecord
 from luma_async.outcomes import Outcome
 from luma_async.settings import PollPolicy
 
@@ -133,8 +135,42 @@ class _SinglePoll:
 # --- a submit, and a clean link ---
 
 
+@define(eq=False, repr=False)
+class _Tries:
+    """The tries of one submit."""
+
+    transport: Transport
+    new_request: Callable[..., Request]
+    read: Callable[[Answer], str]
+    allowance: _Allowance
+    record: SubmitRecord | None
+    _error: LumaError | None = field(default=None, init=False)
+    """Of the latest try."""
+
+    async def attempt(self) -> str:
+        """Submit once; raises an UncertainSubmitError unless it is certain that the relay has not accepted it."""
+        request = self.new_request(before_sending=None if self.record is None else self.record.before_sending)
+        try:
+            return await self.transport.exchange(request, self.read)
+        except LumaError as error:
+            trouble = self._error = _certain(self.transport, request, error)
+        finally:
+            self.allowance.start(request)
+        raise trouble
+
+    async def pause(self, seconds: float) -> None:
+        """Pause before the next try, once the error of the latest one is recorded."""
+        if self.record is not None and self._error is not None:
+            await self.record.before_pause(self._error, seconds)
+        await asyncio.sleep(seconds)
+
+
 async def submit(
-    transport: Transport, policy: PollPolicy, fields: Mapping[str, Any], extended: str | None = None
+    transport: Transport,
+    policy: PollPolicy,
+    fields: Mapping[str, Any],
+    extended: str | None = None,
+    record: SubmitRecord | None = None,
 ) -> str:
     """Submit *fields*, as an extension of the task *extended* if it is given, and return the new task's id.
 
@@ -147,25 +183,17 @@ async def submit(
         LumaError: The relay has certainly not accepted it.
     """
     dialect = transport.settings.dialect
-    path = submit_path(dialect, extended)
-    body = submit_body(dialect, fields)
+    path, body = submit_path(dialect, extended), submit_body(dialect, fields)
     allowance = _Allowance(transport.settings.limits.request_timeout)
 
     def read(answer: Answer) -> str:
         return read_submitted(answer, transport.redact, dialect, extends=extended is not None)
 
-    async def attempt() -> str:
-        request = Request("POST", path, body)
-        try:
-            return await transport.exchange(request, read)
-        except LumaError as error:
-            trouble = _certain(transport, request, error)
-        finally:
-            allowance.start(request)
-        raise trouble
-
+    tries = _Tries(transport, partial(Request, "POST", path, body), read, allowance, record)
     try:
-        return await repeated(attempt, _may_submit_again, stop=allowance.is_over, wait=_pause(policy))
+        return await repeated(
+            tries.attempt, _may_submit_again, stop=allowance.is_over, wait=_pause(policy), sleep=tries.pause
+        )
     except UncertainSubmitError as error:
         trouble = await _no_relay(transport, error) or error
     raise trouble

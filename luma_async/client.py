@@ -33,7 +33,7 @@ from luma_async.dialect import Dialect
 from luma_async.errors import ClientClosedError, ConfigurationError, GenerationFailedError, LumaError
 from luma_async.events import Event
 from luma_async.models import Generation, Role
-from luma_async.options import GenerationOptions, extension_fields, submit_fields
+from luma_async.options import GenerationOptions, SubmitRecord, extension_fields, submit_fields
 from luma_async.outcomes import GenerateResult, Outcome
 from luma_async.settings import (
     Limits,
@@ -372,7 +372,9 @@ class LumaClient:
             generation, directory, role=role, name=name, overwrite=overwrite, on_progress=on_progress
         )
 
-    async def submit(self, prompt: str, options: GenerationOptions = _AS_THE_RELAY_LIKES) -> str:
+    async def submit(
+        self, prompt: str, options: GenerationOptions = _AS_THE_RELAY_LIKES, *, record: SubmitRecord | None = None
+    ) -> str:
         """Submit a new generation, which costs money, and return its task id for ``wait_until_done`` and other calls.
 
         After a certain, temporary refusal (429, 503 with a body, no connection) the submit is retried: at most 3 tries,
@@ -382,6 +384,7 @@ class LumaClient:
         Args:
             prompt: The content of the video.
             options: Further options of the generation.
+            record: Learns of each try, such as to keep on disk what may be paid for.
 
         Raises:
             UncertainSubmitError: It is not known whether the relay accepted the submit: check the relay's log.
@@ -390,7 +393,7 @@ class LumaClient:
             LumaError: See the class.
         """
         self._enter_loop()
-        return await self._submit(submit_fields(prompt, options))
+        return await self._submit(submit_fields(prompt, options), record=record)
 
     async def extend(self, task_id: str, prompt: str, options: GenerationOptions = _AS_THE_RELAY_LIKES) -> str:
         """Submit the extension of a completed generation, which costs money, and return the id of the new task.
@@ -515,10 +518,12 @@ class LumaClient:
             raise error.for_task(task_id) from error.__cause__
         return GenerateResult(generation=generation, path=path)
 
-    async def _submit(self, order: Mapping[str, Any], extended: str | None = None) -> str:
+    async def _submit(
+        self, order: Mapping[str, Any], extended: str | None = None, record: SubmitRecord | None = None
+    ) -> str:
         hook = {} if self._callback_url is None else {"notify_hook": self._callback_url.reveal()}
         with self._loops.early_ids.submitting():
-            return await submit(self._transport, self._polling, {**hook, **order}, extended)
+            return await submit(self._transport, self._polling, {**hook, **order}, extended, record)
 
     async def _renewed(self, task_id: str) -> Generation:
         return (await self._poll(task_id)).unwrap()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from attrs import Attribute, asdict, field, frozen
 from attrs.validators import optional
 
 from luma_async._checks import Validator, brief, flag, link_or_none
-from luma_async.errors import ConfigurationError
+from luma_async.errors import ConfigurationError, LumaError
 
 _BASE64 = re.compile(r"(?:data:image/[a-z0-9.+-]+;base64,)?[A-Za-z0-9+/_-]{16,}={0,2}")
 
@@ -41,6 +41,28 @@ _picture = _fitting(
 )
 _address = _fitting(link_or_none, "an absolute http(s) URL")
 _switch = optional(flag)
+
+
+class SubmitRecord(Protocol):
+    """Learns of each try of one submit, for ``LumaClient.submit``: such as to keep on disk what may be paid for.
+
+    The submit waits for both methods. It ends with what one of them raises, such as a ``JournalError``, but a passing
+    error counts as a try.
+    """
+
+    async def before_sending(self) -> None:
+        """Note that a try is about to be sent; until then, the relay cannot have taken the submit.
+
+        It has its slot and its turn. From now on the relay may take it, until ``before_pause`` or the end of the call.
+        """
+        ...
+
+    async def before_pause(self, error: LumaError, seconds: float) -> None:
+        """Note that the relay has certainly not taken the try, and that the next one follows after *seconds*.
+
+        *error* is why. The pause starts when this returns.
+        """
+        ...
 
 
 @frozen(kw_only=True)

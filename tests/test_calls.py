@@ -22,6 +22,7 @@ from luma_async import (
     DownloadError,
     GenerationFailedError,
     GenerationOptions,
+    JournalError,
     Limits,
     LumaClient,
     LumaError,
@@ -330,6 +331,43 @@ async def test_a_relay_that_goes_on_refusing_is_believed(refusal: bytes, kind: t
     assert not isinstance(error, UncertainSubmitError)
     assert error.retryable is (kind is not APIError)
     assert len(server.heads) == requests
+
+
+async def test_a_record_learns_of_each_try() -> None:
+    """Before the relay has got it, and before the pause after a refusal, which it can use to write to the disk."""
+    notes: list[tuple[str, int]] = []
+
+    async with RawServer([BUSY, NO_CHANNEL, TAKEN]) as server, client(server.base_url) as luma:
+
+        class Record:
+            async def before_sending(self) -> None:
+                notes.append(("sent", len(server.heads)))
+
+            async def before_pause(self, error: LumaError, seconds: float) -> None:
+                assert isinstance(error, APIError)
+                assert seconds > 0
+                notes.append((f"refused: {error.status}", len(server.heads)))
+
+        assert await luma.submit("a cat", record=Record()) == TASK_ID
+
+    assert notes == [("sent", 0), ("refused: 429", 1), ("sent", 1), ("refused: 503", 2), ("sent", 2)]
+
+
+async def test_a_record_that_fails_keeps_the_submit_from_the_relay() -> None:
+    """Nothing may be paid for that cannot be recorded."""
+
+    class Record:
+        async def before_sending(self) -> None:
+            raise JournalError("the disk is full", path="receipts")
+
+        async def before_pause(self, error: LumaError, seconds: float) -> None:
+            raise AssertionError(error, seconds)
+
+    async with RawServer([TAKEN]) as server, client(server.base_url) as luma:
+        with pytest.raises(JournalError):
+            await luma.submit("a cat", record=Record())
+
+    assert server.heads == []
 
 
 async def test_a_hint_beyond_the_requests_time_ends_it() -> None:

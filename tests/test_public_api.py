@@ -44,7 +44,7 @@ CALLS = {
     "watch": "(self, task_id, *, timeout=1800.0)",
     "events": "(self)",
     "download": "(self, generation, directory, *, role='video', name=None, overwrite=False, on_progress=None)",
-    "submit": "(self, prompt, options=@options)",
+    "submit": "(self, prompt, options=@options, *, record=None)",
     "extend": "(self, task_id, prompt, options=@options)",
     "clean_video_url": "(self, task_id)",
     "notify": "(self, task_id)",

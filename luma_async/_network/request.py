@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,8 @@ class Request:
     """Whether the relay may have got the body; without the body it cannot have done anything."""
     answered_on: ResponseHandler | None = None
     """The connection that brought the answer, if the connector is the user's: its other connections are not ours."""
+    before_sending: Callable[[], Awaitable[object]] | None = None
+    """Awaited once it has its slot and its turn; what it raises keeps the request from the relay."""
     partial_answer: bytes = b""
     """What arrived of an incomplete answer to a POST; the key is redacted."""
 

@@ -180,6 +180,8 @@ class Transport:
 
     async def _answer(self, request: Request, deadline: float) -> Answer | None:
         """Return the whole answer, within ``request_timeout``; None if the request gave up its slot."""
+        if request.before_sending is not None:
+            await request.before_sending()
         if self._wire.is_closed:
             raise closed()
         now = request.admitted_at = asyncio.get_running_loop().time()

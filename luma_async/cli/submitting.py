@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import cast
+from functools import partial
+from typing import Literal, cast
 
 from attrs import define, evolve, field, frozen
 
+from luma_async._records import ReceiptRecord
 from luma_async._text import shown
 from luma_async.cli.exit import Status, worst
 from luma_async.cli.ids import Ids
@@ -27,8 +29,11 @@ from luma_async.cli.summary import Summary
 from luma_async.cli.work import EarlierRuns, open_job, wait
 from luma_async.client import LumaClient
 from luma_async.errors import ConfigurationError, JournalError, LumaError, RateLimitError, UncertainSubmitError
+from luma_async.options import SubmitRecord
 from luma_async.outcomes import Outcome
 
+_Place = Literal["here", "relay"]
+"""Where a row is: here, or with the relay, which may take it."""
 _UNKNOWN = "it is unknown whether the relay took these: look at its log"
 _REFUSED = 400
 """Only a refusal in the HTTP status is certain enough to submit again (contract section 3)."""
@@ -53,6 +58,43 @@ class _Submit:
         return f"{self.prompt} ({ids})" if ids else self.prompt
 
 
+@define(eq=False)
+class RowRecord(SubmitRecord):
+    """What became of one row: its receipt, and whether it is with the relay."""
+
+    row: Row
+    receipts: Receipts | None
+    move: Callable[[_Place], None]
+    """Called with the place of the row when that changes."""
+    _open: ReceiptRecord | None = field(default=None, init=False)
+
+    async def before_sending(self) -> None:
+        """Record that the relay may take the row; raises as ``Receipts.start``.
+
+        If this is cancelled, the receipt says that the row was not sent.
+        """
+        if self.receipts is not None:
+            starting = asyncio.ensure_future(self.receipts.start(self.row))
+            try:
+                self._open = await asyncio.shield(starting)
+            except asyncio.CancelledError:
+                self._open = await starting
+                await self.end(error=LumaError("the run ended before it was sent"))
+                raise
+        self.move("relay")
+
+    async def before_pause(self, error: LumaError, seconds: float) -> None:  # noqa: ARG002 - for a display
+        """Record that the relay has not taken the row; raises as ``Receipts.end``."""
+        await self.end(error=error)
+        self.move("here")
+
+    async def end(self, *, task_id: str | None = None, error: LumaError | None = None) -> None:
+        """Record the answer; a row that was never sent has no receipt. Raises as ``Receipts.end``."""
+        receipt, self._open = self._open, None
+        if self.receipts is not None and receipt is not None:
+            await self.receipts.end(receipt, task_id=task_id, error=error)
+
+
 @frozen
 class Submitter:
     """Submits rows, each with a receipt on the disk before and after, where receipts are kept."""
@@ -70,17 +112,19 @@ class Submitter:
             return _Submit(row.prompt, None, error)
         return None if receipt is None else _Submit(row.prompt, receipt.task_id, receipt.trouble())
 
-    async def submit(self, row: Row) -> str:
-        """Submit *row* once; raises as ``LumaClient.submit`` and ``Receipts``. If cancelled, its receipt is open."""
-        if self.receipts is None:
-            return await self.luma.submit(row.prompt, row.options)
-        receipt = await self.receipts.start(row)
+    async def submit(self, row: Row, move: Callable[[_Place], None] = lambda _: None) -> str:
+        """Submit *row*; raises as ``LumaClient.submit`` and ``Receipts``.
+
+        While the relay may take it, its receipt is open, and *move* was called for that; if this is cancelled
+        then, the receipt stays open.
+        """
+        record = RowRecord(row, self.receipts, move)
         try:
-            task_id = await self.luma.submit(row.prompt, row.options)
+            task_id = await self.luma.submit(row.prompt, row.options, record=record)
         except LumaError as error:
-            await self.receipts.end(receipt, error=error)
+            await record.end(error=error)
             raise
-        await self.receipts.end(receipt, task_id=task_id)
+        await record.end(task_id=task_id)
         return task_id
 
 
@@ -98,8 +142,9 @@ class Submissions(Ids):
     _taken: asyncio.Queue[str | Exception | None] = field(factory=asyncio.Queue, init=False)
     """Ids, then the error that ended the submits, or None."""
     _under_way: dict[asyncio.Task[None], str] = field(factory=dict, init=False)
+    """Prompts that the relay may take."""
     _held: dict[asyncio.Task[None], str] = field(factory=dict, init=False)
-    """Prompts that the relay has refused for now."""
+    """Prompts that wait for their turn, or that the relay has refused for now."""
     _pauses: Pauses = field(factory=Pauses, init=False)
     _submitted: list[_Submit] = field(factory=list, init=False)
     _slots: asyncio.Semaphore = field(init=False)
@@ -183,8 +228,21 @@ class Submissions(Ids):
     def _start(self, row: Row, show: Show) -> None:
         """Submit *row* in a task, which gives its slot back."""
         task = asyncio.create_task(self._submit(row, show))
-        self._under_way[task] = row.prompt
-        task.add_done_callback(lambda ended: self._under_way.pop(ended, None))
+        self._held[task] = row.prompt
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        """Forget a submit that has ended, unless it was stopped before the relay could take it."""
+        self._under_way.pop(task, None)
+        if not task.cancelled():
+            self._held.pop(task, None)
+
+    def _move(self, task: asyncio.Task[None], place: _Place) -> None:
+        """Note the place of the prompt of *task*; after a signal, none is sent again."""
+        before, after = (self._held, self._under_way) if place == "relay" else (self._under_way, self._held)
+        after[task] = before.pop(task)
+        if place == "here" and is_stopping():
+            task.cancel()
 
     async def _submit(self, row: Row, show: Show) -> None:
         task_id: str | None = None
@@ -219,9 +277,10 @@ class Submissions(Ids):
 
     async def _submit_in_turn(self, row: Row) -> str:
         """Submit *row*, after pauses where the relay says that there are too many requests or jobs for now."""
+        move = partial(self._move, cast("asyncio.Task[None]", asyncio.current_task()))
         while True:
             try:
-                task_id = await self.submitter.submit(row)
+                task_id = await self.submitter.submit(row, move)
             except RateLimitError as refusal:
                 if refusal.status < _REFUSED or is_stopping():
                     raise
@@ -229,10 +288,8 @@ class Submissions(Ids):
             else:
                 self._pauses.submitted()
                 return task_id
-            task = cast("asyncio.Task[None]", asyncio.current_task())
-            self._held[task] = self._under_way.pop(task)
+            move("here")
             await self._pauses.after(trouble)
-            self._under_way[task] = self._held.pop(task)
 
     def ended(self, task_id: str, outcome: Outcome | None) -> bool:
         """As of ``Ids``: a failed generation may be submitted again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import random
@@ -13,18 +14,19 @@ from pathlib import Path
 
 import pytest
 
-from luma_async import GenerationOptions, LumaClient
+from luma_async import GenerationOptions, Limits, LumaClient
+from luma_async.cli.manifests import Row
 from luma_async.cli.naming import ResumeCommand
 from luma_async.cli.options import Output, Waiting
 from luma_async.cli.receipts import Receipts
 from luma_async.cli.retries import Retries
 from luma_async.cli.rows import Rows
 from luma_async.cli.running import concluded
-from luma_async.cli.submitting import Submissions, Submitter, submit
+from luma_async.cli.submitting import RowRecord, Submissions, Submitter, submit
 from luma_async.cli.summary import Summary
 from luma_async.events import Event, StateChanged
 from luma_async.testing import FastTime, Fault, RelayThread, Script, SimulatedRelay
-from tests.cli.command import FAST, Ended, run, running, wait_until
+from tests.cli.command import FAST, Ended, finish, run, running, wait_until
 from tests.cli.conftest import Command
 
 
@@ -275,6 +277,83 @@ async def test_a_retry_that_completes_makes_the_batch_a_success(
 
 
 # --- kill -9 ---
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["SIGKILL", "SIGINT"])
+def test_a_row_that_the_relay_refused_for_now_is_free_after_a_kill(
+    command: Command, relay: SimulatedRelay, receipts: Path, number: signal.Signals
+) -> None:
+    """Nothing was sent that it could have taken: the next run submits it unasked."""
+    options = ("a cat", "--receipts", str(receipts))
+    relay.trouble(Fault.http(503, {"error": {"message": "no channel"}}), on="submit")
+
+    with running("submit", *options, relay=relay) as process:
+        wait_until(lambda: receipts.exists() and receipts.read_bytes().count(b"\n") == 2)
+        process.send_signal(number)
+        stopped = finish(process)
+    again = command("submit", *options, relay=relay)
+
+    assert "unknown" not in stopped.err
+    assert ("not submitted" in stopped.err) is (number == signal.SIGINT)
+    assert (again.status, paid(relay)) == (0, 1)
+
+
+@pytest.mark.slow
+def test_a_row_that_was_on_the_wire_is_open_after_a_kill(
+    command: Command, relay: SimulatedRelay, receipts: Path
+) -> None:
+    """Also after a refusal of an earlier try: the relay may have taken this one."""
+    options = ("a cat", "--receipts", str(receipts))
+    relay.trouble(Fault.rate_limited(0.05), on="submit")
+    relay.trouble(Fault.slow(60), on="submit")
+
+    with running("submit", *options, relay=relay) as process:
+        wait_until(lambda: len(relay.requests) == 2)
+        process.send_signal(signal.SIGKILL)
+        finish(process)
+    again = command("submit", *options, relay=relay)
+
+    assert again.status == 1
+    assert again.lines[0]["error"]["type"] == "UncertainSubmitError"
+    assert len(relay.requests) == 2
+
+
+async def test_a_row_that_waits_for_its_turn_has_no_receipt(
+    luma_time: FastTime, luma_relay: SimulatedRelay, receipts: Path
+) -> None:
+    """One request an hour: the second row is not sent before, so a kill leaves nothing open."""
+    limits = Limits(requests_per_second=1 / 3600)
+    async with LumaClient(luma_relay.base_url, luma_relay.api_key, limits=limits) as luma, Receipts(receipts) as kept:
+        submitter = Submitter(luma, kept)
+        await submitter.submit(Row("a cat", GenerationOptions()))
+        waiting = asyncio.create_task(submitter.submit(Row("a dog", GenerationOptions())))
+        await asyncio.sleep(1800)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+    written = await asyncio.to_thread(receipts.read_text)
+
+    assert waiting.cancelled()
+    assert luma_time.elapsed < 3600
+    assert "a dog" not in written
+
+
+async def test_a_row_that_is_stopped_while_its_receipt_is_written_is_free(
+    luma_relay: SimulatedRelay, receipts: Path
+) -> None:
+    """It was not sent, and the receipt says so."""
+    row = Row("a cat", GenerationOptions())
+    async with LumaClient(luma_relay.base_url, luma_relay.api_key) as luma, Receipts(receipts) as kept:
+        writing = asyncio.create_task(RowRecord(row, kept, lambda _: None).before_sending())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        writing.cancel()
+        await asyncio.wait([writing])
+        earlier = Submitter(luma, kept).earlier(row)
+    written = await asyncio.to_thread(receipts.read_text)
+
+    assert writing.cancelled()
+    assert earlier is None
+    assert written.count("\n") == 2
 
 
 def kill_at_random(relay: SimulatedRelay, options: tuple[str, ...], receipts: Path, within: float) -> None:

@@ -754,6 +754,16 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ),
     ],
     ("test_calls.py",): [
+        (
+            "a record learns of a try before it is sent",
+            "if request.before_sending is not None:\n            await",
+            "if False:\n            await",
+        ),
+        (
+            "a record learns of a refusal before the pause",
+            "if self.record is not None and self._error",
+            "if False and self._error",
+        ),
         ("an uncertain submit is not repeated", "uncertain(error, request.partial_answer, transport.redact)", "error"),
         ("an unsent submit is not uncertain", " or not request.sent:", ":"),
         ("a page proves nothing while a poll may show a relay", "trouble.is_page:", "True:"),
@@ -853,7 +863,9 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a refused prompt is not paid for again", "error.may_retry is not False", "True"),
     ],
     ("cli/test_batches.py",): [
-        ("a refusal is in its receipt", "await self.receipts.end(receipt, error=error)", "pass"),
+        ("a refusal is in its receipt", "await record.end(error=error)\n            raise", "raise"),
+        ("a refusal is in its receipt before the pause", "await self.end(error=error)\n        self.move", "self.move"),
+        ("a receipt of what was not sent is closed", "self._open = await starting", "self._open = None"),
         ("equal rows are videos of their own", "nth = equal[row.sha256]", "nth = 1"),
         (
             "attempts of earlier runs count",
