@@ -95,9 +95,7 @@ class Transport:
                 if answer is None:
                     pace = Pace.SLOW
                     continue
-                if request.asks_for_many:
-                    async with self._reading:
-                        await asyncio.sleep(0)
+                await self._reading_turn(request)
                 result = read(answer)
                 accepted, now = True, asyncio.get_running_loop().time()
                 self.health.answered(request.path, now)
@@ -112,6 +110,12 @@ class Transport:
                 request.pace = pace
                 if probing:
                     self._probe_ended(accepted=accepted)
+
+    async def _reading_turn(self, request: Request) -> None:
+        """Wait until the answer can be read: one about many ids in each turn of the event loop."""
+        if request.asks_for_many:
+            async with self._reading:
+                await asyncio.sleep(0)
 
     async def _pace_after(self, request: Request, error: LumaError) -> Pace:
         """Return the pace of the next poll of the id; a connection that brought a foreign answer is closed."""

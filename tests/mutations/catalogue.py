@@ -61,8 +61,8 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("nothing is remembered of a single poll", "batcher.forget(task_id)", "pass"),
         (
             "one id's answer is not another's",
-            "else:\n            pending.answer(observation",
-            "else:\n            pending.answer(next(iter(observed.values()))",
+            "else:\n                    pending.answer(observation",
+            "else:\n                    pending.answer(next(iter(observed.values()))",
         ),
         ("a batch is cut at the latest deadline", "max(pending.poller.deadline()", "min(pending.poller.deadline()"),
         ("an id without a waiter is not polled", "self._due.pop(pending, None)", "pass"),
