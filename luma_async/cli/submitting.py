@@ -112,6 +112,11 @@ class Submitter:
             return _Submit(row.prompt, None, error)
         return None if receipt is None else _Submit(row.prompt, receipt.task_id, receipt.trouble())
 
+    @property
+    def unknown(self) -> str:
+        """What is said of submits without an answer; with receipts, the next run can repeat them."""
+        return _UNKNOWN if self.receipts is None else f"{_UNKNOWN}; --repeat-open submits them again"
+
     async def submit(self, row: Row, move: Callable[[_Place], None] = lambda _: None) -> str:
         """Submit *row*; raises as ``LumaClient.submit`` and ``Receipts``.
 
@@ -298,12 +303,7 @@ class Submissions(Ids):
     def name_uncertain(self) -> None:
         """Name the submits that only the user can decide about: with receipts, the next run can repeat them."""
         if self.submitter.receipts is not None:
-            name_all(self._unknown, [each.uncertain for each in self._submitted if each.uncertain])
-
-    @property
-    def _unknown(self) -> str:
-        """What is said of submits without an answer; with receipts, the next run can repeat them."""
-        return _UNKNOWN if self.submitter.receipts is None else f"{_UNKNOWN}; --repeat-open submits them again"
+            name_all(self.submitter.unknown, [each.uncertain for each in self._submitted if each.uncertain])
 
     def _name(self, submitted: list[_Submit]) -> None:
         """Name submits that may be paid for."""
@@ -318,7 +318,7 @@ class Submissions(Ids):
         try:
             await asyncio.wait(self._under_way, timeout=_LAST_ANSWERS)
         finally:
-            name_all(self._unknown, self._under_way.values())
+            name_all(self.submitter.unknown, self._under_way.values())
 
     @contextmanager
     def losses_named(self) -> Generator[None]:
