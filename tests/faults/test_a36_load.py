@@ -65,7 +65,7 @@ async def test_a36_polls_leave_nothing_in_memory(batch: Batch) -> None:
 
     def tell(task_id: str) -> object:
         polls = server.asked[task_id]
-        if task_id == "task-0" and polls % 5 == 0:
+        if task_id == "task-0" and polls % 2 == 0:
             gc.collect()
             held[polls], _ = tracemalloc.get_traced_memory()
         last = min(server.asked[task_id] for task_id in IDS[:50])  # outcomes are kept: none comes before the end
@@ -81,6 +81,6 @@ async def test_a36_polls_leave_nothing_in_memory(batch: Batch) -> None:
         finally:
             tracemalloc.stop()
 
+    assert [outcome.error for outcome in outcomes] == [None] * 50
     early, late = (min(size for polls, size in held.items() if begin <= polls <= begin + 20) for begin in (20, 70))
-    assert all(outcome.ok for outcome in outcomes)
-    assert late - early < 64 * 1024, held
+    assert late - early < 96 * 1024, held  # 48 bytes for each of 2,500 polls are more, requests under way less
