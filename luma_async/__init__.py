@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from luma_async._records import outcome_from_json, outcome_to_json
     from luma_async._streams import EventStream, Outcomes, Snapshots
-    from luma_async._waiting.batch_support import Batch
     from luma_async._waiting.pacing import PollWait
     from luma_async.client import LumaClient
     from luma_async.dialect import Dialect
@@ -65,7 +64,7 @@ if TYPE_CHECKING:
     )
     from luma_async.options import GenerationOptions, SubmitRecord
     from luma_async.outcomes import GenerateResult, Outcome
-    from luma_async.settings import Limits, PollPolicy
+    from luma_async.settings import Batch, Limits, PollPolicy
     from luma_async.statistics import StateStatistics, Statistics
 
     __version__: str
@@ -141,7 +140,6 @@ _PUBLIC_MODULES = (
     "dialect",
     "statistics",
     "_records",
-    "_waiting.batch_support",
     "_waiting.pacing",
     "journal",
     "_streams",

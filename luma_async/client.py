@@ -24,7 +24,6 @@ from luma_async._network.cooldown import Cooldown
 from luma_async._network.session import Network
 from luma_async._network.transport import Transport, log_answer
 from luma_async._streams import EventStream, Outcomes, Snapshots, listed
-from luma_async._waiting.batch_support import Batch
 from luma_async._waiting.batching import Batcher
 from luma_async._waiting.learning import Learner
 from luma_async._waiting.pacing import PollWait
@@ -36,6 +35,7 @@ from luma_async.models import Generation, Role
 from luma_async.options import GenerationOptions, SubmitRecord, extension_fields, submit_fields
 from luma_async.outcomes import GenerateResult, Outcome
 from luma_async.settings import (
+    Batch,
     Limits,
     PollPolicy,
     Settings,

@@ -10,9 +10,9 @@ from typing import Protocol, Self
 
 from attrs import define, evolve, field
 
-from luma_async._disk import measured
+from luma_async._disk.files import measured
+from luma_async._disk.line_file import LineFile, LineKind, open_lines
 from luma_async._ids import Ids, checked_ids
-from luma_async._line_file import LineFile, LineKind, open_lines
 from luma_async._records import LONGEST_LINE, NO_FILES, OutcomeRecord, StoredFile, StoredFiles
 from luma_async._text import shown, spelled
 from luma_async.errors import ConfigurationError, GenerationFailedError, JournalError, NotFoundError

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
+from html import escape
 from typing import Any, Literal, NewType, TypeVar
 
 from attrs import field, frozen
 
-from luma_async._display import Display
-from luma_async._text import without_media
+from luma_async._text import shown, without_media
 
 Link = NewType("Link", str)
 """An absolute ``http`` or ``https`` URL, or a ``data:`` URL that holds the medium itself in base64.
@@ -209,8 +209,8 @@ def duration_of(generation: Generation) -> float | None:
     return next((length for length in lengths if length > 0), None)
 
 
-def _display_of(its: Generation) -> Display:
-    return Display(its.id, its.state, size_of(its), duration_of(its), its.prompt)
+def _display_of(its: Generation) -> _Display:
+    return _Display(its.id, its.state, size_of(its), duration_of(its), its.prompt)
 
 
 def _videos(generation: Generation) -> list[RawVideo | Video]:
@@ -222,3 +222,71 @@ def _videos(generation: Generation) -> list[RawVideo | Video]:
 def _serving(first: _Medium | None, second: _Medium | None) -> _Medium | None:
     """Return the first of the two that has a link."""
     return next((m for m in (first, second) if m and (m.url or getattr(m, "download_url", None))), None)
+
+
+# --- at a prompt and in a notebook ---
+_LONGEST = 120
+"""Characters of a line."""
+_LONGEST_ID = 40
+_LONGEST_PROMPT = 300
+"""Characters in a notebook."""
+_MOST_WORDS = 100
+"""Of a prompt, which may have megabytes: more than a line can hold."""
+_SENSIBLE = 1_000_000
+"""Pixels and seconds: more is not shown."""
+
+
+@frozen
+class _Display:
+    """What a person sees of a generation."""
+
+    task_id: str
+    state: str
+    size: tuple[int, int] | None
+    """Width and height of the video in pixels."""
+    seconds: float | None
+    """The length of the video."""
+    prompt: str | None
+
+    def line(self) -> str:
+        """Return a line of at most 120 characters: the id, the state, the video's size and seconds, and the prompt.
+
+        Control characters are made visible. A word with ``://`` is left out, since a link opens the video to any
+        reader of a log.
+        """
+        start = f"<Generation {' '.join((_middle_cut(self.task_id), *self._facts()))}"
+        text = _without_links(self.prompt or "")
+        room = _LONGEST - len(start) - len(" ''>")
+        return f"{start} '{_end_cut(text, room)}'>" if text else f"{start}>"
+
+    def html(self, link: str | None) -> str:
+        """Return the same as HTML that loads nothing: escaped text, and *link* only if it is an ``https`` link."""
+        parts = [f"<code>{escape(_middle_cut(self.task_id))}</code>", *map(escape, self._facts())]
+        if link is not None and link.lower().startswith("https://"):
+            parts.append(f'<a href="{escape(link)}" target="_blank" rel="noreferrer">video</a>')
+        text = f"<br>{escape(shown(self.prompt, _LONGEST_PROMPT))}" if self.prompt else ""
+        return f"<div>{' '.join(parts)}{text}</div>"
+
+    def _facts(self) -> Iterator[str]:
+        yield str(self.state)
+        if self.size is not None and max(self.size) < _SENSIBLE:
+            yield "{}x{}".format(*self.size)
+        if self.seconds is not None and self.seconds < _SENSIBLE:
+            yield f"{self.seconds:.1f}".removesuffix(".0") + " s"
+
+
+def _middle_cut(task_id: object) -> str:
+    text = _without_links(task_id)
+    half = _LONGEST_ID // 2
+    return text if len(text) <= _LONGEST_ID else f"{text[: half - 1]}…{text[-half:]}"
+
+
+def _without_links(text: object) -> str:
+    """Return the *text* of a generation, which a user's own code may have made of anything: a repr must not raise."""
+    words = str(text).split(maxsplit=_MOST_WORDS)[:_MOST_WORDS]
+    kept = (word for word in words if "://" not in word)
+    return " ".join(shown(word, _LONGEST_PROMPT) for word in kept)
+
+
+def _end_cut(text: str, room: int) -> str:
+    return text if len(text) <= room else f"{text[: room - 1].rstrip()}…"

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, Self, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from attrs import Attribute, field, frozen
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 VERSION = "0.1.0"
 """The version of this library, also for the ``User-Agent``; a test compares it with the project file."""
 USER_AGENT = f"luma-async/{VERSION}"
+
+Batch = Literal["auto", "never", "always"]
+"""Whether a client asks for many ids with one request; ``"auto"`` finds out whether the relay can."""
 
 T_co = TypeVar("T_co", covariant=True)
 

@@ -25,12 +25,11 @@ ROOMS = (
         "journal",
         "_streams",
         "_media",
-        "_line_file",
         "_disk",
         "_calls",
     ),
     *("_waiting", "_network", "_listeners", "events", "_records", "outcomes", "_relay", "statistics", "settings"),
-    *("dialect", "options", "_ids", "_checks", "errors", "models", "_display", "_text"),
+    *("dialect", "options", "_ids", "_checks", "errors", "models", "_text"),
 )
 """From the top of the house to its cellar: imports run downwards only."""
 
@@ -77,6 +76,7 @@ INSIDE = {
         *("scripts", "_media", "rules", "faults", "exchange", "clock"),
     ),
     "fleet": ("__init__", "_worker", "_handover", "_engine", "waits"),
+    "_disk": ("line_file", "files", "__init__"),
     "_media": ("download", "servers", "places", "names", "files", "formats", "boxes", "addresses", "__init__"),
     "_waiting": (
         *("polls", "waiters", "unknown_states", "scheduler", "controller", "pacing", "progress", "rest", "learning"),

@@ -38,7 +38,7 @@ from luma_async import (
     WaitTimeoutError,
     outcome_to_json,
 )
-from luma_async._line_file import LineFile, LineKind
+from luma_async._disk.line_file import LineFile, LineKind
 from luma_async._records import LONGEST_LINE
 from luma_async._relay.search import tasks_in
 from luma_async._relay.tasks import read_task

@@ -16,7 +16,7 @@ from typing import BinaryIO, cast
 
 from attrs import define, field
 
-from luma_async._disk import lock, sync_directory
+from luma_async._disk.files import lock, sync_directory
 from luma_async._media.formats import ENDINGS, Version
 from luma_async.models import Role
 

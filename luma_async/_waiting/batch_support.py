@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable
 from enum import Enum
-from typing import Literal
 
 from attrs import define, field
 
@@ -24,8 +23,7 @@ from luma_async.errors import (
     ProtocolError,
     Verdict,
 )
-
-Batch = Literal["auto", "never", "always"]
+from luma_async.settings import Batch
 
 _NO_SUCH_QUERY = frozenset({405, 501})
 _TRIALS = 2

@@ -15,10 +15,11 @@ from luma_async._network.request import Request
 from luma_async._network.transport import Transport
 from luma_async._relay.tasks import LastAnswer, Observation, TaskAnswer
 from luma_async._waiting.batch_size import BatchSize
-from luma_async._waiting.batch_support import Batch, BatchSupport
+from luma_async._waiting.batch_support import BatchSupport
 from luma_async._waiting.pending import PendingPoll, Poller, refuse_all, still_wanted
 from luma_async._waiting.poll_requests import PollRequests
 from luma_async.errors import ClientClosedError, LumaError
+from luma_async.settings import Batch
 
 _FIRST_PATIENCE = 0.5
 """Seconds that the first poll of an id may wait for others."""

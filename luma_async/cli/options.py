@@ -12,13 +12,12 @@ from cyclopts import Group, Parameter, Token
 from cyclopts.validators import Number
 
 from luma_async._text import shown
-from luma_async._waiting.batch_support import Batch
 from luma_async.cli.durations import seconds_of
 from luma_async.dialect import Dialect
 from luma_async.errors import ConfigurationError
 from luma_async.models import Role
 from luma_async.options import GenerationOptions
-from luma_async.settings import Limits, PollPolicy, Secret, Settings, check_proxy, chosen_dialect, read_key_file
+from luma_async.settings import Batch, Limits, PollPolicy, Secret, Settings, check_proxy, chosen_dialect, read_key_file
 
 if TYPE_CHECKING:
     import ssl

@@ -8,7 +8,7 @@ from typing import Self
 
 from attrs import define, evolve, field
 
-from luma_async._line_file import LineFile, LineKind, open_lines
+from luma_async._disk.line_file import LineFile, LineKind, open_lines
 from luma_async._records import ErrorRecord, ReceiptRecord
 from luma_async._text import shown
 from luma_async.cli.manifests import Row

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from luma_async._disk import size_of
+from luma_async._disk.files import size_of
 from luma_async._media.files import stored
 from luma_async._media.formats import HEAD, KINDS, ending_of
 from luma_async._media.names import NameTemplate

@@ -14,7 +14,7 @@ from typing import Self, TypeVar
 
 from attrs import evolve, frozen
 
-from luma_async._disk import measured
+from luma_async._disk.files import measured
 from luma_async._text import shown
 from luma_async.cli.executing import Execution, Program, executing
 from luma_async.cli.exit import Status, status_of_state, worst

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from luma_async import ClientClosedError, LumaClient, PollPolicy
-from luma_async._waiting.batch_support import Batch
+from luma_async.settings import Batch
 from tests.faults.load_server import LoadServer, completed, pending
 from tests.kit import KEY
 

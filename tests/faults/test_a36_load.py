@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from luma_async import Limits, LumaClient, PollPolicy
-from luma_async._waiting.batch_support import Batch
+from luma_async.settings import Batch
 from tests.faults.load_server import RESET, LoadServer, completed, link, pending
 from tests.kit import KEY
 from tests.raw_server import http

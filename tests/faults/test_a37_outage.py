@@ -16,7 +16,7 @@ from aioresponses import CallbackResult, aioresponses
 from attrs import define, field
 
 from luma_async import Limits, LumaClient, Outcome, PollPolicy
-from luma_async._waiting.batch_support import Batch
+from luma_async.settings import Batch
 from tests.faults.load_server import LoadServer, completed, pending
 from tests.kit import KEY
 from tests.virtual_time import run

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luma_async import Generation, LumaClient
-from luma_async._waiting.batch_support import Batch
+from luma_async.settings import Batch
 from luma_async.testing import Fault, Script
 from tests.kit import KEY
 from tests.properties import costly

@@ -30,7 +30,7 @@ from luma_async import (
     WaitTimeoutError,
 )
 from luma_async._relay.search import state_of
-from luma_async._waiting.batch_support import Batch
+from luma_async.settings import Batch
 from luma_async.testing import Fault, Script
 from luma_async.testing._gateway import Gateway
 from luma_async.testing.exchange import Kind

@@ -38,13 +38,12 @@ from luma_async._network.cooldown import Cooldown
 from luma_async._network.request import Request
 from luma_async._network.transport import Transport
 from luma_async._relay.answer import Answer
-from luma_async._waiting.batch_support import Batch
 from luma_async._waiting.batching import Batcher
 from luma_async._waiting.pacing import PollWait
 from luma_async._waiting.polls import PollLoops
 from luma_async.errors import Verdict
 from luma_async.events import Event, StateChanged
-from luma_async.settings import Settings
+from luma_async.settings import Batch, Settings
 from luma_async.testing import FastTime, Fault, Script, SimulatedRelay
 from tests.kit import KEY, answer
 from tests.raw_server import RawServer, http, task

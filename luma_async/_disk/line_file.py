@@ -14,7 +14,7 @@ from typing import Self
 
 from attrs import define, field, frozen
 
-from luma_async._disk import lock, sync_directory
+from luma_async._disk.files import lock, sync_directory
 from luma_async._listeners import logger
 from luma_async._records import LongLineError, lines_in
 from luma_async._text import shown

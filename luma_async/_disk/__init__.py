@@ -1,0 +1,1 @@
+"""What lies on the disk: files, and lines that are only added."""
