@@ -94,12 +94,14 @@ async def test_a_signal_ends_open_requests_at_once(luma_relay: SimulatedRelay) -
 @pytest.mark.asyncio
 async def test_a_callback_ends_a_wait_at_once(browser: httpx.AsyncClient, luma_relay: SimulatedRelay) -> None:
     """A wrong secret is no path of the app; a callback about somebody else's task is ignored."""
-    task_id = luma_relay.add(script=Script.of(("processing", 13.2), "completed"))
+    task_id = luma_relay.add(script=Script.of("completed"))
+    luma_relay.trouble(Fault.http(502), times=None)
     async with asyncio.TaskGroup() as group:
         waiting = group.create_task(browser.get(f"/videos/{task_id}"))
-        await asyncio.sleep(13.3)
+        await asyncio.sleep(5)
         wrong = await browser.post("/hooks/a-guess", json={"id": task_id})
         other = await browser.post(f"/hooks/{web_app.SECRET}", json={"id": "another", "state": "completed"})
+        luma_relay.calm()
         right = await browser.post(f"/hooks/{web_app.SECRET}", json={"id": task_id, "state": "completed"})
 
     assert (wrong.status_code, other.json(), right.json()) == (404, {"known": 0}, {"known": 1})
@@ -119,9 +121,12 @@ async def test_a_prompt_that_the_relay_refuses_is_no_order(luma_relay: Simulated
 
 
 @pytest.mark.asyncio
-async def test_a_browser_asks_until_its_video_is_done(browser: httpx.AsyncClient, luma_relay: SimulatedRelay) -> None:
-    """Every twenty seconds it gets the state of its video, and at the end the link."""
-    task_id = luma_relay.add(script=Script.completes(pending=25, processing=25))
+async def test_a_browser_asks_until_its_video_is_done(
+    browser: httpx.AsyncClient, luma_relay: SimulatedRelay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time it waits no longer than the app is patient, and gets the state of its video; at the end the link."""
+    monkeypatch.setattr(web_app, "PATIENCE", 200.0)
+    task_id = luma_relay.add(script=Script.completes(pending=300, processing=200))
 
     answers = [await browser.get(f"/videos/{task_id}") for _ in range(3)]
 

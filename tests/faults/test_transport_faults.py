@@ -251,7 +251,7 @@ async def test_a07_a08_a_body_without_its_end(trial: Trial) -> None:
 
 @each(impatient(fault("silence", stay_silent, RequestTimeoutError)))
 async def test_a09_no_answer_at_all(trial: Trial) -> None:
-    """Silence costs one request's time; for ever, it costs the deadline and not more than a second beyond."""
+    """Silence costs one request's time; for ever, it never costs more than a second beyond the deadline."""
     ended = await trial.run()
 
     assert ended.kind in trial.kinds
@@ -271,7 +271,7 @@ async def test_a10_an_answer_that_drips(trial: Trial) -> None:
     ended = await trial.run()
 
     assert ended.kind in trial.kinds
-    assert isinstance(ended.outcome.error, WaitTimeoutError) or not trial.lasts
+    assert ended.outcome.elapsed < trial.fault.patience + 1 or not trial.lasts
 
 
 # --- statuses ---
@@ -355,7 +355,7 @@ async def test_a12_saturation_behind_403(trial: Trial) -> None:
     ended = await trial.run()
 
     assert ended.kind in trial.kinds
-    assert isinstance(ended.outcome.error, WaitTimeoutError) or not trial.lasts
+    assert ended.outcome.elapsed < trial.fault.patience + 1 or not trial.lasts
 
 
 # --- hints ---

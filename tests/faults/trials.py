@@ -196,6 +196,6 @@ def each(*faults: Fault, lasting: tuple[bool, ...] = (False, True), among: bool 
     return pytest.mark.parametrize("trial", [pytest.param(trial, id=trial.name) for trial in trials])
 
 
-def impatient(row: Fault, patience: float = 0.8) -> Fault:
-    """Return *row* for a client whose requests run out of time, in a wait that does."""
+def impatient(row: Fault, patience: float = 3.0) -> Fault:
+    """Return *row* for a client whose requests run out of time; six in a row end a wait, on a busy machine too."""
     return evolve(row, patience=patience, options={**row.options, "limits": IMPATIENT})
