@@ -26,6 +26,7 @@ from rich.traceback import Traceback
 from luma_async import AuthenticationError, ConfigurationError, Limits, LumaClient, LumaError, Outcome, PollPolicy
 from luma_async.settings import Settings
 from tests.kit import KEY, TASK_ID
+from tests.quick import quick
 from tests.raw_server import RawServer, Reply, closing, hang_up, http, reset, stay_silent
 
 FAST = PollPolicy(
@@ -153,7 +154,7 @@ async def first_of(luma: LumaClient) -> None:
 
 
 @pytest.mark.parametrize("key", [KEY, ODD_KEY], ids=["plain", "odd"])
-@pytest.mark.parametrize("name", echoes(KEY))
+@pytest.mark.parametrize("name", quick(echoes(KEY), 8))
 async def test_a35_a_relay_that_repeats_the_key_does_not_bring_it_in(
     name: str, key: str, loud: pytest.LogCaptureFixture
 ) -> None:

@@ -10,6 +10,7 @@ from attrs import define
 
 from luma_async import AuthenticationError, LumaClient, PollPolicy, State
 from tests.kit import KEY
+from tests.quick import quick
 from tests.raw_server import RawServer, Reply, http, task
 
 OFTEN = PollPolicy(
@@ -71,7 +72,7 @@ class _LimitedServer(RawServer):
         return task(task_id, "completed" if now > self._done_at else "processing", video={"url": "https://x.example/v"})
 
 
-@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("status", quick([503, 429]))
 async def test_a_limit_is_no_outage_whatever_its_status(status: int) -> None:
     """Sixty ids behind a limit of requests all complete, though the trouble outlasts their outage budget."""
     polling = PollPolicy(

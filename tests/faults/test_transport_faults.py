@@ -47,6 +47,7 @@ from tests.faults.trials import (
     outcomes_at,
     run_case,
 )
+from tests.quick import quick
 from tests.raw_server import Act, Reply, closing, cut_off, free_port, hang_up, http, reset, stay_silent, task, then
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -361,7 +362,7 @@ async def test_a12_saturation_behind_403(trial: Trial) -> None:
 # --- hints ---
 
 
-@ALONE_AND_AMONG
+@pytest.mark.parametrize("healthy", quick([20, 0], ids=["among", "alone"]))
 @pytest.mark.parametrize("status", [pytest.param(429, id="429 with seconds"), pytest.param(503, id="503 with a date")])
 async def test_a13_a_hint_is_kept(status: int, healthy: int) -> None:
     """The task is left alone for as long as was asked, and of the others only those who are under way are asked."""

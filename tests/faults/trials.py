@@ -190,10 +190,15 @@ class Trial:
 
 
 def each(*faults: Fault, lasting: tuple[bool, ...] = (False, True), among: bool = True) -> pytest.MarkDecorator:
-    """Try each of *faults* alone, once and for ever, and among twenty in its worst form."""
+    """Try each of *faults* alone, once and for ever, and among twenty in its worst form.
+
+    The quick run tries only the first one alone for ever: among twenty it lasts as well.
+    """
     settings = [(0, lasts) for lasts in lasting] + [(20, lasting[-1])] * among
     trials = [Trial(fault, healthy, lasts) for fault in faults for healthy, lasts in settings]
-    return pytest.mark.parametrize("trial", [pytest.param(trial, id=trial.name) for trial in trials])
+    slow = [trial for trial in trials if among and trial.lasts and not trial.healthy and trial.fault is not faults[0]]
+    params = [pytest.param(trial, id=trial.name, marks=[pytest.mark.slow] * (trial in slow)) for trial in trials]
+    return pytest.mark.parametrize("trial", params)
 
 
 def impatient(row: Fault, patience: float = 3.0) -> Fault:

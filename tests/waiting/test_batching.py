@@ -46,6 +46,7 @@ from luma_async.events import Event, StateChanged
 from luma_async.settings import Batch, Settings
 from luma_async.testing import FastTime, Fault, Script, SimulatedRelay
 from tests.kit import KEY, answer
+from tests.quick import quick
 from tests.raw_server import RawServer, http, task
 from tests.virtual_time import run
 
@@ -740,7 +741,7 @@ GLITCHES = {
 }
 
 
-@pytest.mark.parametrize("glitch", [pytest.param(fault, id=name) for name, fault in GLITCHES.items()])
+@pytest.mark.parametrize("glitch", quick(GLITCHES.values(), 3, ids=GLITCHES))
 async def test_a_glitch_of_batches_is_forgotten(glitch: Fault, luma_time: FastTime, luma_relay: SimulatedRelay) -> None:
     """Five batches are answered so, and single polls work; a minute later ids share requests again."""
     ids = [luma_relay.add(script=Script.completes(pending=30, processing=300)) for _ in range(60)]
