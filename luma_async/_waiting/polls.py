@@ -305,10 +305,12 @@ class PollLoop(Poller):
         self.end_with(lambda waiter: waiter.outcome(self.task_id, self._polls, error=error))
 
     def _reach_deadline(self, waiter: Waiter, *, had_grace: bool = False) -> None:
-        """End the wait of *waiter*; a poll under way gets a grace period first, even if the event loop was blocked."""
+        """End the wait of *waiter*; a poll under way gets a grace period first, and a blocked loop one more poll."""
         running = asyncio.get_running_loop()
         now = running.time()
-        if self._pending is not None and not had_grace:
+        if not had_grace and not waiter.had_last_poll and now - waiter.deadline > _GRACE:
+            self.waiters.postpone(waiter, now + self.next_poll.min_interval + self.next_poll.lead, self._reach_deadline)
+        elif self._pending is not None and not had_grace:
             until = max(now + _GRACE, self._started + self.next_poll.lead)
             waiter.timer = running.call_at(until, partial(self._reach_deadline, waiter, had_grace=True))
         else:
@@ -316,10 +318,8 @@ class PollLoop(Poller):
 
     def _end_at_deadline(self, waiter: Waiter, now: float) -> Outcome:
         """Return a completed generation even if its link has not come yet; otherwise the timeout."""
-        finished = self._progress.finished
-        if finished is not None:
-            waiter.show(finished)
-            return waiter.outcome(self.task_id, self._polls, generation=finished)
+        if self._progress.finished is not None:
+            return self._end(waiter)
         last = None if self.last_answer is None else self.loops.recall(self.last_answer, self.task_id)
         waited, trouble = now - waiter.joined, self._progress.error
         error = WaitTimeoutError(self.task_id, waited=waited, last=last, last_error=trouble)
@@ -375,12 +375,11 @@ class PollLoop(Poller):
         if is_end:
             self.end_with(self._end)
             return
-        if now >= self.waiters.soonest:
-            for waiter in self.waiters:
-                if now >= waiter.deadline:
-                    self._reach_deadline(waiter)
-            if not self.waiters:
-                return
+        for waiter in self.waiters if now >= self.waiters.soonest else ():
+            if now >= waiter.deadline:
+                self._reach_deadline(waiter)
+        if not self.waiters:
+            return
         pause = self._controller.pause(self.task_id, progress)
         if type(pause) is not float and isawaitable(pause):
             self._strategy = self.loops.start(_pause_later(self, pause), f"strategy for {self.task_id}")

@@ -122,6 +122,13 @@ class Waiters:
             last.place = waiter.place
         self._is_stale = self._is_stale or waiter.deadline in (self.soonest, self._latest)
 
+    def postpone(self, waiter: Waiter, deadline: float, reach: Callable[[Waiter], None]) -> None:
+        """Give *waiter* a new deadline, at which *reach* is called: what is under way was asked before a block."""
+        if waiter.timer is not None:
+            waiter.timer.cancel()
+        waiter.deadline, waiter.timer = deadline, asyncio.get_running_loop().call_at(deadline, reach, waiter)
+        self._is_stale = True
+
     @property
     def latest(self) -> float:
         """The last of their deadlines."""

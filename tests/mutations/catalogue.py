@@ -1081,7 +1081,20 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ),
         ("a cancelled place is not waited for", "            queue.pop(place, None)\n", ""),
     ],
-    ("waiting/test_polls.py::test_a_loop_that_was_blocked_over_the_deadline_makes_the_last_poll",): [
+    (
+        "waiting/test_polls.py::test_a_loop_that_was_blocked_over_the_deadline_makes_the_last_poll",
+        "waiting/test_polls.py::test_a_poll_that_a_blocked_loop_held_up_is_not_the_last",
+    ): [
+        (
+            "a poll from before a block is not the last",
+            "if not had_grace and not waiter.had_last_poll and now - waiter.deadline > _GRACE:",
+            "if False:",
+        ),
+        (
+            "after a block there is one more poll, not two",
+            "and not waiter.had_last_poll and now - waiter.deadline > _GRACE:",
+            "and now - waiter.deadline > _GRACE:",
+        ),
         ("a late last poll has its time", "max(now + _GRACE, self._started + self.next_poll.lead)", "now + _GRACE"),
     ],
     ("network/test_rate.py",): [

@@ -219,6 +219,26 @@ def test_a_loop_that_was_blocked_over_the_deadline_makes_the_last_poll(takes: fl
     assert outcome.elapsed < 106.0
 
 
+@pytest.mark.parametrize("second_block", [None, 102.3])
+@pytest.mark.parametrize("is_done", [True, False])
+def test_a_poll_that_a_blocked_loop_held_up_is_not_the_last(second_block: float | None, *, is_done: bool) -> None:
+    """Its answer is from before the block; one more poll is made, and not two, even if the loop is blocked again."""
+    script = Script([PENDING, COMPLETED if is_done else PENDING, PENDING], takes=0.2)
+
+    async def main() -> Outcome:
+        running = asyncio.get_running_loop()
+        running.call_at(0.1, stand_still, 100.0)
+        if second_block is not None:
+            running.call_at(second_block, stand_still, 100.0)
+        return await loops_of(script).wait(ID, 20.0)
+
+    outcome = run(main())
+
+    assert outcome.ok is is_done
+    assert script.at == pytest.approx([0.0, 100.1 + POLICY.shortest_interval], abs=0.1)
+    assert outcome.elapsed < 103.0 + (100 if second_block else 0)
+
+
 @pytest.mark.parametrize(("timeout", "cut_at"), [(20.0, 20.0), (None, math.inf)], ids=["a deadline", "no deadline"])
 def test_a_poll_is_cut_at_the_latest_of_the_deadlines(timeout: float | None, cut_at: float) -> None:
     """A poll for several waiters may last as long as the most patient one waits, without a deadline forever."""
