@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,8 @@ from luma_async.models import Generation
 from luma_async.outcomes import Outcome
 
 _COLOURS = {Status.DONE: "green", Status.FAILED: "red", Status.UNFINISHED: "yellow", Status.ERROR: "red"}
+_CONSOLE = "linux"
+"""The name of a terminal that prints a link's codes as text."""
 _TIME = 12
 """Columns of the longest usual time, such as ``10 min 20 s``, with a blank."""
 _WORD = 10
@@ -73,10 +76,18 @@ class HumanForm:
             return self._with_reason(line, outcome.error) + self._below(files)
         return self._with_medium(line, outcome, next(iter(files), None)) + self._below(files[1:])
 
+    @property
+    def _has_links(self) -> bool:
+        return self.console.color_system is not None and os.environ.get("TERM") != _CONSOLE
+
+    def _style(self, target: str) -> Style:
+        """Return a style with a link to *target*, where the terminal knows links."""
+        return Style(link=(self._has_links and target) or None)
+
     def _below(self, files: Iterable[Path]) -> str:
         """Return a line for each of *files*."""
         return "".join(
-            self._text(Text(" " * _WORD).append(shown(file, _LONGEST_LINK), Style(link=file.absolute().as_uri())))
+            self._text(Text(" " * _WORD).append(shown(file, _LONGEST_LINK), self._style(file.absolute().as_uri())))
             for file in files
         )
 
@@ -113,9 +124,9 @@ class HumanForm:
         target = stored.absolute().as_uri() if stored is not None else link if is_safe else ""
         prompt = _prompt_of(generation) or ("video" if link else "")
         if stored is not None:
-            return self._text(self._add(line, shown(stored, _LONGEST_LINK), Style(link=target), is_name=True))
-        self._add(line, shown(prompt), Style(link=target or None))
-        if link and (self.console.color_system is None or not is_safe or self.console.width < _CLICKABLE):
+            return self._text(self._add(line, shown(stored, _LONGEST_LINK), self._style(target), is_name=True))
+        self._add(line, shown(prompt), self._style(target))
+        if link and (not self._has_links or not is_safe or self.console.width < _CLICKABLE):
             line.append(f"\n{' ' * _WORD}{shown(link, _LONGEST_DATA if is_inside else _LONGEST_LINK)}")
         return self._text(line)
 

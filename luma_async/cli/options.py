@@ -41,6 +41,8 @@ _POLLING, _LIMITS = PollPolicy(), Limits()
 _Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 _URL = Annotated[str | None, Parameter(metavar="URL")]
 _Number = Annotated[int, Parameter(metavar="NUMBER")]
+_DialectName = Literal["relay", "luma", "luma-agents"]
+"""Shells complete these."""
 _Headers = Annotated[tuple[str, ...], Parameter(metavar="NAME=VALUE", negative="", show_default=False)]
 
 
@@ -356,9 +358,10 @@ class Relay:
     header: _Headers = ()
     """A further header of each request to the relay; can be given several times."""
     dialect: Annotated[
-        str | None,
+        _DialectName | str | None,
         Parameter(
             metavar="NAME|FILE",
+            show_choices=False,
             help="How this API spells its requests and answers: relay, luma (Luma's own API), luma-agents, or a .toml "
             "file of your own. [default: $LUMA_DIALECT, or relay]",
         ),

@@ -14,10 +14,11 @@ from luma_async._disk.files import size_of
 from luma_async._media.files import stored
 from luma_async._media.formats import HEAD, KINDS, ending_of
 from luma_async._media.names import NameTemplate
+from luma_async._text import shown
 from luma_async.cli.executing import Program
 from luma_async.cli.options import Files
 from luma_async.client import LumaClient
-from luma_async.errors import DownloadError, LumaError
+from luma_async.errors import ConfigurationError, DownloadError, LumaError
 from luma_async.journal import Journal
 from luma_async.models import Generation, Role
 
@@ -58,8 +59,12 @@ def check_files(files: Files | None) -> None:
     """Refuse early what could not work later, before anything is sent or paid for.
 
     Raises:
-        ConfigurationError: The template for names or the program cannot work.
+        ConfigurationError: The directory, the template for names or the program cannot work.
     """
+    if files is not None and files.directory.exists() and not files.directory.is_dir():
+        raise ConfigurationError(
+            f"{shown(files.directory)} is a file, not a directory", advice="give a directory for the files"
+        )
     if files is not None and files.name is not None:
         NameTemplate.of(files.name)
     if files is not None and files.exec_ is not None:

@@ -57,6 +57,7 @@ def test_a_zsh_without_completion_is_told(
             (("dow",), "download"),
             (("submit", "--from", "some-i"), "some-ids.txt"),
             (("gallery", "some-i"), "some-ids.txt"),
+            (("wait", "--dialect", "luma-a"), "luma-agents"),
         ]
     ),
 )

@@ -88,6 +88,17 @@ def test_a_link_is_whole_where_it_cannot_be_clicked(width: int) -> None:
     assert f" {LINK}\n" in form(width, clickable=False).outcome(completed())
 
 
+@pytest.mark.parametrize("stored", [None, FILE], ids=["link", "file"])
+def test_a_console_without_links_gets_them_as_text(stored: Path | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Linux console has colours, but prints the codes of a link."""
+    monkeypatch.setenv("TERM", "linux")
+
+    text = form(400).outcome(completed(), files(stored))
+
+    assert "\x1b]8;" not in text
+    assert (str(stored) if stored else LINK) in text
+
+
 def test_a_link_that_a_terminal_may_obey_is_text_alone() -> None:
     """Escapes in a link cannot end it early."""
     text = form(400).outcome(completed(url="https://cdn.example/\x1b\\\x1b[2J"))

@@ -95,6 +95,19 @@ def test_the_same_command_again_keeps_the_files_and_succeeds(
     assert video.name.startswith("a sunrise,-" if name else task_id)
 
 
+@pytest.mark.parametrize("words", [("download", "a", "-o"), ("wait", "a", "--download"), ("submit", "a", "--download")])
+def test_a_file_in_place_of_the_directory_is_refused_at_once(
+    command: Command, luma_relay: SimulatedRelay, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """Nothing is asked or paid for before."""
+    (tmp_path / "v").write_text("")
+
+    ended = command(*words, str(tmp_path / "v"), relay=luma_relay)
+
+    assert (ended.status, luma_relay.requests) == (2, [])
+    assert "is a file, not a directory" in ended.err
+
+
 def test_a_file_that_changed_since_the_journal_is_not_taken_for_whole(
     command: Command, luma_relay: SimulatedRelay, tmp_path: Path
 ) -> None:

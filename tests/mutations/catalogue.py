@@ -669,6 +669,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a file that was there is not handed on", "path is not None and role not in result.there", "path is not None"),
     ],
     ("cli/test_storing.py",): [
+        ("a file is no directory for files", "files.directory.exists() and not files.directory.is_dir()", "False"),
         ("files that come slowly hold up no id", "_MOST_TO_STORE = 10_000", "_MOST_TO_STORE = 8"),
         (
             "one role that fails loses no other",
@@ -994,6 +995,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("texts above the table are written once", "            self.above.clear()", "            pass"),
     ],
     ("cli/test_result_lines.py",): [
+        ("a console without links gets none", 'and os.environ.get("TERM") != _CONSOLE', ""),
         (
             "a JSON line of a command names options",
             "message=in_option_names(record.error.message)",
@@ -1006,7 +1008,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ),
         (
             "a link that cannot be clicked is text",
-            "if link and (self.console.color_system is None or not is_safe or self.console.width < _CLICKABLE):",
+            "if link and (not self._has_links or not is_safe or self.console.width < _CLICKABLE):",
             "if False:",
         ),
         ("a reason is whole", "_LONGEST_TEXT = 5000", "_LONGEST_TEXT = 60"),
