@@ -7,6 +7,7 @@ from collections.abc import Callable
 from tests.benchmarks import steps
 from tests.benchmarks.clients import (
     Bare,
+    CalledBack,
     Client,
     Jittered,
     Official,
@@ -23,6 +24,7 @@ CLIENTS: dict[str, Callable[[str, Options], Client]] = {
     "aiohttp": Bare,
     "aiohttp jitter": Jittered,
     "luma_async": Ours,
+    "luma_async called back": CalledBack,
     "luma_async get": OurPolls,
     "luma_async gets": OurRounds,
     "sdk": Official,

@@ -7,7 +7,8 @@ import json
 import resource
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
 from http.client import HTTPConnection
 from statistics import mean, quantiles
 from typing import Any
@@ -21,6 +22,8 @@ from tests.benchmarks.memory import held
 
 Found = dict[str, float]
 
+_LAG_EVERY = 0.01
+"""Seconds."""
 _SETTLING = 0.3
 """Seconds for what is under way to come to rest before memory is read."""
 
@@ -108,22 +111,28 @@ async def waiting(relay: Relay, client: Client, *, count: int) -> Found:
 
 
 async def run(  # noqa: PLR0913 - a measurement's facts
-    relay: Relay, client: Client, *, count: int, medians: list[float], speed: float, over: float
+    relay: Relay, client: Client, *, count: int, medians: list[float], speed: float, over: float, warm: int = 0
 ) -> Found:
     """Requests, lateness and CPU of a whole run, from the first poll to the last outcome.
 
     *medians* and *over* are seconds of a real relay, *speed* is how much faster this one is; lateness is told in the
-    real relay's seconds.
+    real relay's seconds. Before it, the client waits for *warm* tasks, as one that has run for a while.
     """
     ended: dict[str, float] = {}
 
     def note(task_id: str) -> None:
         ended[task_id] = time.monotonic()
 
+    if warm:
+        await asyncio.to_thread(relay.register, count=warm, medians=[m / speed for m in medians])
+        await client.wait(ids_of(warm), lambda _: None)
     watch = Stopwatch()
-    began = relay.register(count=count, medians=[m / speed for m in medians], over=over / speed)
+    began = await asyncio.to_thread(
+        relay.register, count=count, medians=[m / speed for m in medians], over=over / speed
+    )
     ids: Ids = _stream(ids_of(count), began, over / speed) if over else ids_of(count)
-    await client.wait(ids, note)
+    async with _lag() as lags:
+        await client.wait(ids, note)
     cpu, seconds = watch.read()
     counted, told = relay.count(), relay.lateness()
     noticed = [(ended[i] - at) * speed for i, at in told["completed_at"].items() if i in ended]
@@ -133,6 +142,8 @@ async def run(  # noqa: PLR0913 - a measurement's facts
         "late_mean_s": mean(noticed),
         **_percentiles("late", noticed),
         **_percentiles("told", [late * speed for late in told["late"]]),
+        "lag_p99_ms": quantiles(lags, n=100, method="inclusive")[98] * 1e3,
+        "lag_max_ms": max(lags) * 1e3,
         "cpu_s": cpu,
         "seconds": seconds,
         "lost": count - len(ended),
@@ -176,6 +187,25 @@ async def _stream(ids: list[str], began: float, over: float) -> AsyncIterator[st
         yield task_id
 
 
+@asynccontextmanager
+async def _lag() -> AsyncGenerator[list[float]]:
+    """Note every ten milliseconds how many seconds too late another coroutine of the loop has its turn."""
+    loop = asyncio.get_running_loop()
+    lags: list[float] = [0.0, 0.0]
+
+    async def note() -> None:
+        while True:
+            due = loop.time() + _LAG_EVERY
+            await asyncio.sleep(_LAG_EVERY)
+            lags.append(loop.time() - due)
+
+    noting = asyncio.create_task(note())
+    try:
+        yield lags
+    finally:
+        noting.cancel()
+
+
 def _percentiles(name: str, values: list[float]) -> Found:
     steps = quantiles(values, n=20, method="inclusive")
     return {f"{name}_p50_s": steps[9], f"{name}_p95_s": steps[18]}
@@ -196,5 +226,15 @@ async def measured(order: dict[str, Any]) -> Found:
         return await MEASUREMENTS[order["measure"]](relay, client, **order["facts"])
 
 
+def runner(loop: str) -> Callable[[Coroutine[Any, Any, Found]], Found]:
+    """Return what runs a coroutine in an event loop of that kind."""
+    if loop == "uvloop":
+        import uvloop  # noqa: PLC0415 - the extra is needed only where it is measured
+
+        return uvloop.run
+    return asyncio.run
+
+
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(asyncio.run(measured(json.loads(sys.argv[1])))))
+    wanted = json.loads(sys.argv[1])
+    sys.stdout.write(json.dumps(runner(wanted["options"]["loop"])(measured(wanted))))

@@ -8,9 +8,11 @@ from collections.abc import AsyncIterable, Awaitable, Callable
 from typing import Any, Literal, Protocol, Self
 
 import aiohttp
+from aiohttp import web
 from attrs import define, field, frozen
 
 from luma_async import LumaClient, PollPolicy
+from luma_async.webhooks import task_ids_in
 
 KEY = "sk-test-0123456789"
 HEADERS = {"Accept": "application/json", "Content-Type": "application/json", "Authorization": f"Bearer {KEY}"}
@@ -35,6 +37,8 @@ class Options:
     """Whether luma_async's pacing learns, as it does by default."""
     batch: Batch = "never"
     """luma_async's own option."""
+    loop: Literal["asyncio", "uvloop"] = "asyncio"
+    """The event loop of the process."""
 
 
 class Client(Protocol):
@@ -200,6 +204,40 @@ class Ours(Loops):
             async for outcome in outcomes:
                 outcome.unwrap()
                 on_done(outcome.task_id)
+
+
+@define(eq=False)
+class CalledBack(Ours):
+    """luma_async in an app that the relay calls back at each change of a state."""
+
+    _app: web.AppRunner = field(init=False)
+
+    async def __aenter__(self) -> Self:
+        """Open the client and the app, and tell the relay where to call."""
+        await super().__aenter__()
+        app = web.Application()
+        app.router.add_post("/hook", self._called)
+        self._app = web.AppRunner(app, access_log=None)
+        await self._app.setup()
+        await web.TCPSite(self._app, "127.0.0.1", 0).start()
+        await self._tell_relay(self._app.addresses[0][1])
+        return self
+
+    async def __aexit__(self, *details: object) -> None:
+        """Close both."""
+        await self._tell_relay(None)
+        await self._app.cleanup()
+        await super().__aexit__(*details)
+
+    async def _called(self, request: web.Request) -> web.Response:
+        for task_id in task_ids_in(await request.read()):
+            self.luma.notify(task_id)
+        return web.Response()
+
+    async def _tell_relay(self, port: int | None) -> None:
+        url = f"{self.base_url}/control/hook"
+        async with aiohttp.ClientSession() as session, session.post(url, json={"port": port}) as answer:
+            await answer.read()
 
 
 @define(eq=False)

@@ -126,6 +126,17 @@ class Book:
     requests: int = 0
     polls: int = 0
     worked: float = 0.0
+    hook: int | None = None
+    """The port that hears of each change of a task of later runs."""
+    calls: list[asyncio.Task[None]] = field(factory=list)
+
+    def call_back(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        """Call the port of *wanted* back; None for nobody any more."""
+        self.hook = wanted["port"]
+        for call in self.calls:
+            call.cancel()
+        self.calls.clear()
+        return {}
 
     def register(self, wanted: dict[str, Any]) -> dict[str, Any]:
         """Begin a new run with the tasks of an ``Order``; say when it began."""
@@ -134,6 +145,8 @@ class Book:
         made = order.tasks(self.clock)
         self.tasks = {i.encode(): task for i, task in zip(ids_of(order.count), made, strict=True)}
         self.worked = time.process_time()
+        if self.hook is not None:
+            self.calls = [asyncio.create_task(_call(self.hook, i, task, self.clock)) for i, task in self.tasks.items()]
         return {"began": self.clock()}
 
     def count(self, _: object) -> dict[str, Any]:
@@ -208,6 +221,7 @@ class Exchange(asyncio.Protocol):
             return self.book.many(body)
         controls: dict[bytes, Callable[[Any], dict[str, Any]]] = {
             b"POST /control/register": self.book.register,
+            b"POST /control/hook": self.book.call_back,
             b"POST /control/count": self.book.count,
             b"POST /control/lateness": self.book.lateness,
         }
@@ -215,6 +229,19 @@ class Exchange(asyncio.Protocol):
             return _NOT_FOUND
         said = json.dumps(controls[start](json.loads(body))).encode()
         return _HEAD % len(said) + said
+
+
+async def _call(port: int, task_id: bytes, task: Task, clock: Callable[[], float]) -> None:
+    """Post the generation to the hook at *port* at each change of its state."""
+    for at in (task.processing_at, task.completed_at):
+        await asyncio.sleep(at - clock())
+        body = (COMPLETED if at == task.completed_at else PROCESSING).about(task_id)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(
+            b"POST /hook HTTP/1.1\r\nHost: app\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+        )
+        await reader.read()
+        writer.close()
 
 
 async def _serve() -> None:

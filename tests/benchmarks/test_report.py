@@ -153,7 +153,7 @@ def test_pictures_are_drawn_of_what_was_found(document: dict[str, Any], tmp_path
 
     assert [path.name for path in drawn] == [plots.REQUESTS, plots.CPU]
     requests, load = (path.read_text(encoding="utf-8") for path in drawn)
-    assert [subject.label in requests for subject in suites.policies(QUICK).subjects] == [True] * 6
+    assert [subject.label in requests for subject in suites.policies(QUICK).subjects] == [True] * 7
     assert suites.OURS_ALONE in load
     assert suites.SEPARATOR not in load
 
@@ -192,4 +192,4 @@ def test_what_runs_one_by_one_does_not_ask_for_many() -> None:
         if isinstance(subject, Subject) and subject.client == "luma_async"
     }
 
-    assert batches == {suites.OURS_ALONE: "never", suites.OURS: "auto"}
+    assert batches == {suites.OURS_ALONE: "never", suites.OURS_UVLOOP: "never", suites.OURS: "auto"}

@@ -99,6 +99,18 @@ async def test_tasks_can_come_one_after_the_other(client: str, port: int) -> Non
     assert found["seconds"] > 0.2
 
 
+async def test_a_relay_that_calls_back_saves_requests(port: int) -> None:
+    """Each change is told, so that a client with long pauses sees an end at once, with few polls."""
+    options = asdict(Options(first=0.01, most=30.0, factor=30.0))
+
+    found = await measured(
+        {**order("run", "luma_async called back", port, medians=[0.3, 0.3], warm=3), "options": options}
+    )
+
+    assert found["lost"] == 0
+    assert found["late_mean_s"] < 0.3
+
+
 @pytest.mark.parametrize("client", ["aiohttp", "luma_async"])
 async def test_nothing_is_noticed_before_it_is_told(client: str, port: int) -> None:
     """Both are told in the seconds of a relay that is as fast as life, whatever the speed."""
