@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         Event,
         PollFailed,
         StateChanged,
+        TryFailed,
         WaitEnded,
         WaitStarted,
     )
@@ -122,6 +123,7 @@ __all__ = [
     "Statistics",
     "SubmitRecord",
     "TransportError",
+    "TryFailed",
     "UncertainSubmitError",
     "Verdict",
     "Video",

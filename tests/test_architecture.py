@@ -44,6 +44,7 @@ INSIDE = {
             "demo",
             "fleet",
             "work",
+            "display",
             "storing",
             "executing",
             "running",
