@@ -127,6 +127,7 @@ The reason of a failure is whole; where it does not fit, it stands below the id.
 The ids of `--quiet` are those of completed generations, and of a `submit` that does not wait the new ones.
 
 `NO_COLOR` turns colours off.
+On a terminal, long lines are wrapped between words; a command to go on with is then in lines that a shell joins.
 
 ## Progress
 

@@ -51,7 +51,7 @@ def name_few(heading: str, task_ids: list[str], command: ResumeCommand | None) -
     if len(task_ids) > _FEW:
         say(f"and {len(task_ids) - _FEW} more")
     if command is not None:
-        say(f"to go on: {command.for_ids(task_ids)}")
+        say("to go on:", command.for_ids(task_ids))
 
 
 def name_each(heading: str, task_ids: list[str]) -> None:
@@ -70,8 +70,8 @@ def name_all(heading: str, names: Iterable[str], command: ResumeCommand | None =
     is_long = len(names) > _FEW and sys.stderr is not None and sys.stderr.isatty()
     if is_long and (path := _store(heading, names, are_ids=are_ids)) is not None:
         say(_list(heading, names[:_FEW]))
-        how = "" if command is None else f"; to go on: {command.from_file(path)}"
-        say(f"all {len(names)} are in {path}{how}")
+        place = f"all {len(names)} are in {path}"
+        say(place if command is None else f"{place}; to go on:", "" if command is None else command.from_file(path))
     elif names and not say(_list(heading, names)):
         _store(heading, names, are_ids=are_ids)
 

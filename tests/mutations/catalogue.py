@@ -1051,6 +1051,14 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ),
     ],
     ("cli/test_output.py",): [
+        ("a line is wrapped on a terminal", " > columns and line.strip():", " > columns and False:"),
+        (
+            "a pipe gets whole lines",
+            "        if is_terminal(sys.stderr):\n            return int",
+            "        if True:\n            return int",
+        ),
+        ("a letter may take two columns", 'east_asian_width(letter) in "WF"', "False"),
+        ("a command in lines is one command", 'columns - _INDENT, " \\\\")', "columns - _INDENT)"),
         ("brief lines have no answer", "line(brief=self.brief)", "line()"),
         (
             "a pipe has progress each minute",
