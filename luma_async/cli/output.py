@@ -35,7 +35,11 @@ _OPTION_NAMES = {
     "overwrite=True": "--overwrite",
     "trust_env=True": "--trust-env",
     "check the user name and password in proxy=": "check the user name and password in LUMA_PROXY",
-    "check proxy= and": "check --proxy and",
+    "check proxy= and": "check --proxy, LUMA_PROXY or, with --trust-env, HTTPS_PROXY, and",
+    "base_url is ": "the relay's address is ",
+    "base_url (": "the relay's address (",
+    "check base_url: this": "check LUMA_BASE_URL or --base-url: this",
+    "it has to be min_interval <= initial_interval <= max_interval": "each may be at most as long as the next one",
     "see ssl_context=": "a company's own authority needs --ca-file",
     'batch="always"': "--batch always",
     'give batch="auto"': "leave it out",
@@ -43,8 +47,12 @@ _OPTION_NAMES = {
     "Limits(max_answer_bytes=...) allows more": "the library allows more, the command line does not",
 }
 """The library's wording of advice, and the command line's."""
-_FIELD = re.compile(r"\bLimits[.(]([a-z_]+)=")
-"""The start of a complaint about a limit."""
+_FIELD = re.compile(r"\b(?:Limits[.(]|PollPolicy\.)([a-z_]+)=|^(timeout|max_in_flight)=")
+"""The start of a complaint about a limit, a pause or an argument of a wait."""
+_GENERATION = re.compile(r"\bGenerationOptions\(([a-z_]+)=(.*)\) is not (.*) \(give \1 as ")
+_ORDER = re.compile(r"\bPollPolicy\(min_interval=(\S+), initial_interval=(\S+), max_interval=(\S+)\) is out")
+_OR_NONE = re.compile(r"(--[a-z-]+ \S+ is not a (?:whole )?number above 0) or None \((.*) or None\)")
+"""An option is left out instead."""
 
 
 _given_up: set[int] = set()
@@ -184,7 +192,14 @@ def in_option_names(text: str) -> str:
     """Return an error's *text* with the names of options instead of the library's names."""
     for name, option in _OPTION_NAMES.items():
         text = text.replace(name, option)
-    return _FIELD.sub(lambda found: f"--{found[1].replace('_', '-')} ", text)
+    text = _FIELD.sub(lambda found: f"{_option(found[1] or found[2])} ", text)
+    text = _ORDER.sub(r"--min-interval \1, --initial-interval \2, --max-interval \3 are out", text)
+    text = _GENERATION.sub(lambda found: f"{_option(found[1])} {found[2]} is not {found[3]} (give ", text)
+    return _OR_NONE.sub(r"\1 (\2)", text)
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 @contextmanager

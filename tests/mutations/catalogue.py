@@ -1217,6 +1217,10 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a data link cannot be clicked", "is_safe = not is_inside and ", "is_safe = "),
     ],
     ("cli/test_options.py",): [
+        ("a pause is named by its option", "|PollPolicy\\.)", ")"),
+        ("a timeout is named by its option", "|^(timeout|max_in_flight)=", "|^(timeouts)="),
+        ("an option of a generation is named", "text = _GENERATION.sub(", "_GENERATION.sub("),
+        ("None is not a value of an option", 'return _OR_NONE.sub(r"\\1 (\\2)", text)', "return text"),
         (
             "a client speaks the dialect",
             "            dialect=self.dialect,\n            proxy=",
