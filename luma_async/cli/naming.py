@@ -18,6 +18,8 @@ _FEW = 10
 _LONGEST = 2000
 """Characters of a name, which is only useful as a whole."""
 _FILE_MODE = 0o600
+_SAVED = Path("ids.txt")
+"""A name for the file of a user who saves ids that no file has."""
 
 
 @frozen
@@ -37,6 +39,12 @@ class ResumeCommand:
         source = [] if self.source is None else ["--from", self.source]
         line = shlex.join(["luma-async", *self.words, *source, *map(_named, again[:_FEW])])
         return f"{line} ... (the same ids as before)" if len(again) > _FEW else line
+
+    def with_ids(self, task_ids: list[str], path: Path) -> str:
+        """Return the command line for *task_ids*: it has them, or of more than ten the file at *path*."""
+        if len(task_ids) > _FEW:
+            return self.from_file(path)
+        return shlex.join(["luma-async", *self.words, *map(_named, task_ids)])
 
     def from_file(self, path: Path) -> str:
         """Return the command line for the ids in the file at *path*."""
@@ -63,8 +71,8 @@ def name_each(heading: str, task_ids: list[str]) -> None:
 def name_all(heading: str, names: Iterable[str], command: ResumeCommand | None = None) -> None:
     """Name all of *names*: ids if there is a *command* that goes on with them, else prompts.
 
-    They are on standard error; on a terminal, ten of them, and all in a file. Where standard error cannot be written,
-    all are in the file.
+    They are on standard error, with that command; on a terminal, ten of them, and all in a file. Where standard error
+    cannot be written, all are in the file.
     """
     names, are_ids = list(names), command is not None
     is_long = len(names) > _FEW and sys.stderr is not None and sys.stderr.isatty()
@@ -74,6 +82,9 @@ def name_all(heading: str, names: Iterable[str], command: ResumeCommand | None =
         say(place if command is None else f"{place}; to go on:", "" if command is None else command.from_file(path))
     elif names and not say(_list(heading, names)):
         _store(heading, names, are_ids=are_ids)
+    elif names and command is not None:
+        is_short = len(names) <= _FEW
+        say("to go on:" if is_short else "to go on, save these ids in a file:", command.with_ids(names, _SAVED))
 
 
 def _named(name: str) -> str:

@@ -1082,6 +1082,14 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ("cli/test_endings.py::test_a41_that_generations_go_on_is_said_of_a_relay_that_knows_them",): [
         ("that generations go on is known of a good poll", "luma.statistics.polls > 0", "True"),
     ],
+    ("cli/test_naming.py::test_ids_of_a_pipe_or_a_submit_have_the_command_that_goes_on",): [
+        ("ids of a pipe have the command that goes on", "elif names and command is not None:", "elif False:"),
+        (
+            "few ids are in the command",
+            "if len(task_ids) > _FEW:\n            return self",
+            "if True:\n            return self",
+        ),
+    ],
     ("cli/test_naming.py::test_a_signal_names_open_ids_whatever_error_ends_the_command",): [
         ("a signal is reported with any error", "is_stopping() or ", ""),
     ],
