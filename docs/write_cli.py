@@ -127,6 +127,7 @@ The reason of a failure is whole; where it does not fit, it stands below the id.
 The ids of `--quiet` are those of completed generations, and of a `submit` that does not wait the new ones.
 
 `NO_COLOR` turns colours off.
+On a terminal, long lines are wrapped between words; a command to go on with is then in lines that a shell joins.
 
 ## Progress
 
@@ -141,7 +142,9 @@ A file that is being stored has a bar of its own, in bytes; storing never delays
 Where results go to the same terminal, they stand above the table.
 A command that is over within a quarter of a second shows its results only.
 
-If standard error is not a terminal, it has a line with the same facts each minute.
+A `submit` counts its rows there, and `ls`, `check` and `get` show what is wrong at the relay.
+
+If standard error is not a terminal, it has a line with the same facts each minute, and trouble at its fifth second.
 
 While something is wrong at the relay, a line says what, and for how long:
 

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         Event,
         PollFailed,
         StateChanged,
+        TryFailed,
         WaitEnded,
         WaitStarted,
     )
@@ -121,6 +122,7 @@ __all__ = [
     "Statistics",
     "SubmitRecord",
     "TransportError",
+    "TryFailed",
     "UncertainSubmitError",
     "Verdict",
     "Video",

@@ -7,10 +7,10 @@ import math
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from inspect import isawaitable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import uuid4
 
-from attrs import define, field
+from attrs import define
 from tenacity import RetryCallState
 
 from luma_async._network.backoff import repeated
@@ -24,6 +24,7 @@ from luma_async._relay.tasks import Observation, read_list, read_task
 from luma_async._waiting.batching import Batcher
 from luma_async._waiting.pacing import PollWait
 from luma_async.errors import APIError, LumaError, ProtocolError, UncertainSubmitError, Verdict
+from luma_async.events import TryFailed
 from luma_async.models import Generation
 from luma_async.options import SubmitRecord
 from luma_async.outcomes import Outcome
@@ -66,6 +67,18 @@ def _pause(policy: PollPolicy) -> Callable[[RetryCallState], Awaitable[float]]:
     return pause
 
 
+def _failure(retry_state: RetryCallState) -> LumaError:
+    """Return the error of a try that is repeated."""
+    error = None if retry_state.outcome is None else retry_state.outcome.exception()
+    return cast("LumaError", error)
+
+
+def _tell(transport: Transport, retry_state: RetryCallState) -> None:
+    """Report a failed try that is repeated."""
+    if transport.listeners.active:
+        transport.listeners.tell(TryFailed(error=_failure(retry_state), seconds=retry_state.upcoming_sleep))
+
+
 # --- a single poll ---
 
 
@@ -76,7 +89,11 @@ async def poll_once(batcher: Batcher, policy: PollPolicy, task_id: str) -> Outco
     generation = error = None
     try:
         last_answer, answer = await repeated(
-            poll.attempt, poll.may_repeat, stop=poll.allowance.is_over, wait=_pause(policy)
+            poll.attempt,
+            poll.may_repeat,
+            stop=poll.allowance.is_over,
+            wait=_pause(policy),
+            before_sleep=partial(_tell, batcher.transport),
         )
         generation = (
             last_answer.recall(task_id, batcher.transport.settings.dialect) if answer is None else answer.generation()
@@ -144,8 +161,6 @@ class _Tries:
     read: Callable[[Answer], str]
     allowance: _Allowance
     record: SubmitRecord | None
-    _error: LumaError | None = field(default=None, init=False)
-    """Of the latest try."""
 
     async def attempt(self) -> str:
         """Submit once; raises an UncertainSubmitError unless it is certain that the relay has not accepted it."""
@@ -153,16 +168,16 @@ class _Tries:
         try:
             return await self.transport.exchange(request, self.read)
         except LumaError as error:
-            trouble = self._error = _certain(self.transport, request, error)
+            trouble = _certain(self.transport, request, error)
         finally:
             self.allowance.start(request)
         raise trouble
 
-    async def pause(self, seconds: float) -> None:
-        """Pause before the next try, once the error of the latest one is recorded."""
-        if self.record is not None and self._error is not None:
-            await self.record.before_pause(self._error, seconds)
-        await asyncio.sleep(seconds)
+    async def before_sleep(self, retry_state: RetryCallState) -> None:
+        """Report the error of the latest try, and record it."""
+        _tell(self.transport, retry_state)
+        if self.record is not None:
+            await self.record.before_pause(_failure(retry_state), retry_state.upcoming_sleep)
 
 
 async def submit(
@@ -192,7 +207,11 @@ async def submit(
     tries = _Tries(transport, partial(Request, "POST", path, body), read, allowance, record)
     try:
         return await repeated(
-            tries.attempt, _may_submit_again, stop=allowance.is_over, wait=_pause(policy), sleep=tries.pause
+            tries.attempt,
+            _may_submit_again,
+            stop=allowance.is_over,
+            wait=_pause(policy),
+            before_sleep=tries.before_sleep,
         )
     except UncertainSubmitError as error:
         trouble = await _no_relay(transport, error) or error
@@ -269,7 +288,13 @@ async def _asked(transport: Transport, policy: PollPolicy, path: str, read: Call
         finally:
             allowance.start(request)
 
-    return await repeated(attempt, lambda error: error.retryable, stop=allowance.is_over, wait=_pause(policy))
+    return await repeated(
+        attempt,
+        lambda error: error.retryable,
+        stop=allowance.is_over,
+        wait=_pause(policy),
+        before_sleep=partial(_tell, transport),
+    )
 
 
 def _certain(transport: Transport, request: Request, error: LumaError) -> LumaError:

@@ -74,6 +74,18 @@ class PollFailed(Event):
 
 
 @frozen(kw_only=True)
+class TryFailed(Event):
+    """A try of a single call failed, and another one follows: of a single poll, a submit, a clean link or a list."""
+
+    error: LumaError
+    seconds: float
+    """Planned length of the pause before the next try; a cool-down makes it longer."""
+
+    def __str__(self) -> str:
+        return f"the next try follows in {self.seconds:.1f} s: {self.error}"
+
+
+@frozen(kw_only=True)
 class WaitEnded(Event):
     """A wait is over."""
 

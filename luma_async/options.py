@@ -137,7 +137,7 @@ They show that a prompt was read in the wrong encoding, and the relay would char
 
 def _checked_prompt(prompt: object) -> str:
     if not isinstance(prompt, str) or not prompt.strip():
-        raise ConfigurationError(f"{brief(prompt)} is not a prompt", advice="a prompt is text that is not blank")
+        raise ConfigurationError(f"{brief(prompt)} is not a prompt", advice="give text that says what the video shows")
     if unfit := _UNFIT.search(prompt):
         raise ConfigurationError(
             f"{brief(prompt)} is not a prompt: character {unfit.start() + 1}, U+{ord(unfit[0]):04X}, is not text",

@@ -43,6 +43,7 @@ INSIDE = {
             "demo",
             "fleet",
             "work",
+            "display",
             "storing",
             "executing",
             "running",

@@ -24,6 +24,7 @@ from luma_async import (
     ServerError,
     State,
     StateChanged,
+    TryFailed,
     WaitEnded,
     WaitStarted,
     WaitTimeoutError,
@@ -129,6 +130,21 @@ async def test_those_who_wait_together_are_counted(
     assert over.outcome is not None
     assert isinstance(over.outcome.error, WaitTimeoutError)
     assert isinstance(first.exception(), WaitTimeoutError)
+
+
+async def test_a_single_call_reports_each_try_that_is_repeated(
+    luma: LumaClient, luma_relay: SimulatedRelay, told: list[Event]
+) -> None:
+    """A poll, a submit and a list, each with its error and the pause; the last try is the caller's error."""
+    luma_relay.trouble(Fault.http(503, {"error": {"message": "no channel"}}), times=None)
+
+    async with luma:
+        for call in (luma.get_generation("a"), luma.submit("a cat"), luma.clean_video_url("a")):
+            with pytest.raises(ServerError):
+                await call
+
+    assert [(type(event), type(getattr(event, "error", None))) for event in told] == [(TryFailed, ServerError)] * 6
+    assert all(isinstance(event, TryFailed) and event.seconds > 1 for event in told)
 
 
 async def test_a_cool_down_is_told_with_its_cause_and_its_length(

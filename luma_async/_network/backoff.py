@@ -72,24 +72,20 @@ def spread(policy: PollPolicy, pause: float, share: float) -> tuple[float, float
     return low, high
 
 
-async def repeated(
+async def repeated(  # noqa: PLR0913 - tenacity's own parts
     call: Callable[[], Awaitable[T]],
     may_repeat: Callable[[LumaError], bool],
     *,
     stop: Callable[[RetryCallState], bool],
     wait: Any,
     sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
+    before_sleep: Callable[[RetryCallState], Any] | None = None,
 ) -> T:
     """Call *call*; repeat it as long as *may_repeat* accepts its error and *stop* does not end this.
 
     Tenacity's loop starts with the first error: building it takes as long as a poll, and most calls need no second try.
 
-    Args:
-        call: What to repeat.
-        may_repeat: Whether an error is worth another call.
-        stop: Whether the call that failed was the last one.
-        wait: A tenacity strategy, sync or async.
-        sleep: Waits between the calls.
+    *stop*, *wait*, *sleep* and *before_sleep* are those of tenacity's ``AsyncRetrying``: all but *stop* may be async.
 
     Raises:
         LumaError: The error of the last call, without tenacity's frames.
@@ -103,6 +99,7 @@ async def repeated(
         stop=stop,
         wait=wait,
         sleep=sleep,
+        before_sleep=before_sleep,
         reraise=True,
     )
     try:

@@ -78,10 +78,13 @@ def get(*ids: TaskIds, from_: FromFile = None, lines: Lines = _LINES, relay: Rel
     Example: luma-async get 6c1f7a52-0d0b-4b0e-9a5f-0f4b4c5d6e7f
     """
     from luma_async.cli.ids import Ids
+    from luma_async.cli.summary import Summary
     from luma_async.cli.work import open_job, poll_once, run_job
 
-    client, again = relay.client(), ResumeCommand(("get", *words_of(relay, lines)), _name_of(from_), frozenset(ids))
-    return run_job(open_job(client, Ids.of(ids, _name_of(from_)), lines, again=again), poll_once)
+    summary, source = Summary(), _name_of(from_)
+    client = relay.client(on_event=summary.note)
+    again = ResumeCommand(("get", *words_of(relay, lines)), source, frozenset(ids))
+    return run_job(open_job(client, Ids.of(ids, source), lines, waits=False, summary=summary, again=again), poll_once)
 
 
 @app.command
@@ -195,9 +198,11 @@ def ls(*, limit: MostListed = 20, lines: Lines = _LINES, relay: Relay = _RELAY) 
 
     Example: luma-async ls --dialect luma --limit 50
     """
+    from luma_async.cli.show import Board
     from luma_async.cli.work import list_recent
 
-    return list_recent(relay.client(), limit, lines)
+    board = Board()
+    return list_recent(relay.client(on_event=board.note), limit, lines, board)
 
 
 @app.command

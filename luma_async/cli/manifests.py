@@ -94,7 +94,8 @@ def _row(place: str, given: Mapping[str, Any], defaults: GenerationOptions) -> R
         raise ConfigurationError(f"{place}: there is no prompt", advice="give each row a prompt")
     if name is not None and not (isinstance(name, str) and name.isprintable() and len(name) <= _LONGEST_NAME):
         raise ConfigurationError(
-            f"{place}, name: {brief(name)} is not a name", advice=f"give at most {_LONGEST_NAME} printable characters"
+            f"{place}, column name: {brief(name)} is not a name",
+            advice=f"give at most {_LONGEST_NAME} printable characters",
         )
     for key, value in given.items():
         try:
@@ -103,8 +104,17 @@ def _row(place: str, given: Mapping[str, Any], defaults: GenerationOptions) -> R
             elif key != "name":
                 options = evolve(options, **{key: value})
         except ConfigurationError as error:
-            raise ConfigurationError(f"{place}, {key}: {error.summary}", advice=error.advice) from None
+            raise _in_column(place, key, error) from None
     return Row(cast("str", prompt), options, name)
+
+
+def _in_column(place: str, key: str, error: ConfigurationError) -> ConfigurationError:
+    """Return *error* in the words of a table: it has columns and cells, and no arguments."""
+    what = error.summary.removeprefix(f"GenerationOptions({key}=").replace(") is not ", " is not ", 1)
+    advice = error.advice.replace(f"give {key} as ", "give ", 1).replace("or leave it out", "or leave it empty")
+    for of_code, of_tables in (("is not a bool", "is not true or false"), ("True or False", "true or false")):
+        what, advice = what.replace(of_code, of_tables), advice.replace(of_code, of_tables)
+    return ConfigurationError(f"{place}, column {key}: {what}", advice=advice)
 
 
 def _spelled(written: object) -> str:
@@ -129,7 +139,7 @@ def _field_of(place: str, written: object) -> str:
 def _csv_rows(name: str, lines: Iterator[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield each row with its place; a cell may have several lines."""
     header: list[str] = []
-    for place, cells in _cells(name, lines):
+    for number, (place, cells) in enumerate(_cells(name, lines)):
         if not header:
             header = [_field_of(place, cell) for cell in _without_empty_end(cells)]
             if twice := [cell for cell in header if header.count(cell) > 1]:
@@ -140,7 +150,10 @@ def _csv_rows(name: str, lines: Iterator[str]) -> Iterator[tuple[str, dict[str, 
                 advice="put a cell with a delimiter in it into double quotes",
             )
         else:
-            yield place, {key: _cell(key, cell) for key, cell in zip(header, cells, strict=False) if cell}
+            yield (
+                f"{place} (row {number})",
+                {key: _cell(key, cell) for key, cell in zip(header, cells, strict=False) if cell},
+            )
 
 
 def _without_empty_end(cells: list[str]) -> list[str]:

@@ -18,6 +18,8 @@ _FEW = 10
 _LONGEST = 2000
 """Characters of a name, which is only useful as a whole."""
 _FILE_MODE = 0o600
+_SAVED = Path("ids.txt")
+"""A name for the file of a user who saves ids that no file has."""
 
 
 @frozen
@@ -38,6 +40,12 @@ class ResumeCommand:
         line = shlex.join(["luma-async", *self.words, *source, *map(_named, again[:_FEW])])
         return f"{line} ... (the same ids as before)" if len(again) > _FEW else line
 
+    def with_ids(self, task_ids: list[str], path: Path) -> str:
+        """Return the command line for *task_ids*: it has them, or of more than ten the file at *path*."""
+        if len(task_ids) > _FEW:
+            return self.from_file(path)
+        return shlex.join(["luma-async", *self.words, *map(_named, task_ids)])
+
     def from_file(self, path: Path) -> str:
         """Return the command line for the ids in the file at *path*."""
         return shlex.join(["luma-async", *self.words, "--from", str(path)])
@@ -51,7 +59,7 @@ def name_few(heading: str, task_ids: list[str], command: ResumeCommand | None) -
     if len(task_ids) > _FEW:
         say(f"and {len(task_ids) - _FEW} more")
     if command is not None:
-        say(f"to go on: {command.for_ids(task_ids)}")
+        say("to go on:", command.for_ids(task_ids))
 
 
 def name_each(heading: str, task_ids: list[str]) -> None:
@@ -63,17 +71,20 @@ def name_each(heading: str, task_ids: list[str]) -> None:
 def name_all(heading: str, names: Iterable[str], command: ResumeCommand | None = None) -> None:
     """Name all of *names*: ids if there is a *command* that goes on with them, else prompts.
 
-    They are on standard error; on a terminal, ten of them, and all in a file. Where standard error cannot be written,
-    all are in the file.
+    They are on standard error, with that command; on a terminal, ten of them, and all in a file. Where standard error
+    cannot be written, all are in the file.
     """
     names, are_ids = list(names), command is not None
     is_long = len(names) > _FEW and sys.stderr is not None and sys.stderr.isatty()
     if is_long and (path := _store(heading, names, are_ids=are_ids)) is not None:
         say(_list(heading, names[:_FEW]))
-        how = "" if command is None else f"; to go on: {command.from_file(path)}"
-        say(f"all {len(names)} are in {path}{how}")
+        place = f"all {len(names)} are in {path}"
+        say(place if command is None else f"{place}; to go on:", "" if command is None else command.from_file(path))
     elif names and not say(_list(heading, names)):
         _store(heading, names, are_ids=are_ids)
+    elif names and command is not None:
+        is_short = len(names) <= _FEW
+        say("to go on:" if is_short else "to go on, save these ids in a file:", command.with_ids(names, _SAVED))
 
 
 def _named(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import math
 import os
 import re
 import select
@@ -12,6 +13,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
+from unicodedata import east_asian_width
 
 from luma_async.cli.exit import Status
 from luma_async.errors import ConfigurationError, LumaError
@@ -33,7 +35,11 @@ _OPTION_NAMES = {
     "overwrite=True": "--overwrite",
     "trust_env=True": "--trust-env",
     "check the user name and password in proxy=": "check the user name and password in LUMA_PROXY",
-    "check proxy= and": "check --proxy and",
+    "check proxy= and": "check --proxy, LUMA_PROXY or, with --trust-env, HTTPS_PROXY, and",
+    "base_url is ": "the relay's address is ",
+    "base_url (": "the relay's address (",
+    "check base_url: this": "check LUMA_BASE_URL or --base-url: this",
+    "it has to be min_interval <= initial_interval <= max_interval": "each may be at most as long as the next one",
     "see ssl_context=": "a company's own authority needs --ca-file",
     'batch="always"': "--batch always",
     'give batch="auto"': "leave it out",
@@ -41,8 +47,12 @@ _OPTION_NAMES = {
     "Limits(max_answer_bytes=...) allows more": "the library allows more, the command line does not",
 }
 """The library's wording of advice, and the command line's."""
-_FIELD = re.compile(r"\bLimits[.(]([a-z_]+)=")
-"""The start of a complaint about a limit."""
+_FIELD = re.compile(r"\b(?:Limits[.(]|PollPolicy\.)([a-z_]+)=|^(timeout|max_in_flight)=")
+"""The start of a complaint about a limit, a pause or an argument of a wait."""
+_GENERATION = re.compile(r"\bGenerationOptions\(([a-z_]+)=(.*)\) is not (.*) \(give \1 as ")
+_ORDER = re.compile(r"\bPollPolicy\(min_interval=(\S+), initial_interval=(\S+), max_interval=(\S+)\) is out")
+_OR_NONE = re.compile(r"(--[a-z-]+ \S+ is not a (?:whole )?number above 0) or None \((.*) or None\)")
+"""An option is left out instead."""
 
 
 _given_up: set[int] = set()
@@ -86,16 +96,63 @@ def prepare() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def say(text: str) -> bool:
-    """Write a line to standard error, and return whether it could be written."""
+def say(text: str, command: str = "") -> bool:
+    """Write a line to standard error, and return whether it could be written.
+
+    A *command* for the shell follows it. On a terminal both are wrapped between words; the command stays one.
+    """
     if sys.stderr is None:
         return False
     try:
-        sys.stderr.write(f"luma-async: {text}\n")
+        sys.stderr.write(f"{_fitted(f'luma-async: {text}', command, _columns())}\n")
         sys.stderr.flush()
     except OSError:
         _give_up(sys.stderr)
     return not is_lost(sys.stderr)
+
+
+def _columns() -> float:
+    """Return the width of standard error; infinite if it is not a terminal, or has none."""
+    try:
+        if is_terminal(sys.stderr):
+            return int(os.environ.get("COLUMNS", "0")) or os.get_terminal_size(sys.stderr.fileno()).columns or math.inf
+    except (OSError, ValueError):
+        """It was replaced by an object that is not a file, or its size is not a number."""
+    return math.inf
+
+
+_INDENT = 2
+"""Columns before the rest of a line that is wrapped."""
+_SHELL_WORD = re.compile(r"""(?:'[^']*'|"[^"]*"|[^\s'"])+""")
+
+
+def _fitted(text: str, command: str, columns: float) -> str:
+    """Return *text* and *command* in lines of at most *columns*; a longer word, such as an id, stays whole."""
+    lines = [_wrapped(line.split(" "), columns) for line in text.split("\n")]
+    if not command:
+        return "\n".join(lines)
+    whole = f"{text} {command}"
+    if max(map(_cells, whole.split("\n"))) <= columns:
+        return whole
+    return "\n".join([*lines, _wrapped(_SHELL_WORD.findall(command), columns - _INDENT, " \\")])
+
+
+def _wrapped(words: list[str], columns: float, ending: str = "") -> str:
+    """Return *words* in lines of at most *columns*; each line but the last one has the *ending*."""
+    line, *more = words
+    lines = []
+    for word in more:
+        if _cells(line) + 1 + _cells(word) > columns and line.strip():
+            lines.append(f"{line}{ending}")
+            line = " " * _INDENT + word
+        else:
+            line = f"{line} {word}"
+    return "\n".join([*lines, line])
+
+
+def _cells(text: str) -> int:
+    """Return the columns of *text*: letters of some scripts take two."""
+    return len(text) if text.isascii() else sum(1 + (east_asian_width(letter) in "WF") for letter in text)
 
 
 class _Warnings(logging.Handler):
@@ -135,7 +192,14 @@ def in_option_names(text: str) -> str:
     """Return an error's *text* with the names of options instead of the library's names."""
     for name, option in _OPTION_NAMES.items():
         text = text.replace(name, option)
-    return _FIELD.sub(lambda found: f"--{found[1].replace('_', '-')} ", text)
+    text = _FIELD.sub(lambda found: f"{_option(found[1] or found[2])} ", text)
+    text = _ORDER.sub(r"--min-interval \1, --initial-interval \2, --max-interval \3 are out", text)
+    text = _GENERATION.sub(lambda found: f"{_option(found[1])} {found[2]} is not {found[3]} (give ", text)
+    return _OR_NONE.sub(r"\1 (\2)", text)
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 
 from attrs import define, field
@@ -20,6 +20,8 @@ _MOST_STATES = 4
 _LONGEST_WORD = 24
 _EACH = 60.0
 """Seconds between two reports where standard error is not a terminal."""
+_LASTING = 5.0
+"""Seconds after which a log gets trouble without the rest of a report."""
 _STATISTICS = 1.0
 """Seconds between two looks at the statistics, which take time with thousands of ids."""
 
@@ -38,6 +40,11 @@ def seconds_left(board: Board, statistics: Statistics) -> float | None:
     since = {state: board.entered.get(state, now) for state, each in known.items() if each.running}
     left = [(_time_left(state, known), now - entered) for state, entered in since.items()]
     left += [(typical, 0.0)] if board.states[UNSEEN] or board.unstarted else []
+    if board.submits.open:
+        rest = board.submits.seconds_left(now)
+        if rest is None or board.submits.are_all:
+            return rest
+        left += [(typical, -rest)]
     if not left or any(whole is None for whole, _ in left):
         return None
     longest = max((whole or 0.0) - age for whole, age in left)
@@ -90,7 +97,9 @@ class Progress:
         words = [f"{count} {shown(word, _LONGEST_WORD)}" for word, count in named]
         others = self.board.states.total() - sum(count for _, count in named)
         words += [f"{others} in other states"] if others else []
-        words += [f"{self.board.unstarted} not started"] if self.board.unstarted else []
+        submits = self.board.submits
+        numbers = {"submitting": submits.under_way, "not submitted": submits.left, "not started": self.board.unstarted}
+        words += [f"{count} {word}" for word, count in numbers.items() if count]
         return ", ".join(words)
 
     def times(self) -> str:
@@ -105,17 +114,19 @@ class Progress:
 
     def troubles(self) -> list[str]:
         """Return a line for each thing that is wrong now, as long as there is anything to wait for."""
-        return list(self.board.trouble.lines()) if self.board.rows or not self.board.done else []
+        is_over = self.board.done and not (self.board.rows or self.board.submits.open)
+        return [] if is_over else list(self.board.trouble.lines())
 
     def report(self) -> Iterator[str]:
         """Yield the lines for a log: how far the run is, and what is wrong."""
         ends = f" ({self.ends()})" if self.board.words else ""
-        yield "; ".join(filter(None, [f"{self.ended()} ended{ends}", self.states(), self.times()]))
+        ended = f"{self.ended()} ended{ends}" if self.board.total else ""
+        yield "; ".join(filter(None, [ended, self.states(), self.times()]))
         yield from self.troubles()
 
     @asynccontextmanager
     async def reported(self) -> AsyncGenerator[None]:
-        """Write the report to standard error each minute until the block ends."""
+        """Write the report to standard error each minute, and trouble that lasts, until the block ends."""
         reporter = asyncio.create_task(self._report_forever(), name="progress")
         try:
             yield
@@ -124,7 +135,20 @@ class Progress:
             await asyncio.wait([reporter])
 
     async def _report_forever(self) -> None:
+        is_told = False
         while True:
-            await asyncio.sleep(_EACH)
-            for line in self.report():
-                say(line)
+            may_tell = True  # trouble that comes and goes is one line more in a minute
+            for _ in range(int(_EACH)):
+                await asyncio.sleep(1.0)
+                lasted = self.board.trouble.seconds()
+                is_told = is_told and lasted > 0
+                if lasted >= _LASTING and may_tell and not is_told:
+                    _say_all(self.troubles())
+                    may_tell, is_told = False, True
+            _say_all(self.report())
+            is_told = self.board.trouble.seconds() > 0
+
+
+def _say_all(lines: Iterable[str]) -> None:
+    for line in lines:
+        say(line)

@@ -15,7 +15,7 @@ from luma_async.cli.exit import Status, status_of, worst
 from luma_async.cli.forms import Form, JsonForm
 from luma_async.cli.output import in_option_names, say, write
 from luma_async.cli.trouble import Trouble
-from luma_async.errors import DownloadError, GenerationFailedError, LumaError
+from luma_async.errors import APIError, DownloadError, GenerationFailedError, LumaError
 from luma_async.events import DownloadProgress, Event, StateChanged
 from luma_async.models import State
 from luma_async.outcomes import Outcome
@@ -28,6 +28,8 @@ _WORDS = {
 }
 UNSEEN = "waiting"
 """The state of an id before its first good poll."""
+_ENOUGH_SUBMITS = 3
+"""Submits after which their pace says how long the others take."""
 _LONGEST_REASON = 100
 """Characters: a summary should be short, and a thousand reasons should need little memory."""
 
@@ -46,6 +48,42 @@ class Row:
     """Bytes of its file so far; None before the first."""
     total: int = 0
     """Bytes of the whole file; 0 where it is unknown."""
+
+
+@define(eq=False)
+class Submits:
+    """How far a batch of submits is."""
+
+    are_all: bool = False
+    """Whether nothing follows a submit, because no id is waited for."""
+    left: int = 0
+    """Rows that are known and not taken up."""
+    under_way: int = field(default=0, init=False)
+    """Those that the relay refuses for now are among them."""
+    _answered: int = field(default=0, init=False)
+    _started: float | None = field(default=None, init=False)
+    """When the first of them started, in monotonic seconds."""
+
+    def start(self, now: float) -> None:
+        """Note that a submit starts."""
+        self._started = now if self._started is None else self._started
+        self.under_way += 1
+
+    def end(self) -> None:
+        """Note the end of one."""
+        self.under_way -= 1
+        self._answered += 1
+
+    @property
+    def open(self) -> int:
+        """The number of those that have not ended, as far as it is known."""
+        return self.left + self.under_way
+
+    def seconds_left(self, now: float) -> float | None:
+        """Estimate the seconds until all have ended, by their pace so far; None while too little is known."""
+        if self._started is None or self._answered < _ENOUGH_SUBMITS:
+            return None
+        return (now - self._started) / self._answered * self.open
 
 
 def reason_of(error: LumaError) -> str:
@@ -91,6 +129,7 @@ class Board:
     expected: int = 0
     """Ids in all, as far as they are known before they are taken up."""
     trouble: Trouble = field(init=False)
+    submits: Submits = field(factory=Submits, init=False)
     prompts: dict[str, str] = field(factory=dict, init=False)
     """Prompts of submitted ids that are not started yet."""
 
@@ -105,15 +144,16 @@ class Board:
     @property
     def total(self) -> int:
         """The number of all ids that are known."""
-        return max(self.expected, self.done + len(self.rows))
+        return max(self.expected, self.done + len(self.rows) + self.submits.open)
 
     @property
     def unstarted(self) -> int:
-        """The number of known ids that no wait has started for."""
-        return self.total - self.done - len(self.rows)
+        """The number of known ids that no wait has started for; a row that is not submitted has none."""
+        return self.total - self.done - len(self.rows) - self.submits.open
 
     def start(self, task_id: str) -> None:
         """Start with *task_id*."""
+        self.trouble.start()
         row = self.rows[task_id] = Row(self.clock(), prompt=self.prompts.pop(task_id, ""))
         self.states[row.state] += 1
 
@@ -168,6 +208,38 @@ class Board:
             self.reasons[status, reason_of(outcome.error)] += 1
         return status
 
+    def expect_submits(self, count: int, *, are_all: bool) -> None:
+        """Expect *count* rows to submit; *are_all*: no id is waited for."""
+        self.expected = count
+        self.submits = Submits(are_all=are_all, left=count)
+
+    def take_row(self) -> None:
+        """Note that a row is taken up; one that was submitted before is counted next, another one started."""
+        self.submits.left = max(0, self.submits.left - 1)
+
+    def start_submit(self) -> None:
+        """Start with a row that was taken up, or whose generation has failed."""
+        self.submits.start(self.clock())
+        self.trouble.start()
+
+    def end_submit(self, error: LumaError | None) -> None:
+        """Note the end of a row that was started; a refusal is an answer too."""
+        self.submits.end()
+        if error is None or (isinstance(error, APIError) and not error.retryable):
+            self.trouble.answered(awaits_more=self.submits.under_way > 0)
+
+    def count_submit(self, prompt: str, task_id: str | None, error: LumaError | None) -> None:
+        """Count a row that has an error, or an id that is not waited for; remember the *prompt* of another id."""
+        if error is not None:
+            self.ended[Status.ERROR] += 1
+            self.words[_WORDS[Status.ERROR]] += 1
+            self.reasons[Status.ERROR, reason_of(error)] += 1
+        elif self.submits.are_all:
+            self.ended[Status.DONE] += 1
+            self.words["submitted"] += 1
+        elif task_id is not None:
+            self.prompts[task_id] = prompt
+
     @property
     def status(self) -> Status:
         """The exit status for all ids that ended."""
@@ -205,8 +277,7 @@ class Show:
         self, prompt: str, task_id: str | None, error: LumaError | None, name: str | None = None
     ) -> None:
         """Show that *prompt* was given *task_id*, or why not."""
-        if task_id is not None:
-            self.board.prompts[task_id] = prompt
+        self.board.count_submit(prompt, task_id, error)
         await self._write(self.form.submission(prompt, task_id, error, name))
 
     async def _write(self, text: str) -> None:

@@ -215,6 +215,7 @@ class Submissions(Ids):
             if row is None:
                 self._slots.release()
                 break
+            show.board.take_row()
             if self.retries is not None:
                 self.retries.take_up()
             if (earlier := self.submitter.earlier(row)) is None:
@@ -232,6 +233,7 @@ class Submissions(Ids):
 
     def _start(self, row: Row, show: Show) -> None:
         """Submit *row* in a task, which gives its slot back."""
+        show.board.start_submit()
         task = asyncio.create_task(self._submit(row, show))
         self._held[task] = row.prompt
         task.add_done_callback(self._forget)
@@ -261,6 +263,7 @@ class Submissions(Ids):
             error = trouble
         finally:
             self._slots.release()
+        show.board.end_submit(error)
         await self._tell(row, _Submit(row.prompt, task_id, error), show)
 
     async def _tell(self, row: Row, submitted: _Submit, show: Show) -> None:
@@ -269,6 +272,7 @@ class Submissions(Ids):
         new_id = submitted.task_id if submitted.task_id and self._is_new(submitted.task_id) else None
         if submitted.task_id != new_id:
             say(f"the relay gave the id {shown(submitted.task_id)} to two submits: {shown(row.prompt)}")
+            show.board.expected -= 1
         if self.retries is not None:
             self.retries.submitted(row, new_id)
         try:
@@ -360,7 +364,7 @@ async def submit(  # noqa: PLR0913 - what the command line gives
         stores=files is not None,
         waits=waiting is not None,
         earlier=earlier if submissions.retries is None or earlier is None else evolve(earlier, polls_failed=True),
-        summary=None if waiting is None else summary,
+        summary=summary,
         again=submissions.again,
     )
     async with AsyncExitStack() as stack:
@@ -369,7 +373,9 @@ async def submit(  # noqa: PLR0913 - what the command line gives
             if receipts.taken and not output.quiet:
                 say(_had_been_submitted(receipts, submissions.rows.known()))
         stack.enter_context(submissions.losses_named())
+        count = submissions.rows.count()
         job = await stack.enter_async_context(opening)
+        job.show.board.expect_submits(count or 0, are_all=waiting is None)
         async with submissions.under_way(job.show):
             if waiting is not None:
                 await wait(job, waiting, files)

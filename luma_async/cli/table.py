@@ -84,14 +84,19 @@ class Table:
 
     @classmethod
     @asynccontextmanager
-    async def live(cls, progress: Progress, console: Console | None = None) -> AsyncGenerator[Self]:
+    async def live(
+        cls, progress: Progress, console: Console | None = None, *, stays: bool = True
+    ) -> AsyncGenerator[Self]:
         """Keep the table on the terminal of standard error up to date until the block ends.
+
+        Its last picture *stays* there, or is cleared.
 
         Raises:
             OutputLostError: Standard output cannot take the texts *above* the table; raised at the end of the block.
         """
         table = cls(progress, console or Console(stderr=True, highlight=False, markup=False, emoji=False))
-        with _drawn(Live(console=table.console, auto_refresh=False, redirect_stdout=False)) as live:
+        live = Live(console=table.console, auto_refresh=False, redirect_stdout=False, transient=not stays)
+        with _drawn(live):
             ticker = asyncio.create_task(table._refresh_forever(live), name="table")
             try:
                 yield table
@@ -146,7 +151,9 @@ class Table:
             parts.append(self._files.make_tasks_table(bars))
         if hidden:
             parts.append(Text(f"and {hidden} more"))
-        return Group(*parts, self._bar(), *notes)
+        if self.board.total:
+            parts.append(self._bar())
+        return Group(*parts, *notes)
 
     def _notes(self) -> list[Text]:
         """Return what is under the bar: how ids ended, states, times, and what is wrong."""

@@ -13,7 +13,16 @@ from luma_async._text import shown
 from luma_async.cli.durations import spelled
 from luma_async.cli.output import in_option_names
 from luma_async.errors import GenerationFailedError, LumaError, Verdict
-from luma_async.events import CooldownEnded, CooldownStarted, Event, PollFailed, StateChanged, WaitEnded, WaitStarted
+from luma_async.events import (
+    CooldownEnded,
+    CooldownStarted,
+    Event,
+    PollFailed,
+    StateChanged,
+    TryFailed,
+    WaitEnded,
+    WaitStarted,
+)
 from luma_async.models import State
 
 _LONGEST = 160
@@ -32,17 +41,17 @@ _CHECK = 0.5
 
 @define(eq=False)
 class Trouble:
-    """The trouble of a client: failed polls since the last good one, the cool-down, ids in unknown states."""
+    """The trouble of a client: failed polls and tries since the last good one, the cool-down, ids in unknown states."""
 
     clock: Callable[[], float] = time.monotonic
     """Returns monotonic seconds."""
     good_polls: Callable[[], int] = lambda: 0
     """Returns the number of good polls so far: a poll that sees no change has no event."""
     _failure: LumaError | None = field(default=None, init=False)
-    """The latest failed poll, if no good one came since."""
+    """The latest failed poll or try, if no good one came since."""
     _since: float = field(default=0.0, init=False)
     _began: float | None = field(default=None, init=False)
-    """When the first wait started, until anything has come from the relay."""
+    """When the first request started, until anything has come from the relay."""
     _has_begun: bool = field(default=False, init=False)
     _good_then: int = field(default=0, init=False)
     _checked: float = field(default=0.0, init=False)
@@ -56,18 +65,28 @@ class Trouble:
     _past: Counter[str] = field(factory=Counter, init=False)
     """Whole seconds of each kind of trouble that is over."""
 
+    def start(self) -> None:
+        """Note that a request starts: until an answer comes, the relay is silent from the first one on."""
+        if not self._has_begun:
+            self._has_begun, self._began = True, self.clock()
+
+    def answered(self, *, awaits_more: bool = False) -> None:
+        """Note a good answer that has no event; where the caller *awaits_more*, another silence starts."""
+        self._recover()
+        self._has_begun, self._began = awaits_more, self.clock() if awaits_more else None
+
     def note(self, event: Event) -> None:
         """Note *event*, whichever id it is about."""
-        if isinstance(event, WaitStarted) and not self._has_begun:
-            self._has_begun, self._began = True, self.clock()
-        if isinstance(event, PollFailed):
+        if isinstance(event, WaitStarted):
+            self.start()
+        if isinstance(event, PollFailed | TryFailed):
             self._fail(event.error)
         elif isinstance(event, StateChanged):
-            self._recover()
+            self.answered()
             self._move(event.task_id, event.state_text if event.state is State.UNKNOWN else None)
         elif isinstance(event, WaitEnded) and event.outcome is not None:  # a signal cancels waits: all stays as it is
             if isinstance(event.outcome.error, None | GenerationFailedError):
-                self._recover()
+                self.answered()
             self._move(event.task_id, None)
         elif isinstance(event, CooldownStarted):
             now = self.clock()
@@ -92,6 +111,15 @@ class Trouble:
         if self._is_silent(now):
             yield f"no answer from the relay for {spelled(now - cast('float', self._began))}"
         yield from self._unknown_lines(now)
+
+    def seconds(self) -> float:
+        """Return how long no good answer has come; 0.0 if the relay is not in trouble."""
+        now = self.clock()
+        self._check(now)
+        times = [now - self._since] if self._failure is not None else []
+        times += [now - self._paused] if self._pause is not None else []
+        times += [now - cast("float", self._began)] if self._is_silent(now) else []
+        return max(times, default=0.0)
 
     def _is_silent(self, now: float) -> bool:
         """Whether nothing has come since the start: no answer, and no error that says more."""

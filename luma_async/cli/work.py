@@ -16,6 +16,7 @@ from attrs import evolve, frozen
 
 from luma_async._disk.files import measured
 from luma_async._text import shown
+from luma_async.cli.display import showing, stop_said
 from luma_async.cli.executing import Execution, Program, executing
 from luma_async.cli.exit import Status, status_of_state, worst
 from luma_async.cli.forms import Form, JsonForm, QuietForm
@@ -23,13 +24,10 @@ from luma_async.cli.ids import Ids
 from luma_async.cli.naming import ResumeCommand, name_all, name_each, name_few
 from luma_async.cli.options import Files, Lines, Waiting
 from luma_async.cli.output import (
-    OutputLostError,
     goes_to,
     is_closed_pipe,
-    is_lost,
     is_terminal,
     say,
-    warnings_said,
     write,
 )
 from luma_async.cli.progress import Progress
@@ -50,8 +48,6 @@ _RECORDS_AT_ONCE = 256
 """Outcomes that wait for the disk together: the journal writes them at once."""
 _MOST_TO_STORE = 10_000
 """Outcomes that wait for their files, with about 10 KB each; their number may hold up others, their files never do."""
-_READER_CHECK = 0.5
-"""Seconds."""
 
 
 @frozen
@@ -126,9 +122,9 @@ async def open_job(  # noqa: PLR0913 - the parts of a job, each by its name
         ids: Task ids.
         output: How results look, and whether progress is shown.
         stores: Whether media are stored.
-        waits: Whether ids are waited for.
+        waits: Whether ids are waited for, and summed up at the end.
         earlier: What earlier runs have done; its journal is open until the end.
-        summary: Notes the events of the *client*, and is written at the end.
+        summary: Notes the events of the *client*.
         again: Goes on with open ids; None if the relay ends with the process.
     """
     board = Board() if summary is None else summary.board
@@ -141,12 +137,12 @@ async def open_job(  # noqa: PLR0913 - the parts of a job, each by its name
                 say(_had_ended(journal, known))
         luma = await stack.enter_async_context(client)
         stack.enter_context(_open_ids_named(board, ids, luma, earlier, again))
-        if summary is not None:
+        if summary is not None and waits:
             stack.enter_context(_summed_up(luma, summary))
         board.trouble.good_polls = lambda: luma.statistics.polls
         progress = Progress(board, lambda: luma.statistics)
         show = _show(board, _form(output, stores=stores, waits=waits))
-        await stack.enter_async_context(_showing(show, progress if waits and not output.quiet else None, output))
+        await stack.enter_async_context(showing(progress, output, show))
         yield Job(luma, ids, show, earlier)
 
 
@@ -182,41 +178,6 @@ def _show(board: Board, form: Form) -> Show:
     return Show(board, form, tells_files=isinstance(form, JsonForm))  # other forms have the file in their line
 
 
-@asynccontextmanager
-async def _showing(show: Show, progress: Progress | None, output: Lines) -> AsyncGenerator[None]:
-    """Show the *progress* on standard error: as a live table on a terminal, else as a line each minute."""
-    async with AsyncExitStack() as stack:
-        stack.enter_context(warnings_said(quiet=output.quiet))
-        if not is_terminal(sys.stdout):
-            await stack.enter_async_context(_reader_watched())
-        if progress is None or output.no_progress:
-            """Results only."""
-        elif is_terminal(sys.stderr):
-            from luma_async.cli.table import Table  # noqa: PLC0415 - only a terminal needs rich
-
-            table = await stack.enter_async_context(Table.live(progress))
-            show.above = table.above if is_terminal(sys.stdout) else None
-        else:
-            await stack.enter_async_context(progress.reported())
-        yield
-
-
-@asynccontextmanager
-async def _reader_watched() -> AsyncGenerator[None]:
-    """Raise as soon as a pipe is closed: the next write, which would fail, may be half an hour away."""
-    async with asyncio.TaskGroup() as group:
-        reader = group.create_task(_watch_reader())
-        yield
-        reader.cancel()
-
-
-async def _watch_reader() -> None:
-    while True:
-        if is_lost(sys.stdout):
-            raise OutputLostError(BrokenPipeError())
-        await asyncio.sleep(_READER_CHECK)
-
-
 @contextmanager
 def _open_ids_named(
     board: Board, ids: Ids, luma: LumaClient, earlier: EarlierRuns | None, again: ResumeCommand | None
@@ -243,7 +204,7 @@ def _open_ids_named(
         if is_stopping() or are_lost or isinstance(error, asyncio.CancelledError):
             left = [*board.unfinished, *board.rows, *filterfalse(has_ended, ids.remaining())]
             name(left, "stopped with {} not done", partial(name_few, command=again))
-            for line in board.trouble.lines() if left else ():
+            for line in board.trouble.lines() if left or board.submits.open else ():
                 say(f"trouble: {line}")
         raise
     name(board.unfinished, "{} not done in time", name_each)
@@ -264,17 +225,22 @@ async def poll_once(job: Job) -> None:
 
     async def poll(task_id: str) -> None:
         for outcome in await job.luma.get_generations([task_id]):
+            if outcome.generation is not None:
+                job.show.board.trouble.answered(awaits_more=len(job.show.board.rows) > 1)
             await job.show.end(outcome)
 
     await _for_each(job.open_ids(), poll, _POLLS_AT_ONCE)
 
 
-async def list_recent(client: LumaClient, limit: int, output: Lines) -> Status:
-    """Show the key's newest generations, at most *limit*."""
-    began = time.monotonic()
+async def list_recent(client: LumaClient, limit: int, output: Lines, board: Board | None = None) -> Status:
+    """Show the key's newest generations, at most *limit*; *board* notes the events of the *client*."""
+    began, board = time.monotonic(), board or Board()
     async with client as luma:
         show = _show(Board(), _form(output, lists=True))
-        generations = await luma.recent(limit)
+        board.trouble.start()
+        with stop_said("stopped before the relay has listed anything", board.trouble):
+            async with showing(Progress(board), output):
+                generations = await luma.recent(limit)
         for generation in generations:
             elapsed = time.monotonic() - began
             if output.quiet:

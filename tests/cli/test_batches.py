@@ -80,7 +80,7 @@ def test_a_bad_row_costs_nothing(command: Command, relay: SimulatedRelay, tmp_pa
     ended = command("submit", "--from", path, relay=relay)
 
     assert (ended.status, ended.out, relay.requests) == (2, "", [])
-    assert "rows.csv, line 3, aspect_ratio: " in ended.err
+    assert "rows.csv, line 3 (row 2), column aspect_ratio: " in ended.err
 
 
 def test_an_empty_manifest_is_an_error(command: Command, relay: SimulatedRelay, tmp_path: Path) -> None:

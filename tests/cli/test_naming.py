@@ -62,6 +62,24 @@ def test_a_few_arguments_stand_in_the_line() -> None:
     assert many.for_ids(IDS) == f"luma-async wait {' '.join(IDS[:10])} ... (the same ids as before)"
 
 
+@pytest.mark.parametrize(
+    ("count", "last"),
+    [
+        (2, "luma-async: to go on: luma-async wait --brief luma_0 luma_1"),
+        (11, "luma-async: to go on, save these ids in a file: luma-async wait --brief --from ids.txt"),
+    ],
+)
+def test_ids_of_a_pipe_or_a_submit_have_the_command_that_goes_on(
+    capsys: pytest.CaptureFixture[str], count: int, last: str
+) -> None:
+    """It holds a few of them; more are to be saved. All are named before it."""
+    ids = [f"luma_{number}" for number in range(count)]
+
+    name_all("not done", ids, ResumeCommand(("wait", "--brief"), None, frozenset()))
+
+    assert capsys.readouterr().err.splitlines() == ["luma-async: not done:", *ids, last]
+
+
 def test_nothing_is_said_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     """Neither way."""
     name_few("none", [], AGAIN)

@@ -15,6 +15,7 @@ from luma_async.cli.commands import app
 from luma_async.cli.options import Files, Media, Relay, Storing, SubmitFlags, words_of
 from luma_async.cli.output import in_option_names
 from luma_async.settings import Settings
+from tests.cli.conftest import Command
 from tests.kit import KEY
 
 HOUSE = Path(luma_async.__file__).parent
@@ -135,6 +136,43 @@ ARGUMENT = re.compile(r"\b(?:Limits[(.]|(?:proxy|ssl_context|trust_env|api_key|m
 """How the library's own advice names what a user can set."""
 UNREACHABLE = {"batch=", "give limits as luma_async.Limits(...)"}
 """Parts of errors that the command line cannot cause."""
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("--timeout=-5", "--timeout -5.0 is not a number above 0 (give a number above 0)"),
+        ("--max-in-flight=0", "--max-in-flight 0 is not a whole number above 0 (give a whole number above 0)"),
+        ("--requests-per-second=0", "--requests-per-second 0.0 is not a number above 0 (give a number above 0)"),
+        ("--min-interval=0", "--min-interval 0.0 is not a number above 0 (give a number above 0)"),
+        ("--initial-interval=20", "--min-interval 2, --initial-interval 20, --max-interval 15 are out of order"),
+        ("--base-url=relay", "the relay's address is not an absolute http(s) URL"),
+        (
+            "--base-url=http://relay.example",
+            "the relay's address (http://relay.example) would send the key",
+        ),
+        ("--aspect-ratio=wide", "--aspect-ratio 'wide' is not text such as '16:9' (give text such as '16:9', or leave"),
+        (
+            "--image-url=pic.png",
+            "--image-url 'pic.png' is not an absolute http(s) URL or a picture as base64 text",
+        ),
+    ],
+)
+def test_a_wrong_value_is_named_by_its_option(command: Command, options: str, said: str) -> None:
+    """And the advice is about the option, not about an argument of the library; nothing is asked."""
+    env = {"LUMA_BASE_URL": "http://127.0.0.1:1", "LUMA_API_KEY": KEY}
+    ended = command("submit", "a cat", "--wait", options, env=env)
+
+    assert (ended.status, ended.out) == (2, "")
+    assert f"luma-async: {said}" in ended.err
+    assert not re.search(r"PollPolicy|Limits|GenerationOptions|None|[a-z]_[a-z]", ended.err)
+
+
+def test_a_prompt_that_is_blank_has_advice_for_a_person(command: Command) -> None:
+    """What a prompt is, and not what its type is."""
+    ended = command("submit", "  ", env={"LUMA_BASE_URL": "http://127.0.0.1:1", "LUMA_API_KEY": KEY})
+
+    assert "is not a prompt (give text that says what the video shows)" in ended.out
 
 
 def test_no_advice_names_an_argument_of_the_library() -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
+import sys
 from functools import partial
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from luma_async import LumaClient
 from luma_async.cli.exit import Status
 from luma_async.cli.ids import Ids
 from luma_async.cli.options import Lines, Waiting
+from luma_async.cli.output import say
 from luma_async.cli.show import Board
 from luma_async.cli.summary import Summary
 from luma_async.cli.work import open_job, run_job, wait
@@ -86,7 +90,7 @@ def test_a_journal_and_durations_are_arguments(command: Command, luma_relay: Sim
 async def test_a_pipe_gets_a_line_each_minute(
     luma_time: FastTime, luma_relay: SimulatedRelay, capsys: pytest.CaptureFixture[str], output: Lines, lines: int
 ) -> None:
-    """With what is wrong at the relay, unless progress is not wanted."""
+    """With what is wrong at the relay, which is also told at its fifth second, unless progress is not wanted."""
     task_id = luma_relay.add()
     luma_relay.trouble(Fault.unavailable(), times=None)
     summary = Summary(Board(luma_time.clock))
@@ -98,7 +102,7 @@ async def test_a_pipe_gets_a_line_each_minute(
 
     assert status is not Status.DONE
     assert sum(line.startswith("luma-async: 0/1 ended; 1 waiting; ") for line in err) == lines
-    assert sum(line.startswith("luma-async: the relay answered HTTP 503 for ") for line in err) == lines
+    assert sum(line.startswith("luma-async: the relay answered HTTP 503 for ") for line in err) == 2 * lines
 
 
 @pytest.mark.parametrize("options", [(), ("--quiet",)])
@@ -113,6 +117,47 @@ def test_a_warning_is_one_line_of_the_command(
     told = f"luma-async: task {task_id}: unknown state 'stitching': polling goes on"
     assert ended.err.splitlines().count(told) == (not options)
     assert ended.err.count("stitching") == (not options)
+
+
+WORDS = "no answer from 127.0.0.1:1 for 12 s: the relay's owner may know more (海上日出 海上日出 海上日出)"
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80])
+def test_a_line_is_wrapped_between_words_on_a_terminal_only(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    """No line is wider than the terminal, unless its one word is: an id stays whole."""
+    identifier = "x" * 100
+    monkeypatch.setenv("COLUMNS", str(width))
+    say(WORDS)
+    in_a_pipe = capsys.readouterr().err
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+
+    say(f"{WORDS}\n{identifier}")
+    *lines, last = capsys.readouterr().err.splitlines()
+
+    assert in_a_pipe == f"luma-async: {WORDS}\n"
+    assert last == identifier
+    assert len(lines) > 1
+    assert all(cell_len(line) <= width for line in lines)
+    assert " ".join(line.removeprefix("  ") for line in lines) == f"luma-async: {WORDS}"
+
+
+def test_a_command_that_is_wrapped_is_still_one_command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shell reads the same words from its lines."""
+    words = ["luma-async", "wait", "--name", "{prompt:.40} it's {id}", "--from", "a file with blanks.txt", "luma_1"]
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+
+    say("to go on:", shlex.join(words))
+    first, *lines = capsys.readouterr().err.splitlines()
+
+    assert first == "luma-async: to go on:"
+    assert len(lines) > 1
+    assert all(line.endswith(" \\") for line in lines[:-1])
+    assert shlex.split("\n".join(lines).replace("\\\n", "")) == words  # as a shell joins them
 
 
 @pytest.mark.slow

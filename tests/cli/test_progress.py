@@ -91,6 +91,26 @@ def test_there_is_no_estimate_until_enough_is_known(states: tuple[StateStatistic
     assert seconds_left(board, learned(*states)) is None
 
 
+@pytest.mark.parametrize(("are_all", "rest"), [(True, 60.0), (False, 260.0)])
+def test_the_rest_of_a_batch_of_submits_is_by_its_pace(*, are_all: bool, rest: float) -> None:
+    """From the third answer on; where ids are waited for, the last one takes the usual time besides."""
+    clock = [0.0]
+    board = Board(lambda: clock[0])
+    usual = learned(lasting(State.PENDING, 50.0, moved=9), lasting(State.PROCESSING, 150.0))
+    board.expect_submits(6, are_all=are_all)
+    found = []
+    for seconds in (20.0, 40.0, 60.0):
+        clock[0] = seconds - 20.0
+        board.take_row()
+        board.start_submit()
+        clock[0] = seconds
+        board.end_submit(None)
+        board.start(f"{seconds}")
+        found.append(seconds_left(board, usual))
+
+    assert found == [None, None, rest]
+
+
 def test_trouble_has_no_estimate() -> None:
     """The relay may stay away for any time."""
     clock = [0.0]
@@ -107,7 +127,7 @@ def test_trouble_has_no_estimate() -> None:
 
 
 def test_each_minute_a_log_gets_the_counts_and_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
-    """One line about the ids, and one for each trouble as long as ids are open; nothing comes before a minute."""
+    """One line about the ids, and one for each trouble; trouble of five seconds is told before the minute is over."""
 
     async def main() -> None:
         board = Board(now)
@@ -119,12 +139,14 @@ def test_each_minute_a_log_gets_the_counts_and_what_is_wrong(capsys: pytest.Capt
             await asyncio.sleep(50.0)
             board.note(PollFailed(task_id="b", error=REFUSED, failures=1))
             board.end(Outcome(task_id="c", generation=Generation(id="c", state=State.COMPLETED, state_text="")))
+            await asyncio.sleep(4.5)
             assert capsys.readouterr().err == ""
-            await asyncio.sleep(100.0)
+            await asyncio.sleep(95.5)
 
     run(main())
 
     assert capsys.readouterr().err.splitlines() == [
+        "luma-async: no answer from 127.0.0.1:1 for 5 s",
         "luma-async: 1/4 ended (1 completed); 1 waiting, 1 processing, 1 not started; 1 min so far",
         "luma-async: no answer from 127.0.0.1:1 for 10 s",
         "luma-async: 1/4 ended (1 completed); 1 waiting, 1 processing, 1 not started; 2 min so far",

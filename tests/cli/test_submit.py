@@ -138,7 +138,7 @@ async def test_a_limit_of_jobs_holds_a_batch_up_and_ends_nothing(
         again = ResumeCommand((), None, frozenset())
         batch = Submissions(submitter=Submitter(luma), rows=rows, at_once=2, again=again)
         status = await concluded(
-            submit(batch, None, None, earlier=None, output=Output(as_json=True), summary=Summary())
+            submit(batch, None, None, earlier=None, output=Output(as_json=True, no_progress=True), summary=Summary())
         )
     out, err = capfd.readouterr()
     lines = [json.loads(line) for line in out.splitlines()]

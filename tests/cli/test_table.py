@@ -12,6 +12,7 @@ from luma_async import (
     DownloadProgress,
     Generation,
     LumaClient,
+    LumaError,
     Outcome,
     PollPolicy,
     State,
@@ -147,6 +148,26 @@ def test_counts_are_right_beyond_the_rows_that_are_shown() -> None:
     assert any("1000/12000" in line for line in lines)
     assert "1000 completed" in lines
     assert "5000 processing, 4000 pending, 2000 not started" in lines
+
+
+def test_a_batch_of_submits_is_counted_by_rows() -> None:
+    """Rows under way, refused, submitted and not taken up yet; a table of nothing has no bar."""
+    table = table_on(console(width=60))
+    board = table.board
+    nothing = drawn(table)
+    board.expect_submits(6, are_all=True)
+    for _ in range(4):
+        board.take_row()
+        board.start_submit()
+    for task_id, error in (("a", None), ("b", None), (None, LumaError("refused"))):
+        board.end_submit(error)
+        board.count_submit("a cat", task_id, error)
+
+    lines = drawn(table)
+
+    assert nothing == ["0 s so far"]
+    assert "3/6" in lines[0]
+    assert lines[1:3] == ["2 submitted, 1 error", "1 submitting, 2 not submitted"]
 
 
 @pytest.mark.parametrize(("width", "beside"), [(200, "0.5/2.0 MB"), (100, "0.5/2.0 MB"), (40, "25%")])

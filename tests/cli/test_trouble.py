@@ -2,13 +2,41 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any
+
+import pytest
 from attrs import define, field
 
-from luma_async import Generation, GenerationFailedError, LumaError, Outcome, State
+from luma_async import (
+    Generation,
+    GenerationFailedError,
+    GenerationOptions,
+    Limits,
+    LumaClient,
+    LumaError,
+    Outcome,
+    State,
+)
+from luma_async._network.session import Network
 from luma_async._relay.refusals import not_a_relay, refusal
+from luma_async.cli.check.command import check
+from luma_async.cli.exit import Status
+from luma_async.cli.ids import Ids
+from luma_async.cli.naming import ResumeCommand
+from luma_async.cli.options import Lines, Output, Waiting
+from luma_async.cli.rows import Rows
+from luma_async.cli.show import Board
+from luma_async.cli.submitting import Submissions, Submitter, submit
+from luma_async.cli.summary import Summary
 from luma_async.cli.trouble import Trouble
+from luma_async.cli.work import list_recent, open_job, poll_once, run_job
 from luma_async.errors import TransportError, Verdict
 from luma_async.events import CooldownEnded, CooldownStarted, PollFailed, StateChanged, WaitEnded, WaitStarted
+from luma_async.settings import Settings
+from luma_async.testing import FastTime, Fault, SimulatedRelay
 from tests.kit import answer
 
 REFUSED = TransportError("no answer from 127.0.0.1:1: Connect call failed ('127.0.0.1', 1)", verdict=Verdict.PASSING)
@@ -189,3 +217,70 @@ def test_a_single_failed_poll_is_not_in_the_summary() -> None:
     watched.see(0.4, "processing", State.PROCESSING)
 
     assert list(watched.trouble.past()) == []
+
+
+# --- commands that do not wait for ids ---
+
+
+def started(name: str, relay: SimulatedRelay, board: Board, seconds: float = 30.0) -> Coroutine[Any, Any, Status]:
+    """Return the work of a command; *seconds* is its longest time for one request."""
+    limits, summary = Limits(request_timeout=seconds), Summary(board)
+    dialect = "luma" if name == "ls" else None
+    if name == "check":
+        return check(Settings.load(relay.base_url, relay.api_key, limits), Network(), as_json=True, board=board)
+    luma = LumaClient(relay.base_url, relay.api_key, limits=limits, dialect=dialect, on_event=summary.note)
+    if name == "ls":
+        return list_recent(luma, 5, Lines(), board)
+    if name == "get":
+        return run_job(open_job(luma, Ids.of(["a"], None), Lines(), waits=False, summary=summary), poll_once)
+    batch = Submissions(
+        submitter=Submitter(luma),
+        rows=Rows.of(["a cat"], None, GenerationOptions()),
+        at_once=1,
+        again=ResumeCommand((), None, frozenset()),
+    )
+    waiting = Waiting() if name == "submit --wait" else None
+    return submit(batch, waiting, None, earlier=None, output=Output(), summary=summary)
+
+
+EACH = pytest.mark.parametrize("name", ["submit", "submit --wait", "get", "ls", "check"])
+
+
+@EACH
+async def test_each_command_tells_of_a_relay_that_hangs_at_the_fifth_second(
+    luma_time: FastTime, luma_relay: SimulatedRelay, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """And not before; a command that is stopped tells it again, for as long as it has lasted."""
+    luma_relay.trouble(Fault.slow(3600), times=None)
+
+    command = asyncio.create_task(started(name, luma_relay, Board(luma_time.clock)))
+    await asyncio.sleep(4.5)
+    early = capsys.readouterr().err
+    await asyncio.sleep(2.0)
+    told = capsys.readouterr().err
+    command.cancel()
+    with suppress(asyncio.CancelledError):
+        await command
+
+    assert early == ""
+    assert "luma-async: no answer from the relay for 5 s\n" in told
+    assert "luma-async: trouble: no answer from the relay for " in capsys.readouterr().err
+
+
+@EACH
+async def test_each_command_tells_of_refused_tries_before_the_last_one(
+    luma_time: FastTime, luma_relay: SimulatedRelay, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """With the words of a wait: what was answered, and for how long."""
+    luma_relay.trouble(Fault.http(503, {"error": {"message": "no channel"}}), times=None)
+    board = Board(luma_time.clock)
+
+    command = asyncio.create_task(started(name, luma_relay, board))
+    await asyncio.sleep(1.0)
+    lines = list(board.trouble.lines())
+    command.cancel()
+    with suppress(asyncio.CancelledError):
+        await command
+
+    assert [line.partition(" for ")[0] for line in lines] == ["the relay answered HTTP 503"]
+    assert "no channel" in lines[0]

@@ -762,8 +762,8 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ),
         (
             "a record learns of a refusal before the pause",
-            "if self.record is not None and self._error",
-            "if False and self._error",
+            "        if self.record is not None:\n            await self.record.before_pause",
+            "        if False:\n            await self.record.before_pause",
         ),
         ("an uncertain submit is not repeated", "uncertain(error, request.partial_answer, transport.redact)", "error"),
         ("an unsent submit is not uncertain", " or not request.sent:", ":"),
@@ -955,6 +955,23 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("downloads have a limit", "max(1, int(min(self.limits.max_downloads, half)))", "1"),
     ],
     ("cli/test_trouble.py",): [
+        (
+            "a submit starts a silence",
+            "self.submits.start(self.clock())\n        self.trouble.start()",
+            "self.submits.start(0.0)",
+        ),
+        (
+            "a list starts a silence",
+            'board.trouble.start()\n        with stop_said("stopped before the relay',
+            'with stop_said("stopped before the relay',
+        ),
+        (
+            "a stopped check says what is wrong",
+            'with stop_said("stopped before the check was over", board.trouble):',
+            "if True:",
+        ),
+        ("a check notes trouble", "if reply.is_trouble and reply.error is not None:", "if False:"),
+        ("a refused try is trouble", "isinstance(event, PollFailed | TryFailed)", "isinstance(event, PollFailed)"),
         ("a silence from the start is trouble", "and now - self._began >= _SILENT", "and False"),
         (
             "a silence is over with any answer",
@@ -979,12 +996,17 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("an id that moves on is in no unknown state", "self._words[before][0] -= 1", "pass"),
     ],
     ("cli/test_progress.py",): [
+        ("trouble that lasts is told before the minute", "if lasted >= _LASTING and", "if False and"),
+        ("trouble of a moment is not told", "if lasted >= _LASTING and", "if lasted > 0 and"),
+        ("submits that are left take time", "left += [(typical, -rest)]", "pass"),
         ("trouble has no estimate", "None if in_trouble else seconds_left", "seconds_left"),
         ("no estimate where a state is not learned", "here is None or not here.is_learned or", "here is None or"),
         ("a repeated state is not a new one", "if event.state_text != event.before:", "if True:"),
         ("ids that are not started take time too", "longest + waves * (typical or 0.0)", "longest"),
     ],
     ("cli/test_table.py",): [
+        ("a table of nothing has no bar", "if self.board.total:\n            parts", "if True:\n            parts"),
+        ("rows under way are counted", "return self.left + self.under_way", "return self.left"),
         ("counts by state are those of open ids", "self._leave(row)\n        self.has", "self.has"),
         (
             "an id is cut in the middle",
@@ -1031,6 +1053,14 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ),
     ],
     ("cli/test_output.py",): [
+        ("a line is wrapped on a terminal", " > columns and line.strip():", " > columns and False:"),
+        (
+            "a pipe gets whole lines",
+            "        if is_terminal(sys.stderr):\n            return int",
+            "        if True:\n            return int",
+        ),
+        ("a letter may take two columns", 'east_asian_width(letter) in "WF"', "False"),
+        ("a command in lines is one command", 'columns - _INDENT, " \\\\")', "columns - _INDENT)"),
         ("brief lines have no answer", "line(brief=self.brief)", "line()"),
         (
             "a pipe has progress each minute",
@@ -1053,6 +1083,14 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ],
     ("cli/test_endings.py::test_a41_that_generations_go_on_is_said_of_a_relay_that_knows_them",): [
         ("that generations go on is known of a good poll", "luma.statistics.polls > 0", "True"),
+    ],
+    ("cli/test_naming.py::test_ids_of_a_pipe_or_a_submit_have_the_command_that_goes_on",): [
+        ("ids of a pipe have the command that goes on", "elif names and command is not None:", "elif False:"),
+        (
+            "few ids are in the command",
+            "if len(task_ids) > _FEW:\n            return self",
+            "if True:\n            return self",
+        ),
     ],
     ("cli/test_naming.py::test_a_signal_names_open_ids_whatever_error_ends_the_command",): [
         ("a signal is reported with any error", "is_stopping() or ", ""),
@@ -1202,6 +1240,10 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a data link cannot be clicked", "is_safe = not is_inside and ", "is_safe = "),
     ],
     ("cli/test_options.py",): [
+        ("a pause is named by its option", "|PollPolicy\\.)", ")"),
+        ("a timeout is named by its option", "|^(timeout|max_in_flight)=", "|^(timeouts)="),
+        ("an option of a generation is named", "text = _GENERATION.sub(", "_GENERATION.sub("),
+        ("None is not a value of an option", 'return _OR_NONE.sub(r"\\1 (\\2)", text)', "return text"),
         (
             "a client speaks the dialect",
             "            dialect=self.dialect,\n            proxy=",
@@ -1241,7 +1283,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ("cli/test_check.py",): [
         ("a dialect may have no batch query", "    if not evidence.may_batch:\n", "    if False:\n"),
         ("what a limit refuses is asked again", "        await asyncio.sleep(pause)\n", "        break\n"),
-        ("check sends a wrong key", "partial(_poll, theirs, task_path)", "partial(_poll, ours, task_path)"),
+        ("check sends a wrong key", "partial(poll, theirs, task_path)", "partial(poll, ours, task_path)"),
     ],
 }
 """Rules as ``(rule, text of the package, text that breaks it)``."""

@@ -28,10 +28,16 @@ from luma_async._relay.tasks import read_batch, read_poll
 from luma_async._text import shown
 from luma_async.cli.check.diagnosis import CheckResult, Result, diagnose
 from luma_async.cli.check.evidence import Evidence, Reply
+from luma_async.cli.display import showing, stop_said
 from luma_async.cli.exit import Status
+from luma_async.cli.options import Lines
 from luma_async.cli.output import guarded, write
+from luma_async.cli.progress import Progress
+from luma_async.cli.show import Board
+from luma_async.cli.trouble import Trouble
 from luma_async.dialect import Dialect
 from luma_async.errors import LumaError
+from luma_async.events import TryFailed
 from luma_async.settings import PollPolicy, Secret, Settings
 
 _STYLES = {Result.OK: "green", Result.NOTE: "yellow", Result.UNSURE: "yellow", Result.BAD: "bold red"}
@@ -46,11 +52,15 @@ _MAX_FAILURES = 2
 """Polls that may fail before the check stops polling."""
 
 
-async def check(settings: Settings, network: Network, *, as_json: bool) -> Status:
-    """Poll the relay of *settings* through *network* and show the result of each check."""
-    stranger = evolve(settings, api_key=Secret(f"sk-{token_hex(24)}"))
-    async with aclosing(_transport(settings, network)) as ours, aclosing(_transport(stranger, network)) as theirs:
-        found = [*await examine(ours, theirs), *proxy_rows(settings, network)]
+async def check(settings: Settings, network: Network, *, as_json: bool, board: Board | None = None) -> Status:
+    """Poll the relay of *settings* through *network* and show the result of each check; *board* notes trouble."""
+    stranger, board = evolve(settings, api_key=Secret(f"sk-{token_hex(24)}")), board or Board()
+    ours, theirs = (_transport(each, network) for each in (settings, stranger))
+    async with aclosing(ours), aclosing(theirs):
+        board.trouble.start()
+        with stop_said("stopped before the check was over", board.trouble):
+            async with showing(Progress(board), Lines()):
+                found = [*await examine(ours, theirs, partial(_note, board.trouble)), *proxy_rows(settings, network)]
     if as_json or sys.stdout is None or not sys.stdout.isatty():
         write("".join(f"{row.line()}\n" for row in found))
     else:
@@ -70,33 +80,44 @@ def proxy_rows(settings: Settings, network: Network) -> list[CheckResult]:
     return [CheckResult("proxy", Result.NOTE, found, advice="give --trust-env to use it")]
 
 
-async def examine(ours: Transport, theirs: Transport) -> list[CheckResult]:
+def _note(trouble: Trouble, reply: Reply) -> None:
+    if reply.is_trouble and reply.error is not None:
+        trouble.note(TryFailed(error=reply.error, seconds=0.0))
+    else:
+        trouble.answered(awaits_more=True)
+
+
+async def examine(
+    ours: Transport, theirs: Transport, note: Callable[[Reply], None] = lambda _: None
+) -> list[CheckResult]:
     """Ask a few times about tasks that do not exist, and return the result of each check.
 
     Args:
         ours: Sends the user's key.
         theirs: Sends a wrong key to the same relay.
+        note: Called with each reply.
     """
+    poll = partial(_poll, note)
     polls: list[Reply] = []
     # Until another poll would show nothing new.
-    while len(polls) < _POLLS and sum(poll.is_trouble for poll in polls) < _MAX_FAILURES:
-        polls.append(await _poll(ours, task_path))
+    while len(polls) < _POLLS and sum(reply.is_trouble for reply in polls) < _MAX_FAILURES:
+        polls.append(await poll(ours, task_path))
         if polls[-1].is_final:
             break
-    answered = [poll for poll in polls if poll.answer is not None]
-    best = next((poll for poll in polls if not poll.is_trouble), polls[-1])
+    answered = [reply for reply in polls if reply.answer is not None]
+    best = next((reply for reply in polls if not reply.is_trouble), polls[-1])
     evidence = Evidence(poll=best, may_batch=ours.settings.dialect.tasks_path is not None)
     if answered:
         tries = 1 if evidence.poll.is_trouble else _TRIES
         evidence = evolve(
             evidence,
-            absent=await _tried(tries, partial(_poll, ours, _absent_path)),
-            elsewhere=await _tried(tries, partial(_poll, ours, _distant_path)),
-            wrong_key=await _tried(tries, partial(_poll, theirs, task_path)),
-            wrong_both=await _tried(tries, partial(_poll, theirs, _absent_path)),
-            batch=await _tried(tries, partial(_query, ours)) if evidence.may_batch else None,
+            absent=await _tried(tries, partial(poll, ours, _absent_path)),
+            elsewhere=await _tried(tries, partial(poll, ours, _distant_path)),
+            wrong_key=await _tried(tries, partial(poll, theirs, task_path)),
+            wrong_both=await _tried(tries, partial(poll, theirs, _absent_path)),
+            batch=await _tried(tries, partial(_query, note, ours)) if evidence.may_batch else None,
         )
-    return diagnose(evidence, [poll.seconds for poll in answered])
+    return diagnose(evidence, [reply.seconds for reply in answered])
 
 
 def _absent_path(dialect: Dialect, task_id: str) -> str:
@@ -121,16 +142,20 @@ async def _tried(tries: int, ask: Callable[[], Awaitable[Reply]]) -> Reply:
     return reply
 
 
-async def _poll(transport: Transport, path_of: Callable[[Dialect, str], str]) -> Reply:
+async def _poll(note: Callable[[Reply], None], transport: Transport, path_of: Callable[[Dialect, str], str]) -> Reply:
     task_id, dialect = str(uuid4()), transport.settings.dialect
     request = Request("GET", path_of(dialect, task_id))
-    return await _ask(transport, request, partial(read_poll, task_id=task_id, known=None, dialect=dialect))
+    reply = await _ask(transport, request, partial(read_poll, task_id=task_id, known=None, dialect=dialect))
+    note(reply)
+    return reply
 
 
-async def _query(transport: Transport) -> Reply:
+async def _query(note: Callable[[Reply], None], transport: Transport) -> Reply:
     task_ids, dialect = [str(uuid4()), str(uuid4())], transport.settings.dialect
     query = Request("POST", tasks_path(dialect), tasks_body(task_ids))
-    return await _ask(transport, query, partial(read_batch, known=dict.fromkeys(task_ids), dialect=dialect))
+    reply = await _ask(transport, query, partial(read_batch, known=dict.fromkeys(task_ids), dialect=dialect))
+    note(reply)
+    return reply
 
 
 async def _ask(transport: Transport, request: Request, read: Callable[[Answer], object]) -> Reply:

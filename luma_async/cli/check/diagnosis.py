@@ -141,7 +141,10 @@ def _address(evidence: Evidence, key: Result) -> CheckResult:
         found = "it answers; only a good key can show whether it has Luma"
         return CheckResult("address", Result.UNSURE, found, advice="fix the key first")
     diagnosis = next(diagnosis for diagnosis in _DIAGNOSES if diagnosis.fits(poll))
-    return _complaint("address", diagnosis.address, poll, diagnosis.advice)
+    is_unreached = isinstance(poll.error, errors.TransportError) and poll.error.retryable
+    is_late = isinstance(poll.error, errors.RequestTimeoutError)
+    advice = poll.error.advice if poll.error is not None and is_unreached and not is_late else ""  # about a proxy
+    return _complaint("address", diagnosis.address, poll, in_option_names(advice) or diagnosis.advice)
 
 
 def _key(evidence: Evidence) -> CheckResult:
