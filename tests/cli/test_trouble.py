@@ -121,7 +121,7 @@ def test_a_page_says_what_to_check() -> None:
     assert watched.lines(30.0) == [
         (
             "the relay answered with a web page instead of JSON (Console) for 30 s "
-            "(check base_url: this address may not be a relay with Luma)"
+            "(check LUMA_BASE_URL or --base-url: this address may not be a relay with Luma)"
         )
     ]
 
