@@ -7,8 +7,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
-from functools import partial
 from typing import Any, TypeVar
 
 import asyncpg
@@ -51,7 +51,7 @@ class Driver(AsyncpgPoolDriver):
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         super().__init__(pool)
-        self._listeners: list[tuple[str, Callable[[Any], None]]] = []
+        self._channels: list[tuple[str, Callable[[Any], None]]] = []
         self._renewal: asyncio.Task[None] | None = None
         self.is_stopping = False
 
@@ -76,35 +76,32 @@ class Driver(AsyncpgPoolDriver):
     async def add_listener(self, channel: str, callback: Callable[[Any], None]) -> None:
         """Listen, also after the connection was lost."""
         await super().add_listener(channel, callback)
-        self._listeners.append((channel, callback))
-        if len(self._listeners) == 1 and self._listener_connection is not None:
-            self._listener_connection.add_termination_listener(self._lost)
-
-    def _lost(self, _: object) -> None:
-        if not self.is_stopping:
-            self._renewal = asyncio.create_task(self._listen_again(), name="luma_async listener")
+        self._channels.append((channel, callback))
+        self._watch()
 
     async def _listen_again(self) -> None:
-        listeners, self._listeners = self._listeners, []
+        """Listen to all channels on a new connection."""
         lost, self._listener_connection = self._listener_connection, None
         if lost is not None:
             await self._pool.release(lost)
-        for channel, callback in listeners:
-            await self._lasting(partial(self._add, channel, callback))
+        for channel, callback in self._channels:
+            await super().add_listener(channel, callback)
+        self._watch()
 
-    async def _add(self, channel: str, callback: Callable[[Any], None]) -> None:
-        if self._listener_connection is not None and self._listener_connection.is_closed():
-            self._listener_connection = None
-        await self.add_listener(channel, callback)
+    def _watch(self) -> None:
+        connection: Any = self._listener_connection
+        connection.add_termination_listener(self._lost)  # an InterfaceError if the connection is gone already
+
+    def _lost(self, _: object) -> None:
+        if not self.is_stopping:
+            self._renewal = asyncio.create_task(self._lasting(self._listen_again), name="luma_async listener")
 
     async def __aexit__(self, *_: object) -> None:
         self.is_stopping = True
         if self._renewal is not None:
             self._renewal.cancel()
-        try:
+        with suppress(*_AWAY):
             await super().__aexit__(*_)
-        except _AWAY:
-            self._listener_connection = None
 
 
 class FleetQueries(Queries):
@@ -134,22 +131,20 @@ def prune_query() -> tuple[str, tuple[object, ...]]:
     return f"DELETE FROM {table} WHERE id IN ({old}) AND (SELECT {guard})", (QUEUE, _KEPT)
 
 
-def status_queries() -> tuple[str, str, str]:
-    """Return the queries for the counts, for each worker, and for the outcomes of the last minute."""
+def status_queries() -> tuple[str, str]:
+    """Return the queries for the counts, and for each worker."""
     names = db_settings().qualified
     counts = (
         "SELECT count(*) FILTER (WHERE status = 'queued') AS waiting, count(*) FILTER (WHERE status = 'picked') AS "
         "held, count(*) FILTER (WHERE status = 'failed') AS parked, "
-        f"extract(epoch FROM now() - min(created))::float8 AS oldest FROM {names.queue_table} WHERE entrypoint = $1"
+        "extract(epoch FROM now() - min(created))::float8 AS oldest, "
+        f"(SELECT count(*) FROM {names.queue_table_log} WHERE entrypoint = $1 AND status = 'successful' "
+        f"AND created > now() - interval '1 minute') AS ended_per_minute FROM {names.queue_table} WHERE entrypoint = $1"
     )
     workers = (
-        "SELECT j.queue_manager_id AS id, count(*) AS ids, "
-        "extract(epoch FROM now() - min(heartbeat))::float8 AS heartbeat, (SELECT min(application_name) FROM "
-        "pg_stat_activity WHERE application_name LIKE '%' || left(j.queue_manager_id::text, 8)) AS name "
-        f"FROM {names.queue_table} j WHERE status = 'picked' AND entrypoint = $1 GROUP BY 1 ORDER BY 2 DESC"
+        "SELECT coalesce((SELECT min(application_name) FROM pg_stat_activity WHERE application_name LIKE "
+        "'%' || left(j.queue_manager_id::text, 8)), j.queue_manager_id::text) AS name, count(*) AS ids, "
+        f"extract(epoch FROM now() - min(heartbeat))::float8 AS heartbeat FROM {names.queue_table} j "
+        "WHERE status = 'picked' AND entrypoint = $1 GROUP BY queue_manager_id ORDER BY ids DESC"
     )
-    ended = (
-        f"SELECT count(*) AS ended FROM {names.queue_table_log} WHERE entrypoint = $1 AND status = 'successful' "
-        "AND created > now() - interval '1 minute'"
-    )
-    return counts, workers, ended
+    return counts, workers

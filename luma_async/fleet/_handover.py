@@ -49,12 +49,7 @@ class FleetStatus:
     holders: tuple[Holder, ...]
 
 
-async def enqueue(
-    connection: asyncpg.Connection,
-    ids: Iterable[str],
-    *,
-    timeout: float | None = _TIMEOUT,  # noqa: ASYNC109 - stored
-) -> int:
+async def enqueue(connection: asyncpg.Connection, ids: Iterable[str], *, timeout: float | None = _TIMEOUT) -> int:  # noqa: ASYNC109 - stored
     """Hand *ids* over to the fleet, in the caller's transaction: a rollback takes them back.
 
     Args:
@@ -101,29 +96,16 @@ async def install(connection: asyncpg.Connection) -> None:
 
 async def status(connection: asyncpg.Connection) -> FleetStatus:
     """Return what the queue holds now."""
-    counts, workers, ended = status_queries()
-    row = await connection.fetchrow(counts, QUEUE)
-    holders = [
-        Holder(name=str(each["name"] or each["id"]), ids=each["ids"], heartbeat=each["heartbeat"])
-        for each in await connection.fetch(workers, QUEUE)
-    ]
-    per_minute: Any = await connection.fetchval(ended, QUEUE)
-    return FleetStatus(**dict(row or {}), ended_per_minute=per_minute, holders=tuple(holders))
+    counts, workers = status_queries()
+    row: Any = await connection.fetchrow(counts, QUEUE)
+    return FleetStatus(**row, holders=tuple(Holder(**each) for each in await connection.fetch(workers, QUEUE)))
 
 
 def columns_of(ids: Sequence[str], timeout: float | None) -> tuple[list[Any], ...]:
     """Return what PgQueuer's query inserts: priority, queue, payload, delay, the key of an open job, headers."""
     span = "none" if timeout is None else str(float(timeout))
-    count = len(ids)
-    payloads = [f"{span} {each}".encode() for each in ids]
-    return (
-        [0] * count,
-        [QUEUE] * count,
-        payloads,
-        [timedelta(0)] * count,
-        [f"{QUEUE} {each}" for each in ids],
-        ["{}"] * count,
-    )
+    rows = [(0, QUEUE, f"{span} {each}".encode(), timedelta(0), f"{QUEUE} {each}", "{}") for each in ids]
+    return tuple(map(list, zip(*rows, strict=True))) if rows else ([],) * 6
 
 
 def read_payload(payload: bytes | None) -> tuple[float | None, str]:

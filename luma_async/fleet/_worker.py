@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any, Self, cast
 from uuid import uuid4
 
 from attrs import define, field
-from tenacity import (
-    AsyncRetrying,
-    retry_if_exception_type,
-    stop_after_delay,
-    stop_when_event_set,
-    wait_random_exponential,
-)
+from tenacity import AsyncRetrying, before_sleep_log, stop_after_delay, stop_when_event_set, wait_random_exponential
 
 from luma_async._checks import check_number
 from luma_async._ids import check_task_id
@@ -100,18 +95,14 @@ class Fleet:
         try:
             await asyncio.shield(work)
         except asyncio.CancelledError:
-            if not work.done():
-                self._stop()
+            self._stopping.set()
+            if self._waits is not None:
+                self._waits.drain()
             try:
                 await work
             finally:
                 work.cancel()
             raise
-
-    def _stop(self) -> None:
-        self._stopping.set()
-        if self._waits is not None:
-            self._waits.drain()
 
     async def _work(self, concurrency: int) -> None:
         self._stopping = asyncio.Event()
@@ -158,28 +149,27 @@ class Fleet:
 
     async def _passed_on(self, outcome: Outcome) -> bool:
         """Call the user's function until it returns; False if the worker stops meanwhile. Raises its last error."""
-        stop = stop_after_delay(self.max_outage) | stop_when_event_set(cast("Any", self._stopping))
-        pauses = wait_random_exponential(max=30.0)
+        retrying = AsyncRetrying(
+            stop=stop_after_delay(self.max_outage) | stop_when_event_set(cast("Any", self._stopping)),
+            wait=wait_random_exponential(max=30.0),
+            sleep=self._sleep,
+            before_sleep=before_sleep_log(engine.log, logging.WARNING),
+            reraise=True,
+        )
         try:
-            async for attempt in AsyncRetrying(
-                stop=stop,
-                wait=pauses,
-                sleep=self._sleep,
-                reraise=True,
-                retry=retry_if_exception_type(Exception),
-            ):
-                with attempt:
-                    async with self._places:
-                        await self.on_outcome(outcome)
+            await retrying(self._call, outcome)
         except Exception:
-            if self._stopping.is_set():
-                return False
-            raise
+            if not self._stopping.is_set():
+                raise
+            engine.log.warning("an id goes back, because on_outcome raised while the worker stops", exc_info=True)
+            return False
         return True
+
+    async def _call(self, outcome: Outcome) -> None:
+        async with self._places:
+            await self.on_outcome(outcome)
 
     async def _sleep(self, seconds: float) -> None:
         """Sleep, but not longer than until the worker stops."""
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
-        except TimeoutError:
-            return

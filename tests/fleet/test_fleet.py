@@ -202,7 +202,7 @@ async def test_a_deadline_survives_a_restart(database: Database, relay: Simulate
 async def test_a_callback_reaches_the_worker_that_waits(
     database: Database, postgres: Server, relay: SimulatedRelay
 ) -> None:
-    """The next poll would come in an hour; the hint of another process brings the end."""
+    """The next poll would come in an hour; the hint of another process brings the end, also after a lost connection."""
     ended = list[Outcome]()
 
     async def keep(outcome: Outcome) -> None:
@@ -215,6 +215,8 @@ async def test_a_callback_reaches_the_worker_that_waits(
     task_id = relay.add(script=Script.completes(pending=2, processing=2))
     await fleet.enqueue(database, [task_id], timeout=None)
     running = asyncio.create_task(app.run(concurrency=10))
+    await until(database, HELD, 1)
+    await database.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
     async with asyncio.timeout(_LONG):
         while not ended:
             await asyncio.sleep(0.5)
