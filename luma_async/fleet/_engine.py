@@ -19,6 +19,7 @@ from pgqueuer.core.qm import QueueManager
 from pgqueuer.db import AsyncpgDriver
 from pgqueuer.domain.errors import RetryRequested
 from pgqueuer.domain.models import Job, TracebackRecord
+from pgqueuer.domain.schema.statistics import UNIQUE_COUNT_KEY
 from pgqueuer.domain.settings import db_settings
 from pgqueuer.domain.types import QueueManagerId
 from pgqueuer.queries import Queries
@@ -27,6 +28,8 @@ T = TypeVar("T")
 
 QUEUE = "luma_async"
 """The entrypoint of our jobs; others may use the same tables."""
+REFUSALS = "luma_async 429"
+"""What stands for a queue in PgQueuer's statistics, where the polls are counted that were refused with 429."""
 HINTS = "luma_async_hints"
 """The channel of callbacks."""
 _AWAY = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
@@ -35,14 +38,14 @@ _PAUSE = 1.0
 _MOST_SECONDS = 30.0
 """For one query: a connection that hangs is replaced."""
 _KEPT = timedelta(hours=1)
-"""Rows of the log, three for each id, are kept so long."""
+"""Rows of the log, three for each id, and of the statistics are kept so long."""
 
 log = logging.getLogger("luma_async.fleet")
 
 __all__ = [
     "HINTS", "QUEUE", "AsyncpgDriver", "Driver", "FleetQueries", "InMemoryDriver", "InMemoryQueries", "Job", "Queries",
     "QueryQueueBuilder", "QueueManager", "QueueManagerId",
-    "RetryRequested", "connected", "prune_query", "status_queries",
+    "RetryRequested", "connected", "prune_query", "refusals_query", "status_queries",
 ]  # fmt: skip
 
 
@@ -51,7 +54,7 @@ class Driver(AsyncpgPoolDriver):
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         super().__init__(pool)
-        self._channels: list[tuple[str, Callable[[Any], None]]] = []
+        self._channels: list[tuple[str, Callable[[Any], Any]]] = []
         self._renewal: asyncio.Task[None] | None = None
         self.is_stopping = False
 
@@ -73,7 +76,7 @@ class Driver(AsyncpgPoolDriver):
                 log.warning("the database is away: %s", type(error).__name__)
             await asyncio.sleep(_PAUSE)
 
-    async def add_listener(self, channel: str, callback: Callable[[Any], None]) -> None:
+    async def add_listener(self, channel: str, callback: Callable[[Any], Any]) -> None:
         """Listen, also after the connection was lost."""
         await super().add_listener(channel, callback)
         self._channels.append((channel, callback))
@@ -123,12 +126,22 @@ async def connected(dsn: str | None, name: str) -> asyncpg.Pool:
     )
 
 
-def prune_query() -> tuple[str, tuple[object, ...]]:
-    """Return the query that prunes the log of our jobs, in one worker at a time, and its arguments."""
-    table = db_settings().qualified.queue_table_log
-    guard = f"pg_try_advisory_xact_lock(hashtext('luma_async prune {table}'))"
-    old = f"SELECT id FROM {table} WHERE entrypoint = $1 AND created < now() - $2::interval LIMIT 50000"
-    return f"DELETE FROM {table} WHERE id IN ({old}) AND (SELECT {guard})", (QUEUE, _KEPT)
+def prune_query() -> tuple[Any, ...]:
+    """Return the query that prunes log and statistics of our jobs, in one worker at a time, and its arguments."""
+    names = db_settings().qualified
+    table, guard = names.queue_table_log, "pg_try_advisory_xact_lock(hashtext('luma_async prune'))"
+    mine = "entrypoint = ANY($1) AND created < now() - $2::interval"
+    statistics = f"DELETE FROM {names.statistics_table} WHERE {mine} AND (SELECT {guard})"
+    log_ids = f"SELECT id FROM {table} WHERE {mine} AND (SELECT {guard}) LIMIT 50000"
+    return f"WITH s AS ({statistics}) DELETE FROM {table} WHERE id IN ({log_ids})", [QUEUE, REFUSALS], _KEPT
+
+
+def refusals_query(polls: int) -> tuple[Any, ...]:
+    """Return the query that adds a number of *polls* to ``REFUSALS``, and its arguments."""
+    table = db_settings().qualified.statistics_table
+    row = "(count, created, entrypoint, priority, status) VALUES ($1, now(), $2, 0, 'exception')"
+    conflict = f"ON CONFLICT ({UNIQUE_COUNT_KEY}) DO UPDATE SET count = {table}.count + EXCLUDED.count"
+    return f"INSERT INTO {table} {row} {conflict}", polls, REFUSALS
 
 
 def status_queries() -> tuple[str, str]:
@@ -139,7 +152,10 @@ def status_queries() -> tuple[str, str]:
         "held, count(*) FILTER (WHERE status = 'failed') AS parked, "
         "extract(epoch FROM now() - min(created))::float8 AS oldest, "
         f"(SELECT count(*) FROM {names.queue_table_log} WHERE entrypoint = $1 AND status = 'successful' "
-        f"AND created > now() - interval '1 minute') AS ended_per_minute FROM {names.queue_table} WHERE entrypoint = $1"
+        "AND created > now() - interval '1 minute') AS ended_per_minute, "
+        f"(SELECT coalesce(sum(count), 0)::int FROM {names.statistics_table} WHERE entrypoint = '{REFUSALS}' "
+        f"AND created > now() - interval '1 minute') AS refused_per_minute "
+        f"FROM {names.queue_table} WHERE entrypoint = $1"
     )
     workers = (
         "SELECT coalesce((SELECT min(application_name) FROM pg_stat_activity WHERE application_name LIKE "

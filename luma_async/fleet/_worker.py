@@ -11,16 +11,18 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from functools import partial
+from itertools import count
 from typing import Any, Self, cast
 from uuid import uuid4
 
+from asyncpg import PostgresError
 from attrs import define, field
 from tenacity import AsyncRetrying, before_sleep_log, stop_after_delay, stop_when_event_set, wait_random_exponential
 
 from luma_async._checks import check_number
-from luma_async._ids import check_task_id
 from luma_async.client import LumaClient
-from luma_async.errors import ConfigurationError
+from luma_async.errors import ConfigurationError, RateLimitError
+from luma_async.events import PollFailed
 from luma_async.fleet import _engine as engine
 from luma_async.fleet._handover import columns_of, read_payload
 from luma_async.fleet.waits import Waits
@@ -32,7 +34,10 @@ _INTAKE = timedelta(seconds=5)
 """Longest time until new ids are seen whose notification was lost."""
 _MOST_OUTCOMES = 16
 """Calls of the user's function at once: thousands of ids may end together, and databases allow 100 connections."""
-_PRUNED_EVERY = 60.0
+_COUNTED_EVERY = 5.0
+"""Seconds until refused polls are seen by ``status``."""
+_PRUNED_EVERY = 12
+"""Counts, so once a minute."""
 
 
 @define(eq=False)
@@ -60,6 +65,8 @@ class Fleet:
     _memory: engine.InMemoryQueries | None = field(default=None, init=False, repr=False)
     _places: asyncio.Semaphore = field(factory=partial(asyncio.Semaphore, _MOST_OUTCOMES), init=False, repr=False)
     _waits: Waits | None = field(default=None, init=False, repr=False)
+    _refused: int = field(default=0, init=False, repr=False)
+    """Polls that were refused with 429 and are not counted in the database yet."""
     _stopping: asyncio.Event = field(factory=asyncio.Event, init=False, repr=False)
 
     @classmethod
@@ -73,7 +80,7 @@ class Fleet:
         """Do what ``fleet.enqueue`` does, in memory; returns how many are new."""
         if self._memory is None:
             raise ConfigurationError("the fleet is not in memory", advice="use fleet.enqueue(connection, ids)")
-        priority, queue, payload, _, keys, _ = columns_of([check_task_id(each) for each in ids], timeout)
+        priority, queue, payload, _, keys, _ = columns_of(ids, timeout)
         added = await self._memory.enqueue(queue, payload, priority, dedupe_key=keys, on_conflict="skip")
         return sum(job is not None for job in added)
 
@@ -109,19 +116,20 @@ class Fleet:
         async with AsyncExitStack() as stack:
             client = await stack.enter_async_context(self.client())
             waits = self._waits = Waits(client=client, slice=self.slice)
-            manager = engine.QueueManager(self._memory) if self._memory else await self._manager(stack)
+            manager = engine.QueueManager(self._memory) if self._memory else await self._manager(stack, client)
             manager.shutdown = self._stopping
             manager.entrypoint(engine.QUEUE, on_failure="hold")(self._job)
             if isinstance(driver := manager.queries.driver, engine.Driver):
-                await driver.add_listener(engine.HINTS, waits.notify_all)
+                await driver.add_listener(engine.HINTS, waits.notify)
             await manager.run(
                 dequeue_timeout=_INTAKE,
                 batch_size=max(min(_BATCH, concurrency // 2), 1),
                 max_concurrent_tasks=concurrency,
                 heartbeat_timeout=timedelta(seconds=self.lease),
+                log_aggregation_interval=timedelta(0),  # it writes each row of the log once more
             )
 
-    async def _manager(self, stack: AsyncExitStack) -> engine.QueueManager:
+    async def _manager(self, stack: AsyncExitStack, client: LumaClient) -> engine.QueueManager:
         id_ = uuid4()
         name = f"{socket.gethostname()[:40]}:{os.getpid()} {str(id_)[:8]}"
         pool = await engine.connected(self.dsn, name)
@@ -129,15 +137,28 @@ class Fleet:
         driver = engine.Driver(pool)
         manager = engine.QueueManager(engine.FleetQueries(driver))
         manager.queue_manager_id = engine.QueueManagerId(id_)
-        pruning = asyncio.create_task(self._prune(driver), name="luma_async prune")
-        stack.callback(pruning.cancel)
+        for chore in (self._count(client), self._tend(driver)):
+            stack.callback(asyncio.create_task(chore, name="luma_async fleet's chore").cancel)
         return manager
 
-    async def _prune(self, driver: engine.Driver) -> None:
-        query, arguments = engine.prune_query()
-        while True:
-            await driver.execute(query, *arguments)
-            await asyncio.sleep(_PRUNED_EVERY)
+    async def _count(self, client: LumaClient) -> None:
+        """Count the polls that are refused with 429."""
+        async with client.events() as events:
+            async for event in events:
+                self._refused += isinstance(event, PollFailed) and isinstance(event.error, RateLimitError)
+
+    async def _tend(self, driver: engine.Driver) -> None:
+        """Note the count for ``status``, and prune what the queue leaves behind."""
+        for turn in count():
+            refused, self._refused = self._refused, 0
+            try:
+                if refused:
+                    await driver.execute(*engine.refusals_query(refused))
+                if turn % _PRUNED_EVERY == 0:
+                    await driver.execute(*engine.prune_query())
+            except PostgresError:
+                engine.log.warning("the tables of the queue cannot be tended", exc_info=True)
+            await asyncio.sleep(_COUNTED_EVERY)
 
     async def _job(self, job: engine.Job) -> None:
         """Wait for the id of *job* until its deadline, by the database's clock, and pass its outcome on."""

@@ -87,11 +87,6 @@ class Waits:
         """Poll *task_id* soon if a call waits for it, as ``LumaClient.notify`` does; return whether one does."""
         return task_id in self._tasks and self.client.notify(task_id)
 
-    def notify_all(self, task_ids: str) -> None:
-        """Do what ``notify`` does for each of *task_ids*, with blanks between them."""
-        for task_id in task_ids.split():
-            self.notify(task_id)
-
     def drain(self) -> None:
         """End all calls with None, those to come too. It cannot be undone."""
         self._is_draining = True

@@ -83,6 +83,6 @@ async def database(postgres: Server) -> AsyncIterator[asyncpg.Connection]:
     """Return a connection; the tables are there, and empty."""
     connection = await asyncpg.connect(postgres.dsn)
     await fleet.install(connection)
-    await connection.execute(f"{_TABLE}; TRUNCATE outcomes, pgqueuer, pgqueuer_log")
+    await connection.execute(f"{_TABLE}; TRUNCATE outcomes, pgqueuer, pgqueuer_log, pgqueuer_statistics")
     yield connection
     await connection.close()

@@ -1219,7 +1219,11 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
             "show_explanation(str(explain), Relay().spelling, id_",
         ),
     ],
+    ("cli/test_fleet.py",): [
+        ("a password is no parameter either", '":" in before_host or any(', '":" in before_host and any('),
+    ],
     ("fleet/test_waits.py",): [
+        ("an overdue id gets one more poll", "max(stop - self.clock(), _LAST_LOOK)", "max(stop - self.clock(), 0.01)"),
         ("a drain hands back", "if self._is_draining and task.uncancel() == 0:", "if False:"),
         ("trouble is an outcome at the deadline only", " or (last and self.clock() >= stop):", " or last:"),
     ],
