@@ -46,6 +46,7 @@ INSIDE = {
             "demo",
             "fleet",
             "work",
+            "stores",
             "storing",
             "executing",
             "running",
