@@ -35,8 +35,6 @@ HINTS = "luma_async_hints"
 _AWAY = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
 _PAUSE = 1.0
 """Seconds between two attempts to reach the database."""
-_MOST_SECONDS = 30.0
-"""For one query: a connection that hangs is replaced."""
 _KEPT = timedelta(hours=1)
 """Rows of the log, three for each id, and of the statistics are kept so long."""
 
@@ -45,7 +43,7 @@ log = logging.getLogger("luma_async.fleet")
 __all__ = [
     "HINTS", "QUEUE", "AsyncpgDriver", "Driver", "FleetQueries", "InMemoryDriver", "InMemoryQueries", "Job", "Queries",
     "QueryQueueBuilder", "QueueManager", "QueueManagerId",
-    "RetryRequested", "connected", "prune_query", "refusals_query", "status_queries",
+    "RetryRequested", "prune_query", "refusals_query", "status_queries",
 ]  # fmt: skip
 
 
@@ -108,22 +106,28 @@ class Driver(AsyncpgPoolDriver):
 
 
 class FleetQueries(Queries):
-    """PgQueuer's queries, for which an id that cannot be handed back stays held until its lease ends."""
+    """PgQueuer's queries, with which ids go back together; those that cannot stay held until their lease ends."""
+
+    def __init__(self, driver: Driver, manager: QueueManagerId) -> None:
+        super().__init__(driver)
+        self._manager, self._going, self._ids = manager, asyncio.Lock(), list[int]()
 
     async def retry_job(self, job: Job, delay: timedelta, traceback_record: TracebackRecord | None) -> None:
-        """Hand *job* back. PgQueuer would park it as failed where the database is away."""
-        del traceback_record  # a hand-back is not an error
-        try:
-            await super().retry_job(job, delay, None)
-        except (*_AWAY, TimeoutError):
-            log.warning("an id could not be handed back: another worker takes it when its lease ends")
+        """Hand *job* back, with all that wait for this; one that another worker has by now stays there.
 
-
-async def connected(dsn: str | None, name: str) -> asyncpg.Pool:
-    """Return a pool of few connections; raises what asyncpg raises if the database cannot be reached."""
-    return await asyncpg.create_pool(
-        dsn, min_size=1, max_size=4, command_timeout=_MOST_SECONDS, server_settings={"application_name": name}
-    )
+        PgQueuer's own way takes one query for each, and parks a job as failed where the database is away.
+        """
+        del delay, traceback_record  # a hand-back is not an error
+        change = "queue_manager_id = NULL, attempts = attempts + 1, execute_after = now(), updated = now()"
+        where = "WHERE id = ANY($1) AND queue_manager_id = $2"
+        query = f"UPDATE {db_settings().qualified.queue_table} SET status = 'queued', {change} {where}"
+        self._ids.append(job.id)
+        async with self._going:
+            ids, self._ids = self._ids, []
+            try:
+                await self.driver.execute(query, ids, self._manager)
+            except (*_AWAY, TimeoutError):
+                log.warning("%d ids could not be handed back: others take them when their leases end", len(ids))
 
 
 def prune_query() -> tuple[Any, ...]:

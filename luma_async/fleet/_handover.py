@@ -5,17 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import asyncpg
 from attrs import frozen
 
 from luma_async._checks import check_number
 from luma_async._ids import check_task_id, is_task_id
 from luma_async._streams import listed
 from luma_async.fleet._engine import HINTS, QUEUE, AsyncpgDriver, Queries, QueryQueueBuilder, status_queries
-
-if TYPE_CHECKING:
-    import asyncpg
 
 _TIMEOUT = 1800.0
 _NOTIFY = "SELECT pg_notify($1, id) FROM unnest($2::text[]) AS id"

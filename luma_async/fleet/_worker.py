@@ -15,7 +15,7 @@ from itertools import count
 from typing import Any, Self, cast
 from uuid import uuid4
 
-from asyncpg import PostgresError
+import asyncpg
 from attrs import define, field
 from tenacity import AsyncRetrying, before_sleep_log, stop_after_delay, stop_when_event_set, wait_random_exponential
 
@@ -34,6 +34,8 @@ _INTAKE = timedelta(seconds=5)
 """Longest time until new ids are seen whose notification was lost."""
 _MOST_OUTCOMES = 16
 """Calls of the user's function at once: thousands of ids may end together, and databases allow 100 connections."""
+_MOST_SECONDS = 30.0
+"""For one query: a connection that hangs is replaced."""
 _COUNTED_EVERY = 5.0
 """Seconds until refused polls are seen by ``status``."""
 _PRUNED_EVERY = 12
@@ -116,11 +118,9 @@ class Fleet:
         async with AsyncExitStack() as stack:
             client = await stack.enter_async_context(self.client())
             waits = self._waits = Waits(client=client, slice=self.slice)
-            manager = engine.QueueManager(self._memory) if self._memory else await self._manager(stack, client)
+            manager = engine.QueueManager(self._memory) if self._memory else await self._manager(stack, waits)
             manager.shutdown = self._stopping
             manager.entrypoint(engine.QUEUE, on_failure="hold")(self._job)
-            if isinstance(driver := manager.queries.driver, engine.Driver):
-                await driver.add_listener(engine.HINTS, waits.notify)
             await manager.run(
                 dequeue_timeout=_INTAKE,
                 batch_size=max(min(_BATCH, concurrency // 2), 1),
@@ -129,15 +129,19 @@ class Fleet:
                 log_aggregation_interval=timedelta(0),  # it writes each row of the log once more
             )
 
-    async def _manager(self, stack: AsyncExitStack, client: LumaClient) -> engine.QueueManager:
-        id_ = uuid4()
+    async def _manager(self, stack: AsyncExitStack, waits: Waits) -> engine.QueueManager:
+        id_ = engine.QueueManagerId(uuid4())
         name = f"{socket.gethostname()[:40]}:{os.getpid()} {str(id_)[:8]}"
-        pool = await engine.connected(self.dsn, name)
+        settings = {"application_name": name}
+        pool = await asyncpg.create_pool(
+            self.dsn, min_size=1, max_size=4, command_timeout=_MOST_SECONDS, server_settings=settings
+        )
         stack.callback(pool.terminate)
         driver = engine.Driver(pool)
-        manager = engine.QueueManager(engine.FleetQueries(driver))
-        manager.queue_manager_id = engine.QueueManagerId(id_)
-        for chore in (self._count(client), self._tend(driver)):
+        await driver.add_listener(engine.HINTS, waits.notify)
+        manager = engine.QueueManager(engine.FleetQueries(driver, id_))
+        manager.queue_manager_id = id_
+        for chore in (self._count(waits.client), self._tend(driver)):
             stack.callback(asyncio.create_task(chore, name="luma_async fleet's chore").cancel)
         return manager
 
@@ -156,7 +160,7 @@ class Fleet:
                     await driver.execute(*engine.refusals_query(refused))
                 if turn % _PRUNED_EVERY == 0:
                     await driver.execute(*engine.prune_query())
-            except PostgresError:
+            except asyncpg.PostgresError:
                 engine.log.warning("the tables of the queue cannot be tended", exc_info=True)
             await asyncio.sleep(_COUNTED_EVERY)
 
@@ -178,7 +182,7 @@ class Fleet:
             reraise=True,
         )
         try:
-            await retrying(self._call, outcome)
+            await retrying(self._call_on_outcome, outcome)
         except Exception:
             if not self._stopping.is_set():
                 raise
@@ -186,7 +190,7 @@ class Fleet:
             return False
         return True
 
-    async def _call(self, outcome: Outcome) -> None:
+    async def _call_on_outcome(self, outcome: Outcome) -> None:
         async with self._places:
             await self.on_outcome(outcome)
 

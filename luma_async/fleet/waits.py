@@ -75,11 +75,10 @@ class Waits:
             last = until is not None and until <= ends
             stop = until if last and until is not None else ends
             outcome = await self.client.outcome(task_id, timeout=max(stop - self.clock(), _LAST_LOOK))
-            if isinstance(outcome.error, ClientClosedError):
-                return None
-            if outcome.error is None or isinstance(outcome.error, _ENDS) or (last and self.clock() >= stop):
+            is_over, is_closed = self.clock() >= stop, isinstance(outcome.error, ClientClosedError)
+            if outcome.error is None or isinstance(outcome.error, _ENDS) or (last and is_over and not is_closed):
                 return outcome
-            if self.clock() >= stop:
+            if is_over or is_closed:
                 return None
             await asyncio.sleep(min(self.pause, stop - self.clock()))
 
