@@ -92,7 +92,13 @@ async def install(connection: asyncpg.Connection) -> None:
 
 
 async def status(connection: asyncpg.Connection) -> FleetStatus:
-    """Return what the queue holds now."""
+    """Return what the queue holds now.
+
+    Returns:
+        ``waiting``, ``held`` and ``parked`` are numbers of ids; ``oldest`` is seconds since the oldest hand-over, or
+        None; ``ended_per_minute`` counts outcomes, ``refused_per_minute`` polls that the relay refused with 429;
+        ``holders`` has ``name``, ``ids`` and ``heartbeat`` of each worker that holds ids.
+    """
     counts, workers = status_queries()
     row: Any = await connection.fetchrow(counts, QUEUE)
     return FleetStatus(**row, holders=tuple(Holder(**each) for each in await connection.fetch(workers, QUEUE)))

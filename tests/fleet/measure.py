@@ -21,7 +21,8 @@ from typing import Any
 import asyncpg
 from attrs import define, field
 
-from luma_async import fleet
+from luma_async import LumaClient, PollPolicy, fleet
+from luma_async.fleet._handover import read_payload
 from tests.fleet.conftest import Server, running_postgres
 from tests.fleet.life import SPEED
 
@@ -42,6 +43,12 @@ _BEGUN = """SELECT count(*) FROM
 def say(text: str) -> None:
     """Write a line of the report."""
     print(text, flush=True)  # noqa: T201 - the report
+
+
+def tell_lateness(ends: dict[str, float], seen: dict[str, float]) -> None:
+    """Tell how long after its end each id was *seen*, in seconds of life's time."""
+    cut = quantiles([SPEED * (at - ends[task_id]) for task_id, at in seen.items()], n=100)
+    say(f"  late, of life's time: p50 {cut[49]:.2f} s, p95 {cut[94]:.2f} s, p99 {cut[98]:.2f} s")
 
 
 @define(eq=False)
@@ -111,16 +118,15 @@ class Trial:
         rows = await self.database.fetch(_HOLDERS)
         return [row[0] for row in rows if str(row[0])[:8] in starts]
 
-    async def judge(self, ends: dict[str, float]) -> None:
-        """Tell what the table has."""
+    async def judge(self, ends: dict[str, float], apart: Iterable[str] = ()) -> None:
+        """Tell what the table has; how late the ids *apart* are does not count."""
         await self.until(_STORED, len(ends))
         rows = await self.database.fetch("SELECT task_id, extract(epoch FROM at)::float8 AS at FROM outcomes")
-        late = sorted(SPEED * (row["at"] - ends[row["task_id"]]) for row in rows)
-        cut = quantiles(late, n=100)
+        others = {row["task_id"]: row["at"] for row in rows if row["task_id"] not in set(apart)}
         twice = await self.database.fetchval(_TWICE)
         lost = len(set(ends) - {row["task_id"] for row in rows})
         say(f"  {len(rows)} outcomes, {lost} lost, {twice} handed over twice")
-        say(f"  late, of life's time: p50 {cut[49]:.2f} s, p95 {cut[94]:.2f} s, p99 {cut[98]:.2f} s")
+        tell_lateness(ends, others)
 
 
 async def kill(trial: Trial) -> None:
@@ -134,11 +140,23 @@ async def kill(trial: Trial) -> None:
     say(f"  all begun {await trial.until(_HELD, len(ends)):.1f} s later")
     dead = await trial.managers(starts[:1])
     await asyncio.sleep(8)
-    held = await trial.database.fetchval(_HELD_BY, dead)
+    rows = await trial.database.fetch("SELECT payload FROM pgqueuer WHERE queue_manager_id = ANY($1)", dead)
+    held = [read_payload(row["payload"])[1] for row in rows]
     workers[0].kill()
     moved = await trial.until(_HELD_BY, 0, dead)
-    say(f"  killed; its {held} ids were begun elsewhere within {moved:.1f} s, which is {moved / LEASE:.2f} leases")
-    await trial.judge(ends)
+    say(f"  killed; its {len(held)} ids were begun elsewhere within {moved:.1f} s, which is {moved / LEASE:.2f} leases")
+    await trial.judge(ends, held)
+
+
+async def alone(trial: Trial) -> None:
+    """5,000 ids in one client without a fleet, to compare."""
+    ends, seen = trial.relay.ask(5_000, 240, 400), {}
+    polling = PollPolicy(initial_interval=2 / SPEED, max_interval=15 / SPEED, min_interval=2 / SPEED)
+    luma = LumaClient(trial.relay.base_url, trial.relay.api_key, polling=polling)
+    async with luma, luma.as_completed(ends, max_in_flight=5_000) as outcomes:
+        async for outcome in outcomes:
+            seen[outcome.task_id] = time.time()
+    tell_lateness(ends, seen)
 
 
 async def deploy(trial: Trial) -> None:
@@ -251,6 +269,7 @@ async def prepared(server: Server) -> AsyncIterator[Trial]:
 
 TRIALS: tuple[Callable[[Trial], Awaitable[None]], ...] = (
     kill,
+    alone,
     deploy,
     first_polls_in_one,
     first_polls_in_three,
