@@ -186,6 +186,30 @@ async def test_a_kill_and_a_deploy_lose_no_id(database: Database, postgres: Serv
     assert {row["task_id"] for row in await database.fetch("SELECT task_id FROM outcomes")} == set(ids)
 
 
+async def test_a_drain_hands_back_what_the_worker_holds_and_nothing_else(
+    database: Database, postgres: Server, relay: SimulatedRelay
+) -> None:
+    """An id whose lease was lost stays with the worker that has it now."""
+
+    async def keep(outcome: Outcome) -> None:
+        raise AssertionError(outcome)
+
+    app = fleet.Fleet(postgres.dsn, on_outcome=keep, client=lambda: LumaClient(relay.base_url, relay.api_key))
+    ids = [relay.add(script=Script.of("processing")) for _ in range(4)]
+    await fleet.enqueue(database, ids, timeout=None)
+    running = asyncio.create_task(app.run(concurrency=10))
+    await until(database, HELD, 4)
+    await database.execute(
+        "UPDATE pgqueuer SET queue_manager_id = gen_random_uuid() WHERE id = (SELECT min(id) FROM pgqueuer)"
+    )
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+    now = await fleet.status(database)
+    assert (now.waiting, now.held, now.parked) == (3, 1, 0)
+
+
 async def test_a_database_that_was_away_costs_no_outcome(
     database: Database, postgres: Server, relay: SimulatedRelay
 ) -> None:
