@@ -105,7 +105,15 @@ async def _with_database(database: str | None, call: Callable[[Any], Awaitable[T
     if database and has_password(database):
         raise ConfigurationError("--database has a password", advice="put the address into LUMA_DATABASE_URL")
     dsn = database or os.environ.get("LUMA_DATABASE_URL")
-    connection = await _reached(asyncpg.connect(dsn))
+    try:
+        connection = await _reached(asyncpg.connect(dsn))
+    except ConfigurationError:
+        raise
+    except ValueError:  # whose text may have a part of the password
+        raise ConfigurationError(
+            "the address of the database cannot be read",
+            advice="percent-encode what its password has besides letters and digits: / is %2F",
+        ) from None
     try:
         return await _reached(call(connection))
     finally:
