@@ -35,9 +35,10 @@ nitpicky = True
 nitpick_ignore_regex = [
     (
         r"py:.*",
-        r"(aiohttp|collections|datetime|os|pathlib|random|ssl|tenacity)\..*|datetime|Random|RetryCallState|Batch",
+        r"(aiohttp|asyncpg|collections|datetime|os|pathlib|random|ssl|tenacity)\..*|datetime|Random|RetryCallState|Batch",
     ),
     (r"py:.*", r"luma_async\.(models\.Link|_waiting\.learning\.Learner|testing\.exchange\.Asked)"),
+    (r"py:.*", r"luma_async\.fleet\._handover\.FleetStatus"),
 ]
 
 

@@ -287,6 +287,21 @@ A file that could not be stored is tried again.
 So `wait` and then `download` can share a journal.
 A stored file has a second line, with its `path`.
 
+### A table in its place
+
+`wait --store MODULE:OBJECT` records outcomes in an `OutcomeStore` of yours, and skips the ids that it has.
+[The table of the examples](examples.md#a-table-for-outcomes) is one:
+
+```sh
+luma-async wait --from ids.txt --store table:outcomes
+```
+
+The module is looked for in the current directory first; an object that is an async context manager is entered.
+It gets only outcomes that a journal would record, each before its line is shown.
+Ids that it has count as completed in the exit status.
+An exception in it ends the command with status 1.
+For files as well, use `--journal`.
+
 ## Completion
 
 `luma-async --install-completion` lets the shell complete commands and options with the Tab key.

@@ -326,6 +326,11 @@ class _Missing(AsyncIterator[str]):
 # --- which outcomes are an end ---
 
 
+def has_ended(outcome: Outcome) -> bool:
+    """Whether the id of *outcome* has ended, as a ``Journal`` means it: the next run would change nothing."""
+    return _is_end(OutcomeRecord.of(outcome, NO_FILES))
+
+
 def _is_end(record: OutcomeRecord) -> bool:
     """Whether the id has ended; lines of standard output may be about other ids too."""
     if record.state is not None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import tokenize
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,7 @@ INSIDE = {
             "fleet",
             "work",
             "display",
+            "stores",
             "storing",
             "executing",
             "running",
@@ -124,6 +127,11 @@ FOR_TYPES_ONLY = {("client", "aiohttp")}
 LONGEST_FUNCTION = 40
 """Lines, docstring included."""
 
+_NO_CODE = {getattr(tokenize, name) for name in ("COMMENT", "NL", "NEWLINE", "INDENT", "DEDENT", "ENDMARKER")}
+
+MOST_CODE = {"fleet": 399}
+"""Lines of code that a package may have: an engine does the work of a fleet."""
+
 
 @frozen
 class Import:
@@ -193,6 +201,16 @@ def too_long(source: str) -> list[str]:
         for node in functions
         if (node.end_lineno or node.lineno) - node.lineno >= LONGEST_FUNCTION
     ]
+
+
+def lines_of_code(source: str) -> int:
+    """Return how many lines of *source* are neither blank, nor a comment, nor part of a docstring."""
+    tokens = tokenize.generate_tokens(StringIO(source).readline)
+    lines = {line for token in tokens if token.type not in _NO_CODE for line in range(token.start[0], token.end[0] + 1)}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            lines.difference_update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return len(lines)
 
 
 def modules() -> list[Path]:
@@ -287,6 +305,16 @@ def test_a_long_function_is_noticed() -> None:
 
     assert too_long(fits) == []
     assert too_long(long) == ["f in line 1"]
+
+
+def test_a_package_stays_small() -> None:
+    """Blank lines, comments and docstrings do not count."""
+    counted = lines_of_code('"""Two\nlines."""\n\n# a comment\nx = (\n    1,  # another\n)\n')
+
+    code = {room: sum(lines_of_code(path.read_text("utf-8")) for path in (HOUSE / room).glob("*.py")) for room in ROOMS}
+
+    assert counted == 3
+    assert [room for room, most in MOST_CODE.items() if not 0 < code[room] <= most] == []
 
 
 # --- the front door ---

@@ -24,6 +24,7 @@ from sybil import Document, Example
 from sybil.parsers.myst import CodeBlockParser
 
 import luma_async
+import luma_async.fleet
 import luma_async.testing
 from luma_async.cli.check.captured import read_captured
 from luma_async.cli.check.explained import explain
@@ -217,7 +218,9 @@ def test_the_command_line_understands_what_the_pages_tell_it(page: Path) -> None
         app.parse_args(shlex.split(arguments), exit_on_error=False, print_error=False)
 
 
-@pytest.mark.parametrize("module", [luma_async, luma_async.testing], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module", [luma_async, luma_async.fleet, luma_async.testing], ids=lambda module: module.__name__
+)
 def test_the_reference_documents_what_is_public(module: ModuleType) -> None:
     """The reference has an entry for each public name of a module, and for no other name of that module."""
     source = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")

@@ -39,6 +39,7 @@ from luma_async.cli.options import (
     PromptTexts,
     Relay,
     Simulation,
+    StoreObject,
     Storing,
     SubmitFlags,
     TaskIds,
@@ -88,9 +89,10 @@ def get(*ids: TaskIds, from_: FromFile = None, lines: Lines = _LINES, relay: Rel
 
 
 @app.command
-def wait(
+def wait(  # noqa: PLR0913 - its options, in groups
     *ids: TaskIds,
     from_: FromFile = None,
+    store: StoreObject = None,
     relay: Relay = _RELAY,
     waiting: Waiting = _WAITING,
     storing: Storing = _STORING,
@@ -100,7 +102,7 @@ def wait(
 
     Example: luma-async wait --from ids.txt --timeout 600 > outcomes.jsonl
     """
-    return _wait_for("wait", ids, _name_of(from_), relay, waiting, storing, output)
+    return _wait_for("wait", ids, _name_of(from_), relay, waiting, storing, output, store)
 
 
 @app.command
@@ -129,22 +131,30 @@ def _wait_for(  # noqa: PLR0913, PLR0917 - what both commands have
     waiting: Waiting,
     storing: Storing | Files,
     output: Output,
+    store: str | None = None,
 ) -> Work:
+    from luma_async.cli.fleet import named
     from luma_async.cli.ids import Ids
+    from luma_async.cli.stores import Store
     from luma_async.cli.storing import check_files
     from luma_async.cli.summary import Summary
-    from luma_async.cli.work import EarlierRuns, open_job, run_job, wait
+    from luma_async.cli.work import EarlierRuns, open_job, run_job, wait, wait_into
 
     summary = Summary(verbose=output.verbose, quiet=output.quiet, bell=output.bell)
     files = storing.files
+    if store and (files or waiting.journal):
+        raise ConfigurationError("--store is for outcomes only", advice="for files too, use --journal instead")
+    outcomes = Store.of(named(store), store) if store else None
     check_files(files)
     client = relay.client(waiting.polling, media=storing, on_event=summary.note)
     earlier = EarlierRuns.of(waiting.journal, files)
-    again = ResumeCommand((name, *words_of(relay, waiting, storing, output)), source, frozenset(ids))
+    words = (name, *words_of(relay, waiting, storing, output), *(("--store", store) if store else ()))
+    again = ResumeCommand(words, source, frozenset(ids))
     job = open_job(
         client, Ids.of(ids, source), output, stores=files is not None, earlier=earlier, summary=summary, again=again
     )
-    return run_job(job, partial(wait, waiting=waiting, files=files))
+    work = partial(wait_into, outcomes, waiting=waiting) if outcomes else partial(wait, waiting=waiting, files=files)
+    return run_job(job, work)
 
 
 @app.command

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import parse_qs
 
 from luma_async._text import shown
 from luma_async.cli.exit import Status
@@ -66,7 +67,7 @@ async def show_status(database: str | None) -> Status:
     now = await _with_database(database, _extra().status)
     oldest = "-" if now.oldest is None else f"{now.oldest:.0f} s"
     lines = [f"waiting {now.waiting}", f"held {now.held}", f"parked {now.parked}", f"oldest {oldest}"]
-    lines.append(f"outcomes a minute {now.ended_per_minute}")
+    lines += [f"outcomes a minute {now.ended_per_minute}", f"429s a minute {now.refused_per_minute}"]
     lines += [f"{shown(each.name)} holds {each.ids}, last seen {each.heartbeat:.0f} s ago" for each in now.holders]
     write("\n".join([*lines, ""]))
     return Status.DONE
@@ -101,14 +102,29 @@ def _extra() -> Any:
 async def _with_database(database: str | None, call: Callable[[Any], Awaitable[T]]) -> T:
     import asyncpg
 
-    if database and "@" in database and ":" in database.rpartition("@")[0].partition("://")[2]:
+    if database and has_password(database):
         raise ConfigurationError("--database has a password", advice="put the address into LUMA_DATABASE_URL")
     dsn = database or os.environ.get("LUMA_DATABASE_URL")
-    connection = await _reached(asyncpg.connect(dsn))
+    try:
+        connection = await _reached(asyncpg.connect(dsn))
+    except ConfigurationError:
+        raise
+    except ValueError:  # whose text may have a part of the password
+        raise ConfigurationError(
+            "the address of the database cannot be read",
+            advice="percent-encode what its password has besides letters and digits: / is %2F",
+        ) from None
     try:
         return await _reached(call(connection))
     finally:
         await connection.close()
+
+
+def has_password(address: str) -> bool:
+    """Whether the *address* of a database has a password: before its host, or among its parameters."""
+    before_host = address.rpartition("@")[0].partition("://")[2]
+    parameters = parse_qs(address.partition("?")[2], keep_blank_values=True)
+    return ":" in before_host or any(name.lower().endswith("password") for name in parameters)
 
 
 async def _reached(call: Awaitable[T]) -> T:

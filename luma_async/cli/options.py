@@ -110,6 +110,16 @@ MostListed = Annotated[
 ]
 
 Timeout = Annotated[_SecondsOrNone, Parameter(group=_WAITING, help='Wait this long for each id; "none" is forever.')]
+StoreObject = Annotated[
+    str | None,
+    Parameter(
+        name="--store",
+        metavar="STORE",
+        group=_OUTPUT,
+        help="Record each id that has ended in this OutcomeStore, such as a table, given as module:object, and skip "
+        "the ids that it has, as --journal does with a file. [default: none]",
+    ),
+]
 Database = Annotated[
     str | None,
     Parameter(

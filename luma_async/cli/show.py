@@ -185,8 +185,10 @@ class Board:
         """Note that something besides an id went wrong."""
         self.has_trouble = True
 
-    def skip(self, status: Status) -> None:
-        """Count an id that had ended with *status* before this run."""
+    def skip(self, status: Status, task_id: str | None = None) -> None:
+        """Count an id that had ended with *status* before this run, though it may have a row."""
+        if task_id is not None and (row := self.rows.pop(task_id, None)) is not None:
+            self._leave(row)
         self.ended[status] += 1
         self.words[_WORDS[status]] += 1
         self.skipped += 1

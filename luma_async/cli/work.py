@@ -33,6 +33,7 @@ from luma_async.cli.output import (
 from luma_async.cli.progress import Progress
 from luma_async.cli.running import is_stopping
 from luma_async.cli.show import Board, Show
+from luma_async.cli.stores import Store
 from luma_async.cli.storing import is_stored, store_media
 from luma_async.cli.summary import Summary
 from luma_async.client import LumaClient
@@ -250,6 +251,20 @@ async def list_recent(client: LumaClient, limit: int, output: Lines, board: Boar
     if not generations and not output.quiet:
         say("the key has no generations")
     return Status.DONE
+
+
+async def wait_into(store: Store, job: Job, waiting: Waiting) -> None:
+    """Wait for each id that *store* does not have, and record and show it as it ends."""
+
+    async def settle(outcome: Outcome) -> None:
+        await store.record(outcome)
+        await job.show.end(outcome, is_followed=job.ids.ended(outcome.task_id, outcome))
+
+    async with store.opened():
+        ids = store.missing(job.ids, job.show.board)
+        opening = job.luma.as_completed(ids, timeout=waiting.timeout, max_in_flight=waiting.max_in_flight)
+        async with opening as outcomes:
+            await _for_each(outcomes, settle, _RECORDS_AT_ONCE)
 
 
 async def wait(job: Job, waiting: Waiting, files: Files | None = None) -> None:

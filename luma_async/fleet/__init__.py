@@ -6,12 +6,9 @@
 from __future__ import annotations
 
 from importlib import import_module
-
-TYPE_CHECKING = False
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from luma_async.fleet._handover import enqueue, enqueue_sync, install, notify, notify_sync, status
     from luma_async.fleet._worker import Fleet
     from luma_async.fleet.waits import Waits

@@ -7,8 +7,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
-from functools import partial
 from typing import Any, TypeVar
 
 import asyncpg
@@ -19,6 +19,7 @@ from pgqueuer.core.qm import QueueManager
 from pgqueuer.db import AsyncpgDriver
 from pgqueuer.domain.errors import RetryRequested
 from pgqueuer.domain.models import Job, TracebackRecord
+from pgqueuer.domain.schema.statistics import UNIQUE_COUNT_KEY
 from pgqueuer.domain.settings import db_settings
 from pgqueuer.domain.types import QueueManagerId
 from pgqueuer.queries import Queries
@@ -27,22 +28,22 @@ T = TypeVar("T")
 
 QUEUE = "luma_async"
 """The entrypoint of our jobs; others may use the same tables."""
+REFUSALS = "luma_async 429"
+"""What stands for a queue in PgQueuer's statistics, where the polls are counted that were refused with 429."""
 HINTS = "luma_async_hints"
 """The channel of callbacks."""
 _AWAY = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
 _PAUSE = 1.0
 """Seconds between two attempts to reach the database."""
-_MOST_SECONDS = 30.0
-"""For one query: a connection that hangs is replaced."""
 _KEPT = timedelta(hours=1)
-"""Rows of the log, three for each id, are kept so long."""
+"""Rows of the log, three for each id, and of the statistics are kept so long."""
 
 log = logging.getLogger("luma_async.fleet")
 
 __all__ = [
     "HINTS", "QUEUE", "AsyncpgDriver", "Driver", "FleetQueries", "InMemoryDriver", "InMemoryQueries", "Job", "Queries",
     "QueryQueueBuilder", "QueueManager", "QueueManagerId",
-    "RetryRequested", "connected", "prune_query", "status_queries",
+    "RetryRequested", "prune_query", "refusals_query", "status_queries",
 ]  # fmt: skip
 
 
@@ -51,7 +52,7 @@ class Driver(AsyncpgPoolDriver):
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         super().__init__(pool)
-        self._listeners: list[tuple[str, Callable[[Any], None]]] = []
+        self._channels: list[tuple[str, Callable[[Any], Any]]] = []
         self._renewal: asyncio.Task[None] | None = None
         self.is_stopping = False
 
@@ -73,83 +74,97 @@ class Driver(AsyncpgPoolDriver):
                 log.warning("the database is away: %s", type(error).__name__)
             await asyncio.sleep(_PAUSE)
 
-    async def add_listener(self, channel: str, callback: Callable[[Any], None]) -> None:
+    async def add_listener(self, channel: str, callback: Callable[[Any], Any]) -> None:
         """Listen, also after the connection was lost."""
         await super().add_listener(channel, callback)
-        self._listeners.append((channel, callback))
-        if len(self._listeners) == 1 and self._listener_connection is not None:
-            self._listener_connection.add_termination_listener(self._lost)
-
-    def _lost(self, _: object) -> None:
-        if not self.is_stopping:
-            self._renewal = asyncio.create_task(self._listen_again(), name="luma_async listener")
+        self._channels.append((channel, callback))
+        self._watch()
 
     async def _listen_again(self) -> None:
-        listeners, self._listeners = self._listeners, []
+        """Listen to all channels on a new connection."""
         lost, self._listener_connection = self._listener_connection, None
         if lost is not None:
             await self._pool.release(lost)
-        for channel, callback in listeners:
-            await self._lasting(partial(self._add, channel, callback))
+        for channel, callback in self._channels:
+            await super().add_listener(channel, callback)
+        self._watch()
 
-    async def _add(self, channel: str, callback: Callable[[Any], None]) -> None:
-        if self._listener_connection is not None and self._listener_connection.is_closed():
-            self._listener_connection = None
-        await self.add_listener(channel, callback)
+    def _watch(self) -> None:
+        connection: Any = self._listener_connection
+        connection.add_termination_listener(self._lost)  # an InterfaceError if the connection is gone already
+
+    def _lost(self, _: object) -> None:
+        if not self.is_stopping:
+            self._renewal = asyncio.create_task(self._lasting(self._listen_again), name="luma_async listener")
 
     async def __aexit__(self, *_: object) -> None:
         self.is_stopping = True
         if self._renewal is not None:
             self._renewal.cancel()
-        try:
+        with suppress(*_AWAY):
             await super().__aexit__(*_)
-        except _AWAY:
-            self._listener_connection = None
 
 
 class FleetQueries(Queries):
-    """PgQueuer's queries, for which an id that cannot be handed back stays held until its lease ends."""
+    """PgQueuer's queries, with which ids go back together; those that cannot stay held until their lease ends."""
+
+    def __init__(self, driver: Driver, manager: QueueManagerId) -> None:
+        super().__init__(driver)
+        self._manager, self._going, self._ids = manager, asyncio.Lock(), list[int]()
 
     async def retry_job(self, job: Job, delay: timedelta, traceback_record: TracebackRecord | None) -> None:
-        """Hand *job* back. PgQueuer would park it as failed where the database is away."""
-        del traceback_record  # a hand-back is not an error
-        try:
-            await super().retry_job(job, delay, None)
-        except (*_AWAY, TimeoutError):
-            log.warning("an id could not be handed back: another worker takes it when its lease ends")
+        """Hand *job* back, with all that wait for this; one that another worker has by now stays there.
+
+        PgQueuer's own way takes one query for each, and parks a job as failed where the database is away.
+        """
+        del delay, traceback_record  # a hand-back is not an error
+        change = "queue_manager_id = NULL, attempts = attempts + 1, execute_after = now(), updated = now()"
+        where = "WHERE id = ANY($1) AND queue_manager_id = $2"
+        query = f"UPDATE {db_settings().qualified.queue_table} SET status = 'queued', {change} {where}"
+        self._ids.append(job.id)
+        async with self._going:
+            ids, self._ids = self._ids, []
+            try:
+                await self.driver.execute(query, ids, self._manager)
+            except (*_AWAY, TimeoutError):
+                log.warning("%d ids could not be handed back: others take them when their leases end", len(ids))
 
 
-async def connected(dsn: str | None, name: str) -> asyncpg.Pool:
-    """Return a pool of few connections; raises what asyncpg raises if the database cannot be reached."""
-    return await asyncpg.create_pool(
-        dsn, min_size=1, max_size=4, command_timeout=_MOST_SECONDS, server_settings={"application_name": name}
-    )
+def prune_query() -> tuple[Any, ...]:
+    """Return the query that prunes log and statistics of our jobs, in one worker at a time, and its arguments."""
+    names = db_settings().qualified
+    table, guard = names.queue_table_log, "pg_try_advisory_xact_lock(hashtext('luma_async prune'))"
+    mine = "entrypoint = ANY($1) AND created < now() - $2::interval"
+    statistics = f"DELETE FROM {names.statistics_table} WHERE {mine} AND (SELECT {guard})"
+    log_ids = f"SELECT id FROM {table} WHERE {mine} AND (SELECT {guard}) LIMIT 50000"
+    return f"WITH s AS ({statistics}) DELETE FROM {table} WHERE id IN ({log_ids})", [QUEUE, REFUSALS], _KEPT
 
 
-def prune_query() -> tuple[str, tuple[object, ...]]:
-    """Return the query that prunes the log of our jobs, in one worker at a time, and its arguments."""
-    table = db_settings().qualified.queue_table_log
-    guard = f"pg_try_advisory_xact_lock(hashtext('luma_async prune {table}'))"
-    old = f"SELECT id FROM {table} WHERE entrypoint = $1 AND created < now() - $2::interval LIMIT 50000"
-    return f"DELETE FROM {table} WHERE id IN ({old}) AND (SELECT {guard})", (QUEUE, _KEPT)
+def refusals_query(polls: int) -> tuple[Any, ...]:
+    """Return the query that adds a number of *polls* to ``REFUSALS``, and its arguments."""
+    table = db_settings().qualified.statistics_table
+    row = "(count, created, entrypoint, priority, status) VALUES ($1, now(), $2, 0, 'exception')"
+    conflict = f"ON CONFLICT ({UNIQUE_COUNT_KEY}) DO UPDATE SET count = {table}.count + EXCLUDED.count"
+    return f"INSERT INTO {table} {row} {conflict}", polls, REFUSALS
 
 
-def status_queries() -> tuple[str, str, str]:
-    """Return the queries for the counts, for each worker, and for the outcomes of the last minute."""
+def status_queries() -> tuple[str, str]:
+    """Return the queries for the counts, and for each worker."""
     names = db_settings().qualified
     counts = (
         "SELECT count(*) FILTER (WHERE status = 'queued') AS waiting, count(*) FILTER (WHERE status = 'picked') AS "
         "held, count(*) FILTER (WHERE status = 'failed') AS parked, "
-        f"extract(epoch FROM now() - min(created))::float8 AS oldest FROM {names.queue_table} WHERE entrypoint = $1"
+        "extract(epoch FROM now() - min(created))::float8 AS oldest, "
+        f"(SELECT count(*) FROM {names.queue_table_log} WHERE entrypoint = $1 AND status = 'successful' "
+        "AND created > now() - interval '1 minute') AS ended_per_minute, "
+        f"(SELECT coalesce(sum(count), 0)::int FROM {names.statistics_table} WHERE entrypoint = '{REFUSALS}' "
+        f"AND created > now() - interval '1 minute') AS refused_per_minute "
+        f"FROM {names.queue_table} WHERE entrypoint = $1"
     )
     workers = (
-        "SELECT j.queue_manager_id AS id, count(*) AS ids, "
-        "extract(epoch FROM now() - min(heartbeat))::float8 AS heartbeat, (SELECT min(application_name) FROM "
-        "pg_stat_activity WHERE application_name LIKE '%' || left(j.queue_manager_id::text, 8)) AS name "
-        f"FROM {names.queue_table} j WHERE status = 'picked' AND entrypoint = $1 GROUP BY 1 ORDER BY 2 DESC"
+        "SELECT coalesce((SELECT min(application_name) FROM pg_stat_activity WHERE application_name LIKE "
+        "'%' || left(j.queue_manager_id::text, 8)), j.queue_manager_id::text) AS name, count(*) AS ids, "
+        f"extract(epoch FROM now() - min(heartbeat))::float8 AS heartbeat FROM {names.queue_table} j "
+        "WHERE status = 'picked' AND entrypoint = $1 GROUP BY queue_manager_id ORDER BY ids DESC"
     )
-    ended = (
-        f"SELECT count(*) AS ended FROM {names.queue_table_log} WHERE entrypoint = $1 AND status = 'successful' "
-        "AND created > now() - interval '1 minute'"
-    )
-    return counts, workers, ended
+    return counts, workers

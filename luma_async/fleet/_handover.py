@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import asyncpg
 from attrs import frozen
 
 from luma_async._checks import check_number
-from luma_async._ids import check_task_id, checked_ids
-from luma_async.errors import ConfigurationError
+from luma_async._ids import check_task_id, is_task_id
+from luma_async._streams import listed
 from luma_async.fleet._engine import HINTS, QUEUE, AsyncpgDriver, Queries, QueryQueueBuilder, status_queries
 
-if TYPE_CHECKING:
-    import asyncpg
-
 _TIMEOUT = 1800.0
-_MOST_HINT_BYTES = 7000
-"""PostgreSQL's limit of a notification is 8,000."""
-_NOTIFY = "SELECT pg_notify($1, $2)"
+_NOTIFY = "SELECT pg_notify($1, id) FROM unnest($2::text[]) AS id"
 
 
 @frozen(kw_only=True)
@@ -46,15 +42,13 @@ class FleetStatus:
     oldest: float | None
     """Seconds since the oldest of them was handed over."""
     ended_per_minute: int
+    """Outcomes that were taken in the last minute."""
+    refused_per_minute: int
+    """Polls that the relay refused with 429 in the last minute; each id of a refused batch counts."""
     holders: tuple[Holder, ...]
 
 
-async def enqueue(
-    connection: asyncpg.Connection,
-    ids: Iterable[str],
-    *,
-    timeout: float | None = _TIMEOUT,  # noqa: ASYNC109 - stored
-) -> int:
+async def enqueue(connection: asyncpg.Connection, ids: Iterable[str], *, timeout: float | None = _TIMEOUT) -> int:  # noqa: ASYNC109 - stored
     """Hand *ids* over to the fleet, in the caller's transaction: a rollback takes them back.
 
     Args:
@@ -68,14 +62,13 @@ async def enqueue(
     Raises:
         ConfigurationError: An id or *timeout* is unusable; nothing was handed over.
     """
-    columns = _columns(ids, timeout)
-    rows = await AsyncpgDriver(connection).fetch(QueryQueueBuilder().build_enqueue_query("skip"), *columns)
-    return len(rows)
+    query = QueryQueueBuilder().build_enqueue_query("skip")
+    return len(await AsyncpgDriver(connection).fetch(query, *columns_of(ids, timeout)))
 
 
 def enqueue_sync(connection: Any, ids: Iterable[str], *, timeout: float | None = _TIMEOUT) -> int:
     """Do what ``enqueue`` does with a connection of psycopg 3, or ``django.db.connection`` on it."""
-    return len(_executed(connection, QueryQueueBuilder().build_enqueue_query("skip"), _columns(ids, timeout)))
+    return len(_executed(connection, QueryQueueBuilder().build_enqueue_query("skip"), columns_of(ids, timeout)))
 
 
 async def notify(connection: asyncpg.Connection, ids: Iterable[str]) -> None:
@@ -83,14 +76,12 @@ async def notify(connection: asyncpg.Connection, ids: Iterable[str]) -> None:
 
     A hint that is lost costs time only. Invalid ids are ignored.
     """
-    for text in _hints(ids):
-        await connection.execute(_NOTIFY, HINTS, text)
+    await connection.execute(_NOTIFY, HINTS, _valid(ids))
 
 
 def notify_sync(connection: Any, ids: Iterable[str]) -> None:
     """Do what ``notify`` does with a connection of psycopg 3, or ``django.db.connection`` on it."""
-    for text in _hints(ids):
-        _executed(connection, _NOTIFY, (HINTS, text))
+    _executed(connection, _NOTIFY, (HINTS, _valid(ids)))
 
 
 async def install(connection: asyncpg.Connection) -> None:
@@ -100,44 +91,31 @@ async def install(connection: asyncpg.Connection) -> None:
 
 
 async def status(connection: asyncpg.Connection) -> FleetStatus:
-    """Return what the queue holds now."""
-    counts, workers, ended = status_queries()
-    row = await connection.fetchrow(counts, QUEUE)
-    holders = [
-        Holder(name=str(each["name"] or each["id"]), ids=each["ids"], heartbeat=each["heartbeat"])
-        for each in await connection.fetch(workers, QUEUE)
-    ]
-    per_minute: Any = await connection.fetchval(ended, QUEUE)
-    return FleetStatus(**dict(row or {}), ended_per_minute=per_minute, holders=tuple(holders))
+    """Return what the queue holds now.
+
+    Returns:
+        ``waiting``, ``held`` and ``parked`` are numbers of ids; ``oldest`` is seconds since the oldest hand-over, or
+        None; ``ended_per_minute`` counts outcomes, ``refused_per_minute`` polls that the relay refused with 429;
+        ``holders`` has ``name``, ``ids`` and ``heartbeat`` of each worker that holds ids.
+    """
+    counts, workers = status_queries()
+    row: Any = await connection.fetchrow(counts, QUEUE)
+    return FleetStatus(**row, holders=tuple(Holder(**each) for each in await connection.fetch(workers, QUEUE)))
 
 
-def columns_of(ids: Sequence[str], timeout: float | None) -> tuple[list[Any], ...]:
+def columns_of(ids: Iterable[str], timeout: float | None) -> tuple[list[Any], ...]:
     """Return what PgQueuer's query inserts: priority, queue, payload, delay, the key of an open job, headers."""
+    check_number(timeout, "timeout", above=0, optional=True)
     span = "none" if timeout is None else str(float(timeout))
-    count = len(ids)
-    payloads = [f"{span} {each}".encode() for each in ids]
-    return (
-        [0] * count,
-        [QUEUE] * count,
-        payloads,
-        [timedelta(0)] * count,
-        [f"{QUEUE} {each}" for each in ids],
-        ["{}"] * count,
-    )
+    known = dict.fromkeys(map(check_task_id, listed(ids)))
+    rows = [(0, QUEUE, f"{span} {each}".encode(), timedelta(0), f"{QUEUE} {each}", "{}") for each in known]
+    return tuple(map(list, zip(*rows, strict=True))) if rows else ([],) * 6
 
 
 def read_payload(payload: bytes | None) -> tuple[float | None, str]:
     """Return timeout and id of a job; raises ValueError for one that another program wrote."""
     span, _, task_id = (payload or b"").decode().partition(" ")
     return None if span == "none" else float(span), task_id
-
-
-def _columns(ids: Iterable[str], timeout: float | None) -> tuple[list[Any], ...]:
-    check_number(timeout, "timeout", above=0, optional=True)
-    asked = checked_ids(ids)
-    if not isinstance(asked, Iterable):
-        raise ConfigurationError("ids is an async iterable", advice="give a list")
-    return columns_of(list(dict.fromkeys(check_task_id(each) for each in asked)), timeout)
 
 
 def _executed(connection: Any, query: str, arguments: Sequence[Any]) -> list[Any]:
@@ -147,17 +125,5 @@ def _executed(connection: Any, query: str, arguments: Sequence[Any]) -> list[Any
         return list(cursor.fetchall())
 
 
-def _hints(ids: Iterable[str]) -> Iterator[str]:
-    """Yield texts of ids that fit into a notification."""
-    text = ""
-    for each in ids:
-        try:
-            task_id = check_task_id(each)
-        except ConfigurationError:
-            continue
-        if text and len(text) + len(task_id) >= _MOST_HINT_BYTES:
-            yield text
-            text = ""
-        text = f"{text} {task_id}" if text else task_id
-    if text:
-        yield text
+def _valid(ids: Iterable[object]) -> list[str]:
+    return [each for each in ids if isinstance(each, str) and is_task_id(each)]

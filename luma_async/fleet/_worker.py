@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from functools import partial
+from itertools import count
 from typing import Any, Self, cast
 from uuid import uuid4
 
+import asyncpg
 from attrs import define, field
-from tenacity import (
-    AsyncRetrying,
-    retry_if_exception_type,
-    stop_after_delay,
-    stop_when_event_set,
-    wait_random_exponential,
-)
+from tenacity import AsyncRetrying, before_sleep_log, stop_after_delay, stop_when_event_set, wait_random_exponential
 
 from luma_async._checks import check_number
-from luma_async._ids import check_task_id
 from luma_async.client import LumaClient
-from luma_async.errors import ConfigurationError
+from luma_async.errors import ConfigurationError, RateLimitError
+from luma_async.events import PollFailed
 from luma_async.fleet import _engine as engine
 from luma_async.fleet._handover import columns_of, read_payload
 from luma_async.fleet.waits import Waits
@@ -37,7 +34,12 @@ _INTAKE = timedelta(seconds=5)
 """Longest time until new ids are seen whose notification was lost."""
 _MOST_OUTCOMES = 16
 """Calls of the user's function at once: thousands of ids may end together, and databases allow 100 connections."""
-_PRUNED_EVERY = 60.0
+_MOST_SECONDS = 30.0
+"""For one query: a connection that hangs is replaced."""
+_COUNTED_EVERY = 5.0
+"""Seconds until refused polls are seen by ``status``."""
+_PRUNED_EVERY = 12
+"""Counts, so once a minute."""
 
 
 @define(eq=False)
@@ -65,6 +67,8 @@ class Fleet:
     _memory: engine.InMemoryQueries | None = field(default=None, init=False, repr=False)
     _places: asyncio.Semaphore = field(factory=partial(asyncio.Semaphore, _MOST_OUTCOMES), init=False, repr=False)
     _waits: Waits | None = field(default=None, init=False, repr=False)
+    _refused: int = field(default=0, init=False, repr=False)
+    """Polls that were refused with 429 and are not counted in the database yet."""
     _stopping: asyncio.Event = field(factory=asyncio.Event, init=False, repr=False)
 
     @classmethod
@@ -78,7 +82,7 @@ class Fleet:
         """Do what ``fleet.enqueue`` does, in memory; returns how many are new."""
         if self._memory is None:
             raise ConfigurationError("the fleet is not in memory", advice="use fleet.enqueue(connection, ids)")
-        priority, queue, payload, _, keys, _ = columns_of([check_task_id(each) for each in ids], timeout)
+        priority, queue, payload, _, keys, _ = columns_of(ids, timeout)
         added = await self._memory.enqueue(queue, payload, priority, dedupe_key=keys, on_conflict="skip")
         return sum(job is not None for job in added)
 
@@ -100,53 +104,65 @@ class Fleet:
         try:
             await asyncio.shield(work)
         except asyncio.CancelledError:
-            if not work.done():
-                self._stop()
+            self._stopping.set()
+            if self._waits is not None:
+                self._waits.drain()
             try:
                 await work
             finally:
                 work.cancel()
             raise
 
-    def _stop(self) -> None:
-        self._stopping.set()
-        if self._waits is not None:
-            self._waits.drain()
-
     async def _work(self, concurrency: int) -> None:
         self._stopping = asyncio.Event()
         async with AsyncExitStack() as stack:
             client = await stack.enter_async_context(self.client())
             waits = self._waits = Waits(client=client, slice=self.slice)
-            manager = engine.QueueManager(self._memory) if self._memory else await self._manager(stack)
+            manager = engine.QueueManager(self._memory) if self._memory else await self._manager(stack, waits)
             manager.shutdown = self._stopping
             manager.entrypoint(engine.QUEUE, on_failure="hold")(self._job)
-            if isinstance(driver := manager.queries.driver, engine.Driver):
-                await driver.add_listener(engine.HINTS, waits.notify_all)
             await manager.run(
                 dequeue_timeout=_INTAKE,
                 batch_size=max(min(_BATCH, concurrency // 2), 1),
                 max_concurrent_tasks=concurrency,
                 heartbeat_timeout=timedelta(seconds=self.lease),
+                log_aggregation_interval=timedelta(0),  # it writes each row of the log once more
             )
 
-    async def _manager(self, stack: AsyncExitStack) -> engine.QueueManager:
-        id_ = uuid4()
+    async def _manager(self, stack: AsyncExitStack, waits: Waits) -> engine.QueueManager:
+        id_ = engine.QueueManagerId(uuid4())
         name = f"{socket.gethostname()[:40]}:{os.getpid()} {str(id_)[:8]}"
-        pool = await engine.connected(self.dsn, name)
+        settings = {"application_name": name}
+        pool = await asyncpg.create_pool(
+            self.dsn, min_size=1, max_size=4, command_timeout=_MOST_SECONDS, server_settings=settings
+        )
         stack.callback(pool.terminate)
         driver = engine.Driver(pool)
-        manager = engine.QueueManager(engine.FleetQueries(driver))
-        manager.queue_manager_id = engine.QueueManagerId(id_)
-        pruning = asyncio.create_task(self._prune(driver), name="luma_async prune")
-        stack.callback(pruning.cancel)
+        await driver.add_listener(engine.HINTS, waits.notify)
+        manager = engine.QueueManager(engine.FleetQueries(driver, id_))
+        manager.queue_manager_id = id_
+        for chore in (self._count(waits.client), self._tend(driver)):
+            stack.callback(asyncio.create_task(chore, name="luma_async fleet's chore").cancel)
         return manager
 
-    async def _prune(self, driver: engine.Driver) -> None:
-        query, arguments = engine.prune_query()
-        while True:
-            await driver.execute(query, *arguments)
-            await asyncio.sleep(_PRUNED_EVERY)
+    async def _count(self, client: LumaClient) -> None:
+        """Count the polls that are refused with 429."""
+        async with client.events() as events:
+            async for event in events:
+                self._refused += isinstance(event, PollFailed) and isinstance(event.error, RateLimitError)
+
+    async def _tend(self, driver: engine.Driver) -> None:
+        """Note the count for ``status``, and prune what the queue leaves behind."""
+        for turn in count():
+            refused, self._refused = self._refused, 0
+            try:
+                if refused:
+                    await driver.execute(*engine.refusals_query(refused))
+                if turn % _PRUNED_EVERY == 0:
+                    await driver.execute(*engine.prune_query())
+            except asyncpg.PostgresError:
+                engine.log.warning("the tables of the queue cannot be tended", exc_info=True)
+            await asyncio.sleep(_COUNTED_EVERY)
 
     async def _job(self, job: engine.Job) -> None:
         """Wait for the id of *job* until its deadline, by the database's clock, and pass its outcome on."""
@@ -158,28 +174,28 @@ class Fleet:
 
     async def _passed_on(self, outcome: Outcome) -> bool:
         """Call the user's function until it returns; False if the worker stops meanwhile. Raises its last error."""
-        stop = stop_after_delay(self.max_outage) | stop_when_event_set(cast("Any", self._stopping))
-        pauses = wait_random_exponential(max=30.0)
+        retrying = AsyncRetrying(
+            stop=stop_after_delay(self.max_outage) | stop_when_event_set(cast("Any", self._stopping)),
+            wait=wait_random_exponential(max=30.0),
+            sleep=self._sleep,
+            before_sleep=before_sleep_log(engine.log, logging.WARNING),
+            reraise=True,
+        )
         try:
-            async for attempt in AsyncRetrying(
-                stop=stop,
-                wait=pauses,
-                sleep=self._sleep,
-                reraise=True,
-                retry=retry_if_exception_type(Exception),
-            ):
-                with attempt:
-                    async with self._places:
-                        await self.on_outcome(outcome)
+            await retrying(self._call_on_outcome, outcome)
         except Exception:
-            if self._stopping.is_set():
-                return False
-            raise
+            if not self._stopping.is_set():
+                raise
+            engine.log.warning("an id goes back, because on_outcome raised while the worker stops", exc_info=True)
+            return False
         return True
+
+    async def _call_on_outcome(self, outcome: Outcome) -> None:
+        async with self._places:
+            await self.on_outcome(outcome)
 
     async def _sleep(self, seconds: float) -> None:
         """Sleep, but not longer than until the worker stops."""
-        try:
-            await asyncio.wait_for(self._stopping.wait(), seconds)
-        except TimeoutError:
-            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()

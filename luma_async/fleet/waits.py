@@ -6,17 +6,13 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 from attrs import define, field
 
 from luma_async.client import LumaClient
-from luma_async.errors import (
-    ClientClosedError,
-    ConfigurationError,
-    GenerationFailedError,
-    NotFoundError,
-)
+from luma_async.errors import ClientClosedError, ConfigurationError, GenerationFailedError, NotFoundError
 from luma_async.outcomes import Outcome
 
 _LAST_LOOK = 5.0
@@ -42,8 +38,8 @@ class Waits:
     """Seconds until an id is polled again after trouble that ended its wait, such as a refused key."""
     clock: Callable[[], float] = time.time
     """Seconds since the epoch, by the clock of the deadlines."""
-    _tasks: set[asyncio.Task[Any]] = field(factory=set, init=False, repr=False)
-    _held: dict[str, int] = field(factory=dict, init=False, repr=False)
+    _tasks: dict[str, set[asyncio.Task[Any]]] = field(factory=dict, init=False, repr=False)
+    """The calls for each id: one, unless a lease was lost."""
     _is_draining: bool = field(default=False, init=False)
 
     async def outcome(self, task_id: str, until: float | None) -> Outcome | None:
@@ -60,8 +56,8 @@ class Waits:
         task = asyncio.current_task()
         if self._is_draining or task is None:
             return None
-        self._tasks.add(task)
-        self._held[task_id] = self._held.get(task_id, 0) + 1
+        tasks = self._tasks.setdefault(task_id, set())
+        tasks.add(task)
         try:
             return await self._outcome(task_id, until)
         except asyncio.CancelledError:
@@ -69,10 +65,9 @@ class Waits:
                 return None
             raise
         finally:
-            self._tasks.discard(task)
-            self._held[task_id] -= 1
-            if not self._held[task_id]:
-                del self._held[task_id]
+            tasks.discard(task)
+            if not tasks:
+                del self._tasks[task_id]
 
     async def _outcome(self, task_id: str, until: float | None) -> Outcome | None:
         ends = self.clock() + self.slice * (1 - _SPREAD * random.random())  # noqa: S311 - spreads load
@@ -80,25 +75,19 @@ class Waits:
             last = until is not None and until <= ends
             stop = until if last and until is not None else ends
             outcome = await self.client.outcome(task_id, timeout=max(stop - self.clock(), _LAST_LOOK))
-            if isinstance(outcome.error, ClientClosedError):
-                return None
-            if outcome.error is None or isinstance(outcome.error, _ENDS) or (last and self.clock() >= stop):
+            is_over, is_closed = self.clock() >= stop, isinstance(outcome.error, ClientClosedError)
+            if outcome.error is None or isinstance(outcome.error, _ENDS) or (last and is_over and not is_closed):
                 return outcome
-            if self.clock() >= stop:
+            if is_over or is_closed:
                 return None
             await asyncio.sleep(min(self.pause, stop - self.clock()))
 
     def notify(self, task_id: str) -> bool:
         """Poll *task_id* soon if a call waits for it, as ``LumaClient.notify`` does; return whether one does."""
-        return task_id in self._held and self.client.notify(task_id)
-
-    def notify_all(self, task_ids: str) -> None:
-        """Do what ``notify`` does for each of *task_ids*, with blanks between them."""
-        for task_id in task_ids.split():
-            self.notify(task_id)
+        return task_id in self._tasks and self.client.notify(task_id)
 
     def drain(self) -> None:
         """End all calls with None, those to come too. It cannot be undone."""
         self._is_draining = True
-        for task in self._tasks:
+        for task in chain.from_iterable(self._tasks.values()):
             task.cancel()

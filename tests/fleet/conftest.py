@@ -9,6 +9,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import asyncpg
@@ -61,11 +62,9 @@ class Server:
         )
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Server]:
-    """Run a PostgreSQL, or skip the test."""
-    if _binary("initdb") is None:
-        pytest.skip("there is no PostgreSQL: apt-get install postgresql")
+@contextmanager
+def running_postgres() -> Iterator[Server]:
+    """Run a PostgreSQL."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name, socket.socket() as free:
         if os.getuid() == 0:
             os.chown(name, pwd.getpwnam("postgres").pw_uid, -1)
@@ -78,11 +77,20 @@ def postgres() -> Iterator[Server]:
         server.stop()
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """Run a PostgreSQL, or skip the test."""
+    if _binary("initdb") is None:
+        pytest.skip("there is no PostgreSQL: apt-get install postgresql")
+    with running_postgres() as server:
+        yield server
+
+
 @pytest.fixture
 async def database(postgres: Server) -> AsyncIterator[asyncpg.Connection]:
     """Return a connection; the tables are there, and empty."""
     connection = await asyncpg.connect(postgres.dsn)
     await fleet.install(connection)
-    await connection.execute(f"{_TABLE}; TRUNCATE outcomes, pgqueuer, pgqueuer_log")
+    await connection.execute(f"{_TABLE}; TRUNCATE outcomes, pgqueuer, pgqueuer_log, pgqueuer_statistics")
     yield connection
     await connection.close()

@@ -17,7 +17,7 @@ import pytest
 
 from luma_async import LumaClient, Outcome, PollPolicy, WaitTimeoutError, fleet
 from luma_async.errors import ConfigurationError
-from luma_async.testing import RelayThread, Script, SimulatedRelay
+from luma_async.testing import Fault, RelayThread, Script, SimulatedRelay
 from tests.fleet.conftest import Server
 
 pytestmark = pytest.mark.slow
@@ -60,6 +60,7 @@ async def until(database: Database, query: str, count: int) -> None:
 
 STORED = "SELECT count(*) FROM outcomes"
 HELD = "SELECT count(*) FROM pgqueuer WHERE status = 'picked'"
+ENDED = "SELECT count(*) FROM pgqueuer_log WHERE status = 'successful'"
 WORKERS = "SELECT count(DISTINCT queue_manager_id) FROM pgqueuer WHERE status = 'picked'"
 
 
@@ -120,7 +121,7 @@ async def test_the_commands_hand_over_and_show(database: Database, postgres: Ser
     environment = {**os.environ, "LUMA_DATABASE_URL": postgres.dsn}
     commands = [("fleet", "install"), ("enqueue", "a", "b", "a"), ("enqueue", "b"), ("fleet", "status")]
     ended = [await asyncio.to_thread(run, *command) for command in commands]
-    refused = await asyncio.to_thread(run, "fleet", "--database", "postgresql://me:secret@127.0.0.1/x")
+    refused = await asyncio.to_thread(run, "fleet", "--database", "postgresql://127.0.0.1/x?password=secret")
 
     assert [each.returncode for each in ended] == [0] * 4
     assert "2 of 2 ids are new" in ended[1].stderr
@@ -128,6 +129,43 @@ async def test_the_commands_hand_over_and_show(database: Database, postgres: Ser
     assert ended[3].stdout.startswith("waiting 2\nheld 0\n")
     assert refused.returncode == 2
     assert "secret" not in refused.stderr
+
+
+async def test_the_status_shows_what_workers_do(database: Database, postgres: Server, relay: SimulatedRelay) -> None:
+    """It tells outcomes, polls that were refused with 429, and who holds how many ids."""
+    ended = [relay.add(script=Script.of("completed")) for _ in range(5)]
+    held = [relay.add(script=Script.of("processing")) for _ in range(7)]
+    relay.trouble(Fault.http(429, {}), times=2)
+    with worker(postgres, relay) as process:
+        await fleet.enqueue(database, [*ended, *held], timeout=None)
+        await until(database, STORED, len(ended))
+        await until(database, "SELECT count(*) FROM pgqueuer_statistics WHERE entrypoint LIKE '% 429'", 1)
+        await until(database, ENDED, len(ended))
+        now = await fleet.status(database)
+
+    assert (now.waiting, now.held, now.parked, now.ended_per_minute) == (0, len(held), 0, len(ended))
+    assert 1 <= now.refused_per_minute <= 2 * len([*ended, *held])
+    assert [each.ids for each in now.holders] == [len(held)]
+    assert f":{process.pid} " in now.holders[0].name
+
+
+async def test_old_rows_of_the_log_are_pruned_and_no_others(
+    database: Database, postgres: Server, relay: SimulatedRelay
+) -> None:
+    """Rows of other queues stay, and so do young ones."""
+    for table, columns, values in (("pgqueuer_log", "job_id", "1"), ("pgqueuer_statistics", "count", "1")):
+        for queue, age in (("luma_async", "2 hours"), ("luma_async", "1 minute"), ("other", "2 hours")):
+            await database.execute(
+                f"INSERT INTO {table} ({columns}, entrypoint, status, priority, created) "  # noqa: S608 - ours
+                f"VALUES ({values}, '{queue}', 'queued', 0, now() - interval '{age}')"
+            )
+    old = "SELECT 6 - (SELECT count(*) FROM pgqueuer_log) - (SELECT count(*) FROM pgqueuer_statistics)"
+    with worker(postgres, relay):
+        await until(database, old, 2)
+
+    for table in ("pgqueuer_log", "pgqueuer_statistics"):
+        left = await database.fetch(f"SELECT entrypoint FROM {table} ORDER BY 1")  # noqa: S608 - ours
+        assert [row["entrypoint"] for row in left] == ["luma_async", "other"]
 
 
 async def test_a_kill_and_a_deploy_lose_no_id(database: Database, postgres: Server, relay: SimulatedRelay) -> None:
@@ -146,6 +184,30 @@ async def test_a_kill_and_a_deploy_lose_no_id(database: Database, postgres: Serv
     assert held_by >= 2
     assert status == 143
     assert {row["task_id"] for row in await database.fetch("SELECT task_id FROM outcomes")} == set(ids)
+
+
+async def test_a_drain_hands_back_what_the_worker_holds_and_nothing_else(
+    database: Database, postgres: Server, relay: SimulatedRelay
+) -> None:
+    """An id whose lease was lost stays with the worker that has it now."""
+
+    async def keep(outcome: Outcome) -> None:
+        raise AssertionError(outcome)
+
+    app = fleet.Fleet(postgres.dsn, on_outcome=keep, client=lambda: LumaClient(relay.base_url, relay.api_key))
+    ids = [relay.add(script=Script.of("processing")) for _ in range(4)]
+    await fleet.enqueue(database, ids, timeout=None)
+    running = asyncio.create_task(app.run(concurrency=10))
+    await until(database, HELD, 4)
+    await database.execute(
+        "UPDATE pgqueuer SET queue_manager_id = gen_random_uuid() WHERE id = (SELECT min(id) FROM pgqueuer)"
+    )
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+    now = await fleet.status(database)
+    assert (now.waiting, now.held, now.parked) == (3, 1, 0)
 
 
 async def test_a_database_that_was_away_costs_no_outcome(
@@ -202,7 +264,7 @@ async def test_a_deadline_survives_a_restart(database: Database, relay: Simulate
 async def test_a_callback_reaches_the_worker_that_waits(
     database: Database, postgres: Server, relay: SimulatedRelay
 ) -> None:
-    """The next poll would come in an hour; the hint of another process brings the end."""
+    """The next poll would come in an hour; the hint of another process brings the end, also after a lost connection."""
     ended = list[Outcome]()
 
     async def keep(outcome: Outcome) -> None:
@@ -215,6 +277,8 @@ async def test_a_callback_reaches_the_worker_that_waits(
     task_id = relay.add(script=Script.completes(pending=2, processing=2))
     await fleet.enqueue(database, [task_id], timeout=None)
     running = asyncio.create_task(app.run(concurrency=10))
+    await until(database, HELD, 1)
+    await database.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
     async with asyncio.timeout(_LONG):
         while not ended:
             await asyncio.sleep(0.5)
@@ -249,3 +313,27 @@ async def test_a_fleet_in_memory_needs_no_server(relay: SimulatedRelay) -> None:
 
     assert counts == [3, 0]
     assert sorted(set(calls)) == sorted(ids)
+
+
+async def test_what_on_outcome_raises_is_told_also_while_the_worker_stops(
+    relay: SimulatedRelay, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each try has a line in the log, and the last one a traceback; the id goes back."""
+    called = asyncio.Event()
+
+    async def keep(outcome: Outcome) -> None:
+        called.set()
+        raise RuntimeError("the table is gone")
+
+    app = fleet.Fleet.in_memory(on_outcome=keep, client=lambda: LumaClient(relay.base_url, relay.api_key))
+    await app.enqueue([relay.add(script=Script.of("completed"))])
+    running = asyncio.create_task(app.run(concurrency=10))
+    await asyncio.wait_for(called.wait(), _LONG)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+    ours = [record for record in caplog.records if record.name == "luma_async.fleet"]
+    assert any("RuntimeError: the table is gone" in record.getMessage() for record in ours)
+    assert any(record.exc_info and isinstance(record.exc_info[1], RuntimeError) for record in ours)
+    assert await app.enqueue([relay.add(script=Script.of("completed"))]) == 1

@@ -66,7 +66,8 @@ async def test_a_slice_ends_before_the_deadline(
 async def test_an_id_that_is_overdue_is_looked_up_once_more(
     luma_time: FastTime, luma_client: LumaClient, luma_relay: SimulatedRelay
 ) -> None:
-    """It may have completed while no process waited for it."""
+    """It may have completed while no process waited for it; a relay that takes seconds is waited for."""
+    luma_relay.trouble(Fault(delay=3), times=None)
     outcome = await waits_of(luma_client).outcome(luma_relay.add(script=Script.of("completed")), now() - 1000)
 
     assert outcome is not None
