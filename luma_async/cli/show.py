@@ -26,6 +26,7 @@ _WORDS = {
     Status.UNFINISHED: "not done",
     Status.ERROR: "error",
 }
+_AGAIN = "submitted again"
 UNSEEN = "waiting"
 """The state of an id before its first good poll."""
 _ENOUGH_SUBMITS = 3
@@ -175,6 +176,11 @@ class Board:
             self.rows[task_id].state = state
             self.states[state] += 1
 
+    def _close(self, task_id: str) -> None:
+        """Remove the row of *task_id*, if it has one."""
+        if (row := self.rows.pop(task_id, None)) is not None:
+            self._leave(row)
+
     def _leave(self, row: Row) -> None:
         """Count one id less in the state of *row*: a state without ids is not kept."""
         self.states[row.state] -= 1
@@ -185,20 +191,23 @@ class Board:
         """Note that something besides an id went wrong."""
         self.has_trouble = True
 
-    def skip(self, status: Status) -> None:
-        """Count an id that had ended with *status* before this run."""
+    def skip(self, task_id: str, status: Status, *, is_followed: bool = False) -> None:
+        """Count an id that had ended with *status* before this run, unless it *is_followed* by another one."""
+        self._close(task_id)
+        if is_followed:
+            self.words[_AGAIN] += 1
+            return
         self.ended[status] += 1
         self.words[_WORDS[status]] += 1
         self.skipped += 1
 
     def end(self, outcome: Outcome, *, is_followed: bool = False) -> Status:
         """Count *outcome* and return its status; one that *is_followed* by another id does not count at the end."""
-        if (row := self.rows.pop(outcome.task_id, None)) is not None:
-            self._leave(row)
+        self._close(outcome.task_id)
         self.has_generation = self.has_generation or outcome.generation is not None
         status = status_of(outcome)
         if is_followed:
-            self.words["submitted again"] += 1
+            self.words[_AGAIN] += 1
             return status
         self.ended[status] += 1
         self.words[word_of(status, outcome)] += 1

@@ -166,6 +166,11 @@ class Submissions(Ids):
             case error:
                 raise error
 
+    def known(self) -> list[str]:
+        """Return the ids of rows that earlier runs have submitted, before any is taken up."""
+        earlier = map(self.submitter.earlier, self.rows.known() or [])
+        return [each.task_id for each in earlier if each is not None and each.task_id is not None]
+
     def remaining(self) -> list[str]:
         """Return the ids that no wait has started for."""
         left = [self._taken.get_nowait() for _ in range(self._taken.qsize())]
@@ -340,7 +345,7 @@ class Submissions(Ids):
 
 
 def _had_been_submitted(receipts: Receipts, rows: list[Row] | None) -> str:
-    """Return how many of the *rows* were submitted; of a list of prompts, only the number of all is known."""
+    """Return how many of the *rows* were submitted; of a pipe, only the number of all receipts is known."""
     place = f"as {shown(receipts.path)} says"
     if rows is None:
         return f"{receipts.taken} had been submitted, {place}"
@@ -373,9 +378,8 @@ async def submit(  # noqa: PLR0913 - what the command line gives
             if receipts.taken and not output.quiet:
                 say(_had_been_submitted(receipts, submissions.rows.known()))
         stack.enter_context(submissions.losses_named())
-        count = submissions.rows.count()
+        summary.board.expect_submits(len(submissions.rows.known() or []), are_all=waiting is None)
         job = await stack.enter_async_context(opening)
-        job.show.board.expect_submits(count or 0, are_all=waiting is None)
         async with submissions.under_way(job.show):
             if waiting is not None:
                 await wait(job, waiting, files)

@@ -18,7 +18,7 @@ from luma_async._disk.files import measured
 from luma_async._text import shown
 from luma_async.cli.display import showing, stop_said
 from luma_async.cli.executing import Execution, Program, executing
-from luma_async.cli.exit import Status, status_of_state, worst
+from luma_async.cli.exit import Status, status_of, status_of_state, worst
 from luma_async.cli.forms import Form, JsonForm, QuietForm
 from luma_async.cli.ids import Ids
 from luma_async.cli.naming import ResumeCommand, name_all, name_each, name_few
@@ -82,6 +82,10 @@ class EarlierRuns:
             return True
         return not files.overwrite and all(is_stored(self.journal, task_id, role, files) for role in files.roles)
 
+    def has_told(self, outcome: Outcome) -> bool:
+        """Whether an earlier run has told that the id of *outcome* failed, and it has not completed since."""
+        return self.journal.state(outcome.task_id) is State.FAILED and status_of(outcome) is not Status.DONE
+
 
 @frozen
 class Job:
@@ -96,7 +100,7 @@ class Job:
         """Yield the ids that are not done, and put each on the board."""
         async for task_id in self.ids:
             if self.earlier is not None and self.earlier.has(task_id):
-                self.show.board.skip(status_of_state(self.earlier.journal.state(task_id)))
+                self.show.board.skip(task_id, status_of_state(self.earlier.journal.state(task_id)))
                 self.ids.ended(task_id, None)
             else:
                 self.show.board.start(task_id)
@@ -129,12 +133,12 @@ async def open_job(  # noqa: PLR0913 - the parts of a job, each by its name
     """
     board = Board() if summary is None else summary.board
     known = ids.known() or []
-    board.expected = len(known)
+    board.expected = max(board.expected, len(known))
     async with AsyncExitStack() as stack:
         if earlier is not None:
             journal = await stack.enter_async_context(earlier.journal)
             if journal and not output.quiet:
-                say(_had_ended(journal, known))
+                say(_had_ended(journal, known, board.expected))
         luma = await stack.enter_async_context(client)
         stack.enter_context(_open_ids_named(board, ids, luma, earlier, again))
         if summary is not None and waits:
@@ -156,11 +160,11 @@ def _summed_up(luma: LumaClient, summary: Summary) -> Generator[None]:
     summary.write(luma.statistics.requests)
 
 
-def _had_ended(journal: Journal, known: list[str]) -> str:
-    """Return how many of the *known* ids had ended; of a pipe, only the number in the journal is known."""
-    if not known:
+def _had_ended(journal: Journal, known: list[str], count: int) -> str:
+    """Return how many of the *known* ids had ended, of *count* in all; of a pipe, only what the journal holds."""
+    if not count:
         return f"{len(journal)} that have ended before are in {shown(journal.path)}"
-    return f"{sum(task_id in journal for task_id in known)} of {len(known)} had ended, as {shown(journal.path)} says"
+    return f"{sum(task_id in journal for task_id in known)} of {count} had ended, as {shown(journal.path)} says"
 
 
 def _form(output: Lines, *, stores: bool = False, waits: bool = False, lists: bool = False) -> Form:
@@ -261,10 +265,13 @@ async def wait(job: Job, waiting: Waiting, files: Files | None = None) -> None:
     room = asyncio.Semaphore(_MOST_TO_STORE)
 
     async def settle(outcome: Outcome) -> None:
+        was_told = job.earlier is not None and job.earlier.has_told(outcome)
         if job.earlier is not None:
             await job.earlier.journal.record(outcome)
         is_followed = job.ids.ended(outcome.task_id, outcome)
-        if files is None or outcome.generation is None:
+        if was_told:
+            job.show.board.skip(outcome.task_id, Status.FAILED, is_followed=is_followed)
+        elif files is None or outcome.generation is None:
             await job.show.end(outcome, is_followed=is_followed)
         else:
             job.show.board.set_state(outcome.task_id, "storing")

@@ -879,6 +879,12 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
             "if False:\n            self.words",
         ),
         ("a failure of an earlier run may be retried", "if self.polls_failed and state is State.FAILED:", "if False:"),
+        ("a failure that was told has no new line", "        if was_told:\n", "        if False:\n"),
+        (
+            "the rows of earlier runs are known",
+            "earlier = map(self.submitter.earlier, self.rows.known() or [])",
+            "earlier = []",
+        ),
         ("an open receipt is not passed over", "self._without + sum(self._receipts.values())", "self._without"),
         ("an id that is given twice is an error", " or len(self._seen) < len(self._submitted)", ""),
         ("without receipts the batch ends", "self._taken.put_nowait(trouble)  # without", "pass  # without"),
