@@ -1059,6 +1059,11 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ),
     ],
     ("cli/test_output.py",): [
+        (
+            "a terminal is told of an unknown state once",
+            'if not (self._has_table and hasattr(record, "unknown_state")):',
+            "if True:",
+        ),
         ("a line is wrapped on a terminal", " > columns and line.strip():", " > columns and False:"),
         (
             "a pipe gets whole lines",
