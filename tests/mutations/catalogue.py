@@ -894,6 +894,9 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a hint is a lower bound of a pause", "refusal.retry_after or self._backoff", "self._backoff"),
         ("a submit makes the next pause short", "self._in_a_row = 0\n\n", "pass\n\n"),
     ],
+    ("cli/test_submit.py::test_nothing_is_submitted_after_a_signal",): [
+        ("nothing is submitted after a signal", 'if place == "here" and is_stopping():', "if False:"),
+    ],
     ("cli/test_submit.py::test_a_signal_ends_the_pause_of_a_batch",): [
         ("a held prompt is named", "[*self._held.values(), *again, *self.rows.remaining()]", "self.rows.remaining()"),
     ],
