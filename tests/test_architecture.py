@@ -55,6 +55,7 @@ INSIDE = {
             "summary",
             "progress",
             "show",
+            "ends",
             "forms",
             "trouble",
             "fitting",

@@ -191,7 +191,7 @@ def _open_ids_named(
     def name(task_ids: list[str], what: str, repeatable: Callable[[str, list[str]], None]) -> None:
         """Name *task_ids*: by the function *repeatable* if the same command can have them again, else all."""
         # Without a good poll, the relay may know none of them.
-        are_known = board.has_generation or luma.statistics.polls > 0
+        are_known = board.ends.has_generation or luma.statistics.polls > 0
         goes_on = "; their generations go on at the relay" if are_known and again is not None else ""
         heading = f"{what.format(len(task_ids))}{goes_on}"
         if ids.are_repeatable:
@@ -206,12 +206,12 @@ def _open_ids_named(
         # After a signal; and where the ids are lost, unless a closed pipe means that its reader has enough.
         are_lost = not ids.are_repeatable and not is_closed_pipe(error)
         if is_stopping() or are_lost or isinstance(error, asyncio.CancelledError):
-            left = [*board.unfinished, *board.rows, *filterfalse(has_ended, ids.remaining())]
+            left = [*board.ends.unfinished, *board.rows, *filterfalse(has_ended, ids.remaining())]
             name(left, "stopped with {} not done", partial(name_few, command=again))
             for line in board.trouble.lines() if left or board.submits.open else ():
                 say(f"trouble: {line}")
         raise
-    name(board.unfinished, "{} not done in time", name_each)
+    name(board.ends.unfinished, "{} not done in time", name_each)
 
 
 async def run_job(opening: AbstractAsyncContextManager[Job], work: Callable[[Job], Awaitable[None]]) -> Status:

@@ -1016,7 +1016,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ("cli/test_table.py",): [
         ("a table of nothing has no bar", "if self.board.total:\n            parts", "if True:\n            parts"),
         ("rows under way are counted", "return self.left + self.under_way", "return self.left"),
-        ("counts by state are those of open ids", "self._leave(row)\n        self.has", "self.has"),
+        ("counts by state are those of open ids", "            self._leave(row)\n", "            pass\n"),
         (
             "an id is cut in the middle",
             "most = max(_LEAST_ID, min(width - beside, max(",
@@ -1118,7 +1118,11 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("listeners harm no wait", "value)\n    except BaseException", "value)\n    except Exception"),
     ],
     ("test_callbacks.py",): [
-        ("a log handler's exception harms no wait", "2)\n    except BaseException", "2)\n    except Exception"),
+        (
+            "a log handler's exception harms no wait",
+            "extra=extra)\n    except BaseException",
+            "extra=extra)\n    except Exception",
+        ),
         ("a group may end the program", "            raise_if_exit(part)", "            pass"),
     ],
     ("network/test_slots.py",): [
