@@ -152,12 +152,13 @@ While something is wrong at the relay, a line says what, and for how long:
 |---|---|
 | `no answer from 127.0.0.1:1 for 12 s: ...` | no connection, or no answer in time |
 | `the relay answered HTTP 503 for 12 s: ...` | polls are refused; so for each other status |
-| `the relay answered with a web page instead of JSON for 30 s (check base_url: ...)` | the address may be wrong |
+| `the relay answered with a web page instead of JSON for 30 s (check LUMA_BASE_URL ...)` | the address may be wrong |
 | `the relay says slow down: 8 s left; for 34 s now, ...` | all ids pause |
 | `unknown state 'polishing' for 2 min: 3 ids, polling goes on` | a word that this version does not know |
 
 The time runs from the first failed poll after the last good one.
 After a signal the same lines follow the names of the open ids, and the summary has them too.
+Without a live table, the first id in each kind of unknown state has a line too.
 
 ![Three ids that have ended, three open ids with their states, and a bar](images/terminal.svg)
 

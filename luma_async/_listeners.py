@@ -62,10 +62,13 @@ def log_is_curious() -> bool:
     return logger.isEnabledFor(logging.DEBUG)
 
 
-def log(level: int, text: str, *args: object, error: BaseException | None = None) -> None:
-    """Write to the log; what a user's handler raises is shown by ``logging``, unless it ends the program."""
+def log(level: int, text: str, *args: object, error: BaseException | None = None, **extra: object) -> None:
+    """Write to the log; what a user's handler raises is shown by ``logging``, unless it ends the program.
+
+    *extra* are attributes of the record, for handlers that tell kinds of records apart.
+    """
     try:
-        logger.log(level, text, *args, exc_info=error, stacklevel=2)
+        logger.log(level, text, *args, exc_info=error, stacklevel=2, extra=extra)
     except BaseException as raised:  # noqa: BLE001 - logging lets a handler decide what it catches
         raise_if_exit(raised)
         logging.Handler().handleError(logger.makeRecord(logger.name, level, __file__, 0, text, args, None))

@@ -58,6 +58,7 @@ INSIDE = {
             "summary",
             "progress",
             "show",
+            "ends",
             "forms",
             "trouble",
             "fitting",

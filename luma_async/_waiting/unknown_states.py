@@ -40,7 +40,8 @@ class UnknownStates:
         if kind in self._kinds or len(self._kinds) >= _MOST_KINDS:
             return
         self._kinds.add(kind)
-        log(logging.WARNING, "task %s: unknown state %r: polling goes on", task_id, shown(word, 60))
+        text = "task %s: unknown state %r: polling goes on"
+        log(logging.WARNING, text, task_id, shown(word, 60), unknown_state=word)
         if len(self._kinds) == _MOST_KINDS:
             log(logging.WARNING, "many unknown states: no further ones are reported")
 

@@ -23,19 +23,19 @@ async def showing(progress: Progress, output: Lines, show: Show | None = None) -
 
     Without a *show* there are no results meanwhile, and the table leaves nothing behind.
     """
+    is_shown = not (output.quiet or output.no_progress)
+    has_table = is_shown and is_terminal(sys.stderr)
     async with AsyncExitStack() as stack:
-        stack.enter_context(warnings_said(quiet=output.quiet))
+        stack.enter_context(warnings_said(quiet=output.quiet, has_table=has_table))
         if not is_terminal(sys.stdout):
             await stack.enter_async_context(_reader_watched())
-        if output.quiet or output.no_progress:
-            """Results only."""
-        elif is_terminal(sys.stderr):
+        if has_table:
             from luma_async.cli.table import Table  # noqa: PLC0415 - only a terminal needs rich
 
             table = await stack.enter_async_context(Table.live(progress, stays=show is not None))
             if show is not None:
                 show.above = table.above if is_terminal(sys.stdout) else None
-        else:
+        elif is_shown:
             await stack.enter_async_context(progress.reported())
         yield
 

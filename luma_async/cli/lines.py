@@ -15,10 +15,10 @@ from rich.text import Text
 from luma_async._records import NO_FILES, StoredFiles
 from luma_async._text import shown
 from luma_async.cli.durations import spelled
+from luma_async.cli.ends import word_of
 from luma_async.cli.exit import Status, status_of
 from luma_async.cli.fitting import fitted_id, fitted_words
 from luma_async.cli.output import in_option_names
-from luma_async.cli.show import word_of
 from luma_async.errors import LumaError
 from luma_async.models import Generation
 from luma_async.outcomes import Outcome

@@ -158,15 +158,25 @@ def _cells(text: str) -> int:
 class _Warnings(logging.Handler):
     """Warnings of the library as lines of the command."""
 
+    def __init__(self, level: int, *, has_table: bool) -> None:
+        super().__init__(level)
+        self._has_table = has_table
+        """Whether a table shows new unknown states already."""
+
     def emit(self, record: logging.LogRecord) -> None:
         """Write *record* to standard error."""
-        say(record.getMessage())
+        if not (self._has_table and hasattr(record, "unknown_state")):
+            say(record.getMessage())
 
 
 @contextmanager
-def warnings_said(*, quiet: bool) -> Generator[None]:
-    """Write the library's warnings as the command's own lines; if *quiet*, only its errors."""
-    handler, logger = _Warnings(logging.ERROR if quiet else logging.WARNING), logging.getLogger("luma_async")
+def warnings_said(*, quiet: bool, has_table: bool) -> Generator[None]:
+    """Write the library's warnings as the command's own lines; if *quiet*, only its errors.
+
+    A live table shows new unknown states itself.
+    """
+    level, logger = logging.ERROR if quiet else logging.WARNING, logging.getLogger("luma_async")
+    handler = _Warnings(level, has_table=has_table)
     logger.addHandler(handler)
     try:
         yield

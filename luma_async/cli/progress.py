@@ -89,7 +89,7 @@ class Progress:
 
     def ends(self) -> str:
         """Return how ids have ended, with their numbers."""
-        return ", ".join(f"{count} {word}" for word, count in self.board.words.items())
+        return ", ".join(f"{count} {word}" for word, count in self.board.ends.words.items())
 
     def states(self) -> str:
         """Return the states of the ids that are under way, with their numbers."""
@@ -119,7 +119,7 @@ class Progress:
 
     def report(self) -> Iterator[str]:
         """Yield the lines for a log: how far the run is, and what is wrong."""
-        ends = f" ({self.ends()})" if self.board.words else ""
+        ends = f" ({self.ends()})" if self.board.ends.words else ""
         ended = f"{self.ended()} ended{ends}" if self.board.total else ""
         yield "; ".join(filter(None, [ended, self.states(), self.times()]))
         yield from self.troubles()

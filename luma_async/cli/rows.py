@@ -72,8 +72,8 @@ class Rows:
             raise no_ids(Prompts.what)
         return cls(options, Prompts.of(given, None) if given else None, iter(rows))
 
-    def count(self) -> int | None:
-        """Return the number of all rows, before any is taken up; None of a pipe, whose end may be hours away.
+    def known(self) -> list[Row] | None:
+        """Return all rows, before any is taken up; None of a pipe, whose end may be hours away.
 
         Raises:
             ConfigurationError: The file with prompts cannot be read, or has rows of a manifest.
@@ -81,15 +81,9 @@ class Rows:
         prompts: list[str] | None = [] if self._prompts is None else self._prompts.known()
         rows = list(self._manifest)
         self._manifest = iter(rows)
-        return None if prompts is None else len(prompts) + len(rows)
-
-    def known(self) -> list[Row] | None:
-        """Return all rows of a manifest, before any is taken up; None where there are prompts."""
-        if self._prompts is not None:
+        if prompts is None:
             return None
-        rows = list(self._manifest)
-        self._manifest = iter(rows)
-        return [*self._numbered(rows, Counter())]
+        return [*self._numbered([*(Row(prompt, self._options) for prompt in prompts), *rows], Counter())]
 
     def __aiter__(self) -> Self:
         return self

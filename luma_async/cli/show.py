@@ -10,28 +10,20 @@ from collections.abc import Callable, Collection
 from attrs import define, field
 
 from luma_async._records import NO_FILES, StoredFiles
-from luma_async._text import shown
-from luma_async.cli.exit import Status, status_of, worst
+from luma_async.cli.ends import Ends
+from luma_async.cli.exit import Status, worst
 from luma_async.cli.forms import Form, JsonForm
-from luma_async.cli.output import in_option_names, say, write
+from luma_async.cli.output import say, write
 from luma_async.cli.trouble import Trouble
-from luma_async.errors import APIError, DownloadError, GenerationFailedError, LumaError
+from luma_async.errors import APIError, LumaError
 from luma_async.events import DownloadProgress, Event, StateChanged
 from luma_async.models import State
 from luma_async.outcomes import Outcome
 
-_WORDS = {
-    Status.DONE: "completed",
-    Status.FAILED: "failed",
-    Status.UNFINISHED: "not done",
-    Status.ERROR: "error",
-}
 UNSEEN = "waiting"
 """The state of an id before its first good poll."""
 _ENOUGH_SUBMITS = 3
 """Submits after which their pace says how long the others take."""
-_LONGEST_REASON = 100
-"""Characters: a summary should be short, and a thousand reasons should need little memory."""
 
 
 @define(eq=False)
@@ -86,22 +78,6 @@ class Submits:
         return (now - self._started) / self._answered * self.open
 
 
-def reason_of(error: LumaError) -> str:
-    """Return in a few words why an id failed; the same text for all ids with the same reason."""
-    if isinstance(error, DownloadError):
-        return f"not stored: {error.reason}"
-    if isinstance(error, GenerationFailedError):
-        return shown(error.reason or "the relay gave no reason", _LONGEST_REASON)
-    return shown(in_option_names(error.summary), _LONGEST_REASON)
-
-
-def word_of(status: Status, outcome: Outcome) -> str:
-    """Return how an id ended, in one or two words; of one that was only polled, its state."""
-    if status is Status.DONE and outcome.generation is not None:
-        return shown(outcome.generation.state, 12)
-    return _WORDS[status]
-
-
 @define(eq=False)
 class Board:
     """The state of each id that is not done yet, and counts of the others."""
@@ -113,17 +89,7 @@ class Board:
     """The number of rows in each state: with thousands of ids, nobody counts them again for each picture."""
     entered: dict[State, float] = field(factory=dict, init=False)
     """When an id last came into each state."""
-    ended: Counter[Status] = field(factory=Counter, init=False)
-    words: Counter[str] = field(factory=Counter, init=False)
-    """The number of ids that ended with each word."""
-    unfinished: list[str] = field(factory=list, init=False)
-    """Ids that were not done in time."""
-    has_generation: bool = field(default=False, init=False)
-    """Whether any id ended with a generation."""
-    reasons: Counter[tuple[Status, str]] = field(factory=Counter, init=False)
-    """Why ids failed or ended in errors."""
-    skipped: int = 0
-    """Ids that had ended before this run."""
+    ends: Ends = field(factory=Ends, init=False)
     has_trouble: bool = False
     """Whether something besides an id went wrong."""
     expected: int = 0
@@ -139,7 +105,7 @@ class Board:
     @property
     def done(self) -> int:
         """The number of ids that have ended, in this run or before."""
-        return self.ended.total()
+        return self.ends.statuses.total()
 
     @property
     def total(self) -> int:
@@ -175,6 +141,11 @@ class Board:
             self.rows[task_id].state = state
             self.states[state] += 1
 
+    def _close(self, task_id: str) -> None:
+        """Remove the row of *task_id*, if it has one."""
+        if (row := self.rows.pop(task_id, None)) is not None:
+            self._leave(row)
+
     def _leave(self, row: Row) -> None:
         """Count one id less in the state of *row*: a state without ids is not kept."""
         self.states[row.state] -= 1
@@ -185,30 +156,15 @@ class Board:
         """Note that something besides an id went wrong."""
         self.has_trouble = True
 
-    def skip(self, status: Status, task_id: str | None = None) -> None:
-        """Count an id that had ended with *status* before this run, though it may have a row."""
-        if task_id is not None and (row := self.rows.pop(task_id, None)) is not None:
-            self._leave(row)
-        self.ended[status] += 1
-        self.words[_WORDS[status]] += 1
-        self.skipped += 1
+    def skip(self, task_id: str, status: Status, *, is_followed: bool = False) -> None:
+        """Count an id that had ended with *status* before this run, unless it *is_followed* by another one."""
+        self._close(task_id)
+        self.ends.skip(status, is_followed=is_followed)
 
     def end(self, outcome: Outcome, *, is_followed: bool = False) -> Status:
         """Count *outcome* and return its status; one that *is_followed* by another id does not count at the end."""
-        if (row := self.rows.pop(outcome.task_id, None)) is not None:
-            self._leave(row)
-        self.has_generation = self.has_generation or outcome.generation is not None
-        status = status_of(outcome)
-        if is_followed:
-            self.words["submitted again"] += 1
-            return status
-        self.ended[status] += 1
-        self.words[word_of(status, outcome)] += 1
-        if status is Status.UNFINISHED:
-            self.unfinished.append(outcome.task_id)
-        elif outcome.error is not None:
-            self.reasons[status, reason_of(outcome.error)] += 1
-        return status
+        self._close(outcome.task_id)
+        return self.ends.count(outcome, is_followed=is_followed)
 
     def expect_submits(self, count: int, *, are_all: bool) -> None:
         """Expect *count* rows to submit; *are_all*: no id is waited for."""
@@ -232,20 +188,15 @@ class Board:
 
     def count_submit(self, prompt: str, task_id: str | None, error: LumaError | None) -> None:
         """Count a row that has an error, or an id that is not waited for; remember the *prompt* of another id."""
-        if error is not None:
-            self.ended[Status.ERROR] += 1
-            self.words[_WORDS[Status.ERROR]] += 1
-            self.reasons[Status.ERROR, reason_of(error)] += 1
-        elif self.submits.are_all:
-            self.ended[Status.DONE] += 1
-            self.words["submitted"] += 1
+        if error is not None or self.submits.are_all:
+            self.ends.count_submit(error)
         elif task_id is not None:
             self.prompts[task_id] = prompt
 
     @property
     def status(self) -> Status:
         """The exit status for all ids that ended."""
-        return worst([*self.ended, Status.ERROR if self.has_trouble else Status.DONE])
+        return worst([*self.ends.statuses, Status.ERROR if self.has_trouble else Status.DONE])
 
 
 @define(eq=False)

@@ -62,7 +62,7 @@ class Store:
             known.discard(task_id)
             yield task_id
         for task_id in known:
-            board.skip(Status.DONE, task_id)
+            board.skip(task_id, Status.DONE)
             ids.ended(task_id, None)
 
     async def record(self, outcome: Outcome) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from typing import Literal, cast
@@ -166,6 +166,11 @@ class Submissions(Ids):
             case error:
                 raise error
 
+    def known(self) -> list[str]:
+        """Return the ids of rows that earlier runs have submitted, before any is taken up."""
+        earlier = map(self.submitter.earlier, self.rows.known() or [])
+        return [each.task_id for each in earlier if each is not None and each.task_id is not None]
+
     def remaining(self) -> list[str]:
         """Return the ids that no wait has started for."""
         left = [self._taken.get_nowait() for _ in range(self._taken.qsize())]
@@ -187,7 +192,7 @@ class Submissions(Ids):
                 finally:
                     for task in (dispatcher, *self._held):
                         task.cancel()
-                    await self._last_answers()
+                    await _last_answers(self._under_way, self.submitter.unknown)
         finally:
             tasks = [dispatcher, *self._under_way, *self._held]
             for task in tasks:
@@ -315,15 +320,6 @@ class Submissions(Ids):
         name_all("submitted, and not written to standard output", paid, self.again)
         name_all(_UNKNOWN, [each.uncertain for each in submitted if each.uncertain])
 
-    async def _last_answers(self) -> None:
-        if not self._under_way:
-            return
-        say(f"{len(self._under_way)} submitted: waiting {_LAST_ANSWERS:g} s for their ids; Ctrl-C gives them up")
-        try:
-            await asyncio.wait(self._under_way, timeout=_LAST_ANSWERS)
-        finally:
-            name_all(self.submitter.unknown, self._under_way.values())
-
     @contextmanager
     def losses_named(self) -> Generator[None]:
         """Name what an early end would lose: prompts that were not submitted, and submits on a closed terminal."""
@@ -340,7 +336,7 @@ class Submissions(Ids):
 
 
 def _had_been_submitted(receipts: Receipts, rows: list[Row] | None) -> str:
-    """Return how many of the *rows* were submitted; of a list of prompts, only the number of all is known."""
+    """Return how many of the *rows* were submitted; of a pipe, only the number of all receipts is known."""
     place = f"as {shown(receipts.path)} says"
     if rows is None:
         return f"{receipts.taken} had been submitted, {place}"
@@ -373,9 +369,8 @@ async def submit(  # noqa: PLR0913 - what the command line gives
             if receipts.taken and not output.quiet:
                 say(_had_been_submitted(receipts, submissions.rows.known()))
         stack.enter_context(submissions.losses_named())
-        count = submissions.rows.count()
+        summary.board.expect_submits(len(submissions.rows.known() or []), are_all=waiting is None)
         job = await stack.enter_async_context(opening)
-        job.show.board.expect_submits(count or 0, are_all=waiting is None)
         async with submissions.under_way(job.show):
             if waiting is not None:
                 await wait(job, waiting, files)
@@ -384,3 +379,14 @@ async def submit(  # noqa: PLR0913 - what the command line gives
                     """Each has been shown."""
         submissions.name_uncertain()
         return worst([job.show.board.status, Status.ERROR if submissions.has_failed else Status.DONE])
+
+
+async def _last_answers(under_way: Mapping[asyncio.Task[None], str], unknown: str) -> None:
+    """Wait a moment for the ids of the prompts *under_way*, and name those that are *unknown* then."""
+    if not under_way:
+        return
+    say(f"{len(under_way)} submitted: waiting {_LAST_ANSWERS:g} s for their ids; Ctrl-C gives them up")
+    try:
+        await asyncio.wait(under_way, timeout=_LAST_ANSWERS)
+    finally:
+        name_all(unknown, under_way.values())

@@ -74,12 +74,13 @@ class Summary:
     def lines(self, requests: int) -> Iterator[str]:
         """Yield the summary's lines: one for all, then those about reasons and times."""
         board = self.board
-        ends = [f"{board.ended[status]} {word}" for status, word in _ENDS.items() if board.ended[status]]
-        if board.skipped:
-            ends.append(f"{board.skipped} of them before")
+        statuses, skipped = board.ends.statuses, board.ends.skipped
+        ends = [f"{statuses[status]} {word}" for status, word in _ENDS.items() if statuses[status]]
+        if skipped:
+            ends.append(f"{skipped} of them before")
         took = self.clock() - self._started
         asked = f"{requests} request{'' if requests == 1 else 's'}"
-        yield f"{board.ended.total()} ended in {took:.1f} s: {', '.join(ends) or 'none'}; {asked}"
+        yield f"{board.done} ended in {took:.1f} s: {', '.join(ends) or 'none'}; {asked}"
         for status in (Status.FAILED, Status.ERROR):
             yield from _reasons(board, status)
         for name in (*_STATES.values(), _OTHER):
@@ -104,7 +105,7 @@ def _times_of(outcome: Outcome | None, seen: list[tuple[str, float]]) -> list[tu
 
 
 def _reasons(board: Board, status: Status) -> Iterator[str]:
-    counts = [(count, reason) for (kind, reason), count in board.reasons.most_common() if kind is status]
+    counts = [(count, reason) for (kind, reason), count in board.ends.reasons.most_common() if kind is status]
     for count, reason in counts[:_MOST_REASONS]:
         yield f"{_ENDS[status]}: {count} x {reason}"
     if others := counts[_MOST_REASONS:]:

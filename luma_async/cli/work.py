@@ -18,7 +18,7 @@ from luma_async._disk.files import measured
 from luma_async._text import shown
 from luma_async.cli.display import showing, stop_said
 from luma_async.cli.executing import Execution, Program, executing
-from luma_async.cli.exit import Status, status_of_state, worst
+from luma_async.cli.exit import Status, status_of, status_of_state, worst
 from luma_async.cli.forms import Form, JsonForm, QuietForm
 from luma_async.cli.ids import Ids
 from luma_async.cli.naming import ResumeCommand, name_all, name_each, name_few
@@ -83,6 +83,10 @@ class EarlierRuns:
             return True
         return not files.overwrite and all(is_stored(self.journal, task_id, role, files) for role in files.roles)
 
+    def has_told(self, outcome: Outcome) -> bool:
+        """Whether an earlier run has told that the id of *outcome* failed, and it has not completed since."""
+        return self.journal.state(outcome.task_id) is State.FAILED and status_of(outcome) is not Status.DONE
+
 
 @frozen
 class Job:
@@ -97,7 +101,7 @@ class Job:
         """Yield the ids that are not done, and put each on the board."""
         async for task_id in self.ids:
             if self.earlier is not None and self.earlier.has(task_id):
-                self.show.board.skip(status_of_state(self.earlier.journal.state(task_id)))
+                self.show.board.skip(task_id, status_of_state(self.earlier.journal.state(task_id)))
                 self.ids.ended(task_id, None)
             else:
                 self.show.board.start(task_id)
@@ -130,12 +134,12 @@ async def open_job(  # noqa: PLR0913 - the parts of a job, each by its name
     """
     board = Board() if summary is None else summary.board
     known = ids.known() or []
-    board.expected = len(known)
+    board.expected = max(board.expected, len(known))
     async with AsyncExitStack() as stack:
         if earlier is not None:
             journal = await stack.enter_async_context(earlier.journal)
             if journal and not output.quiet:
-                say(_had_ended(journal, known))
+                say(_had_ended(journal, known, board.expected))
         luma = await stack.enter_async_context(client)
         stack.enter_context(_open_ids_named(board, ids, luma, earlier, again))
         if summary is not None and waits:
@@ -157,11 +161,11 @@ def _summed_up(luma: LumaClient, summary: Summary) -> Generator[None]:
     summary.write(luma.statistics.requests)
 
 
-def _had_ended(journal: Journal, known: list[str]) -> str:
-    """Return how many of the *known* ids had ended; of a pipe, only the number in the journal is known."""
-    if not known:
+def _had_ended(journal: Journal, known: list[str], count: int) -> str:
+    """Return how many of the *known* ids had ended, of *count* in all; of a pipe, only what the journal holds."""
+    if not count:
         return f"{len(journal)} that have ended before are in {shown(journal.path)}"
-    return f"{sum(task_id in journal for task_id in known)} of {len(known)} had ended, as {shown(journal.path)} says"
+    return f"{sum(task_id in journal for task_id in known)} of {count} had ended, as {shown(journal.path)} says"
 
 
 def _form(output: Lines, *, stores: bool = False, waits: bool = False, lists: bool = False) -> Form:
@@ -188,7 +192,7 @@ def _open_ids_named(
     def name(task_ids: list[str], what: str, repeatable: Callable[[str, list[str]], None]) -> None:
         """Name *task_ids*: by the function *repeatable* if the same command can have them again, else all."""
         # Without a good poll, the relay may know none of them.
-        are_known = board.has_generation or luma.statistics.polls > 0
+        are_known = board.ends.has_generation or luma.statistics.polls > 0
         goes_on = "; their generations go on at the relay" if are_known and again is not None else ""
         heading = f"{what.format(len(task_ids))}{goes_on}"
         if ids.are_repeatable:
@@ -203,12 +207,12 @@ def _open_ids_named(
         # After a signal; and where the ids are lost, unless a closed pipe means that its reader has enough.
         are_lost = not ids.are_repeatable and not is_closed_pipe(error)
         if is_stopping() or are_lost or isinstance(error, asyncio.CancelledError):
-            left = [*board.unfinished, *board.rows, *filterfalse(has_ended, ids.remaining())]
+            left = [*board.ends.unfinished, *board.rows, *filterfalse(has_ended, ids.remaining())]
             name(left, "stopped with {} not done", partial(name_few, command=again))
             for line in board.trouble.lines() if left or board.submits.open else ():
                 say(f"trouble: {line}")
         raise
-    name(board.unfinished, "{} not done in time", name_each)
+    name(board.ends.unfinished, "{} not done in time", name_each)
 
 
 async def run_job(opening: AbstractAsyncContextManager[Job], work: Callable[[Job], Awaitable[None]]) -> Status:
@@ -276,10 +280,13 @@ async def wait(job: Job, waiting: Waiting, files: Files | None = None) -> None:
     room = asyncio.Semaphore(_MOST_TO_STORE)
 
     async def settle(outcome: Outcome) -> None:
+        was_told = job.earlier is not None and job.earlier.has_told(outcome)
         if job.earlier is not None:
             await job.earlier.journal.record(outcome)
         is_followed = job.ids.ended(outcome.task_id, outcome)
-        if files is None or outcome.generation is None:
+        if was_told:
+            job.show.board.skip(outcome.task_id, Status.FAILED, is_followed=is_followed)
+        elif files is None or outcome.generation is None:
             await job.show.end(outcome, is_followed=is_followed)
         else:
             job.show.board.set_state(outcome.task_id, "storing")

@@ -250,6 +250,26 @@ def test_a_failure_in_the_journal_is_submitted_again_by_the_next_run(
     assert (ended.status, paid(relay)) == (0, 2)
 
 
+def test_a_failure_that_an_earlier_run_has_told_is_counted_and_not_told_again(
+    command: Command, relay: SimulatedRelay, receipts: Path, tmp_path: Path
+) -> None:
+    """It was retried often enough, so its row is over; of a row that is submitted again, only the new end is told."""
+    kept = ("--receipts", str(receipts), "--journal", str(tmp_path / "journal.jsonl"))
+    options = (*kept, "--at-once", "1", "--retry-failed", "1", "-v", *FAST)
+    relay.script = Script.fails(after=0.0)
+    command("submit", "a cat", *options, relay=relay)
+    command("submit", "a cat", "a dog", *kept, *FAST, relay=relay)
+    relay.script = Script.of("completed")
+
+    ended = command("submit", "a cat", "a dog", "a bird", *options, relay=relay)
+
+    assert (ended.status, paid(relay)) == (3, 5)
+    assert [line["state"] for line in ended.lines if "state" in line] == ["completed", "completed"]
+    assert "2 of 3 had ended, as " in ended.err
+    assert "3 ended in " in ended.err
+    assert ": 2 completed, 1 failed, 1 of them before; " in ended.err
+
+
 async def test_a_retry_that_completes_makes_the_batch_a_success(
     luma_time: FastTime, luma_relay: SimulatedRelay, receipts: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -119,6 +119,30 @@ def test_a_warning_is_one_line_of_the_command(
     assert ended.err.count("stitching") == (not options)
 
 
+@pytest.mark.parametrize("no_progress", [False, True])
+async def test_an_unknown_state_is_told_once_on_a_terminal(
+    luma_time: FastTime,
+    luma_relay: SimulatedRelay,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    no_progress: bool,
+) -> None:
+    """Below the bar, where there is one; else as a warning."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    task_id = luma_relay.add(script=Script.of("stitching"))
+    summary = Summary(Board(luma_time.clock))
+    client = LumaClient(luma_relay.base_url, luma_relay.api_key, on_event=summary.note)
+    output = Lines(no_progress=no_progress, as_json=True)
+    opening = open_job(client, Ids.of([task_id], None), output, summary=summary)
+
+    await run_job(opening, partial(wait, waiting=Waiting(timeout=3.0)))
+    err = capsys.readouterr().err
+
+    assert err.count("unknown state 'stitching': polling goes on") == no_progress
+    assert ("unknown state 'stitching' for " in err) is not no_progress
+
+
 WORDS = "no answer from 127.0.0.1:1 for 12 s: the relay's owner may know more (海上日出 海上日出 海上日出)"
 
 

@@ -72,7 +72,7 @@ async def test_what_a_store_has_counts_as_done() -> None:
     missing = [each async for each in Store.of(Half(), "half").missing(Ids.of(("a1", "b1", "a2", "b2"), None), board)]
 
     assert missing == ["b2", "b1"]
-    assert (list(board.rows), board.skipped, board.status) == (["b1", "b2"], 2, Status.DONE)
+    assert (list(board.rows), board.ends.skipped, board.status) == (["b1", "b2"], 2, Status.DONE)
 
 
 BROKEN = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 from collections.abc import Iterator
@@ -9,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from luma_async import GenerationOptions, LumaClient
+from luma_async.cli.exit import Status
 from luma_async.cli.naming import ResumeCommand
 from luma_async.cli.options import Output
 from luma_async.cli.rows import Rows
-from luma_async.cli.running import concluded
+from luma_async.cli.running import _Stop, concluded
 from luma_async.cli.submitting import Submissions, Submitter, submit
 from luma_async.cli.summary import Summary
 from luma_async.testing import FastTime, Fault, JobLimit, RelayThread, Script, SimulatedRelay
@@ -151,6 +154,29 @@ async def test_a_limit_of_jobs_holds_a_batch_up_and_ends_nothing(
     assert 20 < max(pauses) <= 60
     assert 300 <= luma_time.elapsed < 600
     assert len(luma_relay.requests) < 150
+
+
+async def test_nothing_is_submitted_after_a_signal(
+    luma_time: FastTime, luma_relay: SimulatedRelay, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A row that the relay refuses for now, in the answer that the command still waits for, is not sent again."""
+    luma_relay.trouble(evolve(Fault.http(503, {"error": {"message": "no channel"}}), delay=5.0), on="submit")
+    stop, luma = _Stop(), LumaClient(luma_relay.base_url, luma_relay.api_key)
+    rows, again = Rows.of(["a cat", "a dog"], None, GenerationOptions()), ResumeCommand((), None, frozenset())
+    batch = Submissions(submitter=Submitter(luma), rows=rows, at_once=1, again=again)
+
+    command = asyncio.create_task(
+        concluded(submit(batch, None, None, earlier=None, output=Output(), summary=Summary()), stop)
+    )
+    await asyncio.sleep(1.0)
+    stop.status = Status.INTERRUPTED
+    command.cancel()
+    await asyncio.wait([command])
+
+    assert command.cancelled()
+    assert asked(luma_relay) == ["submit"]
+    assert 5.0 <= luma_time.elapsed < 10.0
+    assert capsys.readouterr().err.endswith("luma-async: not submitted:\na cat\na dog\n")
 
 
 @pytest.mark.parametrize("prompts", [("a cat",), ("a cat", "a dog")], ids=len)

@@ -32,7 +32,7 @@ def failed(reason: str | None) -> Outcome:
 def test_ends_are_counted_with_their_reasons() -> None:
     """Each fate has its count, and each reason; who was not done in time is counted alone."""
     summary = Summary(clock=lambda: 7.0)
-    summary.board.skip(Status.DONE)
+    summary.board.skip("a", Status.DONE)
     late = WaitTimeoutError("d", waited=1.0, last=None, last_error=None)
     for outcome in [
         failed("too violent"),

@@ -281,7 +281,7 @@ async def test_a_terminal_asks_no_more_than_a_pipe(
         on_a_terminal = await requests_for(board, show, luma_relay)
 
     assert luma_time.elapsed > 60
-    assert board.ended.total() == 60
+    assert board.done == 60
     assert on_a_terminal == in_a_pipe
     assert any("processing" in line for line in written(live))
     assert len(lines_of_pipe) == len(capsys.readouterr().out.splitlines()) == 60

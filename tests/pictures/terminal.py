@@ -59,7 +59,7 @@ async def terminal(speed: float = 1.0) -> str:
             table = Table(Progress(board, lambda: luma.statistics), console)
             job = Job(luma, Ids.of(_SCRIPTS, None), show)
             work = asyncio.create_task(wait(job, waiting))
-            while board.ended.total() < _ENDED:  # noqa: ASYNC110 - a board is looked at
+            while board.done < _ENDED:  # noqa: ASYNC110 - a board is looked at
                 await asyncio.sleep(pace)
             _show(show, table)
             work.cancel()
