@@ -33,6 +33,7 @@ from luma_async.cli.commands import app
 from luma_async.cli.demo import EXAMPLES
 from luma_async.dialect import RELAY
 from luma_async.testing import RelayThread, SimulatedRelay
+from tests.quick import quick
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -117,7 +118,7 @@ def run_pytest(sources: list[str], directory: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", quick(PAGES, 12, ids=[page.stem for page in PAGES]))
 def test_every_python_block_of_a_page_runs(page: Path, place: Path) -> None:
     """Pasted one after the other, a page's Python blocks run, and print what the page says they print."""
     with asyncio.Runner() as runner:

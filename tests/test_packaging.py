@@ -50,6 +50,7 @@ def _info(wheel: dict[str, bytes], name: str) -> str:
     return wheel[path].decode()
 
 
+@pytest.mark.slow
 def test_the_wheel_has_the_package_and_nothing_else(wheel: dict[str, bytes]) -> None:
     """Every module, the marker of a typed package and the simulated relay's media are in it; tests and docs are not."""
     modules = {path.relative_to(ROOT).as_posix() for path in PACKAGE.rglob("*.py")}
@@ -155,6 +156,7 @@ for module in pkgutil.walk_packages(luma_async.__path__, "luma_async."):
 """
 
 
+@pytest.mark.slow
 def test_no_module_warns_when_it_is_imported() -> None:
     """Every module can be imported where warnings are errors, in development mode too."""
     command = [sys.executable, "-W", "error", "-X", "dev", "-c", EVERY_MODULE]

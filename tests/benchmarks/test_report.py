@@ -145,6 +145,7 @@ def test_the_page_of_the_docs_was_written_by_the_program() -> None:
     assert [name for name in shown if not (docs / name).is_file()] == []
 
 
+@pytest.mark.slow
 def test_pictures_are_drawn_of_what_was_found(document: dict[str, Any], tmp_path: Path) -> None:
     """One for the policies and one for the load; each client and policy has its name in it."""
     pytest.importorskip("matplotlib", reason="matplotlib belongs to the extra bench")

@@ -17,6 +17,7 @@ from tests.benchmarks.child import measured
 from tests.benchmarks.clients import Options
 from tests.benchmarks.running import Subject, fast_relay
 from tests.benchmarks.suites import QUICK, SUITES, Imported, Suite
+from tests.quick import quick
 
 TINY = evolve(QUICK, rounds=1, long_rounds=1, polls_each=2)
 FACTS: dict[str, dict[str, Any]] = {
@@ -61,7 +62,7 @@ async def test_each_measurement_finds_what_its_tables_show(measure: str, client:
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read as Linux tells it")
-@pytest.mark.parametrize("client", ["aiohttp", "luma_async"])
+@pytest.mark.parametrize("client", quick(["luma_async", "aiohttp"]))
 async def test_waiting_tasks_are_seen_and_weighed(client: str, port: int) -> None:
     """Some memory is in use for each, and it took some time to see all."""
     options = asdict(Options(first=60, most=60))

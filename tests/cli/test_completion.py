@@ -33,7 +33,7 @@ def test_each_shell_gets_its_script(
     assert all(word in script for word in ("download", "journal", "requests-per-second"))
 
 
-@pytest.mark.parametrize(("start", "is_told"), [("", True), ("autoload -Uz compinit\ncompinit\n", False)])
+@pytest.mark.parametrize(("start", "is_told"), quick([("", True), ("autoload -Uz compinit\ncompinit\n", False)]))
 def test_a_zsh_without_completion_is_told(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: str, *, is_told: bool
 ) -> None:

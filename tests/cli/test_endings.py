@@ -189,6 +189,7 @@ def test_a41_a_signal_reaches_a_command_that_waits_for_ids(luma_relay: Simulated
         assert process.wait(timeout=PATIENCE) == 143
 
 
+@pytest.mark.slow
 def test_a41_a_signal_ends_a_command_whose_reader_has_stopped_reading(luma_relay: SimulatedRelay) -> None:
     """A full pipe holds up neither the polling nor the end."""
     ids = add(luma_relay, [Script.of("completed")] * 60)

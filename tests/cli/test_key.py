@@ -11,6 +11,7 @@ from luma_async.testing import Fault, Script, SimulatedRelay
 from tests.cli.command import ENDLESS, FAST, add, next_ids, run, running
 from tests.cli.conftest import Command
 from tests.kit import KEY
+from tests.quick import quick
 
 COMMANDS = [name for name in app if not name.startswith("-")]
 
@@ -96,7 +97,7 @@ def test_a35_development_mode_shows_no_key(luma_relay: SimulatedRelay, tmp_path:
 
 @pytest.mark.parametrize("name", ["--api-key", "--key", "--token", "--LUMA_API_KEY", "-k", "--tiemout", "-x"])
 @pytest.mark.parametrize("place", ["{name}={key}", "{name} {key}", "{name}{key}"])
-@pytest.mark.parametrize("called", COMMANDS)
+@pytest.mark.parametrize("called", quick(COMMANDS, 3))
 def test_a35_an_option_that_there_is_not_is_refused_without_its_value(
     command: Command, called: str, place: str, name: str
 ) -> None:

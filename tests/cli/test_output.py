@@ -137,7 +137,7 @@ async def test_an_unknown_state_is_told_once_on_a_terminal(
     opening = open_job(client, Ids.of([task_id], None), output, summary=summary)
 
     await run_job(opening, partial(wait, waiting=Waiting(timeout=3.0)))
-    err = capsys.readouterr().err
+    err = " ".join(capsys.readouterr().err.split())  # lines are wrapped
 
     assert err.count("unknown state 'stitching': polling goes on") == no_progress
     assert ("unknown state 'stitching' for " in err) is not no_progress

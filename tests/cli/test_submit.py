@@ -156,6 +156,17 @@ async def test_a_limit_of_jobs_holds_a_batch_up_and_ends_nothing(
     assert len(luma_relay.requests) < 150
 
 
+@pytest.fixture
+def _handlers_stay() -> Iterator[None]:
+    """At its end a command ignores signals, and so would all that this process starts."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("_handlers_stay")
 async def test_nothing_is_submitted_after_a_signal(
     luma_time: FastTime, luma_relay: SimulatedRelay, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,6 +16,7 @@ from luma_async import Limits, LumaClient, Outcome, PollPolicy
 from luma_async.testing import Fault, Script, SimulatedRelay
 from tests.faults.load_server import LoadServer, completed
 from tests.kit import KEY
+from tests.quick import quick
 from tests.virtual_time import run
 
 RELAY = "https://relay.example"
@@ -48,7 +49,7 @@ def test_a38_a_queue_for_slots_times_nobody_out(call: str) -> None:
     assert max(outcome.elapsed for outcome in outcomes) == pytest.approx(5.5)
 
 
-@pytest.mark.parametrize("bound", [{"limit": 5}, {"limit": 0, "limit_per_host": 5}])
+@pytest.mark.parametrize("bound", quick([{"limit": 5}, {"limit": 0, "limit_per_host": 5}]))
 async def test_a38_the_queue_of_a_shared_connector_counts_as_little(bound: dict[str, int]) -> None:
     """Where the connector has fewer connections than the client has slots, its bound is the slots'."""
     connector = aiohttp.TCPConnector(**bound)  # type: ignore[arg-type]

@@ -202,6 +202,7 @@ async def test_a_proxy_that_cannot_be_reached_is_named() -> None:
     assert error.retryable
 
 
+@pytest.mark.slow
 async def test_an_https_proxy_that_speaks_no_tls_is_named() -> None:
     """Its certificate and its TLS are not the relay's."""
     async with RawServer([http(200, b"")]) as proxy:
