@@ -75,7 +75,8 @@ class Summary:
         """Yield the summary's lines: one for all, then those about reasons and times."""
         board = self.board
         statuses, skipped = board.ends.statuses, board.ends.skipped
-        ends = [f"{statuses[status]} {word}" for status, word in _ENDS.items() if statuses[status]]
+        counts = [(statuses[status], word) for status, word in _ENDS.items() if statuses[status]]
+        ends = [f"{count} {word.removesuffix('s') if count == 1 else word}" for count, word in counts]
         if skipped:
             ends.append(f"{skipped} of them before")
         took = self.clock() - self._started
@@ -86,7 +87,7 @@ class Summary:
         for name in (*_STATES.values(), _OTHER):
             if times := [*self._times[name], *(took for its in self._stays.values() for of, took in its if of == name)]:
                 yield f"{name}: {median(times):.1f} s (median of {len(times)}), {max(times):.1f} s at most"
-        if not board.rows:  # else its lines follow the names of open ids
+        if board.ends.unfinished and not board.rows:  # errors have their reasons; open ids are named later, with it
             yield from (f"trouble at the end: {line}" for line in board.trouble.lines())
         yield from board.trouble.past()
 

@@ -9,9 +9,10 @@ import pytest
 
 from luma_async import Generation, GenerationFailedError, Outcome, State, WaitTimeoutError
 from luma_async.cli.exit import Status
+from luma_async.cli.show import Board
 from luma_async.cli.summary import Summary
 from luma_async.errors import DownloadError, TransportError
-from luma_async.events import StateChanged, WaitEnded
+from luma_async.events import PollFailed, StateChanged, WaitEnded
 from luma_async.testing import Script, SimulatedRelay
 from tests.cli.command import FAST, add
 from tests.cli.conftest import Command
@@ -51,6 +52,25 @@ def test_ends_are_counted_with_their_reasons() -> None:
         "errors: 1 x no answer from a:1",
         "errors: 1 x not stored: exists",
     ]
+
+
+@pytest.mark.parametrize("is_late", [True, False])
+def test_trouble_is_told_where_it_left_something_undone(*, is_late: bool) -> None:
+    """An error says itself what was wrong."""
+    refused = TransportError("no answer from a:1")
+    late = WaitTimeoutError("d", waited=1.0, last=None, last_error=refused)
+    now = [0.0]
+    summary = Summary(Board(lambda: now[0]), clock=lambda: now[0])
+    summary.note(PollFailed(task_id="d", error=refused, failures=1))
+    now[0] = 9.0
+    summary.board.end(Outcome(task_id="d", error=late if is_late else refused))
+
+    first, *others = summary.lines(1)
+
+    assert first == f"1 ended in 9.0 s: 1 {'not done' if is_late else 'error'}; 1 request"
+    assert others == (
+        ["trouble at the end: no answer from a:1 for 9 s"] if is_late else ["errors: 1 x no answer from a:1"]
+    )
 
 
 def test_a_thousand_reasons_are_six_lines() -> None:

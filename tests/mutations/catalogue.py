@@ -934,6 +934,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a size that no terminal has is ignored", "            del os.environ[name]", "            pass"),
     ],
     ("cli/test_summary.py",): [
+        ("errors say themselves what was wrong", "if board.ends.unfinished and not board.rows:", "if not board.rows:"),
         (
             "the bell is for terminals",
             "if sys.stderr is not None and sys.stderr.isatty():\n            sys.stderr.write",
