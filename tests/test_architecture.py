@@ -84,9 +84,19 @@ INSIDE = {
     "_disk": ("line_file", "files", "__init__"),
     "_media": ("download", "servers", "places", "names", "files", "formats", "boxes", "addresses", "__init__"),
     "_waiting": (
-        *("polls", "waiters", "unknown_states", "scheduler", "controller", "pacing", "progress", "rest", "learning"),
+        *(
+            "polls",
+            "waiters",
+            "unknown_states",
+            "scheduler",
+            "controller",
+            "pacing",
+            "progress",
+            "rest",
+            "learning",
+        ),
         *("callbacks", "batching"),
-        *("poll_requests", "pending", "batch_support", "batch_size", "batch_search", "__init__"),
+        *("poll_requests", "turns", "pending", "batch_support", "batch_size", "batch_search", "__init__"),
     ),
     "_network": (
         *(

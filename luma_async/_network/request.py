@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
@@ -43,12 +43,17 @@ class Request:
     """The connection that brought the answer, if the connector is the user's: its other connections are not ours."""
     before_sending: Callable[[], Awaitable[object]] | None = None
     """Awaited once it has its slot and its turn; what it raises keeps the request from the relay."""
+    before_reading: Callable[[], Awaitable[object]] | None = None
+    """Awaited before its answer is read: reading takes time that others may need."""
+    answered_at: float = 0.0
+    """When its whole answer was there."""
     partial_answer: bytes = b""
     """What arrived of an incomplete answer to a POST; the key is redacted."""
 
-    def lasted(self, now: float) -> float:
-        """Return the seconds from its slot until *now*."""
-        return 0.0 if self.admitted_at is None else now - self.admitted_at
+    @property
+    def lasted(self) -> float:
+        """The seconds from its slot to its answer."""
+        return 0.0 if self.admitted_at is None else self.answered_at - self.admitted_at
 
 
 _PIECE = 2**16
@@ -65,6 +70,10 @@ class Body(aiohttp.Payload):
         super().__init__(body, content_type="application/json")
         self._size = len(body)
         self._request = request
+
+    def __deepcopy__(self, memo: object) -> Self:
+        """Return the same body: aioresponses copies what it is called with, and the request refers to the client."""
+        return self
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         """Return the body as text."""

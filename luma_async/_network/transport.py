@@ -48,8 +48,6 @@ class Transport:
     _wire: Wire = field(init=False)
     _slots: Slots = field(init=False)
     _turns: Turns | None = field(init=False)
-    _reading: asyncio.Lock = field(factory=asyncio.Lock)
-    """Held while an answer about many ids waits to be read: one in each turn of the event loop."""
     _deadlines: Deadlines = field(factory=Deadlines)
     """Closing ends these blocks too: aiohttp does not end a request that reads its body."""
 
@@ -95,11 +93,10 @@ class Transport:
                 if answer is None:
                     pace = Pace.SLOW
                     continue
-                await self._reading_turn(request)
                 result = read(answer)
-                accepted, now = True, asyncio.get_running_loop().time()
-                self.health.answered(request.path, now)
-                pace = self._slots.answered(request, request.lasted(now))
+                accepted = True
+                self.health.answered(request.path, request.answered_at)
+                pace = self._slots.answered(request, request.lasted)
                 return result  # noqa: TRY300 - a poll that gave up its slot goes round again
             except LumaError as error:
                 accepted = not self._slows_down(request, error, probing=probing)
@@ -110,12 +107,6 @@ class Transport:
                 request.pace = pace
                 if probing:
                     self._probe_ended(accepted=accepted)
-
-    async def _reading_turn(self, request: Request) -> None:
-        """Wait until the answer can be read: one about many ids in each turn of the event loop."""
-        if request.asks_for_many:
-            async with self._reading:
-                await asyncio.sleep(0)
 
     async def _pace_after(self, request: Request, error: LumaError) -> Pace:
         """Return the pace of the next poll of the id; a connection that brought a foreign answer is closed."""
@@ -202,8 +193,11 @@ class Transport:
             trouble = None if is_abandoned else self._wire.translated(error)
         if trouble is not None:
             raise trouble
+        request.answered_at = asyncio.get_running_loop().time()
         if answer is not None and self.note is not None:
             self.note(request, answer)
+        if answer is not None and request.before_reading is not None:
+            await request.before_reading()
         return answer
 
 

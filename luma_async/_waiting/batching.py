@@ -18,6 +18,7 @@ from luma_async._waiting.batch_size import BatchSize
 from luma_async._waiting.batch_support import BatchSupport
 from luma_async._waiting.pending import PendingPoll, Poller, refuse_all, still_wanted
 from luma_async._waiting.poll_requests import PollRequests
+from luma_async._waiting.turns import TurnShare
 from luma_async.errors import ClientClosedError, LumaError
 from luma_async.settings import Batch
 
@@ -129,6 +130,7 @@ class Batcher:
 
     transport: Transport
     mode: Batch = "never"
+    share: TurnShare = field(factory=TurnShare)
     support: BatchSupport = field(init=False)
     requests: PollRequests = field(init=False)
     _queue: _Queue = field(init=False)
@@ -142,7 +144,7 @@ class Batcher:
     def __attrs_post_init__(self) -> None:
         self.support = BatchSupport(self.mode, BatchSize(self.most))
         self._queue = _Queue(self._go)
-        self.requests = PollRequests(self.transport, self.support, self._send_each_alone, self._queue.wake)
+        self.requests = PollRequests(self.transport, self.support, self._send_each_alone, self._queue.wake, self.share)
 
     def ask(self, poller: Poller, *, is_patient: bool = False) -> PendingPoll:
         """Poll once; *poller* gets the result later, never in this call. Return the poll, for ``leave``.

@@ -26,18 +26,50 @@ class StillRunning:
     """The relay's own word for the state."""
 
 
-class Controller(AsyncRetrying):
+@define(eq=False, repr=False, weakref_slot=False, init=False)
+class Controller:
     """The controller of one poll loop; a shared controller would mix up the state of several loops.
 
-    It is tenacity's own controller, and each pause is what its strategy returns for a real ``RetryCallState``. Only the
-    loop around it is ours: a poll loop has no asyncio task while it waits, so it cannot await tenacity's loop.
+    Each pause is what the strategy returns for a real ``RetryCallState`` of tenacity. Only the loop around it is ours:
+    a poll loop has no asyncio task while it waits, so it cannot await tenacity's loop. Nothing here refers back, and a
+    state is kept only for a strategy of the user's, which may look at it: the garbage collector stops the process for
+    every object that is kept for 100,000 ids.
     """
 
-    wait: PollWait
+    _strategy: PollWait
+    _state: RetryCallState | None
 
     def __init__(self, strategy: PollWait, progress: Progress) -> None:
-        super().__init__(wait=strategy)
-        self._state = RetryCallState(retry_object=self, fn=None, args=(progress,), kwargs=_NO_KEYWORDS)
+        self._strategy = strategy
+        self._state = _new_state(_Retrying(wait=strategy), progress) if strategy.needs_outcome else None
+
+    def pause(self, task_id: str, progress: Progress) -> Any:
+        """Return the seconds to pause after the last poll; something to await for them where the strategy is async.
+
+        ``paused`` has to follow, with the seconds.
+        """
+        state = self._state
+        if state is None:  # no one sees an outcome, and a Future costs a fifth of a poll in a batch
+            return self._strategy(_new_state(_OURS, progress))
+        outcome = state.outcome = Future(state.attempt_number)
+        state.outcome_timestamp = monotonic()
+        if progress.error is not None:
+            outcome.set_exception(progress.error)
+        else:
+            outcome.set_result(StillRunning(task_id, progress.state, progress.word))
+        return self._strategy(state)
+
+    def paused(self, seconds: float) -> None:
+        """Record that the next poll comes after *seconds*; our own strategy counts polls in ``Progress``."""
+        state = self._state
+        if state is not None:
+            state.upcoming_sleep = seconds
+            state.idle_for += seconds
+            state.prepare_for_next_attempt()
+
+
+class _Retrying(AsyncRetrying):
+    """tenacity's controller, made quickly."""
 
     @property
     def _local(self) -> threading.local:
@@ -49,26 +81,10 @@ class Controller(AsyncRetrying):
     def _local(self, _: threading.local) -> None:
         """Leave out the one that tenacity makes at once."""
 
-    def pause(self, task_id: str, progress: Progress) -> Any:
-        """Return the seconds to pause after the last poll; something to await for them where the strategy is async.
 
-        ``paused`` has to follow, with the seconds.
-        """
-        state = self._state
-        if self.wait.needs_outcome:  # else no one sees it, and a Future costs a fifth of a poll in a batch
-            outcome = state.outcome = Future(state.attempt_number)
-            state.outcome_timestamp = monotonic()
-            if progress.error is not None:
-                outcome.set_exception(progress.error)
-            else:
-                outcome.set_result(StillRunning(task_id, progress.state, progress.word))
-        return self.wait(state)
+_OURS = _Retrying()
+"""The controller in the states for our own strategy, which does not look at it."""
 
-    def paused(self, seconds: float) -> None:
-        """Record that the next poll comes after *seconds*; our own strategy counts polls in ``Progress``."""
-        if not self.wait.needs_outcome:
-            return
-        state = self._state
-        state.upcoming_sleep = seconds
-        state.idle_for += seconds
-        state.prepare_for_next_attempt()
+
+def _new_state(retrying: _Retrying, progress: Progress) -> RetryCallState:
+    return RetryCallState(retry_object=retrying, fn=None, args=(progress,), kwargs=_NO_KEYWORDS)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
+from functools import partial
 from random import random
 
 from attrs import define, field
@@ -16,15 +18,13 @@ from luma_async._relay.tasks import Observation, read_batch, read_poll
 from luma_async._waiting.batch_search import Search
 from luma_async._waiting.batch_support import BatchSupport, Remedy
 from luma_async._waiting.pending import PendingPoll, refuse_all, still_wanted
+from luma_async._waiting.turns import TurnShare
 from luma_async.errors import LumaError, ProtocolError, RequestTimeoutError, Verdict
 
 _FORGETTING = 0.01
 """Weight of the newest request in the mean number of polls per request."""
 _PATIENCE, _SHORTEST_PATIENCE = 3.0, 1.0
 """Time for a part of a batch that timed out: a multiple of the usual time of a batch, and at least in seconds."""
-
-_ROWS_IN_A_TURN = 25
-"""Answers that are handed out in one turn of the event loop: an end takes about 0.2 ms, and others wait for it."""
 
 
 @define(eq=False, repr=False)
@@ -37,13 +37,15 @@ class PollRequests:
     """Starts a request for each of these polls."""
     on_batch: Callable[[], None]
     """Called after each batch that was answered: other polls may be waiting for that."""
+    share: TurnShare = field(factory=TurnShare)
+    """Thousands of ids are answered at about the same time."""
     polls_per_request: float = 1.0
     """Mean number of ids per request, the newest requests first in weight."""
     chance: float = field(factory=random)
     """Random number for the pauses after the last answer: its ids pause equally long, and can share a batch again."""
     _is_searching: bool = False
-    _handing_out: asyncio.Lock = field(factory=asyncio.Lock)
-    """Held while one batch is handed out: thousands of ids are answered at about the same time."""
+    _reading: asyncio.Lock = field(factory=asyncio.Lock)
+    """Held while one answer about many ids is read and handed out: the others wait unread, which takes less memory."""
 
     async def send_batch(self, polls: list[PendingPoll]) -> None:
         """Poll many ids with one request, or with more if it fails or leaves ids out."""
@@ -97,40 +99,47 @@ class PollRequests:
         is_many = len(last_answers) > 1
         dialect = self.transport.settings.dialect
         path, body = tasks_path(dialect), tasks_body(last_answers)
-        request = Request("POST", path, body, asks_for_many=is_many, pace=Pace.USUAL)
         clock = asyncio.get_running_loop()
-        try:
-            observed = await self.transport.exchange(
-                request,
-                lambda answer: read_batch(answer, last_answers, dialect),
-                deadline=lambda: min(max(pending.poller.deadline() for pending in polls), clock.time() + patience),
-            )
-        except LumaError as error:
+        async with AsyncExitStack() as turn:
+            request = Request("POST", path, body, asks_for_many=is_many, pace=Pace.USUAL)
+            request.before_reading = partial(self._reading_turn, turn)
+            try:
+                observed = await self.transport.exchange(
+                    request,
+                    lambda answer: read_batch(answer, last_answers, dialect),
+                    deadline=lambda: min(max(pending.poller.deadline() for pending in polls), clock.time() + patience),
+                )
+            except LumaError as error:
+                self._count(len(polls))
+                for pending in polls:
+                    if pending.poller.request is not None:
+                        pending.poller.request.admitted_at = request.admitted_at
+                return error, []
             self._count(len(polls))
-            for pending in polls:
-                if pending.poller.request is not None:
-                    pending.poller.request.admitted_at = request.admitted_at
-            return error, []
-        self._count(len(polls))
-        now = clock.time()
-        self.support.answered(observed, request.lasted(now), now)
-        self.on_batch()
-        return None, await self._hand_out(observed, polls, now)
+            now = clock.time()
+            self.support.answered(observed, request.lasted, now)
+            self.on_batch()
+            return None, await self._hand_out(observed, polls, now)
+
+    async def _reading_turn(self, turn: AsyncExitStack) -> None:
+        """Wait until the answers before have been handed out; until *turn* is closed, others wait for this one."""
+        await turn.enter_async_context(self._reading)
+        if self.share.is_used_up():
+            await self.share.wait()
 
     async def _hand_out(
         self, observed: Mapping[str, Observation], polls: list[PendingPoll], now: float
     ) -> list[PendingPoll]:
-        """Give each of *polls* its answer, a few in each turn of the event loop; return those without one."""
+        """Give each of *polls* its answer, not too many in one turn of the event loop; return those without one."""
         left_out: list[PendingPoll] = []
-        async with self._handing_out:
-            for number, pending in enumerate(polls, start=1):
-                observation = observed.get(pending.poller.task_id)
-                if observation is None:
-                    left_out.append(pending)
-                else:
-                    pending.answer(observation, now)
-                if number % _ROWS_IN_A_TURN == 0:
-                    await asyncio.sleep(0)
+        for pending in polls:
+            observation = observed.get(pending.poller.task_id)
+            if observation is None:
+                left_out.append(pending)
+            else:
+                pending.answer(observation, now)
+            if self.share.is_used_up():
+                await self.share.wait()
         return left_out
 
     def _count(self, polls: int) -> None:

@@ -9,14 +9,15 @@ from heapq import heappop, heappush
 
 from attrs import define, field
 
+from luma_async._waiting.turns import TurnShare
+
 _Window = tuple[float, float]
 """The earliest and the latest end of a pause."""
 _Queue = list[tuple[float, _Window]]
 """A heap of windows, ordered by one of these times."""
 
-
 _REQUESTS_IN_A_TURN = 5
-"""Full requests whose ids wake in one turn of the event loop."""
+"""Full requests whose ids wake in one turn of the event loop, at most."""
 
 
 @define(eq=False, repr=False)
@@ -48,6 +49,7 @@ class Scheduler:
     """
 
     most: int
+    share: TurnShare = field(factory=TurnShare)
     _resting: dict[_Window, list[Wakeup]] = field(factory=dict)
     _by_earliest: _Queue = field(factory=list)
     _by_latest: _Queue = field(factory=list)
@@ -105,11 +107,14 @@ class Scheduler:
 
     def _wake(self, woken: list[Wakeup], now: float) -> None:
         """End these wakeups, a few requests in each turn of the event loop: others must not wait for thousands."""
-        most = _REQUESTS_IN_A_TURN * self.most
-        for resting in woken[:most]:
+        ended = 0
+        for resting in woken[: _REQUESTS_IN_A_TURN * self.most]:
+            if self.share.is_used_up():
+                break
             resting.on_turn(now)
-        if len(woken) > most:
-            asyncio.get_running_loop().call_soon(self._wake, woken[most:], now)
+            ended += 1
+        if ended < len(woken):
+            asyncio.get_running_loop().call_soon(self._wake, woken[ended:], now)
 
     def _companions(self, must: int, now: float) -> list[Wakeup]:
         """Remove and return the wakeups that can join the *must* wakeups that are due.

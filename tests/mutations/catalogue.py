@@ -51,7 +51,12 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("dates count from the relay's own clock", "sent or datetime.now(UTC)", "datetime.now(UTC)"),
     ],
     ("waiting/test_batching.py",): [
-        ("a batch is handed out in slices", "number % _ROWS_IN_A_TURN == 0", "False"),
+        ("one answer is read at a time", "await turn.enter_async_context(self._reading)", "pass"),
+        (
+            "a batch is handed out in slices",
+            "pending.answer(observation, now)\n            if self.share.is_used_up():",
+            "pending.answer(observation, now)\n            if False:",
+        ),
         (
             "a row belongs to its own id",
             "_observe(observed, task_id, (LastAnswer.of(body, seen), seen))",
@@ -61,8 +66,8 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("nothing is remembered of a single poll", "batcher.forget(task_id)", "pass"),
         (
             "one id's answer is not another's",
-            "else:\n                    pending.answer(observation",
-            "else:\n                    pending.answer(next(iter(observed.values()))",
+            "else:\n                pending.answer(observation",
+            "else:\n                pending.answer(next(iter(observed.values()))",
         ),
         ("a batch is cut at the latest deadline", "max(pending.poller.deadline()", "min(pending.poller.deadline()"),
         ("an id without a waiter is not polled", "self._due.pop(pending, None)", "pass"),
@@ -528,6 +533,12 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a pause of the user's is not shortened", "if is_ours:", "if True:"),
     ],
     ("waiting/test_scheduler.py",): [
+        (
+            "slow wakeups are spread over turns",
+            "            if self.share.is_used_up():\n                break\n",
+            "",
+        ),
+        ("a turn has its own time", "-> None:\n        self._began = None\n", "-> None:\n        pass\n"),
         ("a crowd wakes in slices", "_REQUESTS_IN_A_TURN * self.most", "len(woken)"),
         ("a waiter that left is not kept", "self.on_turn = _do_nothing", "pass"),
         ("an id that goes along needs no timer", "taken += self._resting.pop(", "taken += self._resting.get("),

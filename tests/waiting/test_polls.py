@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import math
 from collections.abc import Callable, Coroutine, Sequence
@@ -126,6 +127,45 @@ def error_of(outcome: Outcome) -> LumaError:
     """Return the error that the outcome must have."""
     assert outcome.error is not None
     return outcome.error
+
+
+@pytest.mark.parametrize("policy", [POLICY, PollPolicy(wait=wait_fixed(2.0))], ids=["ours", "the user's strategy"])
+@pytest.mark.parametrize(
+    ("script", "timeout"),
+    [
+        (Script([PENDING, COMPLETED]), None),
+        (Script([PENDING, FAILED]), 60.0),
+        (Script([PROCESSING]), 10.0),
+        (Script([bad(AuthenticationError, Verdict.FINAL)]), None),
+    ],
+    ids=["completed", "failed", "timeout", "refused"],
+)
+def test_ended_waits_leave_nothing_to_the_garbage_collector(
+    script: Script, timeout: float | None, policy: PollPolicy
+) -> None:
+    """What refers to itself in a circle lives on until a full collection, which stops everybody in the process."""
+
+    async def main() -> set[str]:
+        room = loops_of(script, policy)
+        await room.wait(ID, timeout)
+        gc.collect()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        try:
+            await room.wait(ID, timeout)
+            gc.collect()
+        finally:
+            gc.set_debug(0)
+        left = {type(thing) for thing in gc.garbage}
+        gc.garbage.clear()
+        return {kind.__qualname__ for kind in left if kind.__module__.startswith(("luma_async", "tenacity"))}
+
+    is_on = gc.isenabled()
+    gc.disable()
+    try:
+        assert run(main()) == set()
+    finally:
+        if is_on:
+            gc.enable()
 
 
 # --- rule 1: look first, then sleep; a deadline belongs to the one who waits ---

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from luma_async._waiting.scheduler import Scheduler
-from tests.virtual_time import run
+from tests.virtual_time import run, stand_still
 
 Window = tuple[float, float]
 
@@ -226,3 +226,27 @@ def test_a_crowd_wakes_in_slices() -> None:
 
     seen = run(main())
     assert max(later - before for before, later in pairwise([*seen, 100])) <= 20
+
+
+def test_slow_wakeups_leave_others_their_turns() -> None:
+    """Wakeups of a millisecond each: after three of them, the others in the event loop have a turn."""
+
+    async def main() -> list[int]:
+        scheduler, woken_so_far = Scheduler(100), [0]
+        seen: list[int] = []
+
+        def wake(_: float) -> None:
+            woken_so_far[0] += 1
+            stand_still(0.001)
+
+        for _ in range(40):
+            scheduler.rest(1.0, 1.0, wake)
+        await asyncio.sleep(1.0)
+        while woken_so_far[0] < 40:
+            seen.append(woken_so_far[0])
+            await asyncio.sleep(0)
+        return seen
+
+    seen = run(main())
+    assert len(seen) > 5
+    assert max(later - before for before, later in pairwise(seen)) <= 5
