@@ -51,7 +51,6 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("dates count from the relay's own clock", "sent or datetime.now(UTC)", "datetime.now(UTC)"),
     ],
     ("waiting/test_batching.py",): [
-        ("one answer is read at a time", "await turn.enter_async_context(self._reading)", "pass"),
         (
             "a batch is handed out in slices",
             "pending.answer(observation, now)\n            if self.share.is_used_up():",
@@ -538,7 +537,6 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
             "            if self.share.is_used_up():\n                break\n",
             "",
         ),
-        ("a turn has its own time", "-> None:\n        self._began = None\n", "-> None:\n        pass\n"),
         ("a crowd wakes in slices", "_REQUESTS_IN_A_TURN * self.most", "len(woken)"),
         ("a waiter that left is not kept", "self.on_turn = _do_nothing", "pass"),
         ("an id that goes along needs no timer", "taken += self._resting.pop(", "taken += self._resting.get("),
