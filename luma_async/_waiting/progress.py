@@ -93,7 +93,7 @@ class Progress:
         """Record a failed poll.
 
         Args:
-            error: The error, an object of this id only. If it contradicts a good answer, its verdict changes.
+            error: The error, an object of this id only. If good answers speak against it, its verdict changes.
             now: When the poll failed.
             is_cut: Whether a deadline cut the poll: then the error before, if any, is kept.
 
@@ -102,7 +102,7 @@ class Progress:
         """
         trouble = self._trouble = self._trouble or _Trouble()
         contradicts = self._contradicts(error)
-        if contradicts:
+        if contradicts or self._refuses_this_id_alone(error):
             error.verdict = Verdict.UNCONFIRMED
         if self.error is None or not is_cut:
             self.error = error
@@ -123,6 +123,15 @@ class Progress:
             return False
         key_works = self.good > 0 or self.health.key_works
         return (error.status in _REFUSES_KEY and key_works) or (error.status in _REFUSES_TASK and self.good > 0)
+
+    def _refuses_this_id_alone(self, error: LumaError) -> bool:
+        """Whether *error* is a first refusal of this id, by a relay that answers others: a gateway may be at fault."""
+        return (
+            isinstance(error, APIError)
+            and error.verdict is Verdict.FINAL
+            and error.status in _REFUSES_TASK
+            and self.health.key_works
+        )
 
     def _outweighs_good_answers(self, trouble: _Trouble, now: float) -> bool:
         """Count one more refusal; whether there have been enough, for long enough."""

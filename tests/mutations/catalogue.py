@@ -487,6 +487,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a good poll resets the count", "self.error = self._trouble = None", "self.error = None"),
         ("a key that worked is not refused at once", "key_works)", "self.good)"),
         ("a known task is not refused at once", "error.status in _REFUSES_TASK and self.good > 0", "False"),
+        ("one refusal of an id among others is not the end", " or self._refuses_this_id_alone(error)", ""),
         ("another id says nothing about a task", "_REFUSES_TASK and self.good > 0", "_REFUSES_TASK and key_works"),
         ("refusals have to last longer beside good answers", "if others_are_answered else", "if False else"),
         ("refusals have to come three times", "trouble.refusals >= _CONFIRMED_AFTER and now", "now"),

@@ -84,9 +84,9 @@ def test_a_refusal_that_contradicts_a_good_answer_has_to_come_three_times() -> N
     assert ends_at(begun(PollPolicy(max_outage=5.0)), 403, EVERY_SECOND) == 6.0
 
 
-@pytest.mark.parametrize(("status", "end"), [(401, 31.0), (403, 31.0), (400, 1.0), (422, 1.0)])
+@pytest.mark.parametrize(("status", "end"), [(401, 31.0), (403, 31.0), (400, 3.0), (422, 3.0), (410, 1.0)])
 def test_another_ids_good_answer_is_about_the_key_alone(status: int, end: float) -> None:
-    """A key that worked for another id is not refused at once; a refusal of this task is."""
+    """A key that worked for another id is not refused at once; a refusal of this task is final at the third."""
     progress = begun(good=0)
     progress.health.answered("/other", 0.5)
 
