@@ -166,7 +166,9 @@ def test_the_code_of_a_failure_says_whether_another_submit_may_succeed(
     ("reason", "kept"),
     [("success", None), ("OK", None), ("", None), (" Success. ", None), ("no face found", "no face found")],
 )
-@pytest.mark.parametrize("key", ["fail_reason", "message", "error", "task_status_msg", "msg"])
+@pytest.mark.parametrize(
+    "key", ["fail_reason", "message", "error", "task_status_msg", "msg", "failMsg", "err_msg", "errorMsg"]
+)
 def test_words_that_say_all_is_well_are_no_reason(key: str, reason: str, kept: str | None) -> None:
     """At any key for reasons, in the task's own object or around it."""
     inner = {"task_id": TASK_ID, "status": "FAILURE"}
