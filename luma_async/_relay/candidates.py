@@ -31,6 +31,8 @@ _TOKEN = re.compile(
 )
 """One JSON token. A string without an end is the rest of an answer that was cut."""
 _WHOLE = re.compile(r"-?[0-9]+", re.ASCII)
+_MAY_BE_THE_ID = ("result", "task")
+"""Keys whose text may be the id itself, if it has a digit; else it is a word such as ``ok``."""
 _NOT_SET = ("", "0")
 """Relays in Go write 0 for an id that is not set."""
 
@@ -71,7 +73,7 @@ def _in_text(name: str | None, text: str, depth: int, tokens: Iterator[int]) -> 
     found = list(islice(_candidates(text, depth - 1, tokens), _MOST)) if inside else []
     if found:
         yield from found
-    elif _names_an_id(name) or name == "data":
+    elif _names_an_id(name) or name == "data" or (name in _MAY_BE_THE_ID and any(map(str.isdigit, text))):
         yield from _fitting(text.strip())
 
 

@@ -123,9 +123,11 @@ _SUCCESS = frozenset({"success", "succeed", "succeeded", "ok", "0", "200", "201"
 
 
 def is_success(document: Mapping[str, Any]) -> bool:
-    """Whether an envelope reports a success, with its code as a word or a number."""
+    """Whether an envelope reports a success, with its code as a word or a number, and no text as its error."""
     code = document.get("code")
     if document.get("success") is False or isinstance(code, bool | float | list | dict):
+        return False
+    if _normalized((innermost_text(document.get("error")) or "").strip()) not in _SUCCESS:
         return False
     return code is None or _normalized(str(code).strip()) in _SUCCESS
 

@@ -787,6 +787,11 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("three tries are within one request's time", "retry_state.attempt_number >= _MOST_TRIES", "False"),
     ],
     ("relay/test_submissions.py",): [
+        (
+            "an id beside an error is not a task's",
+            '_normalized((innermost_text(document.get("error")) or "").strip()) not in _SUCCESS',
+            "False",
+        ),
         ("half an answer is uncertain", " if refused else uncertain(error, answer.body, redact)", ""),
         ("a proxy's 503 is uncertain", 'refused = answer.body.lstrip()[:1] in (b"{", b"[")', "refused = True"),
         ("a 404 to a submit is not about a task", "NotFoundError) and not extends", "NotFoundError) and False"),
@@ -921,6 +926,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("what came in the same turn is taken first", "_LAST_TURNS = 3", "_LAST_TURNS = 1"),
     ],
     ("relay/test_candidates.py",): [
+        ("a result may be the id itself", "name in _MAY_BE_THE_ID and", "False and"),
         ("a cut text is not an id", 'elif token["end"]:', 'elif token["text"]:'),
     ],
     ("cli/test_endings.py::test_ctrl_c_while_the_command_is_imported_is_quiet",): [

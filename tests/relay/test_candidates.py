@@ -39,6 +39,8 @@ def test_other_keys_name_none(key: str) -> None:
     ("said", "candidates"),
     [
         ({"data": "a/1"}, ["a/1"]),
+        ({"code": 1, "result": "1712345678901234"}, ["1712345678901234"]),
+        ({"result": "ok", "task": "none"}, []),
         ({"data": ["x"], "list": ["y"]}, []),
         ({"ids": ["a", 5, {"x": "y", "id": "b"}, "c"], "x": "d"}, ["a", "5", "b", "c"]),
         ({"id": -7}, ["-7"]),

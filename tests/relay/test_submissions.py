@@ -174,6 +174,8 @@ def test_a_proxys_503_leaves_it_open(body: str, retry_after: str | None) -> None
         {"code": "success", "data": None},
         {"code": 400, "message": "fail_to_fetch_task", "id": "req-1"},
         {"success": False, "message": "busy", "task_id": "req-1"},
+        {"id": "req-1", "error": {"message": "no credit", "type": "invalid_request_error"}},
+        {"id": "req-1", "error": "no credit"},
         {"id": "no/id"},
         {"id": ".."},
     ],
