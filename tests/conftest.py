@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,8 @@ hypothesis.settings.load_profile("ci")
 _MOST_WORKERS = 8
 """Each one imports and collects everything, which takes five seconds of processor time."""
 _OURS = ("LUMA_BASE_URL", "LUMA_API_KEY", "LUMA_API_KEY_FILE", "LUMA_PROXY")
+_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE)
+"""SIGINT is left out: pytest-asyncio has a handler for it while a loop lives."""
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 
@@ -69,6 +72,17 @@ def small_heap() -> Iterator[None]:
     gc.freeze()
     yield
     gc.unfreeze()
+
+
+@pytest.fixture(autouse=True)
+def _signals_stay() -> Iterator[None]:
+    """Fail a test that leaves another handler for a signal: a later test's process would inherit an ignored one."""
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    yield
+    changed = {number.name for number in _SIGNALS if signal.getsignal(number) != before[number]}
+    for number in _SIGNALS:
+        signal.signal(number, before[number])
+    assert not changed, f"the test has left handlers for {changed}"
 
 
 @pytest.fixture(autouse=True)
