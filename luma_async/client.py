@@ -574,9 +574,7 @@ def _check_options(polling: object, batch: object, gate: object) -> None:
 def _loops(batcher: Batcher, polling: PollPolicy, listeners: Listeners) -> PollLoops:
     transport, requests, learner = batcher.transport, batcher.requests, Learner(polling.shortest_interval)
     strategy = PollWait(polling, lambda: requests.chance, learner, lambda: requests.polls_per_request)
-    return PollLoops(
-        batcher, polling, strategy, transport.health, learner, listeners, transport.settings.dialect, batcher.share
-    )
+    return PollLoops(batcher, polling, strategy, transport.health, learner, listeners, transport.settings.dialect)
 
 
 def _possible(batch: Batch, dialect: Dialect) -> Batch:

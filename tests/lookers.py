@@ -6,6 +6,7 @@ import asyncio
 
 from luma_async._relay.tasks import LastAnswer, Observation
 from luma_async._waiting.pending import PendingPoll, Poller
+from luma_async._waiting.turns import TurnShare
 from luma_async.errors import LumaError
 
 
@@ -14,6 +15,11 @@ class Looker:
 
     gathers: bool = False
     most: int = 100
+
+    @property
+    def share(self) -> TurnShare:
+        """A turn of the event loop is long enough for all."""
+        return TurnShare()
 
     async def look(self, task_id: str, *, last_answer: LastAnswer | None, deadline: float) -> Observation:
         """Answer, or raise."""

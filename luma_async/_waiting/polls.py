@@ -28,7 +28,6 @@ from luma_async._waiting.pending import PendingPoll, Poller
 from luma_async._waiting.progress import Progress
 from luma_async._waiting.rest import NextPoll
 from luma_async._waiting.scheduler import Scheduler, Wakeup
-from luma_async._waiting.turns import TurnShare
 from luma_async._waiting.unknown_states import UnknownStates
 from luma_async._waiting.waiters import Waiter, Waiters
 from luma_async.dialect import RELAY, Dialect
@@ -63,7 +62,6 @@ class PollLoops:
     """Records each poll; the strategy may use it too."""
     listeners: Listeners = field(factory=Listeners)
     dialect: Dialect = RELAY
-    share: TurnShare = field(factory=TurnShare)
     unknown_states: UnknownStates = field(init=False)
     early_ids: EarlyIds = field(factory=EarlyIds)
     scheduler: Scheduler = field(init=False)
@@ -77,7 +75,7 @@ class PollLoops:
     _closed: bool = False
 
     def __attrs_post_init__(self) -> None:
-        self.scheduler = Scheduler(self.batcher.most, self.share)
+        self.scheduler = Scheduler(self.batcher.most, self.batcher.share)
         self.unknown_states = UnknownStates(self.listeners)
 
     def join(
