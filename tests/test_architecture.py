@@ -270,6 +270,15 @@ def test_no_function_is_longer_than_a_screen(path: Path) -> None:
     assert too_long(path.read_text(encoding="utf-8")) == []
 
 
+@pytest.mark.parametrize("path", sorted(HOUSE.glob("_waiting/*.py")), ids=lambda path: path.name)
+def test_no_class_of_the_waits_holds_several_ideas(path: Path) -> None:
+    """Fifteen fields and 200 lines are the most."""
+    classes = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.ClassDef)]
+    fields = {node.name: sum(isinstance(part, ast.AnnAssign) for part in node.body) for node in classes}
+    lines = {node.name: (node.end_lineno or 0) - node.lineno + 1 for node in classes}
+    assert {name for name in fields if fields[name] > 15 or lines[name] > 200} == set()
+
+
 @pytest.mark.parametrize(
     ("module", "source"),
     [
