@@ -150,7 +150,7 @@ While something is wrong at the relay, a line says what, and for how long:
 
 | line | meaning |
 |---|---|
-| `no answer from 127.0.0.1:1 for 12 s: ...` | no connection, or no answer in time |
+| `no answer from 127.0.0.1:1 for 12 s` | requests hang; with a reason after it, there is no connection |
 | `the relay answered HTTP 503 for 12 s: ...` | polls are refused; so for each other status |
 | `the relay answered with a web page instead of JSON for 30 s (check LUMA_BASE_URL ...)` | the address may be wrong |
 | `the relay says slow down: 8 s left; for 34 s now, ...` | all ids pause |

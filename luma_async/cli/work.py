@@ -144,7 +144,7 @@ async def open_job(  # noqa: PLR0913 - the parts of a job, each by its name
         stack.enter_context(_open_ids_named(board, ids, luma, earlier, again))
         if summary is not None and waits:
             stack.enter_context(_summed_up(luma, summary))
-        board.trouble.good_polls = lambda: luma.statistics.polls
+        board.trouble.relay, board.trouble.good_polls = luma.relay_address, lambda: luma.statistics.polls
         progress = Progress(board, lambda: luma.statistics)
         show = _show(board, _form(output, stores=stores, waits=waits))
         await stack.enter_async_context(showing(progress, output, show))
@@ -242,6 +242,7 @@ async def list_recent(client: LumaClient, limit: int, output: Lines, board: Boar
     began, board = time.monotonic(), board or Board()
     async with client as luma:
         show = _show(Board(), _form(output, lists=True))
+        board.trouble.relay = luma.relay_address
         board.trouble.start()
         with stop_said("stopped before the relay has listed anything", board.trouble):
             async with showing(Progress(board), output):

@@ -992,6 +992,12 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ),
         ("a check notes trouble", "if reply.is_trouble and reply.error is not None:", "if False:"),
         ("a refused try is trouble", "isinstance(event, PollFailed | TryFailed)", "isinstance(event, PollFailed)"),
+        (
+            "a wait names the address of a silent relay",
+            "board.trouble.relay, board.trouble.good_polls =",
+            "_, board.trouble.good_polls =",
+        ),
+        ("a check names the address of a silent relay", "board.trouble.relay = ours.place", "pass"),
         ("a silence from the start is trouble", "and now - self._began >= _SILENT", "and False"),
         (
             "a silence is over with any answer",
