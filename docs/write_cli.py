@@ -328,7 +328,9 @@ _AFTER_STATUSES = """\
 A signal ends a command within two seconds; a second one changes nothing.
 A signal that was ignored when the command started stays ignored, as under `nohup`.
 Only `submit` waits for open answers, because their ids are paid for: ten seconds, or until a second signal.
-Standard error names prompts that were not submitted, or perhaps not.
+Standard error names prompts that were not submitted, in their order, or perhaps not.
+A command follows that submits exactly the former, or the reason why there is none.
+With `--receipts` it is the same command.
 
 The ids that are not done are named on standard error.
 Where all ids were arguments or in a file, ten of them are named, with their number and the command that goes on.
@@ -337,6 +339,7 @@ On a terminal ten of them are shown, and all are in the file `luma-async-open-<p
 Where standard error cannot be written, as after a terminal was closed, all of them are in that file.
 So are submits.
 Only the user can read it, and `--from` takes it.
+Prompts that another submit is to read are in `luma-async-prompts-<pid>.txt`.
 "Their generations go on at the relay" is added after at least one good poll.
 """
 

@@ -88,9 +88,9 @@ class Retries:
         """Return the row that is due."""
         return self._due.popleft()
 
-    def remaining(self) -> list[str]:
-        """Return the prompts of rows that are due."""
-        return [row.prompt for row in self._due]
+    def remaining(self) -> list[Row]:
+        """Return the rows that are due."""
+        return [*self._due]
 
     def _close(self) -> None:
         self._open -= 1

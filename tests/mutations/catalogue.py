@@ -1123,6 +1123,20 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
             "if True:\n            return self",
         ),
     ],
+    ("cli/test_naming.py",): [
+        ("a row with options of its own has no command", "if any(row.options != self._options or", "if any("),
+        ("a prompt that no line holds has no command", "if not all(_reads_back(row.prompt) for", "if not all(True for"),
+        ("a prompt may look like an option", 'end_of_options = ["--"] if any(', "end_of_options = [] if any("),
+        ("prompts are not in the file of open ids", 'command is None or command.what == "ids" else', "True else"),
+        ("no command has a picture or a hook", "if each.name in _LEFT_OUT:", "if False:"),
+    ],
+    ("cli/test_submit.py::test_prompts_that_were_not_submitted_are_named_in_their_order",): [
+        (
+            "prompts are named in their order",
+            "self._with_relay.discard(task)\n        if is",
+            "self._with_relay.discard(task)\n        self._started[task] = self._started.pop(task)\n        if is",
+        ),
+    ],
     ("cli/test_naming.py::test_a_signal_names_open_ids_whatever_error_ends_the_command",): [
         ("a signal is reported with any error", "is_stopping() or ", ""),
     ],
