@@ -15,7 +15,7 @@ from luma_async.cli.manifests import Row, is_manifest, looks_like_rows, read_man
 from luma_async.cli.naming import LONGEST_NAME, ResumeCommand, name_all
 from luma_async.cli.output import say
 from luma_async.errors import ConfigurationError
-from luma_async.options import GenerationOptions
+from luma_async.options import GenerationOptions, submit_fields
 
 
 class Prompts(Ids):
@@ -31,12 +31,12 @@ class Prompts(Ids):
         )
 
     def texts_in(self, lines: Iterable[str]) -> Iterator[str]:
-        """Yield the text of each line; blank lines and comments are skipped.
+        """Yield the text of each line; blank lines, also of Unicode's blanks, and comments are skipped.
 
         Raises:
             ConfigurationError: A line is a row of a manifest, or its header: a video of it would cost money.
         """
-        for text in texts_in(lines):
+        for text in filter(str.strip, texts_in(lines)):
             if looks_like_rows(text):
                 raise ConfigurationError(
                     f"{shown(text, 60)} is a row of a manifest, and no prompt",
@@ -57,6 +57,13 @@ def _reads_back(prompt: str) -> bool:
     return False
 
 
+def _check_argument(number: int, prompt: str, options: GenerationOptions) -> None:
+    try:
+        submit_fields(prompt, options)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"PROMPT {number}: {error.summary}", advice=error.advice) from None
+
+
 @define(eq=False)
 class Rows:
     """Rows as an async iterator, each with its number among equal ones."""
@@ -72,9 +79,11 @@ class Rows:
         """Return a row for each prompt *given*, then those of the file at *path*; without any, of standard input.
 
         Raises:
-            ConfigurationError: The file cannot be read, a row of a manifest cannot work, or there is none.
+            ConfigurationError: The file cannot be read, a prompt or a row of a manifest cannot work, or there is none.
         """
         given = tuple(given)
+        for number, prompt in enumerate(given, 1):
+            _check_argument(number, prompt, options)
         if path is None or not is_manifest(path):
             return cls(options, Prompts.of(given, path))
         rows = read_manifest(path, options)

@@ -17,7 +17,7 @@ from luma_async import GenerationOptions, LumaClient
 from luma_async.cli.exit import Status
 from luma_async.cli.naming import ResumeCommand
 from luma_async.cli.options import Output
-from luma_async.cli.rows import Rows
+from luma_async.cli.rows import Prompts, Rows
 from luma_async.cli.running import _Stop, concluded
 from luma_async.cli.submitting import Submissions, Submitter, submit
 from luma_async.cli.summary import Summary
@@ -108,6 +108,20 @@ def test_a_line_in_another_encoding_is_an_error_of_its_own(relay: SimulatedRelay
     assert [line["task_id"] is None for line in ended.lines] == [True, False, True, True]
     assert ["UTF-8" in line["error"]["message"] for line in ended.lines if line["error"]] == [True] * 3
     assert asked(relay) == ["submit"]
+
+
+@pytest.mark.parametrize("blank", ["", "  ", "\u2003", "\x1b[31m"], ids=ascii)
+def test_a_blank_prompt_is_a_wrong_command(command: Command, relay: SimulatedRelay, blank: str) -> None:
+    """Its number is told, and no other prompt is sent; in a file such a line is blank, and skipped."""
+    wrong = command("submit", "a cat", blank, "--download", "videos", relay=relay)
+
+    assert (wrong.status, wrong.out, asked(relay)) == (2, "", [])
+    assert wrong.err.startswith(f"luma-async: PROMPT 2: {blank!r} is not a prompt")
+
+
+def test_a_line_of_any_blanks_is_not_a_prompt() -> None:
+    """Also of those that other languages have."""
+    assert list(Prompts(iter(())).texts_in(["\u2003\u3000", "a cat", "\u200a"])) == ["a cat"]
 
 
 def test_without_prompts_there_is_nothing_to_do(command: Command, relay: SimulatedRelay) -> None:

@@ -907,6 +907,14 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ("cli/test_submit.py::test_nothing_is_submitted_after_a_signal",): [
         ("nothing is submitted after a signal", 'if place == "here" and is_stopping():', "if False:"),
     ],
+    ("cli/test_submit.py",): [
+        (
+            "a blank prompt is a wrong command",
+            "            _check_argument(number, prompt, options)\n",
+            "            pass\n",
+        ),
+        ("a line of any blanks is blank", "in filter(str.strip, texts_in(lines)):", "in texts_in(lines):"),
+    ],
     ("cli/test_submit.py::test_a_signal_ends_the_pause_of_a_batch",): [
         ("a held prompt is named", "[*self._held.values(), *again, *self.rows.remaining()]", "self.rows.remaining()"),
     ],
