@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from typing import Literal, cast
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
 
 from luma_async._records import ReceiptRecord
 from luma_async._text import shown
@@ -372,7 +372,7 @@ async def submit(  # noqa: PLR0913 - what the command line gives
         output,
         stores=files is not None,
         waits=waiting is not None,
-        earlier=earlier if submissions.retries is None or earlier is None else evolve(earlier, polls_failed=True),
+        earlier=earlier,
         summary=summary,
         again=submissions.again,
     )
@@ -384,6 +384,8 @@ async def submit(  # noqa: PLR0913 - what the command line gives
         stack.enter_context(submissions.losses_named())
         summary.board.expect_submits(len(submissions.rows.known() or []), are_all=waiting is None)
         job = await stack.enter_async_context(opening)
+        if submissions.retries is not None and earlier is not None:
+            await submissions.retries.learn(earlier.journal)
         async with submissions.under_way(job.show):
             if waiting is not None:
                 await wait(job, waiting, files)

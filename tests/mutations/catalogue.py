@@ -888,8 +888,17 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
             "if is_followed:\n            self.words",
             "if False:\n            self.words",
         ),
-        ("a failure of an earlier run may be retried", "if self.polls_failed and state is State.FAILED:", "if False:"),
-        ("a failure that was told has no new line", "        if was_told:\n", "        if False:\n"),
+        ("a failure of an earlier run may be retried", "await submissions.retries.learn(earlier.journal)", "pass"),
+        (
+            "a final failure of an earlier run is not",
+            "            if may_be_retried(outcome):\n                self._f",
+            "            if True:\n                self._f",
+        ),
+        (
+            "a row that is submitted again counts by its new end",
+            "skip(task_id, status, is_followed=is_followed)",
+            "skip(task_id, status)",
+        ),
         (
             "the rows of earlier runs are known",
             "earlier = map(self.submitter.earlier, self.rows.known() or [])",
