@@ -1258,6 +1258,12 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("arguments that a mock does not know are given", "for name in _NEEDED if name not in given", "for name in ()"),
     ],
     ("cli/test_diagnosis.py",): [
+        (
+            "what any wrong key gets is about the key",
+            "evidence.wrong_key is None or not evidence.poll.is_like(evidence.wrong_key)",
+            "True",
+        ),
+        ("a refusal may be the relay's own", "{_CHECK_KEY}{_MAYBE_NOT_THE_KEY if is_open else ''}", "{_CHECK_KEY}"),
         ("an address is compared with no path", "not self.poll.is_like(self.absent) or self._is_guarded", "True"),
         ("a key is compared with a wrong one", "return False if self.poll.turns_away else None", "return None"),
         ("ids and times make no difference", 'return _VARIABLE.sub("0", ', "return ("),
