@@ -206,6 +206,8 @@ The fields are `id`, `state`, `link`, `thumbnail`, `reason`, `code`, `progress`,
 A field that is not there has the value null, and `problem` is a place that was not used.
 An error has the rows `error` (its class), `status`, `verdict`, `wait` (what a wait does), `code` and `request_id`.
 Where there is no task, `id` and `state` say what is missing.
+The answer to a submit has the rows `id` and `request_id`, and its status is 0.
+With `--id`, each answer is read as one to a poll.
 [Relays that speak otherwise](dialects.md) shows it step by step.
 
 `simulate` writes its address and key as comments, then one id a line.

@@ -232,7 +232,7 @@ def check(
 
     It costs nothing: it only polls tasks that do not exist. The status is 0 if address and key are good, else 1. With
     --explain it asks nothing: it shows what is read from a captured answer, from where, and what is missing. The status
-    is then 0 if id, state and, for a completed task, a link were found, else 1.
+    is then 0 if id, state and, for a completed task, a link were found, or the id in the answer to a submit; else 1.
 
     Example: luma-async check --base-url https://relay.example --key-file luma.key
     """

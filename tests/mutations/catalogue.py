@@ -1328,6 +1328,8 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ),
     ],
     ("cli/test_explain.py",): [
+        ("the answer to a submit is explained", "(submitted := _submitted(captured))", "(submitted := [])"),
+        ("with --id it was a poll", "if task_id is None and (submitted", "if (submitted"),
         ("another value shows the place", "if is_needed if then is _NOTHING else then != now:", "if True:"),
         ("the last answer of curl counts", "        head = following\n", "        break\n"),
         ("UTF-16 is read", "content if encoding is None else content[2:]", "content if True else content[2:]"),
@@ -1360,6 +1362,10 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("an overdue id gets one more poll", "max(stop - self.clock(), _LAST_LOOK)", "max(stop - self.clock(), 0.01)"),
         ("a drain hands back", "if self._is_draining and task.uncancel() == 0:", "if False:"),
         ("trouble is an outcome at the deadline only", " or (last and is_over and not is_closed):", " or last:"),
+    ],
+    ("relay/test_submissions.py::test_code_1_is_a_success_where_its_result_is_an_id",): [
+        ("code 1 with an id is a success", "if levels and _is_taken(levels[0]):", "if False:"),
+        ("code 1 with words is not", "bool(_LIKE_AN_ID.fullmatch(result))", "bool(result)"),
     ],
     ("cli/test_check.py",): [
         ("a dialect may have no batch query", "    if not evidence.may_batch:\n", "    if False:\n"),
