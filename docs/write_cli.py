@@ -150,7 +150,7 @@ While something is wrong at the relay, a line says what, and for how long:
 
 | line | meaning |
 |---|---|
-| `no answer from 127.0.0.1:1 for 12 s: ...` | no connection, or no answer in time |
+| `no answer from 127.0.0.1:1 for 12 s` | requests hang; with a reason after it, there is no connection |
 | `the relay answered HTTP 503 for 12 s: ...` | polls are refused; so for each other status |
 | `the relay answered with a web page instead of JSON for 30 s (check LUMA_BASE_URL ...)` | the address may be wrong |
 | `the relay says slow down: 8 s left; for 34 s now, ...` | all ids pause |
@@ -206,6 +206,8 @@ The fields are `id`, `state`, `link`, `thumbnail`, `reason`, `code`, `progress`,
 A field that is not there has the value null, and `problem` is a place that was not used.
 An error has the rows `error` (its class), `status`, `verdict`, `wait` (what a wait does), `code` and `request_id`.
 Where there is no task, `id` and `state` say what is missing.
+The answer to a submit has the rows `id` and `request_id`, and its status is 0.
+With `--id`, each answer is read as one to a poll.
 [Relays that speak otherwise](dialects.md) shows it step by step.
 
 `simulate` writes its address and key as comments, then one id a line.
@@ -328,7 +330,9 @@ _AFTER_STATUSES = """\
 A signal ends a command within two seconds; a second one changes nothing.
 A signal that was ignored when the command started stays ignored, as under `nohup`.
 Only `submit` waits for open answers, because their ids are paid for: ten seconds, or until a second signal.
-Standard error names prompts that were not submitted, or perhaps not.
+Standard error names prompts that were not submitted, in their order, or perhaps not.
+A command follows that submits exactly the former, or the reason why there is none.
+With `--receipts` it is the same command.
 
 The ids that are not done are named on standard error.
 Where all ids were arguments or in a file, ten of them are named, with their number and the command that goes on.
@@ -337,6 +341,7 @@ On a terminal ten of them are shown, and all are in the file `luma-async-open-<p
 Where standard error cannot be written, as after a terminal was closed, all of them are in that file.
 So are submits.
 Only the user can read it, and `--from` takes it.
+Prompts that another submit is to read are in `luma-async-prompts-<pid>.txt`.
 "Their generations go on at the relay" is added after at least one good poll.
 """
 

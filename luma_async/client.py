@@ -167,6 +167,11 @@ class LumaClient:
         """The statistics so far: polls, requests, and how long states last. They can be read at any time."""
         return evolve(self._loops.statistics(), requests=self._transport.requests)
 
+    @property
+    def relay_address(self) -> str:
+        """Host and port of the relay, and the proxy in between, as errors name them: no path, no user, no password."""
+        return self._transport.place
+
     async def get_generation(self, task_id: str) -> Generation:
         """Poll once and return the generation in any state, also ``failed``.
 

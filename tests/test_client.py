@@ -415,3 +415,14 @@ async def test_requests_are_counted(luma: LumaClient, relay: SimulatedRelay) -> 
 
     assert (before, luma.statistics.requests) == (0, len(relay.requests))
     assert 2 < len(relay.requests) < 8
+
+
+async def test_the_address_of_a_relay_names_its_proxy_without_the_password() -> None:
+    """It has no path; the port is there where the address leaves it out."""
+    far = LumaClient("https://relay.example/luma", "k", proxy="http://user:word@proxy.example:3128")
+    near = LumaClient("http://127.0.0.1:8080", "k")
+
+    assert (near.relay_address, far.relay_address) == (
+        "127.0.0.1:8080",
+        "relay.example:443 through the proxy proxy.example:3128",
+    )

@@ -52,7 +52,7 @@ CALLS = {
     "generate": "(self, prompt, options=@options, *, download_to=None, timeout=1800.0, on_submitted=None)",
     "aclose": "(self)",
 }
-PROPERTIES = {"statistics"}
+PROPERTIES = {"statistics", "relay_address"}
 COROUTINES = {
     *("get_generation", "get_generations", "wait_until_done", "outcome", "wait_all", "download", "aclose"),
     *("submit", "extend", "clean_video_url", "generate", "recent"),

@@ -205,6 +205,12 @@ def connector_closed() -> ClientClosedError:
     )
 
 
+def place_of(network: Network, url: URL) -> str:
+    """Return host and port of *url*, and the proxy in *network* if there is one, as errors name them."""
+    host = f"{url.host_subcomponent}:{url.port}"
+    return host if network.proxy is None else f"{host} through the proxy {address_of(network.proxy)}"
+
+
 _DROPPED_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 """A connection that broke inside TLS: this is not a problem of certificates."""
 
@@ -218,17 +224,17 @@ def translated_with(network: Network, error: Exception, url: URL, *, has_worked:
         url: The address of the server.
         has_worked: Whether an answer has come from it before.
     """
-    host = f"{url.host_subcomponent}:{url.port}"
+    place = place_of(network, url)
     if network.connector is not None and network.connector.closed:
         return connector_closed()
     if network.proxy is None:
-        ours = translated(error, host)
+        ours = translated(error, place)
         is_far = isinstance(error, TimeoutError | aiohttp.ClientConnectorError) and not has_worked
         if is_far and network.connector is None and is_proxy_ignored(url):
             ours.advice = "the environment names a proxy that is not used: give trust_env=True"
         return ours
     own = proxys_own(error, network.proxy, has_worked=has_worked)
-    return own or translated(error, f"{host} through the proxy {address_of(network.proxy)}")
+    return own or translated(error, place)
 
 
 def translated(error: Exception, host: str) -> LumaError:

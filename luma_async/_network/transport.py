@@ -64,6 +64,11 @@ class Transport:
         """Requests so far; each redirect counts as one more."""
         return self._wire.requests
 
+    @property
+    def place(self) -> str:
+        """Host and port of the relay, and the proxy in between."""
+        return self._wire.place
+
     def redact(self, text: str) -> str:
         """Return *text* with the key redacted."""
         return self._wire.redaction.text(text)

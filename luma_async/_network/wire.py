@@ -24,6 +24,7 @@ from luma_async._network.session import (
     closed,
     connector_closed,
     new_session,
+    place_of,
     translated_with,
 )
 from luma_async._relay.answer import Answer, request_id_in
@@ -58,6 +59,11 @@ class Wire:
         self.redaction = Redaction(settings.api_key)
         self._headers = Secret(request_headers(settings))
         self.network = self.network.towards(URL(self.settings.base_url), trust_env=self.settings.trust_env)
+
+    @property
+    def place(self) -> str:
+        """Host and port of the relay, and the proxy in between."""
+        return place_of(self.network, URL(self.settings.base_url))
 
     async def send(self, request: Request, turn: Turn) -> Answer:
         """Return the whole answer, and translate the errors of aiohttp; *turn* is awaited before each redirect.

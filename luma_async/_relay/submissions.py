@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -83,6 +84,8 @@ def _new_id(document: Any, reading: Reading) -> str | None:
         document = document[0] if document else None
     levels = levels_of(document, reading) if isinstance(document, Mapping) else []
     has_state = bool(levels) and word_of(levels, reading) is not None
+    if levels and _is_taken(levels[0]):
+        return as_id(levels[0]["result"])
     if not levels or not (has_state or is_success(levels[0])):
         return None
     keys = [key for key in reading.dialect.id_keys if key not in _OF_REQUESTS]
@@ -93,6 +96,17 @@ def _new_id(document: Any, reading: Reading) -> str | None:
     return next((task_id for task_id in ids if task_id and is_task_id(task_id)), None)
 
 
+def _is_taken(document: Mapping[str, Any]) -> bool:
+    """Whether an envelope has code 1 and an id as its result: to relays of the Midjourney kind, 1 is a success.
+
+    To others 1 is an error, whose result is empty or in words.
+    """
+    result = document.get("result")
+    return str(document.get("code")) == "1" and isinstance(result, str) and bool(_LIKE_AN_ID.fullmatch(result))
+
+
+_LIKE_AN_ID = re.compile(r"[0-9]{10,40}|[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
+"""A long number, or a UUID."""
 _OF_REQUESTS = ("request_id", "requestId")
 _LISTS_OF_IDS = ("task_ids", "taskIds", "ids")
 _MAY_BE_THE_ID = ("data", "result", "task")

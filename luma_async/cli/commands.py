@@ -157,6 +157,10 @@ def _wait_for(  # noqa: PLR0913, PLR0917 - what both commands have
     return run_job(job, work)
 
 
+def _command(name: str, *options: object, what: Literal["ids", "prompts"] = "ids") -> ResumeCommand:
+    return ResumeCommand((name, *words_of(*options)), None, frozenset(), what=what)
+
+
 @app.command
 def submit(  # noqa: PLR0913 - its options, in groups
     *prompts: PromptTexts,
@@ -193,7 +197,8 @@ def submit(  # noqa: PLR0913 - its options, in groups
         submitter=Submitter(relay.client(waiting.polling, media=storing, on_event=summary.note), receipts),
         rows=Rows.of(prompts, _name_of(from_), generation.options),
         at_once=submitting.at_once,
-        again=ResumeCommand(("wait", *words_of(relay, waiting, storing, output)), None, frozenset()),
+        again=_command("wait", relay, waiting, storing, output),
+        rest=None if receipts else _command("submit", generation, relay, submitting, waiting, output, what="prompts"),
         retries=Retries.of(submitting.retry_failed, receipts),
     )
     return submit(submissions, waits, storing.files, earlier=earlier, output=output, summary=summary)
@@ -227,7 +232,7 @@ def check(
 
     It costs nothing: it only polls tasks that do not exist. The status is 0 if address and key are good, else 1. With
     --explain it asks nothing: it shows what is read from a captured answer, from where, and what is missing. The status
-    is then 0 if id, state and, for a completed task, a link were found, else 1.
+    is then 0 if id, state and, for a completed task, a link were found, or the id in the answer to a submit; else 1.
 
     Example: luma-async check --base-url https://relay.example --key-file luma.key
     """

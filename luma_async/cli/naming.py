@@ -1,4 +1,4 @@
-"""Names ids that are not done, and submits that may be paid for, when a command ends early."""
+"""Names ids that are not done, submits that may be paid for, and prompts left, when a command ends early."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 from attrs import frozen
 
@@ -15,16 +16,14 @@ from luma_async.cli.output import say
 
 _FEW = 10
 """Most names that are read at a glance."""
-_LONGEST = 2000
+LONGEST_NAME = 2000
 """Characters of a name, which is only useful as a whole."""
 _FILE_MODE = 0o600
-_SAVED = Path("ids.txt")
-"""A name for the file of a user who saves ids that no file has."""
 
 
 @frozen
 class ResumeCommand:
-    """The command that goes on with open ids. The key is never in it, because no option takes the key."""
+    """The command that goes on with open ids or prompts. The key is never in it, because no option takes the key."""
 
     words: tuple[str, ...]
     """The command and its options."""
@@ -32,6 +31,7 @@ class ResumeCommand:
     """The file with ids."""
     given: frozenset[str]
     """Ids that were arguments."""
+    what: Literal["ids", "prompts"] = "ids"
 
     def for_ids(self, task_ids: Iterable[str]) -> str:
         """Return the command line for *task_ids*: it has the first of those that were arguments."""
@@ -44,7 +44,13 @@ class ResumeCommand:
         """Return the command line for *task_ids*: it has them, or of more than ten the file at *path*."""
         if len(task_ids) > _FEW:
             return self.from_file(path)
-        return shlex.join(["luma-async", *self.words, *map(_named, task_ids)])
+        end_of_options = ["--"] if any(task_id.startswith("-") for task_id in task_ids) else []
+        return shlex.join(["luma-async", *self.words, *end_of_options, *map(_named, task_ids)])
+
+    @property
+    def saved(self) -> Path:
+        """A name for the file of a user who saves what no file has."""
+        return Path(f"{self.what}.txt")
 
     def from_file(self, path: Path) -> str:
         """Return the command line for the ids in the file at *path*."""
@@ -69,39 +75,41 @@ def name_each(heading: str, task_ids: list[str]) -> None:
 
 
 def name_all(heading: str, names: Iterable[str], command: ResumeCommand | None = None) -> None:
-    """Name all of *names*: ids if there is a *command* that goes on with them, else prompts.
+    """Name all of *names*: those that the *command* goes on with, else prompts.
 
     They are on standard error, with that command; on a terminal, ten of them, and all in a file. Where standard error
     cannot be written, all are in the file.
     """
-    names, are_ids = list(names), command is not None
+    names = list(names)
     is_long = len(names) > _FEW and sys.stderr is not None and sys.stderr.isatty()
-    if is_long and (path := _store(heading, names, are_ids=are_ids)) is not None:
+    if is_long and (path := _store(heading, names, command)) is not None:
         say(_list(heading, names[:_FEW]))
         place = f"all {len(names)} are in {path}"
         say(place if command is None else f"{place}; to go on:", "" if command is None else command.from_file(path))
     elif names and not say(_list(heading, names)):
-        _store(heading, names, are_ids=are_ids)
+        _store(heading, names, command)
     elif names and command is not None:
         is_short = len(names) <= _FEW
-        say("to go on:" if is_short else "to go on, save these ids in a file:", command.with_ids(names, _SAVED))
+        how = "to go on:" if is_short else f"to go on, save these {command.what} in a file:"
+        say(how, command.with_ids(names, command.saved))
 
 
 def _named(name: str) -> str:
-    return shown(name, _LONGEST)
+    return shown(name, LONGEST_NAME)
 
 
 def _list(heading: str, names: list[str]) -> str:
     return "\n".join([f"{heading}:", *map(_named, names)])
 
 
-def _store(heading: str, names: list[str], *, are_ids: bool) -> Path | None:
-    """Add *names* to the file of this process and return its path, or None if it cannot be written.
+def _store(heading: str, names: list[str], command: ResumeCommand | None) -> Path | None:
+    """Add *names* to a file of this process and return its path, or None if it cannot be written.
 
-    ``--from`` reads the file: anything but an id is a comment.
+    ``--from`` of the *command* reads the file; in that of the ids, anything but an id is a comment.
     """
-    path = Path(f"luma-async-open-{os.getpid()}.txt")
-    mark = "" if are_ids else "# "
+    kind = "open" if command is None or command.what == "ids" else command.what
+    path = Path(f"luma-async-{kind}-{os.getpid()}.txt")
+    mark = "# " if command is None else ""
     text = "".join([f"# {heading}:\n", *(f"{mark}{_named(name)}\n" for name in names)])
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0), _FILE_MODE)

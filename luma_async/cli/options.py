@@ -660,10 +660,13 @@ def _without_value(text: str) -> str:
     return f"{name}=..." if sign else text
 
 
+_LEFT_OUT = frozenset({"image_url", "image_end_url", "notify_hook"})
+
+
 def words_of(*groups: Any) -> tuple[str, ...]:
     """Return the words of a command line for the options in *groups* that are not at their defaults.
 
-    The values of headers are left out.
+    The values of headers are left out, and those of pictures and hooks: they may be secret, or have megabytes.
     """
     words: list[str] = []
     for group in groups:
@@ -674,7 +677,9 @@ def words_of(*groups: Any) -> tuple[str, ...]:
                 continue
             names = [parameter.name for parameter in getattr(hints[each.name], "__metadata__", ()) if parameter.name]
             name = names[0][0] if names else f"--{each.name.replace('_', '-')}"
-            if isinstance(value, tuple):
+            if each.name in _LEFT_OUT:
+                words += [name, "..."]
+            elif isinstance(value, tuple):
                 words += [word for each_value in value for word in (name, _without_value(each_value))]
             elif value is True:
                 words.append(name)

@@ -11,6 +11,7 @@ from attrs import define, field
 from luma_async.cli.manifests import Row
 from luma_async.cli.receipts import Receipts
 from luma_async.errors import GenerationFailedError
+from luma_async.journal import Journal
 from luma_async.models import State
 from luma_async.outcomes import Outcome
 
@@ -37,6 +38,8 @@ class Retries:
     """Rows that may still have to be submitted again."""
     _submitted: dict[str, Row] = field(factory=dict, init=False)
     """The rows of ids that have not ended."""
+    _failed_before: set[str] = field(factory=set, init=False)
+    """The ids of earlier runs whose failure may be retried."""
     _due: deque[Row] = field(factory=deque, init=False)
     _has_all: bool = field(default=False, init=False)
     """Whether no other row comes."""
@@ -46,6 +49,16 @@ class Retries:
     def of(cls, most: int, receipts: Receipts | None) -> Self | None:
         """Return the retries of a run, or None if it has none."""
         return cls(most, receipts) if most and receipts is not None else None
+
+    async def learn(self, journal: Journal) -> None:
+        """Learn which ids in the *journal* may be retried, so that none of them is polled again.
+
+        Raises:
+            ConfigurationError: The journal can no longer be read.
+        """
+        async for outcome in journal.outcomes():
+            if may_be_retried(outcome):
+                self._failed_before.add(outcome.task_id)
 
     def take_up(self) -> None:
         """Count a row, which is open until its end."""
@@ -63,7 +76,8 @@ class Retries:
         row = self._submitted.pop(task_id, None)
         if row is None:
             return False
-        if outcome is None or not may_be_retried(outcome) or self.receipts.attempts(row) > self.most:
+        may_be = task_id in self._failed_before if outcome is None else may_be_retried(outcome)
+        if not may_be or self.receipts.attempts(row) > self.most:
             self._close()
             return False
         self._due.append(row)
@@ -88,9 +102,9 @@ class Retries:
         """Return the row that is due."""
         return self._due.popleft()
 
-    def remaining(self) -> list[str]:
-        """Return the prompts of rows that are due."""
-        return [row.prompt for row in self._due]
+    def remaining(self) -> list[Row]:
+        """Return the rows that are due."""
+        return [*self._due]
 
     def _close(self) -> None:
         self._open -= 1

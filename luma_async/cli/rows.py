@@ -12,8 +12,10 @@ from attrs import define, evolve, field
 from luma_async._text import shown
 from luma_async.cli.ids import Ids, no_ids, texts_in
 from luma_async.cli.manifests import Row, is_manifest, looks_like_rows, read_manifest
+from luma_async.cli.naming import LONGEST_NAME, ResumeCommand, name_all
+from luma_async.cli.output import say
 from luma_async.errors import ConfigurationError
-from luma_async.options import GenerationOptions
+from luma_async.options import GenerationOptions, submit_fields
 
 
 class Prompts(Ids):
@@ -29,12 +31,12 @@ class Prompts(Ids):
         )
 
     def texts_in(self, lines: Iterable[str]) -> Iterator[str]:
-        """Yield the text of each line; blank lines and comments are skipped.
+        """Yield the text of each line; blank lines, also of Unicode's blanks, and comments are skipped.
 
         Raises:
             ConfigurationError: A line is a row of a manifest, or its header: a video of it would cost money.
         """
-        for text in texts_in(lines):
+        for text in filter(str.strip, texts_in(lines)):
             if looks_like_rows(text):
                 raise ConfigurationError(
                     f"{shown(text, 60)} is a row of a manifest, and no prompt",
@@ -45,6 +47,21 @@ class Prompts(Ids):
     def _is_new(self, task_id: str) -> bool:
         self._seen.add(task_id)
         return True
+
+
+def _reads_back(prompt: str) -> bool:
+    """Whether *prompt*, as it is named, is this prompt for another run, as an argument and as a line."""
+    with suppress(ConfigurationError):
+        lines = [shown(prompt, LONGEST_NAME)]
+        return [*Prompts(iter(())).texts_in(lines)] == [prompt]
+    return False
+
+
+def _check_argument(number: int, prompt: str, options: GenerationOptions) -> None:
+    try:
+        submit_fields(prompt, options)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"PROMPT {number}: {error.summary}", advice=error.advice) from None
 
 
 @define(eq=False)
@@ -62,9 +79,11 @@ class Rows:
         """Return a row for each prompt *given*, then those of the file at *path*; without any, of standard input.
 
         Raises:
-            ConfigurationError: The file cannot be read, a row of a manifest cannot work, or there is none.
+            ConfigurationError: The file cannot be read, a prompt or a row of a manifest cannot work, or there is none.
         """
         given = tuple(given)
+        for number, prompt in enumerate(given, 1):
+            _check_argument(number, prompt, options)
         if path is None or not is_manifest(path):
             return cls(options, Prompts.of(given, path))
         rows = read_manifest(path, options)
@@ -95,10 +114,25 @@ class Rows:
             raise StopAsyncIteration
         return next(self._numbered([row], self._equal))
 
-    def remaining(self) -> list[str]:
-        """Return the prompts that were not taken up, without waiting for more of a pipe."""
+    def remaining(self) -> list[Row]:
+        """Return the rows that were not taken up, without waiting for more of a pipe."""
         prompts = [] if self._prompts is None else self._prompts.remaining()
-        return [*prompts, *(row.prompt for row in self._manifest)]
+        return [*(Row(prompt, self._options) for prompt in prompts), *self._manifest]
+
+    def name_rest(self, rows: list[Row], command: ResumeCommand) -> None:
+        """Name the prompts of *rows*, with the *command* that submits exactly these rows, or why there is none."""
+        reason = self._obstacle(rows)
+        name_all("not submitted", [row.prompt for row in rows], None if reason else command)
+        if reason:
+            say(f"no command goes on with these: {reason}")
+
+    def _obstacle(self, rows: list[Row]) -> str | None:
+        """Return why no command line can submit exactly *rows*."""
+        if any(row.options != self._options or row.name is not None for row in rows):
+            return "leave only these rows in the manifest, and start the same command"
+        if not all(_reads_back(row.prompt) for row in rows):
+            return f"one has line breaks, is longer than {LONGEST_NAME} characters, or would not be read as a prompt"
+        return None
 
     @staticmethod
     def _numbered(rows: Iterable[Row], equal: Counter[str]) -> Iterator[Row]:

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from typing import Literal, cast
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
 
 from luma_async._records import ReceiptRecord
 from luma_async._text import shown
@@ -142,14 +142,16 @@ class Submissions(Ids):
     at_once: int
     again: ResumeCommand
     """Goes on with the submitted ids."""
+    rest: ResumeCommand | None = None
+    """Submits the prompts that were not; None: the same command does it, by its receipts."""
     retries: Retries | None = None
     _available: Iterator[str] = field(factory=lambda: iter(()), init=False)
     _taken: asyncio.Queue[str | Exception | None] = field(factory=asyncio.Queue, init=False)
     """Ids, then the error that ended the submits, or None."""
-    _under_way: dict[asyncio.Task[None], str] = field(factory=dict, init=False)
-    """Prompts that the relay may take."""
-    _held: dict[asyncio.Task[None], str] = field(factory=dict, init=False)
-    """Prompts that wait for their turn, or that the relay has refused for now."""
+    _started: dict[asyncio.Task[None], Row] = field(factory=dict, init=False)
+    """The rows of submits that have no end yet, in their order."""
+    _with_relay: set[asyncio.Task[None]] = field(factory=set, init=False)
+    """Those that the relay may take; the others wait for their turn, or the relay has refused them for now."""
     _pauses: Pauses = field(factory=Pauses, init=False)
     _submitted: list[_Submit] = field(factory=list, init=False)
     _slots: asyncio.Semaphore = field(init=False)
@@ -190,11 +192,12 @@ class Submissions(Ids):
                 try:
                     yield
                 finally:
-                    for task in (dispatcher, *self._held):
+                    for task in (dispatcher, *self._held()):
                         task.cancel()
-                    await _last_answers(self._under_way, self.submitter.unknown)
+                    under_way = {task: row.prompt for task, row in self._started.items() if task in self._with_relay}
+                    await _last_answers(under_way, self.submitter.unknown)
         finally:
-            tasks = [dispatcher, *self._under_way, *self._held]
+            tasks = [dispatcher, *self._started]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -204,8 +207,8 @@ class Submissions(Ids):
         try:
             await self._submit_rows(show)
             await again
-            if tasks := [*self._under_way, *self._held]:
-                await asyncio.wait(tasks)
+            if self._started:
+                await asyncio.wait([*self._started])
         except LumaError as error:
             self._taken.put_nowait(error)
         finally:
@@ -240,20 +243,26 @@ class Submissions(Ids):
         """Submit *row* in a task, which gives its slot back."""
         show.board.start_submit()
         task = asyncio.create_task(self._submit(row, show))
-        self._held[task] = row.prompt
+        self._started[task] = row
         task.add_done_callback(self._forget)
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         """Forget a submit that has ended, unless it was stopped before the relay could take it."""
-        self._under_way.pop(task, None)
-        if not task.cancelled():
-            self._held.pop(task, None)
+        if task in self._with_relay or not task.cancelled():
+            del self._started[task]
+        self._with_relay.discard(task)
+
+    def _held(self) -> dict[asyncio.Task[None], Row]:
+        """Return the rows of submits that the relay cannot have taken."""
+        return {task: row for task, row in self._started.items() if task not in self._with_relay}
 
     def _move(self, task: asyncio.Task[None], place: _Place) -> None:
-        """Note the place of the prompt of *task*; after a signal, none is sent again."""
-        before, after = (self._held, self._under_way) if place == "relay" else (self._under_way, self._held)
-        after[task] = before.pop(task)
-        if place == "here" and is_stopping():
+        """Note the place of the row of *task*; after a signal, none is sent again."""
+        if place == "relay":
+            self._with_relay.add(task)
+            return
+        self._with_relay.discard(task)
+        if is_stopping():
             task.cancel()
 
     async def _submit(self, row: Row, show: Show) -> None:
@@ -331,8 +340,12 @@ class Submissions(Ids):
                 self._name(self._submitted)
             if is_stopping():
                 again = [] if self.retries is None else self.retries.remaining()
-                goes_on = "" if self.submitter.receipts is None else "; the same command, started again, does it"
-                name_all(f"not submitted{goes_on}", [*self._held.values(), *again, *self.rows.remaining()])
+                left = [*self._held().values(), *again, *self.rows.remaining()]
+                if self.rest is not None:
+                    self.rows.name_rest(left, self.rest)
+                else:
+                    prompts = [row.prompt for row in left]
+                    name_all("not submitted; the same command, started again, does it", prompts)
 
 
 def _had_been_submitted(receipts: Receipts, rows: list[Row] | None) -> str:
@@ -359,7 +372,7 @@ async def submit(  # noqa: PLR0913 - what the command line gives
         output,
         stores=files is not None,
         waits=waiting is not None,
-        earlier=earlier if submissions.retries is None or earlier is None else evolve(earlier, polls_failed=True),
+        earlier=earlier,
         summary=summary,
         again=submissions.again,
     )
@@ -371,6 +384,8 @@ async def submit(  # noqa: PLR0913 - what the command line gives
         stack.enter_context(submissions.losses_named())
         summary.board.expect_submits(len(submissions.rows.known() or []), are_all=waiting is None)
         job = await stack.enter_async_context(opening)
+        if submissions.retries is not None and earlier is not None:
+            await submissions.retries.learn(earlier.journal)
         async with submissions.under_way(job.show):
             if waiting is not None:
                 await wait(job, waiting, files)

@@ -47,6 +47,8 @@ class Trouble:
     """Returns monotonic seconds."""
     good_polls: Callable[[], int] = lambda: 0
     """Returns the number of good polls so far: a poll that sees no change has no event."""
+    relay: str = "the relay"
+    """Its address, as errors name it."""
     _failure: LumaError | None = field(default=None, init=False)
     """The latest failed poll or try, if no good one came since."""
     _since: float = field(default=0.0, init=False)
@@ -109,7 +111,7 @@ class Trouble:
         if self._failure is not None and not (self._pause and self._failure.verdict is Verdict.SLOW_DOWN):
             yield _lasting(self._failure, now - self._since)
         if self._is_silent(now):
-            yield f"no answer from the relay for {spelled(now - cast('float', self._began))}"
+            yield f"no answer from {self.relay} for {spelled(now - cast('float', self._began))}"
         yield from self._unknown_lines(now)
 
     def seconds(self) -> float:

@@ -18,7 +18,7 @@ from luma_async._disk.files import measured
 from luma_async._text import shown
 from luma_async.cli.display import showing, stop_said
 from luma_async.cli.executing import Execution, Program, executing
-from luma_async.cli.exit import Status, status_of, status_of_state, worst
+from luma_async.cli.exit import Status, status_of_state, worst
 from luma_async.cli.forms import Form, JsonForm, QuietForm
 from luma_async.cli.ids import Ids
 from luma_async.cli.naming import ResumeCommand, name_all, name_each, name_few
@@ -58,8 +58,6 @@ class EarlierRuns:
     journal: Journal
     files: Files | None
     """Where the medium of a completed generation must be for its id to be done."""
-    polls_failed: bool = False
-    """Whether failed generations are polled again, because they may be submitted again."""
 
     @classmethod
     def of(cls, path: Path | None, files: Files | None = None) -> Self | None:
@@ -77,15 +75,9 @@ class EarlierRuns:
         if task_id not in self.journal:
             return False
         files, state = self.files, self.journal.state(task_id)
-        if self.polls_failed and state is State.FAILED:
-            return False
         if files is None or state is not State.COMPLETED:
             return True
         return not files.overwrite and all(is_stored(self.journal, task_id, role, files) for role in files.roles)
-
-    def has_told(self, outcome: Outcome) -> bool:
-        """Whether an earlier run has told that the id of *outcome* failed, and it has not completed since."""
-        return self.journal.state(outcome.task_id) is State.FAILED and status_of(outcome) is not Status.DONE
 
 
 @frozen
@@ -101,8 +93,9 @@ class Job:
         """Yield the ids that are not done, and put each on the board."""
         async for task_id in self.ids:
             if self.earlier is not None and self.earlier.has(task_id):
-                self.show.board.skip(task_id, status_of_state(self.earlier.journal.state(task_id)))
-                self.ids.ended(task_id, None)
+                is_followed = self.ids.ended(task_id, None)
+                status = status_of_state(self.earlier.journal.state(task_id))
+                self.show.board.skip(task_id, status, is_followed=is_followed)
             else:
                 self.show.board.start(task_id)
                 yield task_id
@@ -144,7 +137,7 @@ async def open_job(  # noqa: PLR0913 - the parts of a job, each by its name
         stack.enter_context(_open_ids_named(board, ids, luma, earlier, again))
         if summary is not None and waits:
             stack.enter_context(_summed_up(luma, summary))
-        board.trouble.good_polls = lambda: luma.statistics.polls
+        board.trouble.relay, board.trouble.good_polls = luma.relay_address, lambda: luma.statistics.polls
         progress = Progress(board, lambda: luma.statistics)
         show = _show(board, _form(output, stores=stores, waits=waits))
         await stack.enter_async_context(showing(progress, output, show))
@@ -242,6 +235,7 @@ async def list_recent(client: LumaClient, limit: int, output: Lines, board: Boar
     began, board = time.monotonic(), board or Board()
     async with client as luma:
         show = _show(Board(), _form(output, lists=True))
+        board.trouble.relay = luma.relay_address
         board.trouble.start()
         with stop_said("stopped before the relay has listed anything", board.trouble):
             async with showing(Progress(board), output):
@@ -280,13 +274,10 @@ async def wait(job: Job, waiting: Waiting, files: Files | None = None) -> None:
     room = asyncio.Semaphore(_MOST_TO_STORE)
 
     async def settle(outcome: Outcome) -> None:
-        was_told = job.earlier is not None and job.earlier.has_told(outcome)
         if job.earlier is not None:
             await job.earlier.journal.record(outcome)
         is_followed = job.ids.ended(outcome.task_id, outcome)
-        if was_told:
-            job.show.board.skip(outcome.task_id, Status.FAILED, is_followed=is_followed)
-        elif files is None or outcome.generation is None:
+        if files is None or outcome.generation is None:
             await job.show.end(outcome, is_followed=is_followed)
         else:
             job.show.board.set_state(outcome.task_id, "storing")

@@ -212,11 +212,13 @@ def test_a_failed_row_is_submitted_again_so_often(command: Command, relay: Simul
     options = ("a cat", "--receipts", str(receipts), *download, "--retry-failed", "2", *FAST)
 
     first = command("submit", *options, relay=relay)
+    polls = [len(relay.asked_about(task_id)) for task_id in relay.task_ids]
     second = command("submit", *options, relay=relay)
 
     assert (first.status, second.status, paid(relay)) == (3, 3, 3)
     assert [task_id for _, task_id in submitted(first)] == relay.task_ids
     assert [line["task_id"] for line in first.lines if "state" in line] == relay.task_ids
+    assert polls == [1, 1, 1]
     assert [line["task_id"] for line in second.lines] == [relay.task_ids[-1]] * 2
 
 
@@ -243,11 +245,30 @@ def test_a_failure_in_the_journal_is_submitted_again_by_the_next_run(
     relay.script = Script.fails(after=0.0)
     options = ("a cat", "--receipts", str(receipts), "--journal", str(tmp_path / "journal.jsonl"), *FAST)
     command("submit", *options, relay=relay)
-    relay.script = Script.of("completed")
+    relay.script, (failed,) = Script.of("completed"), relay.task_ids
+    before = len(relay.asked_about(failed))
 
     ended = command("submit", *options, "--retry-failed", "1", relay=relay)
 
     assert (ended.status, paid(relay)) == (0, 2)
+    assert len(relay.asked_about(failed)) == before
+
+
+def test_a_failure_that_is_final_stays_one_and_is_not_polled_again(
+    command: Command, relay: SimulatedRelay, receipts: Path, tmp_path: Path
+) -> None:
+    """By its code in the journal: only what is new costs a request."""
+    failed = {"id": "a", "state": "failed", "failure_code": "content_moderated"}
+    relay.trouble(Fault.http(200, {"task_id": "a"}), times=None, on="submit")
+    relay.trouble(Fault.http(200, failed), times=None, task_id="a")
+    options = ("a cat", "--receipts", str(receipts), "--journal", str(tmp_path / "journal.jsonl"), *FAST)
+    command("submit", *options, "--retry-failed", "1", relay=relay)
+    before = len(relay.requests)
+
+    ended = command("submit", *options, "--retry-failed", "1", relay=relay)
+
+    assert (ended.status, [seen.kind for seen in relay.requests].count("submit")) == (3, 1)
+    assert len(relay.requests) == before
 
 
 def test_a_failure_that_an_earlier_run_has_told_is_counted_and_not_told_again(

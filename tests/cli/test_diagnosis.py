@@ -210,6 +210,35 @@ def test_every_captured_gateway_is_judged_rightly(found: Evidence, query: str | 
     assert " ".join(row.result for row in diagnose(asked, [])[:3]) == expected
 
 
+_FASTAPI = {"absent": NOT_FOUND, "unknown": answer({"detail": "Generation not found"}, 404)}
+_EACH_GATEWAY = {
+    "FastAPI": _FASTAPI,
+    "FastAPI, same words": {"absent": NOT_FOUND, "unknown": NOT_FOUND},
+    "Luma-API": {"absent": _LUMA_API["absent"], "unknown": captured("luma_api__404_unknown_id")},
+    "new-api": {"absent": _NEW_API["absent"], "unknown": UNKNOWN},
+    "Express": {"absent": _EXPRESS_404, "unknown": captured("express__unknown")},
+    "LiteLLM": {"absent": _LITELLM["absent"], "unknown": UNKNOWN},
+    "web proxy": {"absent": _EXPRESS_404, "unknown": UNKNOWN},
+}
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("gateway", _EACH_GATEWAY.values(), ids=_EACH_GATEWAY)
+def test_a_key_is_judged_though_its_refusal_has_the_words_of_another_trouble(
+    gateway: dict[str, Answer], status: int
+) -> None:
+    """*Not authenticated* of everybody's wrong key is about the key, and the advice leaves the other cause open."""
+    refused, absent = answer({"detail": "Not authenticated"}, status), gateway["absent"]
+
+    good = diagnose(evidence(gateway["unknown"], absent, wrong_key=refused), [])
+    address, key, *_ = diagnose(evidence(refused, absent, wrong_key=refused), [])
+
+    assert [row.result for row in good[:2]] == ["ok", "ok"]
+    assert (address.result, key.result) == ("ok", "bad")
+    assert "check the key: copied whole" in str(key.advice)
+    assert "the relay's own session may have expired" in str(key.advice)
+
+
 @pytest.mark.parametrize(
     ("poll", "advice"),
     [

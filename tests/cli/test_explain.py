@@ -14,6 +14,7 @@ from attrs import evolve
 from rich.console import Console
 
 from luma_async import Dialect, State
+from luma_async._relay.submissions import read_submitted
 from luma_async._relay.tasks import read_task
 from luma_async.cli.check.captured import read_captured
 from luma_async.cli.check.explained import Field, explain
@@ -177,6 +178,61 @@ def test_of_several_tasks_one_can_be_chosen() -> None:
     assert "2 tasks" in str(explained(body)[0]["id"].note)
     assert explained(body, task_id="b")[0]["state"].value == "failed"
     assert explained(body, task_id="c")[0]["error"].value == "ProtocolError"
+
+
+# --- a submit ---
+
+
+@pytest.mark.parametrize(
+    ("body", "value", "place"),
+    [
+        ({"task_id": "t-1"}, "t-1", "task_id"),
+        ({"code": 1, "description": "ok", "result": "1320098173412546"}, "1320098173412546", "result"),
+        ({"code": "success", "message": "", "data": "03e14331-5faf"}, "03e14331-5faf", "data"),
+        ({"code": 200, "data": {"taskId": 4711}}, "4711", "data.taskId"),
+        ({"code": 0, "request_id": "r-1", "data": {"task_ids": ["t-1"]}}, "t-1", "data.task_ids.0"),
+        ({"data": '{"task_id": "t-1"}', "result": "t-1"}, "t-1", "data.task_id"),
+    ],
+)
+def test_the_id_of_a_submits_answer_is_explained_by_its_place(body: dict[str, Any], value: str, place: str) -> None:
+    """It has no state, and none is called missing; a submit reads the same id."""
+    rows, is_usable = explained(body)
+
+    assert (rows["id"].value, rows["id"].place, is_usable) == (value, place, True)
+    assert "the answer to a submit" in str(rows["id"].note)
+    assert list(rows) == ["id", "request_id"]
+    assert read_submitted(answer(body)) == value
+
+
+@pytest.mark.parametrize(
+    "name", ["luma_api__submit_201", "luma_api__submit_slash", "express__submit", "new_api__submit_data"]
+)
+def test_each_captured_answer_to_a_submit_has_its_id(name: str) -> None:
+    """Those with a state are explained like the answer to a poll."""
+    (path,) = _SAMPLES.glob(f"gateways/{name}*.json")
+    captured = read_captured(path.read_bytes())
+
+    rows, is_usable = explain(captured, RELAY)
+
+    assert (rows[0].field, rows[0].value, is_usable) == ("id", read_submitted(captured), True)
+
+
+@pytest.mark.parametrize(
+    ("body", "task_id"),
+    [
+        ({"code": "success", "message": "", "data": "03e14331"}, "03e14331"),
+        ({"code": "fail_to_fetch_task", "message": "no", "data": "03e14331"}, None),
+        ({"code": "success", "message": "", "data": []}, None),
+        ({"code": 1, "description": "queue full", "result": ""}, None),
+    ],
+    ids=["a poll", "a refusal", "an empty batch", "no id"],
+)
+def test_what_is_not_the_answer_to_a_submit_is_not_explained_as_one(body: dict[str, Any], task_id: str | None) -> None:
+    """With --id it was a poll."""
+    rows, is_usable = explained(body, task_id=task_id)
+
+    assert (rows["id"].value if "id" in rows else None, is_usable) == (None, False)
+    assert "error" in rows
 
 
 # --- what is missing ---

@@ -9,12 +9,15 @@ from typing import Literal
 
 import pytest
 
-from luma_async import LumaClient
+from luma_async import GenerationOptions, LumaClient
+from luma_async._text import shown
 from luma_async.cli.exit import Status
 from luma_async.cli.ids import Ids
+from luma_async.cli.manifests import Row
 from luma_async.cli.naming import ResumeCommand, name_all, name_few
-from luma_async.cli.options import Files, Output, Relay, Storing, Waiting, words_of
+from luma_async.cli.options import Files, GenerationFlags, Output, Relay, Storing, Waiting, words_of
 from luma_async.cli.output import OutputLostError
+from luma_async.cli.rows import Rows
 from luma_async.cli.running import _Stop, _stops
 from luma_async.cli.show import Board
 from luma_async.cli.work import _open_ids_named
@@ -150,3 +153,61 @@ def test_a_signal_names_open_ids_whatever_error_ends_the_command(capsys: pytest.
         _stops.reset(before)
 
     assert "stopped with 1 not done:\na\n" in capsys.readouterr().err
+
+
+UNFIT = "one has line breaks, is longer than 2000 characters, or would not be read as a prompt"
+OWN = "leave only these rows in the manifest, and start the same command"
+OPTIONS = GenerationOptions(aspect_ratio="16:9")
+LONG = "a cat " * 400
+
+
+@pytest.mark.parametrize(
+    ("rest", "last"),
+    [
+        (["it's a cat", "-x"], "to go on: luma-async submit --aspect-ratio 16:9 -- 'it'\"'\"'s a cat' -x"),
+        (
+            ["a cat"] * 11,
+            "to go on, save these prompts in a file: luma-async submit --aspect-ratio 16:9 --from prompts.txt",
+        ),
+        (["a cat", "a\ndog"], f"no command goes on with these: {UNFIT}"),
+        ([LONG], f"no command goes on with these: {UNFIT}"),
+        (["# a cat"], f"no command goes on with these: {UNFIT}"),
+        ([Row("a cat", OPTIONS, name="x")], f"no command goes on with these: {OWN}"),
+        ([Row("a cat", GenerationOptions(loop=True))], f"no command goes on with these: {OWN}"),
+        ([], None),
+    ],
+    ids=["few", "many", "lines", "long", "comment", "name", "options", "none"],
+)
+def test_prompts_that_were_not_submitted_have_the_command_that_submits_exactly_these(
+    capsys: pytest.CaptureFixture[str], rest: list[str | Row], last: str | None
+) -> None:
+    """Or the reason why there is none: a command with less, with more or with other options would cost money."""
+    rows = [each if isinstance(each, Row) else Row(each, OPTIONS) for each in rest]
+    command = ResumeCommand(("submit", "--aspect-ratio", "16:9"), None, frozenset(), what="prompts")
+
+    Rows.of(["any"], None, OPTIONS).name_rest(rows, command)
+
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-1:] == ([] if last is None else [f"luma-async: {last}"])
+    assert lines[1:-1] == [shown(row.prompt, 2000) for row in rows]
+
+
+def test_prompts_in_a_file_are_those_that_a_submit_reads_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """On a terminal; it is not the file of open ids, which would be submitted as prompts."""
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.chdir(tmp_path)
+    prompts, path = [f"cat {number}" for number in range(12)], f"luma-async-prompts-{os.getpid()}.txt"
+    command = ResumeCommand(("submit",), None, frozenset(), what="prompts")
+
+    Rows.of(["any"], None, OPTIONS).name_rest([Row(prompt, OPTIONS) for prompt in prompts], command)
+
+    assert terminal.text.endswith(f"all 12 are in {path}; to go on: luma-async submit --from {path}\n")
+    assert [row.prompt for row in Rows.of([], path, OPTIONS).known() or []] == prompts
+
+
+def test_pictures_and_hooks_are_left_out_of_a_command() -> None:
+    """A picture may have megabytes, and the path of a hook may be a secret."""
+    flags = GenerationFlags(image_url="https://a.b/c?signature=d", notify_hook="https://a.b/secret", loop=True)
+
+    assert " ".join(words_of(flags)) == "--image-url ... --notify-hook ... --loop"

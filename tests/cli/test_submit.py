@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from luma_async import GenerationOptions, LumaClient
 from luma_async.cli.exit import Status
 from luma_async.cli.naming import ResumeCommand
 from luma_async.cli.options import Output
-from luma_async.cli.rows import Rows
+from luma_async.cli.rows import Prompts, Rows
 from luma_async.cli.running import _Stop, concluded
 from luma_async.cli.submitting import Submissions, Submitter, submit
 from luma_async.cli.summary import Summary
@@ -109,6 +110,20 @@ def test_a_line_in_another_encoding_is_an_error_of_its_own(relay: SimulatedRelay
     assert asked(relay) == ["submit"]
 
 
+@pytest.mark.parametrize("blank", ["", "  ", "\u2003", "\x1b[31m"], ids=ascii)
+def test_a_blank_prompt_is_a_wrong_command(command: Command, relay: SimulatedRelay, blank: str) -> None:
+    """Its number is told, and no other prompt is sent; in a file such a line is blank, and skipped."""
+    wrong = command("submit", "a cat", blank, "--download", "videos", relay=relay)
+
+    assert (wrong.status, wrong.out, asked(relay)) == (2, "", [])
+    assert wrong.err.startswith(f"luma-async: PROMPT 2: {blank!r} is not a prompt")
+
+
+def test_a_line_of_any_blanks_is_not_a_prompt() -> None:
+    """Also of those that other languages have."""
+    assert list(Prompts(iter(())).texts_in(["\u2003\u3000", "a cat", "\u200a"])) == ["a cat"]
+
+
 def test_without_prompts_there_is_nothing_to_do(command: Command, relay: SimulatedRelay) -> None:
     """Status 2, and nothing is asked."""
     ended = command("submit", relay=relay, stdin="\n# none\n")
@@ -174,7 +189,8 @@ async def test_nothing_is_submitted_after_a_signal(
     luma_relay.trouble(evolve(Fault.http(503, {"error": {"message": "no channel"}}), delay=5.0), on="submit")
     stop, luma = _Stop(), LumaClient(luma_relay.base_url, luma_relay.api_key)
     rows, again = Rows.of(["a cat", "a dog"], None, GenerationOptions()), ResumeCommand((), None, frozenset())
-    batch = Submissions(submitter=Submitter(luma), rows=rows, at_once=1, again=again)
+    rest = ResumeCommand(("submit",), None, frozenset(), what="prompts")
+    batch = Submissions(submitter=Submitter(luma), rows=rows, at_once=1, again=again, rest=rest)
 
     command = asyncio.create_task(
         concluded(submit(batch, None, None, earlier=None, output=Output(), summary=Summary()), stop)
@@ -187,7 +203,35 @@ async def test_nothing_is_submitted_after_a_signal(
     assert command.cancelled()
     assert asked(luma_relay) == ["submit"]
     assert 5.0 <= luma_time.elapsed < 10.0
-    assert capsys.readouterr().err.endswith("luma-async: not submitted:\na cat\na dog\n")
+    said = capsys.readouterr().err
+    assert said.endswith(
+        "luma-async: not submitted:\na cat\na dog\nluma-async: to go on: luma-async submit 'a cat' 'a dog'\n"
+    )
+
+
+@pytest.mark.usefixtures("_handlers_stay")
+async def test_prompts_that_were_not_submitted_are_named_in_their_order(
+    luma_time: FastTime, luma_relay: SimulatedRelay, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In whatever order the relay refuses them, and those that were never sent after them."""
+    delays = [3.0, 2.0, 1.0]
+    for delay in delays:
+        luma_relay.trouble(evolve(Fault.rate_limited(600), delay=delay), on="submit")
+    stop, luma = _Stop(), LumaClient(luma_relay.base_url, luma_relay.api_key)
+    prompts, again = [f"cat {number}" for number in range(5)], ResumeCommand((), None, frozenset())
+    rows = Rows.of(prompts, None, GenerationOptions())
+    batch = Submissions(submitter=Submitter(luma), rows=rows, at_once=3, again=again, rest=again)
+
+    command = asyncio.create_task(
+        concluded(submit(batch, None, None, earlier=None, output=Output(), summary=Summary()), stop)
+    )
+    await asyncio.sleep(10.0)
+    stop.status = Status.INTERRUPTED
+    command.cancel()
+    await asyncio.wait([command])
+
+    assert luma_time.elapsed < 12.0
+    assert capsys.readouterr().err.split("not submitted:\n")[1].splitlines()[:-1] == prompts
 
 
 @pytest.mark.parametrize("prompts", [("a cat",), ("a cat", "a dog")], ids=len)
@@ -204,7 +248,8 @@ def test_a_signal_ends_the_pause_of_a_batch(relay: SimulatedRelay, prompts: tupl
     assert "HTTP 429" in heard
     assert "the next try is in 600 s" in heard
     assert ended.status == 130
-    assert ended.err.split("not submitted:")[1].split("\n")[1:-1] == list(prompts)
+    assert ended.err.split("not submitted:")[1].split("\n")[1:-2] == list(prompts)
+    assert ended.err.splitlines()[-1].split(" submit ")[1].endswith(f"--at-once 1 {shlex.join(prompts)}")
     assert asked(relay) == ["submit"]
 
 
@@ -298,7 +343,7 @@ def test_no_more_submits_go_on_at_once_than_asked_for(relay: SimulatedRelay) -> 
 
     assert ended.status == 130
     assert asked(relay) == ["submit", "submit"]
-    assert ended.err.split("not submitted:")[1].split() == ["c"]
+    assert ended.err.split("not submitted:\n")[1].splitlines()[0] == "c"
 
 
 def _until(relay: SimulatedRelay, count: int) -> None:

@@ -51,7 +51,7 @@ class Watched:
     trouble: Trouble = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.trouble = Trouble(lambda: self.now, lambda: self.good)
+        self.trouble = Trouble(lambda: self.now, lambda: self.good, relay="127.0.0.1:1")
 
     def fail(self, at: float, error: LumaError = REFUSED, task_id: str = "a") -> None:
         """Let a poll fail."""
@@ -82,7 +82,7 @@ def test_a_relay_that_hangs_is_told_before_its_first_failure() -> None:
     watched.trouble.note(WaitStarted(task_id="a", waiting=1))
 
     assert watched.lines(4.9) == []
-    assert watched.lines(12.0) == ["no answer from the relay for 12 s"]
+    assert watched.lines(12.0) == ["no answer from 127.0.0.1:1 for 12 s"]
     watched.fail(30.0)
     assert watched.lines(31.0)[0].startswith("no answer from 127.0.0.1:1 for 31 s")
 
@@ -250,7 +250,7 @@ EACH = pytest.mark.parametrize("name", ["submit", "submit --wait", "get", "ls", 
 async def test_each_command_tells_of_a_relay_that_hangs_at_the_fifth_second(
     luma_time: FastTime, luma_relay: SimulatedRelay, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    """And not before; a command that is stopped tells it again, for as long as it has lasted."""
+    """And not before, with its address; a command that is stopped tells it again, for as long as it has lasted."""
     luma_relay.trouble(Fault.slow(3600), times=None)
 
     command = asyncio.create_task(started(name, luma_relay, Board(luma_time.clock)))
@@ -263,8 +263,9 @@ async def test_each_command_tells_of_a_relay_that_hangs_at_the_fifth_second(
         await command
 
     assert early == ""
-    assert "luma-async: no answer from the relay for 5 s\n" in told
-    assert "luma-async: trouble: no answer from the relay for " in capsys.readouterr().err
+    address = luma_relay.base_url.removeprefix("http://")
+    assert f"luma-async: no answer from {address} for 5 s\n" in told
+    assert f"luma-async: trouble: no answer from {address} for " in capsys.readouterr().err
 
 
 @EACH

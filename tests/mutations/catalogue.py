@@ -893,8 +893,17 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
             "if is_followed:\n            self.words",
             "if False:\n            self.words",
         ),
-        ("a failure of an earlier run may be retried", "if self.polls_failed and state is State.FAILED:", "if False:"),
-        ("a failure that was told has no new line", "        if was_told:\n", "        if False:\n"),
+        ("a failure of an earlier run may be retried", "await submissions.retries.learn(earlier.journal)", "pass"),
+        (
+            "a final failure of an earlier run is not",
+            "            if may_be_retried(outcome):\n                self._f",
+            "            if True:\n                self._f",
+        ),
+        (
+            "a row that is submitted again counts by its new end",
+            "skip(task_id, status, is_followed=is_followed)",
+            "skip(task_id, status)",
+        ),
         (
             "the rows of earlier runs are known",
             "earlier = map(self.submitter.earlier, self.rows.known() or [])",
@@ -911,6 +920,14 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ],
     ("cli/test_submit.py::test_nothing_is_submitted_after_a_signal",): [
         ("nothing is submitted after a signal", 'if place == "here" and is_stopping():', "if False:"),
+    ],
+    ("cli/test_submit.py",): [
+        (
+            "a blank prompt is a wrong command",
+            "            _check_argument(number, prompt, options)\n",
+            "            pass\n",
+        ),
+        ("a line of any blanks is blank", "in filter(str.strip, texts_in(lines)):", "in texts_in(lines):"),
     ],
     ("cli/test_submit.py::test_a_signal_ends_the_pause_of_a_batch",): [
         ("a held prompt is named", "[*self._held.values(), *again, *self.rows.remaining()]", "self.rows.remaining()"),
@@ -998,6 +1015,12 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ),
         ("a check notes trouble", "if reply.is_trouble and reply.error is not None:", "if False:"),
         ("a refused try is trouble", "isinstance(event, PollFailed | TryFailed)", "isinstance(event, PollFailed)"),
+        (
+            "a wait names the address of a silent relay",
+            "board.trouble.relay, board.trouble.good_polls =",
+            "_, board.trouble.good_polls =",
+        ),
+        ("a check names the address of a silent relay", "board.trouble.relay = ours.place", "pass"),
         ("a silence from the start is trouble", "and now - self._began >= _SILENT", "and False"),
         (
             "a silence is over with any answer",
@@ -1123,6 +1146,20 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
             "if True:\n            return self",
         ),
     ],
+    ("cli/test_naming.py",): [
+        ("a row with options of its own has no command", "if any(row.options != self._options or", "if any("),
+        ("a prompt that no line holds has no command", "if not all(_reads_back(row.prompt) for", "if not all(True for"),
+        ("a prompt may look like an option", 'end_of_options = ["--"] if any(', "end_of_options = [] if any("),
+        ("prompts are not in the file of open ids", 'command is None or command.what == "ids" else', "True else"),
+        ("no command has a picture or a hook", "if each.name in _LEFT_OUT:", "if False:"),
+    ],
+    ("cli/test_submit.py::test_prompts_that_were_not_submitted_are_named_in_their_order",): [
+        (
+            "prompts are named in their order",
+            "self._with_relay.discard(task)\n        if is",
+            "self._with_relay.discard(task)\n        self._started[task] = self._started.pop(task)\n        if is",
+        ),
+    ],
     ("cli/test_naming.py::test_a_signal_names_open_ids_whatever_error_ends_the_command",): [
         ("a signal is reported with any error", "is_stopping() or ", ""),
     ],
@@ -1227,6 +1264,12 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("arguments that a mock does not know are given", "for name in _NEEDED if name not in given", "for name in ()"),
     ],
     ("cli/test_diagnosis.py",): [
+        (
+            "what any wrong key gets is about the key",
+            "evidence.wrong_key is None or not evidence.poll.is_like(evidence.wrong_key)",
+            "True",
+        ),
+        ("a refusal may be the relay's own", "{_CHECK_KEY}{_MAYBE_NOT_THE_KEY if is_open else ''}", "{_CHECK_KEY}"),
         ("an address is compared with no path", "not self.poll.is_like(self.absent) or self._is_guarded", "True"),
         ("a key is compared with a wrong one", "return False if self.poll.turns_away else None", "return None"),
         ("ids and times make no difference", 'return _VARIABLE.sub("0", ', "return ("),
@@ -1291,6 +1334,8 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ),
     ],
     ("cli/test_explain.py",): [
+        ("the answer to a submit is explained", "(submitted := _submitted(captured))", "(submitted := [])"),
+        ("with --id it was a poll", "if task_id is None and (submitted", "if (submitted"),
         ("another value shows the place", "if is_needed if then is _NOTHING else then != now:", "if True:"),
         ("the last answer of curl counts", "        head = following\n", "        break\n"),
         ("UTF-16 is read", "content if encoding is None else content[2:]", "content if True else content[2:]"),
@@ -1323,6 +1368,10 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("an overdue id gets one more poll", "max(stop - self.clock(), _LAST_LOOK)", "max(stop - self.clock(), 0.01)"),
         ("a drain hands back", "if self._is_draining and task.uncancel() == 0:", "if False:"),
         ("trouble is an outcome at the deadline only", " or (last and is_over and not is_closed):", " or last:"),
+    ],
+    ("relay/test_submissions.py::test_code_1_is_a_success_where_its_result_is_an_id",): [
+        ("code 1 with an id is a success", "if levels and _is_taken(levels[0]):", "if False:"),
+        ("code 1 with words is not", "bool(_LIKE_AN_ID.fullmatch(result))", "bool(result)"),
     ],
     ("cli/test_check.py",): [
         ("a dialect may have no batch query", "    if not evidence.may_batch:\n", "    if False:\n"),

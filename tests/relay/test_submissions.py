@@ -72,6 +72,28 @@ def test_the_id_is_found_wherever_it_is(body: Any) -> None:
     assert read_submitted(answer(body, 201)) == TASK_ID
 
 
+@pytest.mark.parametrize(
+    ("result", "is_taken"),
+    [
+        ("1320098173412546", True),
+        (TASK_ID, True),
+        (TASK_ID.replace("-", "").upper(), True),
+        ("", False),
+        ("queue is full", False),
+        ("4711", False),
+        (None, False),
+    ],
+)
+def test_code_1_is_a_success_where_its_result_is_an_id(result: str | None, *, is_taken: bool) -> None:
+    """To other relays 1 is an error; that stays one of which it is not known whether the relay has taken the submit."""
+    told = answer({"code": 1, "description": "Submit success", "result": result})
+
+    if is_taken:
+        assert read_submitted(told) == result
+    else:
+        assert isinstance(_trouble(told), UncertainSubmitError)
+
+
 # --- refused, or not known ---
 
 

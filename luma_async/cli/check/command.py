@@ -57,6 +57,7 @@ async def check(settings: Settings, network: Network, *, as_json: bool, board: B
     stranger, board = evolve(settings, api_key=Secret(f"sk-{token_hex(24)}")), board or Board()
     ours, theirs = (_transport(each, network) for each in (settings, stranger))
     async with aclosing(ours), aclosing(theirs):
+        board.trouble.relay = ours.place
         board.trouble.start()
         with stop_said("stopped before the check was over", board.trouble):
             async with showing(Progress(board), Lines()):

@@ -107,16 +107,15 @@ _DIAGNOSES = (
 )
 """The first row that fits decides."""
 
+_CHECK_KEY = "check the key: copied whole, not expired, of this relay (LUMA_API_KEY, LUMA_API_KEY_FILE or --key-file)"
+_MAYBE_NOT_THE_KEY = "; if it is right, the relay's own session may have expired: check again later"
 _KEY_ADVICE: tuple[tuple[type[LumaError], str], ...] = (
     (errors.QuotaExceededError, "the account is out of credit: top it up"),
     (
         errors.PermissionDeniedError,
         "allow Luma for this key at the relay: its group, its models, the allowed client addresses",
     ),
-    (
-        errors.LumaError,
-        "check the key: copied whole, not expired, of this relay (LUMA_API_KEY, LUMA_API_KEY_FILE or --key-file)",
-    ),
+    (errors.LumaError, _CHECK_KEY),
 )
 
 
@@ -154,11 +153,19 @@ def _key(evidence: Evidence) -> CheckResult:
     if evidence.accepts_key:
         return CheckResult("key", Result.OK, "accepted")
     if evidence.accepts_key is False:
-        advice = next(advice for kind, advice in _KEY_ADVICE if isinstance(evidence.poll.error, kind))
-        return _complaint("key", Result.BAD, evidence.poll, advice)
+        return _complaint("key", Result.BAD, evidence.poll, _advice_on_key(evidence))
     if evidence.poll.refuses and not evidence.poll.is_page:
         return _complaint("key", Result.UNSURE, evidence.poll, _OWN_SESSION)
     return _unsure("key")
+
+
+def _advice_on_key(evidence: Evidence) -> str:
+    """Return what to do about a bad key: what any wrong key gets is not about the rights of this one."""
+    error = evidence.poll.error
+    if evidence.wrong_key is None or not evidence.poll.is_like(evidence.wrong_key):
+        return next(advice for kind, advice in _KEY_ADVICE if isinstance(error, kind))
+    is_open = error is not None and error.verdict is not Verdict.FINAL
+    return f"{_CHECK_KEY}{_MAYBE_NOT_THE_KEY if is_open else ''}"
 
 
 _OWN_SESSION = "a wrong key is refused in other words, so the relay's own session may have expired: check again later"

@@ -14,6 +14,7 @@ from luma_async._relay.documents import Reading, encoded
 from luma_async._relay.refusals import lenient_documents
 from luma_async._relay.search import as_id, tasks_in
 from luma_async._relay.structure import moment_or_none
+from luma_async._relay.submissions import read_submitted
 from luma_async._relay.tasks import read_task
 from luma_async._text import shown, without_media
 from luma_async.cli.check.missing import is_without_task, what_lacks
@@ -48,15 +49,19 @@ def explain(answer: Answer, dialect: Dialect, task_id: str | None = None) -> tup
         task_id: The task that was polled; without it, the one that the answer names.
 
     Returns:
-        One row for each field, and whether id, state and, for a completed task, a link were found.
+        One row for each field, and whether id, state and, for a completed task, a link were found; of the answer to a
+        submit, whether its id was.
     """
     ids = [task_id] if task_id is not None else _ids_in(answer, dialect)
     captured = Captured.of(answer, ids[0] if ids else "", dialect)
     try:
         generation = read_task(answer, captured.task_id, dialect)
     except LumaError as error:
-        lacks = [Field(*each) for each in what_lacks(captured)] if is_without_task(answer, error) else []
-        return [*lacks, *_error(answer, error)], False
+        if not is_without_task(answer, error):
+            return [*_error(answer, error)], False
+        if task_id is None and (submitted := _submitted(captured)):
+            return submitted, True
+        return [*(Field(*each) for each in what_lacks(captured)), *_error(answer, error)], False
     is_whole = generation.state is not State.UNKNOWN and (
         generation.state is not State.COMPLETED or generation.video_url is not None
     )
@@ -77,6 +82,25 @@ def _ids_in(answer: Answer, dialect: Dialect) -> list[str]:
         ):
             return [text]
     return []
+
+
+# --- a submit ---
+
+
+def _submitted(captured: Captured) -> list[Field]:
+    """Return the rows of the answer to a submit; none if a submit finds no id in it either."""
+    as_submit = evolve(captured, reader=_read_submitted)
+    try:
+        new_id = _read_submitted(captured.answer, "", captured.dialect)
+    except LumaError:
+        return []
+    place = as_submit.place_of(lambda read: read, lambda value: as_id(value) == new_id, lambda _: "-")
+    note = "of a new task: this is the answer to a submit; one to a poll has a state beside the id"
+    return [Field("id", shown(new_id, 1100), dotted(place), note), _request_id(captured.answer)]
+
+
+def _read_submitted(answer: Answer, _: str, dialect: Dialect) -> str:
+    return read_submitted(answer, dialect=dialect)
 
 
 # --- a task ---

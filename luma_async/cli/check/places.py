@@ -15,7 +15,6 @@ from luma_async._relay.tasks import read_task
 from luma_async._text import shown
 from luma_async.dialect import Dialect
 from luma_async.errors import LumaError
-from luma_async.models import Generation
 
 Path = tuple[str | int, ...]
 _MOST_PLACES = 2000
@@ -41,6 +40,8 @@ class Captured:
     dialect: Dialect
     documents: list[Any]
     """With JSON inside of texts opened."""
+    reader: Callable[[Answer, str, Dialect], Any] = read_task
+    """Reads the answer; its errors are LumaErrors."""
 
     @classmethod
     def of(cls, answer: Answer, task_id: str, dialect: Dialect) -> Captured:
@@ -55,16 +56,16 @@ class Captured:
 
     def place_of(
         self,
-        read: Callable[[Generation], Any],
+        read: Callable[[Any], Any],
         fits: Callable[[Any], bool],
         other: Callable[[Any], Any] = lambda _: None,
         *,
         is_needed: bool = False,
     ) -> Path | None:
-        """Return the place that a field of the generation is read from.
+        """Return the place that a field is read from.
 
         Args:
-            read: Returns the field.
+            read: Returns the field of what the reader returns, such as a generation.
             fits: Whether a value may be the one of the field.
             other: Another value instead, of the same kind.
             is_needed: Whether the answer cannot be read with another value.
@@ -77,10 +78,10 @@ class Captured:
                 return path
         return places[0][0] if places else None  # the same value stands in several places
 
-    def _read(self, read: Callable[[Generation], Any], documents: list[Any]) -> Any:
+    def _read(self, read: Callable[[Any], Any], documents: list[Any]) -> Any:
         answer = evolve(self.answer, body=b"\n".join(map(encoded, documents)))
         try:
-            return read(read_task(answer, self.task_id, self.dialect))
+            return read(self.reader(answer, self.task_id, self.dialect))
         except LumaError:
             return _NOTHING
 
