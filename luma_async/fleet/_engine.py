@@ -41,9 +41,9 @@ _KEPT = timedelta(hours=1)
 log = logging.getLogger("luma_async.fleet")
 
 __all__ = [
-    "HINTS", "QUEUE", "AsyncpgDriver", "Driver", "FleetQueries", "InMemoryDriver", "InMemoryQueries", "Job", "Queries",
-    "QueryQueueBuilder", "QueueManager", "QueueManagerId",
-    "RetryRequested", "prune_query", "refusals_query", "status_queries",
+    "HINTS", "QUEUE", "REFUSALS", "AsyncpgDriver", "Driver", "FleetQueries", "InMemoryDriver", "InMemoryQueries", "Job",
+    "Queries", "QueryQueueBuilder", "QueueManager", "QueueManagerId", "RetryRequested",
+    "db_settings", "prune_query", "refusals_query",
 ]  # fmt: skip
 
 
@@ -146,25 +146,3 @@ def refusals_query(polls: int) -> tuple[Any, ...]:
     row = "(count, created, entrypoint, priority, status) VALUES ($1, now(), $2, 0, 'exception')"
     conflict = f"ON CONFLICT ({UNIQUE_COUNT_KEY}) DO UPDATE SET count = {table}.count + EXCLUDED.count"
     return f"INSERT INTO {table} {row} {conflict}", polls, REFUSALS
-
-
-def status_queries() -> tuple[str, str]:
-    """Return the queries for the counts, and for each worker."""
-    names = db_settings().qualified
-    counts = (
-        "SELECT count(*) FILTER (WHERE status = 'queued') AS waiting, count(*) FILTER (WHERE status = 'picked') AS "
-        "held, count(*) FILTER (WHERE status = 'failed') AS parked, "
-        "extract(epoch FROM now() - min(created))::float8 AS oldest, "
-        f"(SELECT count(*) FROM {names.queue_table_log} WHERE entrypoint = $1 AND status = 'successful' "
-        "AND created > now() - interval '1 minute') AS ended_per_minute, "
-        f"(SELECT coalesce(sum(count), 0)::int FROM {names.statistics_table} WHERE entrypoint = '{REFUSALS}' "
-        f"AND created > now() - interval '1 minute') AS refused_per_minute "
-        f"FROM {names.queue_table} WHERE entrypoint = $1"
-    )
-    workers = (
-        "SELECT coalesce((SELECT min(application_name) FROM pg_stat_activity WHERE application_name LIKE "
-        "'%' || left(j.queue_manager_id::text, 8)), j.queue_manager_id::text) AS name, count(*) AS ids, "
-        f"extract(epoch FROM now() - min(heartbeat))::float8 AS heartbeat FROM {names.queue_table} j "
-        "WHERE status = 'picked' AND entrypoint = $1 GROUP BY queue_manager_id ORDER BY ids DESC"
-    )
-    return counts, workers

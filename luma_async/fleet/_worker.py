@@ -132,9 +132,8 @@ class Fleet:
     async def _manager(self, stack: AsyncExitStack, waits: Waits) -> engine.QueueManager:
         id_ = engine.QueueManagerId(uuid4())
         name = f"{socket.gethostname()[:40]}:{os.getpid()} {str(id_)[:8]}"
-        settings = {"application_name": name}
         pool = await asyncpg.create_pool(
-            self.dsn, min_size=1, max_size=4, command_timeout=_MOST_SECONDS, server_settings=settings
+            self.dsn, min_size=1, max_size=4, command_timeout=_MOST_SECONDS, server_settings={"application_name": name}
         )
         stack.callback(pool.terminate)
         driver = engine.Driver(pool)
