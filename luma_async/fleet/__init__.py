@@ -28,6 +28,4 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name not in ("pgqueuer", "asyncpg"):
             raise
-        raise ModuleNotFoundError(
-            "the fleet is not installed: pip install 'luma-async[fleet]'", name=error.name
-        ) from None
+        raise ModuleNotFoundError("a fleet needs pip install 'luma-async[fleet]'", name=error.name) from None

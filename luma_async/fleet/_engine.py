@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -33,6 +34,10 @@ REFUSALS = "luma_async 429"
 HINTS = "luma_async_hints"
 """The channel of callbacks."""
 _AWAY = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
+_PASSING = (*_AWAY, asyncpg.InsufficientResourcesError, asyncpg.TransactionRollbackError)
+"""What a repetition mends: also too many connections, and deadlocks of two updates of many rows."""
+_LAST = 10.0
+"""Seconds for which a worker that ends repeats what fails: an end that is not written brings its outcome twice."""
 _PAUSE = 1.0
 """Seconds between two attempts to reach the database."""
 _KEPT = timedelta(hours=1)
@@ -54,10 +59,10 @@ class Driver(AsyncpgPoolDriver):
         super().__init__(pool)
         self._channels: list[tuple[str, Callable[[Any], Any]]] = []
         self._renewal: asyncio.Task[None] | None = None
-        self.is_stopping = False
+        self._gives_up_at = math.inf
 
     async def fetch(self, query: str, *args: object) -> list[dict[str, object]]:
-        """Run *query*; while the database is away and the worker is not stopping, wait for it."""
+        """Run *query*; while the database is away, wait for it, but not for long once the worker ends."""
         return await self._lasting(lambda: super(Driver, self).fetch(query, *args))
 
     async def execute(self, query: str, *args: object) -> str:
@@ -68,10 +73,10 @@ class Driver(AsyncpgPoolDriver):
         while True:
             try:
                 return await call()
-            except (*_AWAY, TimeoutError) as error:
-                if self.is_stopping:
+            except _PASSING as error:
+                if asyncio.get_running_loop().time() >= self._gives_up_at:
                     raise
-                log.warning("the database is away: %s", type(error).__name__)
+                log.warning("the database cannot be used: %s", type(error).__name__)
             await asyncio.sleep(_PAUSE)
 
     async def add_listener(self, channel: str, callback: Callable[[Any], Any]) -> None:
@@ -94,11 +99,11 @@ class Driver(AsyncpgPoolDriver):
         connection.add_termination_listener(self._lost)  # an InterfaceError if the connection is gone already
 
     def _lost(self, _: object) -> None:
-        if not self.is_stopping:
+        if self._gives_up_at == math.inf:
             self._renewal = asyncio.create_task(self._lasting(self._listen_again), name="luma_async listener")
 
     async def __aexit__(self, *_: object) -> None:
-        self.is_stopping = True
+        self._gives_up_at = asyncio.get_running_loop().time() + _LAST
         if self._renewal is not None:
             self._renewal.cancel()
         with suppress(*_AWAY):
@@ -125,9 +130,14 @@ class FleetQueries(Queries):
         async with self._going:
             ids, self._ids = self._ids, []
             try:
-                await self.driver.execute(query, ids, self._manager)
-            except (*_AWAY, TimeoutError):
+                if ids:  # none has gone with an earlier call's
+                    await self.driver.execute(query, ids, self._manager)
+            except _PASSING:
                 log.warning("%d ids could not be handed back: others take them when their leases end", len(ids))
+
+    async def log_jobs(self, job_status: list[Any]) -> None:
+        """Write how jobs ended, but for cancelled ones, whose rows PgQueuer would remove: they are not over."""
+        await super().log_jobs([each for each in job_status if each[1] != "canceled"])
 
 
 def prune_query() -> tuple[Any, ...]:

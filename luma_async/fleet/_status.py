@@ -45,8 +45,7 @@ async def status(connection: asyncpg.Connection) -> FleetStatus:
     """Return what the queue holds now."""
     names = db_settings().qualified
     counts = f"""
-        SELECT count(*) FILTER (WHERE status = 'queued') AS waiting,
-            count(*) FILTER (WHERE status = 'picked') AS held,
+        SELECT count(*) FILTER (WHERE status = 'queued') AS waiting, count(*) FILTER (WHERE status = 'picked') AS held,
             count(*) FILTER (WHERE status = 'failed') AS parked,
             extract(epoch FROM now() - min(created))::float8 AS oldest,
             (SELECT count(*) FROM {names.queue_table_log} WHERE entrypoint = $1 AND status = 'successful'

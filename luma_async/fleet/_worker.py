@@ -106,10 +106,7 @@ class Fleet:
             self._stopping.set()
             if self._waits is not None:
                 self._waits.drain()
-            try:
-                await work
-            finally:
-                work.cancel()
+            await work  # a second cancellation goes on to it
             raise
 
     async def _work(self, concurrency: int) -> None:
