@@ -38,7 +38,7 @@ nitpick_ignore_regex = [
         r"(aiohttp|asyncpg|collections|datetime|os|pathlib|random|ssl|tenacity)\..*|datetime|Random|RetryCallState|Batch",
     ),
     (r"py:.*", r"luma_async\.(models\.Link|_waiting\.learning\.Learner|testing\.exchange\.Asked)"),
-    (r"py:.*", r"luma_async\.fleet\._handover\.FleetStatus"),
+    (r"py:.*", r"luma_async\.fleet\._status\.FleetStatus"),
 ]
 
 

@@ -80,7 +80,7 @@ INSIDE = {
         ),
         *("scripts", "_media", "rules", "faults", "exchange", "clock"),
     ),
-    "fleet": ("__init__", "_worker", "_handover", "_engine", "waits"),
+    "fleet": ("__init__", "_worker", "_handover", "_status", "_engine", "waits"),
     "_disk": ("line_file", "files", "__init__"),
     "_media": ("download", "servers", "places", "names", "files", "formats", "boxes", "addresses", "__init__"),
     "_waiting": (

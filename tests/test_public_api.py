@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
 import attrs
 import pytest
@@ -26,6 +26,7 @@ from luma_async import (
     PollPolicy,
     Role,
     State,
+    fleet,
 )
 
 PUBLIC = [getattr(luma_async, name) for name in luma_async.__all__ if isinstance(getattr(luma_async, name), type)]
@@ -218,3 +219,11 @@ def test_every_option_explains_itself(kind: type) -> None:
     ]
 
     assert unexplained == []
+
+
+def test_what_the_status_of_a_fleet_consists_of_can_be_imported() -> None:
+    """Its classes have public names, so a function that takes one can be annotated."""
+    returned = get_type_hints(fleet.status)["return"]
+
+    assert returned is fleet.FleetStatus
+    assert get_args(get_type_hints(returned)["holders"])[0] is fleet.Holder

@@ -9,13 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from luma_async.fleet._handover import enqueue, enqueue_sync, install, notify, notify_sync, status
+    from luma_async.fleet._handover import enqueue, enqueue_sync, install, notify, notify_sync
+    from luma_async.fleet._status import FleetStatus, Holder, status
     from luma_async.fleet._worker import Fleet
     from luma_async.fleet.waits import Waits
 
-__all__ = ["Fleet", "Waits", "enqueue", "enqueue_sync", "install", "notify", "notify_sync", "status"]
-_MODULES = {"Fleet": "_worker", "Waits": "waits"}
-_OF_THE_EXTRA = ("pgqueuer", "asyncpg")
+__all__ = ["Fleet", "FleetStatus", "Holder", "Waits"]
+__all__ += ["enqueue", "enqueue_sync", "install", "notify", "notify_sync", "status"]
+_MODULES = {"Fleet": "_worker", "Waits": "waits"} | dict.fromkeys(("FleetStatus", "Holder", "status"), "_status")
 
 
 def __getattr__(name: str) -> Any:
@@ -25,8 +26,6 @@ def __getattr__(name: str) -> Any:
     try:
         return getattr(import_module(f"{__name__}.{_MODULES.get(name, '_handover')}"), name)
     except ModuleNotFoundError as error:
-        if error.name not in _OF_THE_EXTRA:
+        if error.name not in ("pgqueuer", "asyncpg"):
             raise
-        raise ModuleNotFoundError(
-            "the fleet is not installed: pip install 'luma-async[fleet]'", name=error.name
-        ) from None
+        raise ModuleNotFoundError("a fleet needs pip install 'luma-async[fleet]'", name=error.name) from None

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -33,6 +34,10 @@ REFUSALS = "luma_async 429"
 HINTS = "luma_async_hints"
 """The channel of callbacks."""
 _AWAY = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
+_PASSING = (*_AWAY, asyncpg.InsufficientResourcesError, asyncpg.TransactionRollbackError)
+"""What a repetition mends: also too many connections, and deadlocks of two updates of many rows."""
+_LAST = 10.0
+"""Seconds for which a worker that ends repeats what fails: an end that is not written brings its outcome twice."""
 _PAUSE = 1.0
 """Seconds between two attempts to reach the database."""
 _KEPT = timedelta(hours=1)
@@ -41,9 +46,9 @@ _KEPT = timedelta(hours=1)
 log = logging.getLogger("luma_async.fleet")
 
 __all__ = [
-    "HINTS", "QUEUE", "AsyncpgDriver", "Driver", "FleetQueries", "InMemoryDriver", "InMemoryQueries", "Job", "Queries",
-    "QueryQueueBuilder", "QueueManager", "QueueManagerId",
-    "RetryRequested", "prune_query", "refusals_query", "status_queries",
+    "HINTS", "QUEUE", "REFUSALS", "AsyncpgDriver", "Driver", "FleetQueries", "InMemoryDriver", "InMemoryQueries", "Job",
+    "Queries", "QueryQueueBuilder", "QueueManager", "QueueManagerId", "RetryRequested",
+    "db_settings", "prune_query", "refusals_query",
 ]  # fmt: skip
 
 
@@ -54,10 +59,10 @@ class Driver(AsyncpgPoolDriver):
         super().__init__(pool)
         self._channels: list[tuple[str, Callable[[Any], Any]]] = []
         self._renewal: asyncio.Task[None] | None = None
-        self.is_stopping = False
+        self._gives_up_at = math.inf
 
     async def fetch(self, query: str, *args: object) -> list[dict[str, object]]:
-        """Run *query*; while the database is away and the worker is not stopping, wait for it."""
+        """Run *query*; while the database is away, wait for it, but not for long once the worker ends."""
         return await self._lasting(lambda: super(Driver, self).fetch(query, *args))
 
     async def execute(self, query: str, *args: object) -> str:
@@ -68,10 +73,10 @@ class Driver(AsyncpgPoolDriver):
         while True:
             try:
                 return await call()
-            except (*_AWAY, TimeoutError) as error:
-                if self.is_stopping:
+            except _PASSING as error:
+                if asyncio.get_running_loop().time() >= self._gives_up_at:
                     raise
-                log.warning("the database is away: %s", type(error).__name__)
+                log.warning("the database cannot be used: %s", type(error).__name__)
             await asyncio.sleep(_PAUSE)
 
     async def add_listener(self, channel: str, callback: Callable[[Any], Any]) -> None:
@@ -94,11 +99,11 @@ class Driver(AsyncpgPoolDriver):
         connection.add_termination_listener(self._lost)  # an InterfaceError if the connection is gone already
 
     def _lost(self, _: object) -> None:
-        if not self.is_stopping:
+        if self._gives_up_at == math.inf:
             self._renewal = asyncio.create_task(self._lasting(self._listen_again), name="luma_async listener")
 
     async def __aexit__(self, *_: object) -> None:
-        self.is_stopping = True
+        self._gives_up_at = asyncio.get_running_loop().time() + _LAST
         if self._renewal is not None:
             self._renewal.cancel()
         with suppress(*_AWAY):
@@ -125,9 +130,14 @@ class FleetQueries(Queries):
         async with self._going:
             ids, self._ids = self._ids, []
             try:
-                await self.driver.execute(query, ids, self._manager)
-            except (*_AWAY, TimeoutError):
+                if ids:  # none has gone with an earlier call's
+                    await self.driver.execute(query, ids, self._manager)
+            except _PASSING:
                 log.warning("%d ids could not be handed back: others take them when their leases end", len(ids))
+
+    async def log_jobs(self, job_status: list[Any]) -> None:
+        """Write how jobs ended, but for cancelled ones, whose rows PgQueuer would remove: they are not over."""
+        await super().log_jobs([each for each in job_status if each[1] != "canceled"])
 
 
 def prune_query() -> tuple[Any, ...]:
@@ -146,25 +156,3 @@ def refusals_query(polls: int) -> tuple[Any, ...]:
     row = "(count, created, entrypoint, priority, status) VALUES ($1, now(), $2, 0, 'exception')"
     conflict = f"ON CONFLICT ({UNIQUE_COUNT_KEY}) DO UPDATE SET count = {table}.count + EXCLUDED.count"
     return f"INSERT INTO {table} {row} {conflict}", polls, REFUSALS
-
-
-def status_queries() -> tuple[str, str]:
-    """Return the queries for the counts, and for each worker."""
-    names = db_settings().qualified
-    counts = (
-        "SELECT count(*) FILTER (WHERE status = 'queued') AS waiting, count(*) FILTER (WHERE status = 'picked') AS "
-        "held, count(*) FILTER (WHERE status = 'failed') AS parked, "
-        "extract(epoch FROM now() - min(created))::float8 AS oldest, "
-        f"(SELECT count(*) FROM {names.queue_table_log} WHERE entrypoint = $1 AND status = 'successful' "
-        "AND created > now() - interval '1 minute') AS ended_per_minute, "
-        f"(SELECT coalesce(sum(count), 0)::int FROM {names.statistics_table} WHERE entrypoint = '{REFUSALS}' "
-        f"AND created > now() - interval '1 minute') AS refused_per_minute "
-        f"FROM {names.queue_table} WHERE entrypoint = $1"
-    )
-    workers = (
-        "SELECT coalesce((SELECT min(application_name) FROM pg_stat_activity WHERE application_name LIKE "
-        "'%' || left(j.queue_manager_id::text, 8)), j.queue_manager_id::text) AS name, count(*) AS ids, "
-        f"extract(epoch FROM now() - min(heartbeat))::float8 AS heartbeat FROM {names.queue_table} j "
-        "WHERE status = 'picked' AND entrypoint = $1 GROUP BY queue_manager_id ORDER BY ids DESC"
-    )
-    return counts, workers

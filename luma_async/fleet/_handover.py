@@ -1,4 +1,4 @@
-"""What other processes do: hand ids over, pass callbacks on, look at the queue."""
+"""What other processes do: hand ids over, pass callbacks on, make the tables."""
 
 from __future__ import annotations
 
@@ -8,44 +8,14 @@ from datetime import timedelta
 from typing import Any
 
 import asyncpg
-from attrs import frozen
 
 from luma_async._checks import check_number
 from luma_async._ids import check_task_id, is_task_id
 from luma_async._streams import listed
-from luma_async.fleet._engine import HINTS, QUEUE, AsyncpgDriver, Queries, QueryQueueBuilder, status_queries
+from luma_async.fleet._engine import HINTS, QUEUE, AsyncpgDriver, Queries, QueryQueueBuilder
 
 _TIMEOUT = 1800.0
 _NOTIFY = "SELECT pg_notify($1, id) FROM unnest($2::text[]) AS id"
-
-
-@frozen(kw_only=True)
-class Holder:
-    """A worker that holds ids."""
-
-    name: str
-    """Host and process id, or the engine's own id where its connection is gone."""
-    ids: int
-    heartbeat: float
-    """Seconds since its oldest sign of life; beyond the lease, others take its ids."""
-
-
-@frozen(kw_only=True)
-class FleetStatus:
-    """What the queue holds."""
-
-    waiting: int
-    """Ids that no worker holds."""
-    held: int
-    parked: int
-    """Ids whose ``on_outcome`` kept raising; hand them over again."""
-    oldest: float | None
-    """Seconds since the oldest of them was handed over."""
-    ended_per_minute: int
-    """Outcomes that were taken in the last minute."""
-    refused_per_minute: int
-    """Polls that the relay refused with 429 in the last minute; each id of a refused batch counts."""
-    holders: tuple[Holder, ...]
 
 
 async def enqueue(connection: asyncpg.Connection, ids: Iterable[str], *, timeout: float | None = _TIMEOUT) -> int:  # noqa: ASYNC109 - stored
@@ -88,19 +58,6 @@ async def install(connection: asyncpg.Connection) -> None:
     """Create PgQueuer's tables, or bring them up to date. Needs the right to create tables."""
     queries = Queries(AsyncpgDriver(connection))
     await (queries.upgrade() if await queries.schema_is_installed() else queries.install())
-
-
-async def status(connection: asyncpg.Connection) -> FleetStatus:
-    """Return what the queue holds now.
-
-    Returns:
-        ``waiting``, ``held`` and ``parked`` are numbers of ids; ``oldest`` is seconds since the oldest hand-over, or
-        None; ``ended_per_minute`` counts outcomes, ``refused_per_minute`` polls that the relay refused with 429;
-        ``holders`` has ``name``, ``ids`` and ``heartbeat`` of each worker that holds ids.
-    """
-    counts, workers = status_queries()
-    row: Any = await connection.fetchrow(counts, QUEUE)
-    return FleetStatus(**row, holders=tuple(Holder(**each) for each in await connection.fetch(workers, QUEUE)))
 
 
 def columns_of(ids: Iterable[str], timeout: float | None) -> tuple[list[Any], ...]:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
-from functools import partial
 from itertools import count
 from typing import Any, Self, cast
 from uuid import uuid4
@@ -65,7 +64,7 @@ class Fleet:
     max_outage: float = field(default=120.0, kw_only=True)
     """Seconds for which *on_outcome* may raise."""
     _memory: engine.InMemoryQueries | None = field(default=None, init=False, repr=False)
-    _places: asyncio.Semaphore = field(factory=partial(asyncio.Semaphore, _MOST_OUTCOMES), init=False, repr=False)
+    _places: asyncio.Semaphore = field(factory=lambda: asyncio.Semaphore(_MOST_OUTCOMES), init=False, repr=False)
     _waits: Waits | None = field(default=None, init=False, repr=False)
     _refused: int = field(default=0, init=False, repr=False)
     """Polls that were refused with 429 and are not counted in the database yet."""
@@ -96,7 +95,7 @@ class Fleet:
             concurrency: Most ids at once; at least 2.
 
         Raises:
-            ConfigurationError: *concurrency* is unusable, or the client cannot be made.
+            ConfigurationError: *concurrency* or the address is unusable, or the client cannot be made.
             OSError: The database cannot be reached at the start; also errors of asyncpg.
         """
         check_number(concurrency, "concurrency", above=1, whole=True)
@@ -107,10 +106,7 @@ class Fleet:
             self._stopping.set()
             if self._waits is not None:
                 self._waits.drain()
-            try:
-                await work
-            finally:
-                work.cancel()
+            await work  # a second cancellation goes on to it
             raise
 
     async def _work(self, concurrency: int) -> None:
@@ -132,10 +128,11 @@ class Fleet:
     async def _manager(self, stack: AsyncExitStack, waits: Waits) -> engine.QueueManager:
         id_ = engine.QueueManagerId(uuid4())
         name = f"{socket.gethostname()[:40]}:{os.getpid()} {str(id_)[:8]}"
-        settings = {"application_name": name}
-        pool = await asyncpg.create_pool(
-            self.dsn, min_size=1, max_size=4, command_timeout=_MOST_SECONDS, server_settings=settings
-        )
+        options: Any = {"command_timeout": _MOST_SECONDS, "server_settings": {"application_name": name}}
+        try:
+            pool = await asyncpg.create_pool(self.dsn, min_size=1, max_size=4, **options)
+        except ValueError:  # it may quote a part of the password
+            raise ConfigurationError("the address of the database cannot be read", advice="percent-encode it") from None
         stack.callback(pool.terminate)
         driver = engine.Driver(pool)
         await driver.add_listener(engine.HINTS, waits.notify)
@@ -197,5 +194,4 @@ class Fleet:
     async def _sleep(self, seconds: float) -> None:
         """Sleep, but not longer than until the worker stops."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
+            await asyncio.wait_for(self._stopping.wait(), seconds)

@@ -210,6 +210,33 @@ async def test_a_drain_hands_back_what_the_worker_holds_and_nothing_else(
     assert (now.waiting, now.held, now.parked) == (3, 1, 0)
 
 
+@pytest.mark.parametrize("cancels", ["the worker", "on_outcome"])
+async def test_an_outcome_whose_delivery_is_cancelled_stays_in_the_queue(
+    database: Database, postgres: Server, relay: SimulatedRelay, cancels: str
+) -> None:
+    """A second cancellation, or a CancelledError of the user's own, does not end an id; others take it later."""
+    called = asyncio.Event()
+
+    async def keep(outcome: Outcome) -> None:
+        called.set()
+        if cancels == "on_outcome":
+            raise asyncio.CancelledError
+        await asyncio.Event().wait()
+
+    app = fleet.Fleet(postgres.dsn, on_outcome=keep, client=lambda: LumaClient(relay.base_url, relay.api_key))
+    await fleet.enqueue(database, [relay.add(script=Script.of("completed"))])
+    running = asyncio.create_task(app.run(concurrency=10))
+    await asyncio.wait_for(called.wait(), _LONG)
+    for _ in range(2):
+        running.cancel()
+        await asyncio.sleep(0.5)
+    with suppress(asyncio.CancelledError):
+        await running
+
+    now = await fleet.status(database)
+    assert now.waiting + now.held == 1
+
+
 async def test_a_database_that_was_away_costs_no_outcome(
     database: Database, postgres: Server, relay: SimulatedRelay
 ) -> None:

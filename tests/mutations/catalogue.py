@@ -1363,6 +1363,18 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ("cli/test_fleet.py",): [
         ("an address that cannot be read is not shown", "except ValueError:  # whose", "except KeyError:  # whose"),
         ("a password is no parameter either", '":" in before_host or any(', '":" in before_host and any('),
+        ("no part of a password becomes a host", ' or "@" in rest.partition("/")[2]', ""),
+        ("enqueue checks its timeout", '    check_number(seconds, "--timeout", above=0, optional=True)\n', ""),
+        ("an import shows where it raised only", " in {shown(_place_of(error))}", " in {_place_of(error)}: {error}"),
+        ("a worker quotes no address", "except ValueError:  # it may quote", "except KeyError:  # it may quote"),
+        ("work runs a Fleet only", "    if not isinstance(fleet, kind):\n", "    if not fleet:\n"),
+    ],
+    ("fleet/test_engine.py",): [
+        ("deadlocks pass", "sourcesError, asyncpg.TransactionRollbackError)", "sourcesError)"),
+        ("a server without a free connection passes", "(*_AWAY, asyncpg.InsufficientResourcesError, ", "(*_AWAY, "),
+        ("a worker that ends repeats a query", "get_running_loop().time() + _LAST", "get_running_loop().time()"),
+        ("a worker that ends gives up", "time() >= self._gives_up_at:", "time() < 0:"),
+        ("a hand-back without ids sends nothing", "if ids:  # none", "if True:  # none"),
     ],
     ("fleet/test_waits.py",): [
         ("an overdue id gets one more poll", "max(stop - self.clock(), _LAST_LOOK)", "max(stop - self.clock(), 0.01)"),
