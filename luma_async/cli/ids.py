@@ -258,14 +258,20 @@ def lines_of(file: BufferedIOBase, what: str) -> Iterator[str]:
     surrogates, so that only their line is refused.
 
     Raises:
-        ConfigurationError: The rest of *what* cannot be read, or is not such text.
+        ConfigurationError: The rest of *what* cannot be read, or is not such text. Of trouble in reading, a note says
+            how many lines had been read before.
     """
+    read = 0
     try:
         with file:
-            yield from _lines(_decoded(iter(partial(file.read1, _PIECE), b"")))
+            for line in _lines(_decoded(iter(partial(file.read1, _PIECE), b""))):
+                yield line
+                read += 1
     except (OSError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
-        raise ConfigurationError(f"the {what} cannot be read: {reason}", advice="check their source") from None
+        trouble = ConfigurationError(f"the {what} cannot be read: {reason}", advice="check their source")
+        trouble.add_note(f"lines that had been read before: {read}")
+        raise trouble from None
     except _NotTextError as error:
         raise ConfigurationError(
             f"the {what} are not text in UTF-8 or UTF-16, but {error}", advice="save them as UTF-8, one a line"

@@ -193,8 +193,10 @@ def ring() -> None:
 
 
 def report_error(error: LumaError) -> Status:
-    """Write the error that ended the command, and return the exit status."""
+    """Write the error that ended the command, and its notes, and return the exit status."""
     say(in_option_names(str(error)))
+    for note in getattr(error, "__notes__", ()):
+        say(note)
     return Status.USAGE if isinstance(error, ConfigurationError) else Status.ERROR
 
 

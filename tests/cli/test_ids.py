@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from luma_async import ConfigurationError
+from luma_async.cli.exit import Status
 from luma_async.cli.ids import Ids, _Pipe, lines_of
+from luma_async.cli.output import report_error
 from luma_async.cli.rows import Prompts
 
 
@@ -148,8 +150,20 @@ async def test_a_file_that_breaks_off_is_a_mistake_too() -> None:
 
     assert await anext(ids) == "a"
     assert ids.remaining() == []
-    with pytest.raises(ConfigurationError, match="the task ids cannot be read: Input/output error"):
+    with pytest.raises(ConfigurationError, match="the task ids cannot be read: Input/output error") as broken:
         await taken(Ids(lines_of(Broken(b"a\nb\n"), "task ids")))
+    assert broken.value.__notes__ == ["lines that had been read before: 1"]
+
+
+def test_a_file_that_cannot_be_read_is_told_with_the_lines_before(capsys: pytest.CaptureFixture[str]) -> None:
+    """The command ends with the reason, and says how far it came."""
+    trouble = ConfigurationError("the task ids cannot be read")
+    trouble.add_note("lines that had been read before: 7")
+
+    assert report_error(trouble) is Status.USAGE
+
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["luma-async: the task ids cannot be read", "luma-async: lines that had been read before: 7"]
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"])
