@@ -11,12 +11,12 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from itertools import count
-from typing import Any, Self, cast
+from typing import Any, Self
 from uuid import uuid4
 
 import asyncpg
 from attrs import define, field
-from tenacity import AsyncRetrying, before_sleep_log, stop_after_delay, stop_when_event_set, wait_random_exponential
+from tenacity import AsyncRetrying, before_sleep_log, wait_random_exponential
 
 from luma_async._checks import check_number
 from luma_async.client import LumaClient
@@ -46,8 +46,8 @@ class Fleet:
     """One worker of a fleet, and all that it needs; the same object is made in each process.
 
     An outcome is handed to *on_outcome* at least once, and its id leaves the queue after that: keep outcomes by
-    ``INSERT ... ON CONFLICT DO NOTHING``. An *on_outcome* that raises is called again with growing pauses, for
-    *max_outage* seconds; then its id is parked (``fleet.status``), and the traceback is in PgQueuer's log table.
+    ``INSERT ... ON CONFLICT DO NOTHING``. An *on_outcome* that raises is called again with growing pauses, of
+    *max_outage* seconds in all; then its id is parked (``fleet.status``), and the traceback is in PgQueuer's log table.
     """
 
     dsn: str | None = field(repr=False)
@@ -62,7 +62,7 @@ class Fleet:
     slice: float = field(default=300.0, kw_only=True)
     """As of ``Waits``."""
     max_outage: float = field(default=120.0, kw_only=True)
-    """Seconds for which *on_outcome* may raise."""
+    """Seconds of pauses between the tries of an *on_outcome* that raises, in all."""
     _memory: engine.InMemoryQueries | None = field(default=None, init=False, repr=False)
     _places: asyncio.Semaphore = field(factory=lambda: asyncio.Semaphore(_MOST_OUTCOMES), init=False, repr=False)
     _waits: Waits | None = field(default=None, init=False, repr=False)
@@ -172,7 +172,7 @@ class Fleet:
     async def _passed_on(self, outcome: Outcome) -> bool:
         """Call the user's function until it returns; False if the worker stops meanwhile. Raises its last error."""
         retrying = AsyncRetrying(
-            stop=stop_after_delay(self.max_outage) | stop_when_event_set(cast("Any", self._stopping)),
+            stop=lambda state: state.idle_for >= self.max_outage or self._stopping.is_set(),
             wait=wait_random_exponential(max=30.0),
             sleep=self._sleep,
             before_sleep=before_sleep_log(engine.log, logging.WARNING),

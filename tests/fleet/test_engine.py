@@ -1,8 +1,10 @@
-"""The queue's driver and queries, without a server."""
+"""The queue and its worker, without a server."""
 
 from __future__ import annotations
 
 import asyncio
+import time
+from contextlib import suppress
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -11,8 +13,10 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from luma_async import LumaClient, Outcome
+from luma_async.fleet import Fleet
 from luma_async.fleet import _engine as engine
-from luma_async.testing import FastTime
+from luma_async.testing import FastTime, Script, SimulatedRelay
 
 
 class Pool:
@@ -76,3 +80,31 @@ async def test_ids_go_back_together(luma_time: FastTime) -> None:
 
     assert sorted(each for query in pool.queries for each in query[1]) == list(range(1000))
     assert len(pool.queries) == 2
+
+
+async def test_an_outcome_that_waited_for_others_is_tried_again_too(
+    luma_time: FastTime, luma_client: LumaClient, luma_relay: SimulatedRelay
+) -> None:
+    """A store that is slow, and away at each first try, parks no id: only pauses between its own tries count."""
+    tried, kept, are_kept = set[str](), list[str](), asyncio.Event()
+    ids = [luma_relay.add(script=Script.of("completed")) for _ in range(20)]
+
+    async def keep(outcome: Outcome) -> None:
+        if outcome.task_id not in tried:
+            tried.add(outcome.task_id)
+            await asyncio.sleep(10)  # meanwhile all others come
+            time.sleep(0.01)  # noqa: ASYNC251 - by tenacity's clock, which never jumps
+            raise OSError("the store is away")
+        kept.append(outcome.task_id)
+        if len(kept) == len(ids):
+            are_kept.set()
+
+    app = Fleet.in_memory(on_outcome=keep, client=lambda: luma_client, max_outage=0.05)
+    await app.enqueue(ids)
+    running = asyncio.create_task(app.run(concurrency=100))
+    await asyncio.wait_for(are_kept.wait(), 600)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+    assert sorted(kept) == sorted(ids)

@@ -1370,6 +1370,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("work runs a Fleet only", "    if not isinstance(fleet, kind):\n", "    if not fleet:\n"),
     ],
     ("fleet/test_engine.py",): [
+        ("the time in line for a place does not park", "state.idle_for >= self", "state.seconds_since_start >= self"),
         ("deadlocks pass", "sourcesError, asyncpg.TransactionRollbackError)", "sourcesError)"),
         ("a server without a free connection passes", "(*_AWAY, asyncpg.InsufficientResourcesError, ", "(*_AWAY, "),
         ("a worker that ends repeats a query", "get_running_loop().time() + _LAST", "get_running_loop().time()"),
