@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -59,7 +58,7 @@ class Driver(AsyncpgPoolDriver):
         super().__init__(pool)
         self._channels: list[tuple[str, Callable[[Any], Any]]] = []
         self._renewal: asyncio.Task[None] | None = None
-        self._gives_up_at = math.inf
+        self._gives_up_at: float | None = None
 
     async def fetch(self, query: str, *args: object) -> list[dict[str, object]]:
         """Run *query*; while the database is away, wait for it, but not for long once the worker ends."""
@@ -74,7 +73,7 @@ class Driver(AsyncpgPoolDriver):
             try:
                 return await call()
             except _PASSING as error:
-                if asyncio.get_running_loop().time() >= self._gives_up_at:
+                if self._gives_up_at is not None and asyncio.get_running_loop().time() >= self._gives_up_at:
                     raise
                 log.warning("the database cannot be used: %s", type(error).__name__)
             await asyncio.sleep(_PAUSE)
@@ -99,7 +98,7 @@ class Driver(AsyncpgPoolDriver):
         connection.add_termination_listener(self._lost)  # an InterfaceError if the connection is gone already
 
     def _lost(self, _: object) -> None:
-        if self._gives_up_at == math.inf:
+        if self._gives_up_at is None:
             self._renewal = asyncio.create_task(self._lasting(self._listen_again), name="luma_async listener")
 
     async def __aexit__(self, *_: object) -> None:

@@ -194,4 +194,5 @@ class Fleet:
     async def _sleep(self, seconds: float) -> None:
         """Sleep, but not longer than until the worker stops."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
