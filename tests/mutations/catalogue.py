@@ -1227,6 +1227,11 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("attempts are counted", "state.prepare_for_next_attempt()", "pass"),
     ],
     ("testing/test_flavours.py",): [
+        (
+            "Express refuses in its own form",
+            "        return _failure(reason, 400)\n",
+            "        return super().bad_request(reason)\n",
+        ),
         ("a row follows its task in rounds", "        if not seconds:", "        if True:"),
         ("a bare key is good where gateways take it", " or (not scheme and self.flavour.takes_bare_key)", ""),
         (
