@@ -112,11 +112,12 @@ def test_a_line_in_another_encoding_is_an_error_of_its_own(relay: SimulatedRelay
 
 @pytest.mark.parametrize("blank", ["", "  ", "\u2003", "\x1b[31m"], ids=ascii)
 def test_a_blank_prompt_is_a_wrong_command(command: Command, relay: SimulatedRelay, blank: str) -> None:
-    """Its number is told, and no other prompt is sent; in a file such a line is blank, and skipped."""
+    """Its number is told, with advice for a person, and no other prompt is sent."""
     wrong = command("submit", "a cat", blank, "--download", "videos", relay=relay)
 
     assert (wrong.status, wrong.out, asked(relay)) == (2, "", [])
     assert wrong.err.startswith(f"luma-async: PROMPT 2: {blank!r} is not a prompt")
+    assert ("(give text that says what the video shows)" in wrong.err) is (not blank.strip())
 
 
 def test_a_line_of_any_blanks_is_not_a_prompt() -> None:
