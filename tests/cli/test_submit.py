@@ -205,6 +205,7 @@ async def test_nothing_is_submitted_after_a_signal(
     assert asked(luma_relay) == ["submit"]
     assert 5.0 <= luma_time.elapsed < 10.0
     said = capsys.readouterr().err
+    assert "unknown" not in said
     assert said.endswith(
         "luma-async: not submitted:\na cat\na dog\nluma-async: to go on: luma-async submit 'a cat' 'a dog'\n"
     )
@@ -372,6 +373,7 @@ def test_a_signal_in_the_middle_of_a_submit_loses_no_id(
     assert [line["task_id"] for line in ended.lines] == relay.task_ids
     assert len(relay.task_ids) == 1
     assert ("not submitted:\na dog\n" in ended.err) is ("a dog" in prompts)
+    assert "unknown" not in ended.err
 
 
 def test_a_second_signal_gives_the_answer_up(relay: SimulatedRelay) -> None:

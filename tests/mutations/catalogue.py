@@ -915,6 +915,11 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ],
     ("cli/test_submit.py::test_nothing_is_submitted_after_a_signal",): [
         (
+            "what was answered after a signal is not unknown",
+            "in self._started.items() if task in self._with_relay]",
+            "in self._started.items()]",
+        ),
+        (
             "nothing is submitted after a signal",
             "        if is_stopping():\n            task.cancel()\n",
             "        pass\n",
