@@ -137,6 +137,11 @@ class Ids:
         """JSON lines without an id so far; of receipts, rows whose latest one has none."""
         return self._without + sum(self._receipts.values())
 
+    @property
+    def is_pipe(self) -> bool:
+        """Whether they come from a pipe or a terminal, which may have more of them than were read."""
+        return self._pipe is not None
+
     def known(self) -> list[str] | None:
         """Return all ids, before any is taken up; None of a pipe, whose end may be hours away.
 

@@ -122,7 +122,12 @@ class Rows:
     def name_rest(self, rows: list[Row], command: ResumeCommand) -> None:
         """Name the prompts of *rows*, with the *command* that submits exactly these rows, or why there is none."""
         reason = self._obstacle(rows)
-        name_all("not submitted", [row.prompt for row in rows], None if reason else command)
+        is_cut = self._prompts is not None and self._prompts.is_pipe
+        name_all(
+            f"not submitted{', of what was read of standard input' if is_cut else ''}",
+            [row.prompt for row in rows],
+            None if reason else command,
+        )
         if reason:
             say(f"no command goes on with these: {reason}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from typing import Literal, cast
@@ -194,8 +194,7 @@ class Submissions(Ids):
                 finally:
                     for task in (dispatcher, *self._held()):
                         task.cancel()
-                    under_way = {task: row.prompt for task, row in self._started.items() if task in self._with_relay}
-                    await _last_answers(under_way, self.submitter.unknown)
+                    await self._last_answers()
         finally:
             tasks = [dispatcher, *self._started]
             for task in tasks:
@@ -255,6 +254,17 @@ class Submissions(Ids):
     def _held(self) -> dict[asyncio.Task[None], Row]:
         """Return the rows of submits that the relay cannot have taken."""
         return {task: row for task, row in self._started.items() if task not in self._with_relay}
+
+    async def _last_answers(self) -> None:
+        """Wait a moment for the ids of rows that the relay may take, and name those that are unknown then."""
+        if not self._with_relay:
+            return
+        say(f"{len(self._with_relay)} submitted: waiting {_LAST_ANSWERS:g} s for their ids; Ctrl-C gives them up")
+        try:
+            await asyncio.wait([*self._with_relay], timeout=_LAST_ANSWERS)
+        finally:
+            left = [row.prompt for task, row in self._started.items() if task in self._with_relay]
+            name_all(self.submitter.unknown, left)
 
     def _move(self, task: asyncio.Task[None], place: _Place) -> None:
         """Note the place of the row of *task*; after a signal, none is sent again."""
@@ -394,14 +404,3 @@ async def submit(  # noqa: PLR0913 - what the command line gives
                     """Each has been shown."""
         submissions.name_uncertain()
         return worst([job.show.board.status, Status.ERROR if submissions.has_failed else Status.DONE])
-
-
-async def _last_answers(under_way: Mapping[asyncio.Task[None], str], unknown: str) -> None:
-    """Wait a moment for the ids of the prompts *under_way*, and name those that are *unknown* then."""
-    if not under_way:
-        return
-    say(f"{len(under_way)} submitted: waiting {_LAST_ANSWERS:g} s for their ids; Ctrl-C gives them up")
-    try:
-        await asyncio.wait(under_way, timeout=_LAST_ANSWERS)
-    finally:
-        name_all(unknown, under_way.values())

@@ -62,6 +62,10 @@ class Contract:
         """Answer that there is no such task."""
         return Reply.json(_answers.refusal("task_not_exist"), 400)
 
+    def bad_request(self, reason: str) -> Reply:
+        """Answer a body that is JSON, and not what the request needs."""
+        return Reply.json(_answers.refusal("invalid_request", reason), 400)
+
     def bad_json(self, reason: str) -> Reply:
         """Answer a body that is not JSON."""
         return _as_text(_answers.refusal("invalid_request", reason))
@@ -182,10 +186,13 @@ class Express(_OnExpress):
     routes: ClassVar[frozenset[Kind]] = frozenset({"look", "submit"})
 
     def wrong_key(self, request_id: str) -> Reply:
-        return Reply.json({"success": False, "error": "Unauthorized"}, 401)
+        return _failure("Unauthorized", 401)
 
     def no_task(self) -> Reply:
-        return Reply.json({"success": False, "error": "Generation not found"}, 404)
+        return _failure("Generation not found", 404)
+
+    def bad_request(self, reason: str) -> Reply:
+        return _failure(reason, 400)
 
     def bad_json(self, reason: str) -> Reply:
         return _express_page(400, "Bad Request")
@@ -223,6 +230,11 @@ class LiteLLM(Contract):
     def wrong_key(self, request_id: str) -> Reply:
         return _litellms_refusal("Invalid proxy server token passed.")
 
+    def one(self, task: Task, age: float | None, link: LinkTo, *, wrapped: bool) -> Reply:
+        if wrapped:
+            return super().one(task, age, link, wrapped=wrapped)
+        return Reply.json({"thumbnail": None, "last_frame": None, **_answers.generation(task, age or 0.0, link)})
+
 
 class WebProxy(_OnExpress):
     """A web app's own proxy in front of a relay, written with Express."""
@@ -240,6 +252,11 @@ FLAVOURS: Mapping[str, Contract] = {name: flavour() for name, flavour in zip(get
 
 def _new_apis_refusal(message: str, request_id: str) -> Reply:
     return Reply.json({"error": {"message": f"{message} (request id: {request_id})", "type": "new_api_error"}}, 401)
+
+
+def _failure(error: str, status: int) -> Reply:
+    """Refuse a request as the relay on Express does."""
+    return Reply.json({"success": False, "error": error}, status)
 
 
 def _litellms_refusal(message: str) -> Reply:

@@ -87,7 +87,7 @@ class Router:
         prompt = document.get("user_prompt")
         prompt = prompt if isinstance(prompt, str) and prompt.strip() else ""
         if not prompt and not document.get("image_url"):
-            return Reply.json(_answers.refusal("invalid_request", "user_prompt is required"), 400)
+            return self.flavour.bad_request("user_prompt is required")
         extended = self.tasks.get(asked.target.task_id or "")
         if asked.target.kind == "extend" and extended is None:
             return self.flavour.no_task()
@@ -112,7 +112,7 @@ class Router:
         if not asked.is_object:
             return self.flavour.bad_json(_why_not_json(asked.body))
         if asked.ids is None:
-            return Reply.json(_answers.refusal("invalid_request", "ids must be a list of task ids"), 400)
+            return self.flavour.bad_request("ids must be a list of task ids")
         tasks = [self._find(task_id, stranger=fault.stranger) for task_id in asked.ids]
         found = [(task, self._age(task, asked.now), self._link_to(task, asked.now)) for task in tasks if task]
         return self.flavour.many(found[: fault.most_rows][::-1], asked=bool(asked.ids), wrapped=self.wrapped)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -12,12 +13,12 @@ import pytest
 from luma_async import GenerationOptions, LumaClient
 from luma_async._text import shown
 from luma_async.cli.exit import Status
-from luma_async.cli.ids import Ids
+from luma_async.cli.ids import Ids, _Pipe
 from luma_async.cli.manifests import Row
 from luma_async.cli.naming import ResumeCommand, name_all, name_few
 from luma_async.cli.options import Files, GenerationFlags, Output, Relay, Storing, Waiting, words_of
 from luma_async.cli.output import OutputLostError
-from luma_async.cli.rows import Rows
+from luma_async.cli.rows import Prompts, Rows
 from luma_async.cli.running import _Stop, _stops
 from luma_async.cli.show import Board
 from luma_async.cli.work import _open_ids_named
@@ -192,6 +193,16 @@ def test_prompts_that_were_not_submitted_have_the_command_that_submits_exactly_t
     assert lines[1:-1] == [shown(row.prompt, 2000) for row in rows]
 
 
+def test_a_pipe_may_have_more_prompts_than_were_read(capsys: pytest.CaptureFixture[str]) -> None:
+    """The command submits those that were, and the line above them says so."""
+    rows = Rows(OPTIONS, Prompts(iter(()), _Pipe(io.BytesIO())))
+
+    rows.name_rest([Row("a cat", OPTIONS)], ResumeCommand(("submit",), None, frozenset(), what="prompts"))
+
+    first, *_ = capsys.readouterr().err.splitlines()
+    assert first == "luma-async: not submitted, of what was read of standard input:"
+
+
 def test_prompts_in_a_file_are_those_that_a_submit_reads_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """On a terminal; it is not the file of open ids, which would be submitted as prompts."""
     terminal = Terminal()
@@ -202,7 +213,8 @@ def test_prompts_in_a_file_are_those_that_a_submit_reads_again(monkeypatch: pyte
 
     Rows.of(["any"], None, OPTIONS).name_rest([Row(prompt, OPTIONS) for prompt in prompts], command)
 
-    assert terminal.text.endswith(f"all 12 are in {path}; to go on: luma-async submit --from {path}\n")
+    said = " ".join(terminal.text.split())
+    assert said.endswith(f"all 12 are in {path}; to go on: luma-async submit --from {path}")
     assert [row.prompt for row in Rows.of([], path, OPTIONS).known() or []] == prompts
 
 

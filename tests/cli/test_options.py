@@ -168,13 +168,6 @@ def test_a_wrong_value_is_named_by_its_option(command: Command, options: str, sa
     assert not re.search(r"PollPolicy|Limits|GenerationOptions|None|[a-z]_[a-z]", ended.err)
 
 
-def test_a_prompt_that_is_blank_has_advice_for_a_person(command: Command) -> None:
-    """What a prompt is, and not what its type is."""
-    ended = command("submit", "  ", env={"LUMA_BASE_URL": "http://127.0.0.1:1", "LUMA_API_KEY": KEY})
-
-    assert "is not a prompt (give text that says what the video shows)" in ended.out
-
-
 def test_no_advice_names_an_argument_of_the_library() -> None:
     """Each text of the package that does has an option's name on the command line."""
     texts = [

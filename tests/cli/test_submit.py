@@ -112,11 +112,12 @@ def test_a_line_in_another_encoding_is_an_error_of_its_own(relay: SimulatedRelay
 
 @pytest.mark.parametrize("blank", ["", "  ", "\u2003", "\x1b[31m"], ids=ascii)
 def test_a_blank_prompt_is_a_wrong_command(command: Command, relay: SimulatedRelay, blank: str) -> None:
-    """Its number is told, and no other prompt is sent; in a file such a line is blank, and skipped."""
+    """Its number is told, with advice for a person, and no other prompt is sent."""
     wrong = command("submit", "a cat", blank, "--download", "videos", relay=relay)
 
     assert (wrong.status, wrong.out, asked(relay)) == (2, "", [])
     assert wrong.err.startswith(f"luma-async: PROMPT 2: {blank!r} is not a prompt")
+    assert ("(give text that says what the video shows)" in wrong.err) is (not blank.strip())
 
 
 def test_a_line_of_any_blanks_is_not_a_prompt() -> None:
@@ -204,6 +205,7 @@ async def test_nothing_is_submitted_after_a_signal(
     assert asked(luma_relay) == ["submit"]
     assert 5.0 <= luma_time.elapsed < 10.0
     said = capsys.readouterr().err
+    assert "unknown" not in said
     assert said.endswith(
         "luma-async: not submitted:\na cat\na dog\nluma-async: to go on: luma-async submit 'a cat' 'a dog'\n"
     )
@@ -371,6 +373,7 @@ def test_a_signal_in_the_middle_of_a_submit_loses_no_id(
     assert [line["task_id"] for line in ended.lines] == relay.task_ids
     assert len(relay.task_ids) == 1
     assert ("not submitted:\na dog\n" in ended.err) is ("a dog" in prompts)
+    assert "unknown" not in ended.err
 
 
 def test_a_second_signal_gives_the_answer_up(relay: SimulatedRelay) -> None:

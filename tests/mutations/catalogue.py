@@ -919,7 +919,16 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a submit makes the next pause short", "self._in_a_row = 0\n\n", "pass\n\n"),
     ],
     ("cli/test_submit.py::test_nothing_is_submitted_after_a_signal",): [
-        ("nothing is submitted after a signal", 'if place == "here" and is_stopping():', "if False:"),
+        (
+            "what was answered after a signal is not unknown",
+            "in self._started.items() if task in self._with_relay]",
+            "in self._started.items()]",
+        ),
+        (
+            "nothing is submitted after a signal",
+            "        if is_stopping():\n            task.cancel()\n",
+            "        pass\n",
+        ),
     ],
     ("cli/test_submit.py",): [
         (
@@ -930,7 +939,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a line of any blanks is blank", "in filter(str.strip, texts_in(lines)):", "in texts_in(lines):"),
     ],
     ("cli/test_submit.py::test_a_signal_ends_the_pause_of_a_batch",): [
-        ("a held prompt is named", "[*self._held.values(), *again, *self.rows.remaining()]", "self.rows.remaining()"),
+        ("a held prompt is named", "[*self._held().values(), *again, *self.rows.remaining()]", "self.rows.remaining()"),
     ],
     ("relay/test_health.py",): [
         ("a 503 of two ids is load", "self._unavailable_before[1] >= window_start", "False"),
@@ -1151,6 +1160,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a prompt that no line holds has no command", "if not all(_reads_back(row.prompt) for", "if not all(True for"),
         ("a prompt may look like an option", 'end_of_options = ["--"] if any(', "end_of_options = [] if any("),
         ("prompts are not in the file of open ids", 'command is None or command.what == "ids" else', "True else"),
+        ("a pipe may have more prompts", "self._prompts is not None and self._prompts.is_pipe", "False"),
         ("no command has a picture or a hook", "if each.name in _LEFT_OUT:", "if False:"),
     ],
     ("cli/test_submit.py::test_prompts_that_were_not_submitted_are_named_in_their_order",): [
@@ -1233,6 +1243,11 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("attempts are counted", "state.prepare_for_next_attempt()", "pass"),
     ],
     ("testing/test_flavours.py",): [
+        (
+            "Express refuses in its own form",
+            "        return _failure(reason, 400)\n",
+            "        return super().bad_request(reason)\n",
+        ),
         ("a row follows its task in rounds", "        if not seconds:", "        if True:"),
         ("a bare key is good where gateways take it", " or (not scheme and self.flavour.takes_bare_key)", ""),
         (

@@ -133,6 +133,25 @@ def _titled(headers: dict[str, str]) -> dict[str, str]:
     return {name.title(): value for name, value in headers.items()}
 
 
+def test_a_poll_at_litellm_has_the_captured_keys() -> None:
+    """Its own CORS header is left out: the capture has the one of its upstream."""
+    desk = desk_at(Clock(), flavour="litellm", script=Script.of(("pending", 60), "completed", prompt="cat"))
+    desk.add(TASK)
+
+    reply = ask(desk, "GET", PATH)
+
+    assert masked(as_text(reply), PATH) == masked(sample("gateways/litellm__get").body, PATH)
+
+
+@pytest.mark.parametrize("request_", [("GET", "/luma/generations/ghost"), ("POST", "/luma/generations", {"x": 1})])
+def test_express_refuses_in_its_own_form(request_: tuple[Any, ...]) -> None:
+    """A submit without a prompt has the keys of the captured refusal."""
+    reply = json.loads(ask(desk_at(Clock(), flavour="express"), *request_).body)
+
+    assert {key: type(value) for key, value in reply.items()} == {"success": bool, "error": str}
+    assert reply["success"] is False
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_right_everywhere(name: str) -> None:
     """A slash after a GET is a 301 to the path without it, a missing key is a refusal, and a bad body is not JSON."""
