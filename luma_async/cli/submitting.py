@@ -133,6 +133,56 @@ class Submitter:
         return task_id
 
 
+@define(eq=False)
+class _UnderWay:
+    """The submits that have no end yet."""
+
+    unknown: str
+    """What a list of submits says that the relay may have taken."""
+    _started: dict[asyncio.Task[None], Row] = field(factory=dict, init=False)
+    """Their rows, in their order."""
+    _with_relay: set[asyncio.Task[None]] = field(factory=set, init=False)
+    """Those that the relay may take; the others wait for their turn, or the relay has refused them for now."""
+
+    def __iter__(self) -> Iterator[asyncio.Task[None]]:
+        return iter([*self._started])
+
+    def add(self, task: asyncio.Task[None], row: Row) -> None:
+        """Note a submit that begins."""
+        self._started[task] = row
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        """Forget a submit that has ended, unless it was stopped before the relay could take it."""
+        if task in self._with_relay or not task.cancelled():
+            del self._started[task]
+        self._with_relay.discard(task)
+
+    def held(self) -> dict[asyncio.Task[None], Row]:
+        """Return the rows of submits that the relay cannot have taken."""
+        return {task: row for task, row in self._started.items() if task not in self._with_relay}
+
+    async def last_answers(self) -> None:
+        """Wait a moment for the ids of rows that the relay may take, and name those that are unknown then."""
+        if not self._with_relay:
+            return
+        say(f"{len(self._with_relay)} submitted: waiting {_LAST_ANSWERS:g} s for their ids; Ctrl-C gives them up")
+        try:
+            await asyncio.wait([*self._with_relay], timeout=_LAST_ANSWERS)
+        finally:
+            left = [row.prompt for task, row in self._started.items() if task in self._with_relay]
+            name_all(self.unknown, left)
+
+    def move(self, task: asyncio.Task[None], place: _Place) -> None:
+        """Note the place of the row of *task*; after a signal, none is sent again."""
+        if place == "relay":
+            self._with_relay.add(task)
+            return
+        self._with_relay.discard(task)
+        if is_stopping():
+            task.cancel()
+
+
 @define(eq=False, kw_only=True)
 class Submissions(Ids):
     """The ids of submitted prompts as an async iterator, so that a wait can start with each as it arrives."""
@@ -148,16 +198,14 @@ class Submissions(Ids):
     _available: Iterator[str] = field(factory=lambda: iter(()), init=False)
     _taken: asyncio.Queue[str | Exception | None] = field(factory=asyncio.Queue, init=False)
     """Ids, then the error that ended the submits, or None."""
-    _started: dict[asyncio.Task[None], Row] = field(factory=dict, init=False)
-    """The rows of submits that have no end yet, in their order."""
-    _with_relay: set[asyncio.Task[None]] = field(factory=set, init=False)
-    """Those that the relay may take; the others wait for their turn, or the relay has refused them for now."""
+    _under_way: _UnderWay = field(init=False)
     _pauses: Pauses = field(factory=Pauses, init=False)
     _submitted: list[_Submit] = field(factory=list, init=False)
     _slots: asyncio.Semaphore = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._slots = asyncio.Semaphore(self.at_once)
+        self._under_way = _UnderWay(self.submitter.unknown)
 
     async def __anext__(self) -> str:
         match await self._taken.get():
@@ -192,11 +240,11 @@ class Submissions(Ids):
                 try:
                     yield
                 finally:
-                    for task in (dispatcher, *self._held()):
+                    for task in (dispatcher, *self._under_way.held()):
                         task.cancel()
-                    await self._last_answers()
+                    await self._under_way.last_answers()
         finally:
-            tasks = [dispatcher, *self._started]
+            tasks = [dispatcher, *self._under_way]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -206,8 +254,8 @@ class Submissions(Ids):
         try:
             await self._submit_rows(show)
             await again
-            if self._started:
-                await asyncio.wait([*self._started])
+            if started := [*self._under_way]:
+                await asyncio.wait(started)
         except LumaError as error:
             self._taken.put_nowait(error)
         finally:
@@ -241,39 +289,7 @@ class Submissions(Ids):
     def _start(self, row: Row, show: Show) -> None:
         """Submit *row* in a task, which gives its slot back."""
         show.board.start_submit()
-        task = asyncio.create_task(self._submit(row, show))
-        self._started[task] = row
-        task.add_done_callback(self._forget)
-
-    def _forget(self, task: asyncio.Task[None]) -> None:
-        """Forget a submit that has ended, unless it was stopped before the relay could take it."""
-        if task in self._with_relay or not task.cancelled():
-            del self._started[task]
-        self._with_relay.discard(task)
-
-    def _held(self) -> dict[asyncio.Task[None], Row]:
-        """Return the rows of submits that the relay cannot have taken."""
-        return {task: row for task, row in self._started.items() if task not in self._with_relay}
-
-    async def _last_answers(self) -> None:
-        """Wait a moment for the ids of rows that the relay may take, and name those that are unknown then."""
-        if not self._with_relay:
-            return
-        say(f"{len(self._with_relay)} submitted: waiting {_LAST_ANSWERS:g} s for their ids; Ctrl-C gives them up")
-        try:
-            await asyncio.wait([*self._with_relay], timeout=_LAST_ANSWERS)
-        finally:
-            left = [row.prompt for task, row in self._started.items() if task in self._with_relay]
-            name_all(self.submitter.unknown, left)
-
-    def _move(self, task: asyncio.Task[None], place: _Place) -> None:
-        """Note the place of the row of *task*; after a signal, none is sent again."""
-        if place == "relay":
-            self._with_relay.add(task)
-            return
-        self._with_relay.discard(task)
-        if is_stopping():
-            task.cancel()
+        self._under_way.add(asyncio.create_task(self._submit(row, show)), row)
 
     async def _submit(self, row: Row, show: Show) -> None:
         task_id: str | None = None
@@ -310,7 +326,7 @@ class Submissions(Ids):
 
     async def _submit_in_turn(self, row: Row) -> str:
         """Submit *row*, after pauses where the relay says that there are too many requests or jobs for now."""
-        move = partial(self._move, cast("asyncio.Task[None]", asyncio.current_task()))
+        move = partial(self._under_way.move, cast("asyncio.Task[None]", asyncio.current_task()))
         while True:
             try:
                 task_id = await self.submitter.submit(row, move)
@@ -350,7 +366,7 @@ class Submissions(Ids):
                 self._name(self._submitted)
             if is_stopping():
                 again = [] if self.retries is None else self.retries.remaining()
-                left = [*self._held().values(), *again, *self.rows.remaining()]
+                left = [*self._under_way.held().values(), *again, *self.rows.remaining()]
                 if self.rest is not None:
                     self.rows.name_rest(left, self.rest)
                 else:

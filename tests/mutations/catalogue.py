@@ -939,7 +939,11 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a line of any blanks is blank", "in filter(str.strip, texts_in(lines)):", "in texts_in(lines):"),
     ],
     ("cli/test_submit.py::test_a_signal_ends_the_pause_of_a_batch",): [
-        ("a held prompt is named", "[*self._held().values(), *again, *self.rows.remaining()]", "self.rows.remaining()"),
+        (
+            "a held prompt is named",
+            "[*self._under_way.held().values(), *again, *self.rows.remaining()]",
+            "self.rows.remaining()",
+        ),
     ],
     ("relay/test_health.py",): [
         ("a 503 of two ids is load", "self._unavailable_before[1] >= window_start", "False"),
