@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from time import monotonic
 
 from attrs import define
 
@@ -17,17 +19,18 @@ class TurnShare:
     Whoever does one of many small things asks ``is_used_up`` after each, and goes on in the next turn if it is.
     """
 
+    clock: Callable[[], float] = monotonic
+    """Seconds; not the event loop's time, which stands still during a turn in uvloop."""
     _began: float | None = None
     """When the first of them began in this turn; None if there was none yet."""
 
     def is_used_up(self) -> bool:
         """Whether the others should have a turn now. The first call in a turn starts the measurement."""
-        loop = asyncio.get_running_loop()
         if self._began is None:
-            self._began = loop.time()
-            loop.call_soon(self._renew)
+            self._began = self.clock()
+            asyncio.get_running_loop().call_soon(self._renew)
             return False
-        return loop.time() - self._began >= _SHARE
+        return self.clock() - self._began >= _SHARE
 
     async def wait(self) -> None:
         """Wait for a turn with time left, at least for the next one."""

@@ -41,6 +41,7 @@ from luma_async._relay.answer import Answer
 from luma_async._waiting.batching import Batcher
 from luma_async._waiting.pacing import PollWait
 from luma_async._waiting.polls import PollLoops
+from luma_async._waiting.turns import TurnShare
 from luma_async.errors import Verdict
 from luma_async.events import Event, StateChanged
 from luma_async.settings import Batch, Settings
@@ -48,7 +49,7 @@ from luma_async.testing import FastTime, Fault, Script, SimulatedRelay
 from tests.kit import KEY, answer
 from tests.quick import quick
 from tests.raw_server import RawServer, http, task
-from tests.virtual_time import run, stand_still
+from tests.virtual_time import now, run, stand_still
 
 RELAY = "https://relay.example"
 FAST = PollPolicy(
@@ -515,7 +516,9 @@ def test_ends_of_many_ids_leave_others_their_turns() -> None:
     ended = Counter[int]()
 
     async def main() -> None:
-        loops = PollLoops(Batcher(cast("Transport", Wire(state="failed")), "always"), PollPolicy(), PollWait())
+        loops = PollLoops(
+            Batcher(cast("Transport", Wire(state="failed")), "always", TurnShare(now)), PollPolicy(), PollWait()
+        )
         turn, all_ended = 0, asyncio.Event()
 
         def note_end(_: object) -> None:
@@ -554,7 +557,9 @@ def test_an_answer_waits_unread_until_the_one_before_is_handed_out() -> None:
             return await super().exchange(request, noted, deadline=deadline)
 
     async def main() -> None:
-        loops = PollLoops(Batcher(cast("Transport", Watched(state="failed")), "always"), PollPolicy(), PollWait())
+        loops = PollLoops(
+            Batcher(cast("Transport", Watched(state="failed")), "always", TurnShare(now)), PollPolicy(), PollWait()
+        )
 
         all_ended = asyncio.Event()
 

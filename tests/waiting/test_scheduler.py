@@ -7,10 +7,12 @@ import weakref
 from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
+from time import monotonic
 from typing import Any
 
 from luma_async._waiting.scheduler import Scheduler
-from tests.virtual_time import run, stand_still
+from luma_async._waiting.turns import TurnShare
+from tests.virtual_time import now, run, stand_still
 
 Window = tuple[float, float]
 
@@ -232,7 +234,7 @@ def test_slow_wakeups_leave_others_their_turns() -> None:
     """Wakeups of a millisecond each: after three of them, the others in the event loop have a turn."""
 
     async def main() -> list[int]:
-        scheduler, woken_so_far = Scheduler(100), [0]
+        scheduler, woken_so_far = Scheduler(100, TurnShare(now)), [0]
         seen: list[int] = []
 
         def wake(_: float) -> None:
@@ -250,3 +252,18 @@ def test_slow_wakeups_leave_others_their_turns() -> None:
     seen = run(main())
     assert len(seen) > 5
     assert max(later - before for before, later in pairwise(seen)) <= 5
+
+
+def test_a_share_is_used_up_though_the_loops_clock_stands_still() -> None:
+    """As uvloop's does during a turn; the next turn has its own share."""
+
+    async def main() -> list[bool]:
+        share, began = TurnShare(), monotonic()
+        seen = [share.is_used_up()]
+        while monotonic() - began < 0.004:
+            """The turn goes on."""
+        seen.append(share.is_used_up())
+        await asyncio.sleep(0)
+        return [*seen, share.is_used_up()]
+
+    assert run(main()) == [False, True, False]
