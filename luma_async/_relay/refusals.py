@@ -119,7 +119,10 @@ def cause_of(status: int, words: list[str], *, is_hinted: bool = False) -> Cause
     return cause
 
 
-_SUCCESS = frozenset({"success", "succeed", "succeeded", "ok", "0", "200", "201", ""})
+_WELL = frozenset(
+    {"success", "succeed", "succeeded", "successful", "successfully", "ok", "submit_success", "成功", "提交成功"}
+)
+_SUCCESS = _WELL | {"0", "200", "201", ""}
 
 
 def is_success(document: Mapping[str, Any]) -> bool:
@@ -129,6 +132,8 @@ def is_success(document: Mapping[str, Any]) -> bool:
         return False
     if _normalized((innermost_text(document.get("error")) or "").strip()) not in _SUCCESS:
         return False
+    if _normalized(str(code).strip()) == "1":  # success or error, as the text beside it says
+        return any(_normalized(str(document.get(key) or "").strip(" .!")) in _WELL for key in ("message", "msg"))
     return code is None or _normalized(str(code).strip()) in _SUCCESS
 
 

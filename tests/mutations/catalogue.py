@@ -787,6 +787,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("three tries are within one request's time", "retry_state.attempt_number >= _MOST_TRIES", "False"),
     ],
     ("relay/test_submissions.py",): [
+        ("code 1 is a success where the text says so", 'if _normalized(str(code).strip()) == "1":', "if False:"),
         (
             "an id beside an error is not a task's",
             '_normalized((innermost_text(document.get("error")) or "").strip()) not in _SUCCESS',
