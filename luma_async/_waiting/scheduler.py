@@ -106,13 +106,12 @@ class Scheduler:
         self._wake(woken, now)
 
     def _wake(self, woken: list[Wakeup], now: float) -> None:
-        """End these wakeups, a few requests in each turn of the event loop: others must not wait for thousands."""
+        """End these wakeups, a few full requests in each turn of the event loop: others must not wait for thousands."""
         ended = 0
-        for resting in woken[: _REQUESTS_IN_A_TURN * self.most]:
-            if self.share.is_used_up():
-                break
-            resting.on_turn(now)
-            ended += 1
+        while ended < min(len(woken), _REQUESTS_IN_A_TURN * self.most) and not self.share.is_used_up():
+            for resting in woken[ended : ended + self.most]:
+                resting.on_turn(now)
+            ended += self.most
         if ended < len(woken):
             asyncio.get_running_loop().call_soon(self._wake, woken[ended:], now)
 

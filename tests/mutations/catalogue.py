@@ -535,8 +535,8 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ("waiting/test_scheduler.py",): [
         (
             "slow wakeups are spread over turns",
-            "            if self.share.is_used_up():\n                break\n",
-            "",
+            " and not self.share.is_used_up():\n            for",
+            ":\n            for",
         ),
         ("a crowd wakes in slices", "_REQUESTS_IN_A_TURN * self.most", "len(woken)"),
         ("a waiter that left is not kept", "self.on_turn = _do_nothing", "pass"),
