@@ -209,14 +209,16 @@ def test_closing_wakes_nobody_any_more() -> None:
     assert run(main()) == []
 
 
-def test_a_crowd_wakes_in_slices() -> None:
-    """Of ids for fifty requests, those of five wake in one turn of the event loop: others get their turns."""
+def woken_in_turns(share: TurnShare, *, takes: float = 0.0) -> list[int]:
+    """Return how many of a hundred, two in a request, have woken at each turn of the event loop while some rest."""
 
     async def main() -> list[int]:
-        scheduler, woken_so_far, seen = Scheduler(2), [0], [0]
+        scheduler, woken_so_far = Scheduler(2, share), [0]
+        seen: list[int] = []
 
         def wake(_: float) -> None:
             woken_so_far[0] += 1
+            stand_still(takes)
 
         for _ in range(100):
             scheduler.rest(1.0, 1.0, wake)
@@ -226,31 +228,20 @@ def test_a_crowd_wakes_in_slices() -> None:
             await asyncio.sleep(0)
         return seen
 
-    seen = run(main())
-    assert max(later - before for before, later in pairwise([*seen, 100])) <= 20
+    return run(main())
+
+
+def test_a_crowd_wakes_in_slices() -> None:
+    """Of ids for fifty requests, those of five wake in one turn of the event loop: others get their turns."""
+    seen = woken_in_turns(TurnShare(now))
+
+    assert {later - before for before, later in pairwise(seen)} == {10}
 
 
 def test_slow_wakeups_leave_others_their_turns() -> None:
     """Wakeups of a millisecond each: after two requests of two ids, the others in the event loop have a turn."""
+    seen = woken_in_turns(TurnShare(now), takes=0.001)
 
-    async def main() -> list[int]:
-        scheduler, woken_so_far = Scheduler(2, TurnShare(now)), [0]
-        seen: list[int] = []
-
-        def wake(_: float) -> None:
-            woken_so_far[0] += 1
-            stand_still(0.001)
-
-        for _ in range(40):
-            scheduler.rest(1.0, 1.0, wake)
-        await asyncio.sleep(1.0)
-        while woken_so_far[0] < 40:
-            seen.append(woken_so_far[0])
-            await asyncio.sleep(0)
-        return seen
-
-    seen = run(main())
-    assert len(seen) > 5
     assert {later - before for before, later in pairwise(seen)} == {4}
 
 
