@@ -8,14 +8,16 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 from luma_async._records import StoredFile
-from luma_async.models import Role
 
 if sys.platform == "win32":
     import msvcrt
 else:
     import fcntl
+
+RoleName = TypeVar("RoleName", bound=str)
 
 
 def sync_directory(directory: Path) -> None:
@@ -29,7 +31,7 @@ def sync_directory(directory: Path) -> None:
                 os.close(handle)
 
 
-def measured(paths: Mapping[Role, Path | None]) -> dict[str, StoredFile | None]:
+def measured(paths: Mapping[RoleName, Path | None]) -> dict[str, StoredFile | None]:
     """Return the files at *paths* with their sizes, which are None where they cannot be known."""
     return {role: None if path is None else StoredFile(path, size_of(path)) for role, path in paths.items()}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 from attrs import define, field
@@ -9,7 +10,7 @@ from attrs import define, field
 from luma_async._text import shown
 from luma_async.cli.exit import Status, status_of
 from luma_async.cli.output import in_option_names
-from luma_async.errors import DownloadError, GenerationFailedError, LumaError
+from luma_async.errors import APIError, DownloadError, GenerationFailedError, LumaError
 from luma_async.outcomes import Outcome
 
 _WORDS = {
@@ -21,15 +22,28 @@ _WORDS = {
 _AGAIN = "submitted again"
 _LONGEST_REASON = 100
 """Characters: a summary should be short, and a thousand reasons should need little memory."""
+_ID = re.compile(
+    r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9]{12,}|\b(?=[a-z]*[0-9])[0-9a-z]{20,}\b", re.IGNORECASE
+)
+"""A UUID, a number such as a request id of new-api, or another id of letters and digits."""
+
+_SHORTEST_ID = 4
+"""Characters; a shorter one may be any word of the text, or its HTTP status."""
 
 
 def reason_of(error: LumaError) -> str:
-    """Return in a few words why an id failed; the same text for all ids with the same reason."""
+    """Return in a few words why an id failed; the same text for all ids with the same reason, without their ids."""
     if isinstance(error, DownloadError):
         return f"not stored: {error.reason}"
     if isinstance(error, GenerationFailedError):
-        return shown(error.reason or "the relay gave no reason", _LONGEST_REASON)
-    return shown(in_option_names(error.summary), _LONGEST_REASON)
+        text = error.reason or "the relay gave no reason"
+    else:
+        text = in_option_names(error.summary)
+    named = (error.task_id, error.request_id if isinstance(error, APIError) else None)
+    for own in named:
+        if own is not None and len(own) >= _SHORTEST_ID:
+            text = re.sub(rf"(?<!\w){re.escape(own)}(?!\w)", "...", text)
+    return shown(_ID.sub("...", text), _LONGEST_REASON)
 
 
 def word_of(status: Status, outcome: Outcome) -> str:

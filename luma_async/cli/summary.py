@@ -64,10 +64,16 @@ class Summary:
         if self.verbose and isinstance(event, _VERBOSE):
             say(f"{time.strftime('%H:%M:%S', time.localtime(event.at))} {event}")
 
-    def write(self, requests: int) -> None:
-        """Write the summary to standard error if that is a terminal, and with ``--verbose``."""
-        if self.verbose or (is_terminal(sys.stderr) and not self.quiet):
+    def write(self, requests: int, *, is_whole: bool = True) -> None:
+        """Write the summary to standard error if that is a terminal, and with ``--verbose``.
+
+        Elsewhere, and where it should not be whole, only say what the errors were, unless a terminal shows their lines.
+        """
+        if is_whole and (self.verbose or (is_terminal(sys.stderr) and not self.quiet)):
             say("\n  ".join(self.lines(requests)))
+        elif not (self.quiet or is_terminal(sys.stdout)):
+            for line in _reasons(self.board, Status.ERROR):
+                say(line)
         if self.bell:
             ring()
 

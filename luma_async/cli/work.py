@@ -135,8 +135,8 @@ async def open_job(  # noqa: PLR0913 - the parts of a job, each by its name
                 say(_had_ended(journal, known, board.expected))
         luma = await stack.enter_async_context(client)
         stack.enter_context(_open_ids_named(board, ids, luma, earlier, again))
-        if summary is not None and waits:
-            stack.enter_context(_summed_up(luma, summary))
+        if summary is not None:
+            stack.enter_context(_summed_up(luma, summary, is_whole=waits))
         board.trouble.relay, board.trouble.good_polls = luma.relay_address, lambda: luma.statistics.polls
         progress = Progress(board, lambda: luma.statistics)
         show = _show(board, _form(output, stores=stores, waits=waits))
@@ -145,13 +145,13 @@ async def open_job(  # noqa: PLR0913 - the parts of a job, each by its name
 
 
 @contextmanager
-def _summed_up(luma: LumaClient, summary: Summary) -> Generator[None]:
+def _summed_up(luma: LumaClient, summary: Summary, *, is_whole: bool) -> Generator[None]:
     try:
         yield
     except asyncio.CancelledError:
-        summary.write(luma.statistics.requests)
+        summary.write(luma.statistics.requests, is_whole=is_whole)
         raise
-    summary.write(luma.statistics.requests)
+    summary.write(luma.statistics.requests, is_whole=is_whole)
 
 
 def _had_ended(journal: Journal, known: list[str], count: int) -> str:

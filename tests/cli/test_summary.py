@@ -11,7 +11,7 @@ from luma_async import Generation, GenerationFailedError, Outcome, State, WaitTi
 from luma_async.cli.exit import Status
 from luma_async.cli.show import Board
 from luma_async.cli.summary import Summary
-from luma_async.errors import DownloadError, TransportError
+from luma_async.errors import DownloadError, ServerError, TransportError
 from luma_async.events import PollFailed, StateChanged, WaitEnded
 from luma_async.testing import Script, SimulatedRelay
 from tests.cli.command import FAST, add
@@ -82,6 +82,42 @@ def test_a_thousand_reasons_are_six_lines() -> None:
     _, first, *_, last = summary.lines(1)
 
     assert (first, last) == ("failed: 11 x reason 10", "failed: 985 for other reasons")
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ("no token (request id: {})", ["2026112914114134605700000000", "2026112914114134780500000001"]),
+        ("no task {}", ["6c1f7a52-0d0b-4b0e-9a5f-0f4b4c5d6e7f", "6c1f7a52-0d0b-4b0e-9a5f-0f4b4c5d6e8a"]),
+        ("job {} of m-2024 is gone", ["01K9ZB3VJ2Q4X7N6T8W5R0YHAD", "01K9ZB3VJ2Q4X7N6T8W5R0YHAE"]),
+    ],
+)
+def test_reasons_that_differ_in_an_id_are_one(text: str, ids: list[str]) -> None:
+    """Gateways write the id of the task, or of their own request, into the text."""
+    board = Board()
+    for each in ids:
+        board.end(Outcome(task_id="f", error=TransportError(text.format(each))))
+
+    assert board.ends.reasons == {(Status.ERROR, text.format("...")): len(ids)}
+
+
+def test_an_id_of_any_form_is_left_out_where_the_error_has_it() -> None:
+    """Ids of the user's relay may be words."""
+    board = Board()
+    for task_id, request_id in (("first", "r-a1"), ("second", "r-a2")):
+        error = ServerError(f"{task_id} is lost, see {request_id}", status=500, task_id=task_id, request_id=request_id)
+        board.end(Outcome(task_id=task_id, error=error))
+
+    assert board.ends.reasons == {(Status.ERROR, "... is lost, see ..."): 2}
+
+
+def test_a_short_id_takes_nothing_out_of_the_text() -> None:
+    """It may be a word, or the HTTP status."""
+    board = Board()
+    for task_id in ("503", "a"):
+        board.end(Outcome(task_id=task_id, error=TransportError("a proxy said HTTP 503", task_id=task_id)))
+
+    assert board.ends.reasons == {(Status.ERROR, "a proxy said HTTP 503"): 2}
 
 
 def test_times_are_those_between_two_states() -> None:
@@ -220,3 +256,35 @@ def test_the_bell_rings_once_at_the_end_on_a_terminal(
     Summary(bell=bell).write(0)
 
     assert capsys.readouterr().err.count("\a") == rings
+
+
+@pytest.mark.parametrize(
+    "words", [("submit", "a cat", "a dog"), ("submit", "a cat", "a dog", "--wait"), ("get", "4f1c", "4f2c")]
+)
+def test_where_lines_go_elsewhere_errors_are_told(
+    command: Command, luma_relay: SimulatedRelay, words: tuple[str, ...]
+) -> None:
+    """Whoever sends standard output to a file still reads why nothing came of it: once, with the number of ids."""
+    ended = command(*words, relay=luma_relay, env={"LUMA_API_KEY": "another"})
+
+    assert ended.status == Status.ERROR
+    assert re.search(r"^luma-async: errors: 2 x .*401", ended.err, re.MULTILINE), ended.err
+    assert ended.err.count("errors: ") == 1
+
+
+def test_lines_on_a_terminal_tell_errors_themselves(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nor are they told with ``--quiet``, which tells each as it comes."""
+    summary, quiet = Summary(), Summary(quiet=True)
+    for each in (summary, quiet):
+        each.board.end(Outcome(task_id="f", error=TransportError("no answer")))
+
+    quiet.write(1)
+    summary.write(1, is_whole=False)
+    in_a_pipe = capsys.readouterr().err
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    summary.write(1, is_whole=False)
+
+    assert in_a_pipe == "luma-async: errors: 1 x no answer\n"
+    assert not capsys.readouterr().err

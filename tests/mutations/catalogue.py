@@ -981,6 +981,14 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a size that no terminal has is ignored", "            del os.environ[name]", "            pass"),
     ],
     ("cli/test_summary.py",): [
+        (
+            "errors are told where lines go elsewhere",
+            "elif not (self.quiet or is_terminal(sys.stdout)):",
+            "elif False:",
+        ),
+        ("a terminal's lines tell errors themselves", "not (self.quiet or is_terminal(sys.stdout))", "not self.quiet"),
+        ("reasons differ in no id", 'shown(_ID.sub("...", text), _LONGEST_REASON)', "shown(text, _LONGEST_REASON)"),
+        ("a short id is left in a reason", "if own is not None and len(own) >= _SHORTEST_ID:", "if own is not None:"),
         ("errors say themselves what was wrong", "if board.ends.unfinished and not board.rows:", "if not board.rows:"),
         (
             "the bell is for terminals",
