@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tarfile
@@ -93,6 +94,23 @@ def test_the_bare_library_has_four_dependencies_and_two_that_come_with_them(meta
 
 def _name(requirement: str) -> str:
     return requirement.split(";", maxsplit=1)[0].split(">", maxsplit=1)[0].split("[", maxsplit=1)[0].strip()
+
+
+def test_each_dependency_says_why_it_is_there() -> None:
+    """The table of the architecture page names all of them and no others, each with an extra that has it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    groups = {"the library": project["dependencies"], **project["optional-dependencies"]}
+    wanted = {(_name(each).lower(), group) for group, names in groups.items() for each in names} - {
+        ("luma-async", group) for group in groups
+    }
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = page.partition("## Dependencies")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (.+?) \| `?(.+?)`? \| .+ \|$", table, re.MULTILINE)
+
+    told = {(name.lower(), group) for names, group in rows for name in names.split(", ")} - {("package", "needed by")}
+
+    assert told <= wanted
+    assert {name for name, _ in told} == {name for name, _ in wanted}
 
 
 def test_metadata_says_what_is_offered(metadata: Message) -> None:
