@@ -93,6 +93,7 @@ async def poll_once(batcher: Batcher, policy: PollPolicy, task_id: str) -> Outco
             poll.may_repeat,
             stop=poll.allowance.is_over,
             wait=_pause(policy),
+            sleep=batcher.transport.pause,
             before_sleep=partial(_tell, batcher.transport),
         )
         generation = (
@@ -211,6 +212,7 @@ async def submit(
             _may_submit_again,
             stop=allowance.is_over,
             wait=_pause(policy),
+            sleep=transport.pause,
             before_sleep=tries.before_sleep,
         )
     except UncertainSubmitError as error:
@@ -293,6 +295,7 @@ async def _asked(transport: Transport, policy: PollPolicy, path: str, read: Call
         lambda error: error.retryable,
         stop=allowance.is_over,
         wait=_pause(policy),
+        sleep=transport.pause,
         before_sleep=partial(_tell, transport),
     )
 

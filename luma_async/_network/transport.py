@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from attrs import define, field
 
@@ -91,7 +91,7 @@ class Transport:
         """
         while True:
             is_free = self.cooldown.is_open and self._turns is None and self._slots.take(request)
-            probing = not is_free and await self._admitted(request)
+            probing = not is_free and await self._until_closed(self._admitted(request))
             accepted, pace = False, request.pace
             try:
                 answer = await self._answer(request, deadline())
@@ -119,6 +119,22 @@ class Transport:
             await self._wire.distrust(request)
         is_slow = isinstance(error, RequestTimeoutError) and request.pace is Pace.USUAL
         return Pace.SLOW if is_slow else request.pace
+
+    async def pause(self, seconds: float) -> None:
+        """Sleep for *seconds*; closing ends it.
+
+        Raises:
+            ClientClosedError: The client was closed.
+        """
+        await self._until_closed(asyncio.sleep(seconds))
+
+    async def _until_closed(self, waiting: Coroutine[Any, Any, T]) -> T:
+        """Return what comes of *waiting*, or raise ClientClosedError when the client is closed meanwhile."""
+        try:
+            with self._deadlines.limit(math.inf):
+                return await waiting
+        except TimeoutError:
+            raise closed() from None
 
     async def aclose(self) -> None:
         """Close all connections except those of the user's connector. Requests under way raise ClientClosedError."""

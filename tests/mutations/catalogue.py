@@ -172,6 +172,12 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("no control character is shown", "c if c.isprintable() else", "c if c else"),
     ],
     ("network/test_transport.py",): [
+        (
+            "closing ends a wait for a turn",
+            "await self._until_closed(self._admitted(request))",
+            "await self._admitted(request)",
+        ),
+        ("closing ends a pause", "await self._until_closed(asyncio.sleep(seconds))", "await asyncio.sleep(seconds)"),
         ("a header that is too long is named", "if len(value) > LONGEST_FIELD:", "if False:"),
         ("too many headers are counted", "if len(fields) > MOST_FIELDS:", "if False:"),
         (

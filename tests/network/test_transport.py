@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 from aiohttp import TCPConnector
@@ -268,6 +268,44 @@ async def test_closing_ends_a_request_whose_body_has_stalled(call: str) -> None:
 
     assert done == {looking}
     assert isinstance(looking.exception(), ClientClosedError)
+
+
+async def never() -> None:
+    """Let no request through."""
+    await asyncio.Event().wait()
+
+
+SLOW_DOWN = http(429, {"error": {"message": "slow down"}}, "Retry-After: 60")
+LASTING = PollPolicy(initial_interval=15.0, max_interval=60.0)
+
+
+@pytest.mark.parametrize(
+    ("replies", "limits", "gate"),
+    [
+        ([], Limits(), never),
+        ([], Limits(requests_per_second=0.01), None),
+        ([stay_silent], Limits(max_concurrency=1), None),
+        ([SLOW_DOWN], Limits(), None),
+        ([http(503, {"error": {"message": "no channel"}})] * 2, Limits(), None),
+    ],
+    ids=["the gate", "the rate limit", "a slot", "the cool-down", "the pause before the next try"],
+)
+@pytest.mark.parametrize("call", ["get_generation", "submit"])
+async def test_closing_ends_a_call_whatever_it_waits_for(
+    replies: Sequence[Reply], limits: Limits, gate: Callable[[], Awaitable[object]] | None, call: str
+) -> None:
+    """At once, and not when it would have had its turn: an app that is being stopped has seconds."""
+    async with RawServer([*replies, DONE]) as server:
+        async with LumaClient(server.base_url, KEY, polling=LASTING, limits=limits, batch="never", gate=gate) as luma:
+            first = asyncio.create_task(luma.get_generation(ID))
+            await asyncio.wait([first], timeout=0.1)
+            waiting = asyncio.create_task(getattr(luma, call)(ID))
+            done_before, _ = await asyncio.wait([waiting], timeout=0.1)
+        done, _ = await asyncio.wait([first, waiting], timeout=2.0)
+
+    assert (done_before, done) == (set(), {first, waiting})
+    assert isinstance(waiting.exception(), ClientClosedError)
+    assert isinstance(first.exception(), None | ClientClosedError | RateLimitError)
 
 
 # --- heads ---
