@@ -182,26 +182,32 @@ def _handlers_stay() -> Iterator[None]:
         signal.signal(number, handler)
 
 
+async def stop_a_submit(relay: SimulatedRelay, prompts: list[str], at_once: int, after: float) -> None:
+    """Submit *prompts*, and send the command a signal when it has run for *after* seconds."""
+    stop, luma = _Stop(), LumaClient(relay.base_url, relay.api_key)
+    rows, again = Rows.of(prompts, None, GenerationOptions()), ResumeCommand((), None, frozenset())
+    rest = ResumeCommand(("submit",), None, frozenset(), what="prompts")
+    batch = Submissions(submitter=Submitter(luma), rows=rows, at_once=at_once, again=again, rest=rest)
+
+    command = asyncio.create_task(
+        concluded(submit(batch, None, None, earlier=None, output=Output(), summary=Summary()), stop)
+    )
+    await asyncio.sleep(after)
+    stop.status = Status.INTERRUPTED
+    command.cancel()
+    await asyncio.wait([command])
+    assert command.cancelled()
+
+
 @pytest.mark.usefixtures("_handlers_stay")
 async def test_nothing_is_submitted_after_a_signal(
     luma_time: FastTime, luma_relay: SimulatedRelay, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A row that the relay refuses for now, in the answer that the command still waits for, is not sent again."""
     luma_relay.trouble(evolve(Fault.http(503, {"error": {"message": "no channel"}}), delay=5.0), on="submit")
-    stop, luma = _Stop(), LumaClient(luma_relay.base_url, luma_relay.api_key)
-    rows, again = Rows.of(["a cat", "a dog"], None, GenerationOptions()), ResumeCommand((), None, frozenset())
-    rest = ResumeCommand(("submit",), None, frozenset(), what="prompts")
-    batch = Submissions(submitter=Submitter(luma), rows=rows, at_once=1, again=again, rest=rest)
 
-    command = asyncio.create_task(
-        concluded(submit(batch, None, None, earlier=None, output=Output(), summary=Summary()), stop)
-    )
-    await asyncio.sleep(1.0)
-    stop.status = Status.INTERRUPTED
-    command.cancel()
-    await asyncio.wait([command])
+    await stop_a_submit(luma_relay, ["a cat", "a dog"], at_once=1, after=1.0)
 
-    assert command.cancelled()
     assert asked(luma_relay) == ["submit"]
     assert 5.0 <= luma_time.elapsed < 10.0
     said = capsys.readouterr().err
@@ -219,18 +225,9 @@ async def test_prompts_that_were_not_submitted_are_named_in_their_order(
     delays = [3.0, 2.0, 1.0]
     for delay in delays:
         luma_relay.trouble(evolve(Fault.rate_limited(600), delay=delay), on="submit")
-    stop, luma = _Stop(), LumaClient(luma_relay.base_url, luma_relay.api_key)
-    prompts, again = [f"cat {number}" for number in range(5)], ResumeCommand((), None, frozenset())
-    rows = Rows.of(prompts, None, GenerationOptions())
-    batch = Submissions(submitter=Submitter(luma), rows=rows, at_once=3, again=again, rest=again)
+    prompts = [f"cat {number}" for number in range(5)]
 
-    command = asyncio.create_task(
-        concluded(submit(batch, None, None, earlier=None, output=Output(), summary=Summary()), stop)
-    )
-    await asyncio.sleep(10.0)
-    stop.status = Status.INTERRUPTED
-    command.cancel()
-    await asyncio.wait([command])
+    await stop_a_submit(luma_relay, prompts, at_once=3, after=10.0)
 
     assert luma_time.elapsed < 12.0
     assert capsys.readouterr().err.split("not submitted:\n")[1].splitlines()[:-1] == prompts
