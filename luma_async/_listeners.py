@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from attrs import define, field
@@ -100,3 +101,23 @@ def presentable(raised: BaseException, what: str) -> Exception:
     error = LumaError(f"{what} raised {type(raised).__name__}", advice="let it raise an Exception of its own")
     error.__cause__ = raised
     return error
+
+
+def raise_presentable(raised: BaseException, what: str) -> None:
+    """Raise what ``presentable`` makes of *raised*; return where that is *raised* itself."""
+    if (error := presentable(raised, what)) is not raised:
+        raise error from raised
+
+
+async def awaited(call: Callable[[], Awaitable[T]], what: str) -> T:
+    """Return what comes of the user's function *call*; raises what it raises, made ``presentable``.
+
+    Only a CancelledError that means the running task goes through as it is.
+    """
+    try:
+        return await call()
+    except BaseException as raised:
+        task = asyncio.current_task()
+        if task is not None and not task.cancelling():
+            raise_presentable(raised, what)
+        raise

@@ -7,7 +7,6 @@ end. No other schedule sees an end as early with the same number of polls (J. B.
 
 from __future__ import annotations
 
-import asyncio
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from inspect import isawaitable
@@ -21,7 +20,7 @@ from attrs import evolve, frozen
 from tenacity import RetryCallState
 from tenacity.wait import wait_base, wait_exception
 
-from luma_async._listeners import presentable
+from luma_async._listeners import awaited, raise_presentable
 from luma_async._network.backoff import JITTER, Backoff, spread
 from luma_async._waiting.learning import Hazard, Learner
 from luma_async._waiting.progress import Progress
@@ -29,6 +28,7 @@ from luma_async.errors import APIError
 from luma_async.models import State
 from luma_async.settings import PollPolicy
 
+_STRATEGY = "PollPolicy(wait=...)"
 _LITTLE_JITTER = 0.1
 """Jitter of learned pauses, as a share of the pause: they are more precise than those of plain backoff."""
 _UNSURE = 0.69
@@ -104,13 +104,7 @@ class PollWait(wait_base):
         return max(self._policy.shortest_interval, pause, hint or 0.0)
 
     async def _bounded_later(self, pause: Awaitable[float], hint: float | None) -> float:
-        try:
-            return self._bounded(await pause, hint)
-        except BaseException as raised:
-            task = asyncio.current_task()
-            if task is None or not task.cancelling():  # else this wait, and not the strategy, was cancelled
-                _raise_presentable(raised)
-            raise
+        return self._bounded(await awaited(lambda: pause, _STRATEGY), hint)
 
     def _for_others(self, retry_state: RetryCallState) -> float:
         """Return the pause in a retry loop that is not a wait of a client."""
@@ -174,13 +168,8 @@ def _asked(strategy: Callable[[RetryCallState], Any], retry_state: RetryCallStat
     try:
         return strategy(retry_state)
     except BaseException as raised:
-        _raise_presentable(raised)
+        raise_presentable(raised, _STRATEGY)
         raise
-
-
-def _raise_presentable(raised: BaseException) -> None:
-    if (error := presentable(raised, "PollPolicy(wait=...)")) is not raised:
-        raise error from raised
 
 
 def _needs_exception(strategy: object) -> bool:

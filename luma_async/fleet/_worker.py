@@ -19,6 +19,7 @@ from attrs import define, field
 from tenacity import AsyncRetrying, before_sleep_log, wait_random_exponential
 
 from luma_async._checks import check_number
+from luma_async._listeners import awaited
 from luma_async.client import LumaClient
 from luma_async.errors import ConfigurationError, RateLimitError
 from luma_async.events import PollFailed
@@ -112,8 +113,7 @@ class Fleet:
     async def _work(self, concurrency: int) -> None:
         self._stopping = asyncio.Event()
         async with AsyncExitStack() as stack:
-            client = await stack.enter_async_context(self.client())
-            waits = self._waits = Waits(client=client, slice=self.slice)
+            waits = self._waits = Waits(client=await stack.enter_async_context(self.client()), slice=self.slice)
             manager = engine.QueueManager(self._memory) if self._memory else await self._manager(stack, waits)
             manager.shutdown = self._stopping
             manager.entrypoint(engine.QUEUE, on_failure="hold")(self._job)
@@ -189,7 +189,7 @@ class Fleet:
 
     async def _call_on_outcome(self, outcome: Outcome) -> None:
         async with self._places:
-            await self.on_outcome(outcome)
+            await awaited(lambda: self.on_outcome(outcome), "on_outcome")
 
     async def _sleep(self, seconds: float) -> None:
         """Sleep, but not longer than until the worker stops."""

@@ -318,20 +318,23 @@ async def test_a_callback_reaches_the_worker_that_waits(
     assert (await fleet.status(database)).held == 0
 
 
-async def test_a_fleet_in_memory_needs_no_server(relay: SimulatedRelay) -> None:
-    """An on_outcome that raises is called again, and each id has one outcome."""
+@pytest.mark.parametrize("raised", [RuntimeError("not now"), asyncio.CancelledError(), StopAsyncIteration()], ids=repr)
+async def test_a_fleet_in_memory_needs_no_server(
+    relay: SimulatedRelay, raised: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An on_outcome that raises is called again, which the log tells, and each id has one outcome."""
     calls = list[str]()
 
     async def keep(outcome: Outcome) -> None:
         calls.append(outcome.task_id)
         if len(calls) == 1:
-            raise RuntimeError("not now")
+            raise raised
 
     app = fleet.Fleet.in_memory(on_outcome=keep, client=lambda: LumaClient(relay.base_url, relay.api_key))
     ids = [relay.add(script=Script.of("completed")) for _ in range(3)]
     counts = [await app.enqueue(ids), await app.enqueue(ids)]
     running = asyncio.create_task(app.run(concurrency=10))
-    async with asyncio.timeout(_LONG):
+    async with asyncio.timeout(20.0):
         while len(calls) < 4:  # noqa: ASYNC110 - a list tells nobody
             await asyncio.sleep(0.05)
     running.cancel()
@@ -340,6 +343,9 @@ async def test_a_fleet_in_memory_needs_no_server(relay: SimulatedRelay) -> None:
 
     assert counts == [3, 0]
     assert sorted(set(calls)) == sorted(ids)
+    assert [type(raised).__name__ in record.message for record in caplog.records if "Retrying" in record.message] == [
+        True
+    ]
 
 
 async def test_what_on_outcome_raises_is_told_also_while_the_worker_stops(

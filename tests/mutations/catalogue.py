@@ -1411,6 +1411,16 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a worker that ends gives up", "time() >= self._gives_up_at:", "time() < 0:"),
         ("a hand-back without ids sends nothing", "if ids:  # none", "if True:  # none"),
     ],
+    ("fleet/test_fleet.py::test_a_fleet_in_memory_needs_no_server",): [
+        (
+            "a CancelledError of on_outcome is an error",
+            'await awaited(lambda: self.on_outcome(outcome), "on_outcome")',
+            "await self.on_outcome(outcome)",
+        ),
+    ],
+    ("waiting/test_polls.py", "waiting/test_tenacity.py", "waiting/test_batching.py"): [
+        ("a strategy's own CancelledError is an error", "raise_presentable(raised, what)\n        raise", "raise"),
+    ],
     ("fleet/test_waits.py",): [
         ("an overdue id gets one more poll", "max(stop - self.clock(), _LAST_LOOK)", "max(stop - self.clock(), 0.01)"),
         ("a drain hands back", "if self._is_draining and task.uncancel() == 0:", "if False:"),
