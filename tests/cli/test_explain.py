@@ -165,10 +165,11 @@ def test_a_data_link_is_explained_in_part() -> None:
     ],
 )
 def test_the_id_is_the_one_that_the_answer_carries(body: Any, found: str) -> None:
-    """Unless another one is given, whose row is then explained."""
+    """Unless another one is given, whose row is then explained; with a state, it is an answer to a poll."""
     rows, is_usable = explained(body)
 
     assert (rows["id"].value, is_usable) == (found, True)
+    assert rows["state"].value in ("completed", "pending")
 
 
 def test_of_several_tasks_one_can_be_chosen() -> None:
