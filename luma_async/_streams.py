@@ -25,8 +25,8 @@ from luma_async.outcomes import Outcome
 T = TypeVar("T")
 _UNSIZED_IN_FLIGHT = 1000
 """Default number of ids in flight from an iterator, which may be endless."""
-_IDS_BETWEEN_YIELDS = 100
-"""Ids that are read before other asyncio tasks get a turn."""
+_IDS_IN_A_TURN = 100
+"""Ids that are read in one turn of the event loop: a full request, as with ids that wake."""
 _ITEMS_BETWEEN_YIELDS = 100
 """Items that are handed out before other asyncio tasks get a turn, even if thousands are ready."""
 _MOST_EVENTS = 10_000
@@ -189,8 +189,8 @@ class Outcomes(_Stream[Outcome]):
                     return
                 if not self._take_up(task_id) and self._room is not None:
                     self._room.release()
-                if taken % _IDS_BETWEEN_YIELDS == 0:
-                    await asyncio.sleep(0)
+                if taken % _IDS_IN_A_TURN == 0:
+                    await self._loops.scheduler.share.wait()
 
     def _take_up(self, task_id: Any) -> bool:
         """Start to wait for *task_id*, or give it an error outcome if it is invalid; return whether it is new."""
