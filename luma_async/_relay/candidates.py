@@ -31,10 +31,10 @@ _TOKEN = re.compile(
 )
 """One JSON token. A string without an end is the rest of an answer that was cut."""
 _WHOLE = re.compile(r"-?[0-9]+", re.ASCII)
-_MAY_BE_THE_ID = ("result", "task")
+_MAY_BE_THE_ID = ("data", "result", "task")
 """Keys whose text may be the id itself, if it has a digit; else it is a word such as ``ok``."""
-_NOT_SET = ("", "0")
-"""Relays in Go write 0 for an id that is not set."""
+_NOT_SET = ("", "0", "null", "none", "undefined", "nil", "nan", "true", "false")
+"""What programs write for an id that they do not have."""
 
 
 def candidates_in(text: str) -> tuple[str, ...]:
@@ -73,12 +73,12 @@ def _in_text(name: str | None, text: str, depth: int, tokens: Iterator[int]) -> 
     found = list(islice(_candidates(text, depth - 1, tokens), _MOST)) if inside else []
     if found:
         yield from found
-    elif _names_an_id(name) or name == "data" or (name in _MAY_BE_THE_ID and any(map(str.isdigit, text))):
+    elif _names_an_id(name) or (name in _MAY_BE_THE_ID and any(map(str.isdigit, text))):
         yield from _fitting(text.strip())
 
 
 def _fitting(text: str) -> Iterator[str]:
-    if text not in _NOT_SET and len(text) <= _LONGEST:
+    if text.casefold() not in _NOT_SET and len(text) <= _LONGEST:
         yield text
 
 

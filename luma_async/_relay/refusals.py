@@ -122,19 +122,29 @@ def cause_of(status: int, words: list[str], *, is_hinted: bool = False) -> Cause
 _WELL = frozenset(
     {"success", "succeed", "succeeded", "successful", "successfully", "ok", "submit_success", "成功", "提交成功"}
 )
-_SUCCESS = _WELL | {"0", "200", "201", ""}
+_TAKEN = _WELL | {"accepted", "created", "submitted"}
+_NO_ERROR = _WELL | {"", "0", "200", "none", "null", "no_error", "n/a", "false"}
+_FALSE = (False, 0, "0", "false", "no")
 
 
 def is_success(document: Mapping[str, Any]) -> bool:
     """Whether an envelope reports a success, with its code as a word or a number, and no text as its error."""
     code = document.get("code")
-    if document.get("success") is False or isinstance(code, bool | float | list | dict):
+    if document.get("success") in _FALSE or isinstance(code, float | list | dict):
         return False
-    if _normalized((innermost_text(document.get("error")) or "").strip()) not in _SUCCESS:
+    if _normalized((innermost_text(document.get("error")) or "").strip()) not in _NO_ERROR:
         return False
-    if _normalized(str(code).strip()) == "1":  # success or error, as the text beside it says
-        return any(_normalized(str(document.get(key) or "").strip(" .!")) in _WELL for key in ("message", "msg"))
-    return code is None or _normalized(str(code).strip()) in _SUCCESS
+    plain = _normalized("" if code is None else str(code).strip())
+    number = int(plain) if plain.isdecimal() and len(plain) < _LONG_CODE else None
+    if number is not None and number != 0 and number // 100 != 2:  # noqa: PLR2004 - as of HTTP
+        # To each gateway another number is a success, or an error: the text beside it says which.
+        words = (_normalized(str(document.get(key) or "").strip(" .!")) for key in ("message", "msg"))
+        return number // 100 not in (4, 5) and any(word in _TAKEN for word in words)
+    return number is not None or plain in _TAKEN or plain in ("", "true")
+
+
+_LONG_CODE = 20
+"""Digits of a code that no gateway has."""
 
 
 # --- a refusal by the relay, or by its upstream ---

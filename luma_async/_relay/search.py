@@ -148,8 +148,10 @@ _LONGEST_WORD = 200
 """Characters of the word for a state; the rest of a longer one is left out."""
 _WEAK = frozenset({"ok", "success", "error"})
 """Words that may be about the request instead of the task: a word of another kind for the same task is stronger."""
-_WEAK_IN_A_ROW = frozenset({"ok"})
-"""The same for the ``status`` of a row: the others are a gateway's own words for its tasks."""
+_NEVER_OF_A_TASK = frozenset({"ok"})
+"""What the ``status`` of a row says of the request only."""
+_STALE = "state"
+"""The key of a generation's own word, which some gateways copy into the row."""
 
 
 def is_about_request(word: str) -> bool:
@@ -158,11 +160,10 @@ def is_about_request(word: str) -> bool:
 
 
 def word_of(levels: list[Mapping[str, Any]], reading: Reading) -> str | None:
-    """Return the relay's word for the state; a row's outer ``status`` wins over a stale inner ``state``."""
+    """Return the relay's word for the state; a row's ``status`` wins over a stale ``state``, in it or beside it."""
     is_row = _is_row(levels[0])
     known: Mapping[str, State] = reading.dialect.state_words
-    weak = None
-    may_be_weak = _WEAK_IN_A_ROW if is_row else _WEAK
+    weak, is_settled = None, False
     keys = ("status", *reading.dialect.state_keys) if is_row else reading.dialect.state_keys
     for level in levels:
         present = reading.keys.states.intersection(level)
@@ -175,11 +176,11 @@ def word_of(levels: list[Mapping[str, Any]], reading: Reading) -> str | None:
             if len(word) > _LONGEST_WORD:
                 word = word.strip()[:_LONGEST_WORD]
             plain = word if word in known else plain_word(word)
-            if weak is None and plain in may_be_weak:
-                weak = word
-            elif weak is None or (plain in known and plain not in may_be_weak):
+            if weak is None and plain in _WEAK:
+                weak, is_settled = word, is_row and plain not in _NEVER_OF_A_TASK
+            elif weak is None or (plain in known and plain not in _WEAK and not (is_settled and key == _STALE)):
                 return word
-        if weak is not None and is_row:
+        if is_settled:
             break
         keys = reading.dialect.state_keys
     return weak

@@ -14,11 +14,11 @@ from luma_async._relay.answer import Answer
 from luma_async._relay.candidates import candidates_in
 from luma_async._relay.documents import Reading
 from luma_async._relay.refusals import is_success, refusal_inside
-from luma_async._relay.search import as_id, levels_of, tasks_in, word_of
+from luma_async._relay.search import as_id, levels_of, state_of, tasks_in, word_of
 from luma_async._relay.tasks import read_documents, read_task
 from luma_async.dialect import RELAY, Dialect
 from luma_async.errors import APIError, LumaError, NotFoundError, ProtocolError, UncertainSubmitError, Verdict
-from luma_async.models import Link
+from luma_async.models import Link, State
 
 
 def read_submitted(
@@ -83,17 +83,41 @@ def _new_id(document: Any, reading: Reading) -> str | None:
     if isinstance(document, list):
         document = document[0] if document else None
     levels = levels_of(document, reading) if isinstance(document, Mapping) else []
-    has_state = bool(levels) and word_of(levels, reading) is not None
     if levels and _is_taken(levels[0]):
         return as_id(levels[0]["result"])
+    envelopes, task = _with_the_task(levels, reading)
+    if any(map(_has_failed, envelopes)):
+        return None
+    has_state = bool(task) and word_of(task, reading) is not None
     if not levels or not (has_state or is_success(levels[0])):
         return None
-    keys = [key for key in reading.dialect.id_keys if key not in _OF_REQUESTS]
-    ids = [_one_id(level.get(key)) for level in levels for key in (*keys, *_LISTS_OF_IDS)]
-    ids += [_one_id(level.get(key), least=_LEAST_ID) for level in levels for key in _MAY_BE_THE_ID]
+    ids = [_one_id(level.get(key)) for level in levels for key in _keys_of_ids(reading)]
+    ids += [_id_itself(level.get(key)) for level in levels for key in _MAY_BE_THE_ID]
     if has_state:
         ids += [_one_id(level.get(key)) for level in levels for key in _OF_REQUESTS]
     return next((task_id for task_id in ids if task_id and is_task_id(task_id)), None)
+
+
+_Levels = list[Mapping[str, Any]]
+
+
+def _with_the_task(levels: _Levels, reading: Reading) -> tuple[_Levels, _Levels]:
+    """Split *levels* before the first one that has an id: the words of an envelope are no state of the task."""
+    keys = (*_keys_of_ids(reading), *_OF_REQUESTS)
+    for depth, level in enumerate(levels):
+        itself = [level.get(key) for key in _MAY_BE_THE_ID if not isinstance(level.get(key), Mapping)]
+        if any(_one_id(level.get(key)) for key in keys) or any(map(_id_itself, itself)):
+            return levels[:depth], levels[depth:]
+    return levels, []
+
+
+def _has_failed(envelope: Mapping[str, Any]) -> bool:
+    word = envelope.get("status")
+    return isinstance(word, str) and state_of(word) is State.FAILED
+
+
+def _keys_of_ids(reading: Reading) -> list[str]:
+    return [*(key for key in reading.dialect.id_keys if key not in _OF_REQUESTS), *_LISTS_OF_IDS]
 
 
 def _is_taken(document: Mapping[str, Any]) -> bool:
@@ -114,13 +138,24 @@ _LEAST_ID = 1000
 """A smaller number in the place of the task is a count or a code."""
 
 
-def _one_id(value: Any, least: int = 1) -> str | None:
+_NO_IDS = frozenset({"null", "none", "undefined", "nil", "nan", "true", "false"})
+"""What programs write for an id that they do not have."""
+
+
+def _one_id(value: Any) -> str | None:
     """Return the id that *value* is, or the one in it."""
     if isinstance(value, list):
         value = value[0] if value else None
     if isinstance(value, Mapping):
         value = next((value[key] for key in ("task_id", "id", "taskId") if value.get(key)), None)
-    return None if type(value) is int and value < least else as_id(value)
+    found = as_id(value)
+    return None if found is None or found.strip().casefold() in _NO_IDS else found
+
+
+def _id_itself(value: Any) -> str | None:
+    """Return the id that *value* is, where a count, a code or a word such as ``success`` may be instead."""
+    found = None if type(value) is int and value < _LEAST_ID else _one_id(value)
+    return found if found is not None and any(map(str.isdigit, found)) else None
 
 
 def _trouble_of(answer: Answer) -> LumaError:

@@ -65,6 +65,12 @@ def test_a_real_answer_names_the_new_task(name: str) -> None:
         {"code": 1, "msg": "success", "data": {"task_id": TASK_ID}},
         {"code": "1", "message": "Submit success.", "data": TASK_ID},
         {"id": TASK_ID, "state": "failed", "error": {"message": "moderated"}},
+        {"code": 10000, "message": "Success", "data": {"task_id": TASK_ID}},
+        {"code": "000000", "msg": "成功", "data": {"taskId": TASK_ID}},
+        {"code": 202, "message": "accepted", "data": {"jobId": TASK_ID}},
+        {"code": True, "result": TASK_ID},
+        {"error": "none", "id": TASK_ID},
+        {"status": "success", "data": {"id": TASK_ID}},
         json.dumps({"data": json.dumps({"task_id": TASK_ID})}),
     ],
     ids=str,
@@ -203,12 +209,38 @@ def test_a_proxys_503_leaves_it_open(body: str, retry_after: str | None) -> None
         {"code": 1, "msg": "no quota", "data": {"task_id": "req-1"}},
         {"id": "no/id"},
         {"id": ".."},
+        {"code": 500, "message": "success", "data": {"task_id": "req-1"}},
+        {"code": 30001, "message": "busy", "data": {"task_id": "req-1"}},
+        {"success": 0, "msg": "no", "taskId": "req-1"},
+        {"status": "fail", "message": "no credit", "data": {"id": "req-1"}},
     ],
     ids=str,
 )
 def test_a_200_without_a_task_leaves_it_open(body: Any) -> None:
     """A complaint's own id is none of a task."""
     assert isinstance(_trouble(answer(body)), UncertainSubmitError)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"code": 0, "data": "ok"},
+        {"code": "success", "data": "submitted"},
+        {"status": "success", "result": "queued"},
+        {"success": True, "task": "created"},
+        {"code": 0, "data": "null"},
+        {"id": "null"},
+        {"task_id": "None", "status": "queued"},
+        {"taskId": "undefined"},
+    ],
+    ids=str,
+)
+def test_a_word_is_no_id(body: Any) -> None:
+    """A state, a success, or what programs write for nothing: the submit may be paid for, so its answer is kept."""
+    error = _trouble(answer(body))
+
+    assert isinstance(error, UncertainSubmitError)
+    assert (error.body, error.candidates) == (json.dumps(body), ())
 
 
 # --- what an answer said is not lost ---

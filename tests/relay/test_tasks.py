@@ -406,6 +406,22 @@ def test_a_row_that_holds_its_generation_s_fields_goes_by_its_status() -> None:
     assert read({"task_id": TASK_ID, "status": "SUCCESS", "state": "processing"}).state is State.COMPLETED
 
 
+@pytest.mark.parametrize(
+    ("told", "state"),
+    [
+        ({"status": "success", "task_status": "running"}, State.PROCESSING),
+        ({"status": "error", "task_status": "running"}, State.PROCESSING),
+        ({"status": "Success", "taskStatus": "FAIL"}, State.FAILED),
+        ({"status": "OK", "data": {"task_status": "running"}}, State.PROCESSING),
+        ({"status": "ok", "state": "queued"}, State.PENDING),
+        ({"status": "success", "task_status": "success"}, State.COMPLETED),
+    ],
+)
+def test_a_row_s_status_may_be_about_the_request(told: dict[str, Any], state: State) -> None:
+    """A key that names the task is stronger, and *ok* says nothing about any task."""
+    assert read({"task_id": TASK_ID, **told}).state is state
+
+
 def test_a_bare_generation_goes_by_its_state() -> None:
     """Without a ``task_id`` it is no row, and a ``status`` beside the ``state`` is of less weight."""
     assert read({"id": TASK_ID, "state": "processing", "status": "success"}).state is State.PROCESSING
