@@ -9,25 +9,44 @@ _LONGEST_READ = 5000
 _LONGEST_WORDING = 500
 
 _EAST_ASIAN_TASK = r"(?:任务|任務|作业|作業|记录|記錄|作品|视频|視頻|タスク|ジョブ|생성|작업|태스크)"
-_LATIN_TASK = r"(?:task|generation|job|record|video|creation)"
+_LATIN_TASK = r"(?:task|generation|job|record|video|creation|prediction)"
 _TASK = (
     rf"(?:{_LATIN_TASK}|{_EAST_ASIAN_TASK}"
-    r"|tarea|tarefa|tâche|aufgabe|taak|tugas|görev|attività|tác vụ|nhiệm vụ|zadani|задач|задани|генераци|مهمة|งาน)"
+    r"|tarea|tarefa|trabajo|trabalho|tâche|aufgabe|auftrag|taak|tugas|görev|attività|tác vụ|nhiệm vụ|zadani|úloha|úkol"
+    r"|génération|generación|geração|задач|задани|генераци|завдан|مهمة|المهمة|งาน)"
 )
+_ANOTHER_THING = (
+    r"channel|model|user|token|\bkey\b|account|group|queue|image|picture|file|param|prompt|fail|error|url|path|route"
+    r"|archivo|arquivo|fichier|datei|imagen|imagem|bild|canal|kanal|usuario|utilisateur|benutzer|fallid|falh|échou|fehl"
+    r"|渠道|通道|模型|令牌|用户|用戶|账号|分组|图片|文件|参数|失败|файл|модел|канал|ошибк|пользовател"
+)
+_GAP = rf"(?:(?!{_ANOTHER_THING})[^.!?。！？])"
+"""Between a task and its absence, without anything else that may be absent."""
+_NEGATED = (
+    rf"\b(?:no|não|nao|non|nicht|niet|pas|не)\b{_GAP}{{0,20}}?"
+    r"(?:encontr|exist|localiz|trouv|trovat|esist|gefunden|vorhanden|gevonden|bestaa|найден|существ|обнаруж|знайден|існу)"
+)
+"""A negation, and the stem of *found* or *exist* after it."""
 _ABSENT = (
     r"(?:not[ _-]?(?:be[ _-])?(?:found|exist)|do(?:es)?[ _-]?n['’o]?t[ _-]?exist|no longer exist|not[ _-]belong"
-    r"|不存在|未找到|没有找到|沒有找到|找不到|存在しません|見つかりません|見つかりませんでした|없습니다|존재하지"
-    r"|no existe|no encontrad|não existe|não encontrad|introuvable|existe pas|non trouvée?|non esiste|non trovat"
-    r"|nicht gefunden|existiert nicht|niet gevonden|bestaat niet|tidak ditemukan|tidak ada|bulunamadı"
-    r"|không tồn tại|không tìm thấy|nie istnieje|nie znalezion|не найден|не существует|غير موجود|ไม่พบ)"
+    r"|(?:has |have |was |were |is |been |already )+(?:expired and (?:been )?)?(?:deleted|removed|purged)"
+    r"|不存在|未找到|没有找到|沒有找到|找不到|已(?:经|經)?被?(?:删除|刪除|移除|清理)"
+    r"|存在しません|見つかりません|見つかりませんでした|없습니다|존재하지|삭제"
+    rf"|{_NEGATED}|existe pas|existiert nicht|bestaat niet|introuvable|(?:in|non[ -]?)(?:existente?|existant|esistente)"
+    r"|tidak ditemukan|tidak ada|bulunamadı|mevcut değil|không tồn tại|không tìm thấy"
+    r"|nie istnieje|nie znalezion|neexistuje|nenalezen|отсутству"
+    r"|غير موجود|لم يتم العثور|لا توجد|لا يوجد|ไม่พบ)"
 )
 _IS_INVALID = (
-    r"(?:[ _-]?ids?[ _-]?(?:is |が|是)?(?:invalid|not valid|无效|無效|無効)"
+    r"(?:[ _-]?ids?[ _-]?(?:is |が|是)?(?:invalid|not valid|wrong|incorrect"
+    r"|无效|無效|無効|错误|錯誤|有误|不正确|不正確|非法|不合法)"
     r"|[ _-]?(?:is )?(?:unknown|无效|無效|無効)$)"
 )
 _OTHER_WORDS_FIRST = (
-    r"(?:no se encontró|no existe|não foi encontrad|nie znalezion\w*|không tìm thấy|ไม่พบ"
-    r"|존재하지 않는|찾을 수 없는|없는|存在しない|見つからない|найти|не найден\w*|introuvable)"
+    rf"(?:no se {_GAP}{{0,12}}?encontr\w*|no existe|não {_GAP}{{0,16}}?encontr\w*|nie znalezion\w*|không tìm thấy|ไม่พบ"
+    r"|존재하지 않는|찾을 수 없는|없는|存在しない|見つからない|найти|(?:не найден|не знайден)\w*|introuvable"
+    r"|لم يتم العثور على"
+    r"|\b(?:keine?[rmn]?|aucune?|ningun[ao]?|nessun[ao]?|nenhuma?|geen|brak)\b)"
 )
 _NONE_IN_CHINESE = (
     r"(?:找不到|未找到|未能找到|没有找到|沒有找到|没有|沒有|无此|無此|查无|查無|未查询到|未查詢到|查询不到|查詢不到|查不到"
@@ -40,14 +59,9 @@ _NO_SUCH = (
 _GOES_ON = r"(?=[ _-](?:(?:with|for|in|or|was|is|does|by|named|please)\b|\w*[0-9]))"
 _NO_FURTHER_NOUN = rf"(?:[ _-]?(?:id|uuid)s?\b)?(?:(?![ _-]?[a-z])|{_GOES_ON})"
 """``unknown task type`` is about the type."""
-_ANOTHER_THING = (
-    r"channel|model|user|token|\bkey\b|account|group|queue|image|picture|file|param|prompt|fail|error|url|path|route"
-    r"|渠道|通道|模型|令牌|用户|用戶|账号|分组|图片|文件|参数|失败"
-)
-_GAP = rf"(?:(?!{_ANOTHER_THING})[^.!?。！？])"
-"""Between a task and its absence, without anything else that may be absent."""
 _NOT_FOUND = re.compile(
     rf"{_TASK}{_GAP}{{0,80}}?{_ABSENT}"
+    r"|\b(?:request|id)s?(?: id)?(?: was| is)? (?:not found|unknown)\b"
     rf"|{_TASK}{_IS_INVALID}"
     rf"|{_NO_SUCH}{_LATIN_TASK}{_NO_FURTHER_NOUN}"
     rf"|\bno {_GAP}{{0,12}}{_LATIN_TASK}{_GAP}{{0,12}}\b(?:found|exists?)\b"
@@ -56,8 +70,10 @@ _NOT_FOUND = re.compile(
 )
 _NOTHING_ELSE = re.compile(
     r"(?:the )?(?:requested )?(?:resource |entity |object |item )?(?:was |is |could )?not[ _]?(?:be )?found"
-    r"|不存在|does not exist|(?:sql: )?no rows in result set"
+    r"|不存在|does not exist|(?:sql: )?no rows in result set|(?:mongo: )?no documents in result"
 )
+_OF_IT = re.compile(rf"(?:{_ANOTHER_THING})\w* (?:for|of|in) (?:the |this |that |your |a )?$")
+"""What else may be absent, before the task that it belongs to."""
 
 
 def first_of(words: list[str]) -> list[str]:
@@ -75,7 +91,14 @@ def first_of(words: list[str]) -> list[str]:
 def says_no_such_task(word: str) -> bool:
     """Whether a complaint's text says that there is no such task."""
     plain = _wording(word)
-    return any(_NOT_FOUND.search(spelling) for spelling in (plain, re.sub("[_-]", "", plain)))
+    spellings = (plain, re.sub("[_-]", "", plain))
+    found = ((spelling, match) for spelling in spellings for match in _NOT_FOUND.finditer(spelling))
+    return not all(ends_in_another_thing(spelling[: match.start()]) for spelling, match in found)
+
+
+def ends_in_another_thing(before: str) -> bool:
+    """Whether the text *before* a task names something of this task, such as its channel, which is absent instead."""
+    return _OF_IT.search(before) is not None
 
 
 def says_nothing_but_not_found(word: str) -> bool:

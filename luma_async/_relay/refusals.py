@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 
 from luma_async._relay.answer import Answer
 from luma_async._relay.documents import NotJSONError, Reading, decode, opened
-from luma_async._relay.not_found import first_of, says_no_such_task, says_nothing_but_not_found
+from luma_async._relay.not_found import ends_in_another_thing, first_of, says_no_such_task, says_nothing_but_not_found
 from luma_async._text import shown, text_of_page, title_of, without_markup
 from luma_async.errors import (
     APIError,
@@ -87,7 +87,8 @@ _BY_WORD = {
 
 def _cause_named(word: str) -> Cause | None:
     plain = _normalized(word)
-    return next((cause for name, cause in _BY_WORD.items() if name in plain), None)
+    found = ((cause, plain.partition(name)[0]) for name, cause in _BY_WORD.items() if name in plain)
+    return next((cause for cause, before in found if not ends_in_another_thing(before.replace("_", " "))), None)
 
 
 def _normalized(word: str) -> str:

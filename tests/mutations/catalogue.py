@@ -20,6 +20,18 @@ class Mutation:
 
 _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ("relay/test_refusals.py",): [
+        (
+            "a task's channel is another thing",
+            "return not all(ends_in_another_thing(spelling[: match.start()]) for spelling, match in found)",
+            "return any(True for _ in found)",
+        ),
+        (
+            "a code may stand behind another thing",
+            'if not ends_in_another_thing(before.replace("_", " "))',
+            "if True",
+        ),
+        ("a deleted task is not there", "deleted|removed|purged)", "purged)"),
+        ("found may stand far from its negation", "|не)\\b{_GAP}{{0,20}}?", "|не)\\b"),
         ("408 passes", "408: Cause(APIError, Verdict.PASSING)", "408: Cause(APIError, Verdict.FINAL)"),
         ("a wrong key is final", "FINAL, _KEY_ADVICE", "PASSING, _KEY_ADVICE"),
         ("402 is about credit, 403 about permission", ": Cause(QuotaExceededError", ": Cause(PermissionDeniedError"),
@@ -803,7 +815,11 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("an envelope that has failed took nothing", "if any(map(_has_failed, envelopes)):", "if False:"),
         ("a code of HTTP's errors is no success", "return number // 100 not in (4, 5) and any(", "return any("),
         ("the text decides about other codes", "any(word in _TAKEN for word in words)", "False"),
-        ("code 1 is a success where the text says so", "if number is not None and number != 0 and", "if number == 7 and"),
+        (
+            "code 1 is a success where the text says so",
+            "if number is not None and number != 0 and",
+            "if number == 7 and",
+        ),
         (
             "an id beside an error is not a task's",
             '_normalized((innermost_text(document.get("error")) or "").strip()) not in _NO_ERROR',
