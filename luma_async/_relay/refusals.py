@@ -65,8 +65,10 @@ _CLIENT_ERROR = Cause(APIError, Verdict.FINAL)
 _SERVER_ERROR = Cause(ServerError, Verdict.PASSING, "the relay or its upstream is in trouble: try again later")
 _SATURATED = Cause(RateLimitError, Verdict.SLOW_DOWN, "the relay's upstream is saturated: try again later")
 _COME_BACK_ADVICE = "the relay asked for a retry later"
-_MAY_BE_HINTED = frozenset({400, 401, 403, 409, 422, 503})
-"""Statuses that mean *slow down* if they come with a usable ``Retry-After`` (architecture, rule 3)."""
+_UNAVAILABLE = 503
+_TOO_MANY = 429
+_NEVER_HINTED = frozenset({402, 404, 405, 410, 451})
+"""Statuses 4xx that do not mean *slow down* with a usable ``Retry-After``; a 503 does too (architecture, rule 3)."""
 _MAY_SAY_NOT_FOUND = frozenset({0, 400, 404, 422, 500})
 """With another status the same words are about a key, a user or a channel. 0 is a refusal inside a 200."""
 _NO_SUCH_TASK = evolve(_BY_STATUS[404], advice=_TASK_ADVICE, names_task=True)
@@ -79,6 +81,9 @@ _BY_WORD = {
     "insufficient_user_quota": _QUOTA,
     "insufficient_quota": _QUOTA,
     "pre_consume_token_quota_failed": _QUOTA,
+    "too_many_requests": _BY_STATUS[429],
+    "rate_limit": _BY_STATUS[429],
+    "请求过于频繁": _BY_STATUS[429],
     "upstream_load_saturated": _SATURATED,
     "负载已饱和": _SATURATED,
 }
@@ -115,7 +120,8 @@ def cause_of(status: int, words: list[str], *, is_hinted: bool = False) -> Cause
     if status == 404 and any("invalid_url" in _normalized(word) for word in words):  # noqa: PLR2004 - contract section 4
         return _WRONG_PATH
     cause = _BY_STATUS.get(status) or {4: _CLIENT_ERROR, 5: _SERVER_ERROR}.get(status // 100)
-    if cause is not None and is_hinted and status in _MAY_BE_HINTED:
+    may_be_hinted = status // 100 == 4 and status not in _NEVER_HINTED  # noqa: PLR2004 - as of HTTP
+    if cause is not None and is_hinted and (may_be_hinted or status == _UNAVAILABLE):
         return evolve(cause, verdict=Verdict.SLOW_DOWN, advice=_COME_BACK_ADVICE)
     return cause
 
@@ -172,7 +178,8 @@ def refusal(answer: Answer) -> LumaError:
     """Return the error for an answer with a status other than 200 to 203."""
     details = _Details.of(answer, lenient_documents(answer))
     hint = _hint_of(answer)
-    cause = cause_of(answer.status, details.words, is_hinted=hint is not None)
+    status = _TOO_MANY if str(details.code) == str(_TOO_MANY) else answer.status
+    cause = cause_of(status, details.words, is_hinted=hint is not None)
     if cause is None:
         return ProtocolError(
             f"the relay answered HTTP {answer.status}, which is not a usable status", verdict=Verdict.PASSING

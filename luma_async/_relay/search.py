@@ -155,8 +155,8 @@ _STALE = "state"
 
 
 def is_about_request(word: str) -> bool:
-    """Whether *word* may be about the request instead of the task."""
-    return plain_word(word) in _WEAK
+    """Whether *word* beside an HTTP error may be about the request instead of the task: a gateway waits for others."""
+    return plain_word(word) in _WEAK | {"timeout", "timedout"}
 
 
 def word_of(levels: list[Mapping[str, Any]], reading: Reading) -> str | None:

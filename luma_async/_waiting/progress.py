@@ -21,7 +21,8 @@ _CONTRADICTED_FOR = 30.0
 _POLLS_FOR_A_LINK = 3
 """Further polls of a generation that is completed, but has no link yet (contract section 1)."""
 _REFUSES_KEY = frozenset({401, 403})
-_REFUSES_TASK = frozenset({400, 409, 422})
+_REFUSES_NO_TASK = frozenset({401, 402, 403, 404, 405, 408, 410, 425, 429, 451})
+"""Among the statuses 4xx; the others may be a gateway's trouble with one task, such as 409, 422 or 423."""
 
 
 @define(eq=False, repr=False, weakref_slot=False)
@@ -122,14 +123,14 @@ class Progress:
         if error.verdict not in (Verdict.FINAL, Verdict.UNCONFIRMED):
             return False
         key_works = self.good > 0 or self.health.key_works
-        return (error.status in _REFUSES_KEY and key_works) or (error.status in _REFUSES_TASK and self.good > 0)
+        return (error.status in _REFUSES_KEY and key_works) or (_refuses_task(error.status) and self.good > 0)
 
     def _refuses_this_id_alone(self, error: LumaError) -> bool:
         """Whether *error* is a first refusal of this id, by a relay that answers others: a gateway may be at fault."""
         return (
             isinstance(error, APIError)
             and error.verdict is Verdict.FINAL
-            and error.status in _REFUSES_TASK
+            and _refuses_task(error.status)
             and self.health.key_works
         )
 
@@ -149,3 +150,7 @@ class Progress:
         trouble.counted += 1
         policy = self.policy
         return trouble.counted >= policy.max_consecutive_failures and now - trouble.since >= policy.max_outage
+
+
+def _refuses_task(status: int) -> bool:
+    return status // 100 == 4 and status not in _REFUSES_NO_TASK  # noqa: PLR2004 - as of HTTP

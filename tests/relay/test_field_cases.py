@@ -94,6 +94,8 @@ def test_what_names_something_else_is_not_the_id_of_a_submit(body: dict[str, Any
         ({"task_id": TASK_ID, "status": "FAILURE", "fail_reason": "no"}, True),
         ({"error": "no", "data": {"id": TASK_ID, "state": "failed"}}, True),
         ({"id": TASK_ID, "status": "error", "message": "upstream"}, False),
+        ({"id": TASK_ID, "status": "Timed-Out", "message": "upstream"}, False),
+        ({"id": TASK_ID, "state": "timeout", "message": "took too long"}, True),
         ({"id": "req-7", "status": "failed"}, False),
         ({"id": TASK_ID, "data": {"state": "failed"}}, False),
         ({"id": TASK_ID, "state": "processing"}, False),

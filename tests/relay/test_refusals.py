@@ -210,16 +210,35 @@ def test_a_challenge_passes_whatever_its_body(status: int) -> None:
     assert caught.value.verdict is PASSING
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 409, 422, 503])
+@pytest.mark.parametrize("status", [400, 401, 403, 409, 422, 423, 503])
 @pytest.mark.parametrize("hint", ["1", "2.5"])
 def test_a_refusal_with_a_hint_says_slow_down(status: int, hint: str) -> None:
     """Whoever says when to come back does not mean for good."""
-    told = answer({"message": "secondary rate limit"}, status, retry_after=hint)
+    told = answer({"message": "come back later"}, status, retry_after=hint)
 
     with pytest.raises(APIError) as caught:
         read_task(told, TASK_ID)
     assert caught.value.verdict is SLOW_DOWN
     assert caught.value.retry_after == float(hint)
+
+
+@pytest.mark.parametrize("status", [400, 403, 500])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"message": "Too many requests, please slow down"},
+        {"error": {"type": "rate_limit_error", "message": "busy"}},
+        {"code": 429, "message": "busy"},
+        {"code": "429"},
+        {"message": "请求过于频繁，请稍后再试"},
+    ],
+    ids=str,
+)
+def test_a_refusal_under_load_says_slow_down_whatever_its_status(body: Any, status: int) -> None:
+    """Some gateways have 403 for a limit of requests."""
+    error = api_error_of(body, status)
+
+    assert (type(error), error.verdict) == (RateLimitError, SLOW_DOWN)
 
 
 @pytest.mark.parametrize("status", [402, 405, 410, 451])

@@ -61,7 +61,7 @@ def begun(policy: PollPolicy = POLICY, *, good: int = 1) -> Progress:
 EVERY_SECOND = [float(second) for second in range(1, 200)]
 
 
-FINAL = (400, 401, 402, 403, 405, 409, 410, 422, 451)
+FINAL = (400, 401, 402, 403, 405, 406, 409, 410, 422, 423, 451)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ FINAL = (400, 401, 402, 403, 405, 409, 410, 422, 451)
     [
         *((status, 0, 1.0) for status in FINAL),
         # Thirty seconds, counted from the first one: a gateway's own session can run out.
-        *((status, 1, 31.0) for status in (400, 401, 403, 409, 422)),
+        *((status, 1, 31.0) for status in (400, 401, 403, 406, 409, 412, 421, 422, 423)),
         *((status, 3, 1.0) for status in (402, 405, 410, 451)),
     ],
 )
@@ -84,7 +84,7 @@ def test_a_refusal_that_contradicts_a_good_answer_has_to_come_three_times() -> N
     assert ends_at(begun(PollPolicy(max_outage=5.0)), 403, EVERY_SECOND) == 6.0
 
 
-@pytest.mark.parametrize(("status", "end"), [(401, 31.0), (403, 31.0), (400, 3.0), (422, 3.0), (410, 1.0)])
+@pytest.mark.parametrize(("status", "end"), [(401, 31.0), (403, 31.0), (400, 3.0), (423, 3.0), (410, 1.0)])
 def test_another_ids_good_answer_is_about_the_key_alone(status: int, end: float) -> None:
     """A key that worked for another id is not refused at once; a refusal of this task is final at the third."""
     progress = begun(good=0)
