@@ -7,6 +7,8 @@ import re
 import tomllib
 from collections.abc import Callable, Collection, Mapping
 from difflib import get_close_matches
+from itertools import combinations
+from math import isfinite
 from pathlib import Path
 from typing import Any, Self
 
@@ -60,19 +62,21 @@ def _refused(name: str, what: str, advice: str) -> ConfigurationError:
 
 _PATH_TEXT = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:{}/-]*")
 
+_GOES_UP = re.compile(r"//|\.\.|/\.(/|$)")
+
 
 def _path(*, has_id: bool) -> Callable[[Any, Attribute[Any], Any], None]:
     def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
         if value is None and attribute.name != "task_path":
             return
-        is_path = isinstance(value, str) and _PATH_TEXT.fullmatch(value) and "//" not in value and ".." not in value
+        is_path = isinstance(value, str) and _PATH_TEXT.fullmatch(value) and not _GOES_UP.search(value)
         places = str(value).split("{id}") if is_path else []
         if not is_path or len(places) != 1 + has_id or any("{" in part or "}" in part for part in places):
             where = "with {id} once, where the task id belongs" if has_id else "without {id}"
             raise _refused(
                 attribute.name,
                 f"{brief(value)} is not a path {where}",
-                f"write it like {'/v1/tasks/{id}' if has_id else '/v1/tasks'}, without '..', '//' or a query",
+                f"write it like {'/v1/tasks/{id}' if has_id else '/v1/tasks'}, without '.', '..', '//' or a query",
             )
 
     return check
@@ -89,8 +93,12 @@ def _name(_: Any, attribute: Attribute[Any], value: Any) -> None:
 
 
 def _address(_: Any, attribute: Attribute[Any], value: Any) -> None:
-    if value is not None and not (isinstance(value, str) and value.startswith(("https://", "http://"))):
-        raise _refused(attribute.name, f"{brief(value)} is not an address", "write it like https://api.example")
+    if value is not None and not (isinstance(value, str) and _ADDRESS.fullmatch(value)):
+        what = f"{brief(re.sub(r'//[^/]*@', '//...@', str(value)))} is not an address without a user and a query"
+        raise _refused(attribute.name, what, "write it like https://api.example")
+
+
+_ADDRESS = re.compile(r"https?://[^/@?#\s]+(/[^?#\s]*)?", re.IGNORECASE)
 
 
 _NOT_FOR_KEYS = re.compile(r"host|connection|transfer-encoding|cookie|content-.*|accept|user-agent", re.IGNORECASE)
@@ -182,11 +190,30 @@ def _are_fields(_: Any, attribute: Attribute[Any], value: Any) -> None:
         )
 
 
-def _are_constants(_: Any, attribute: Attribute[Any], value: Any) -> None:
+def _is_constant(value: Any) -> bool:
+    """Whether JSON can hold *value*: it has no infinite number, and no NaN."""
+    return isinstance(value, str | int | bool) or (isinstance(value, float) and isfinite(value))
+
+
+def _check_places(dialect: Dialect, constants: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse two values of a submit in one place, or one inside the other: only one of them would be sent."""
+    places: list[tuple[str, Any]] = [(name, None) for name in dialect.submit_fields.values() if name]
+    places += [place for its in constants.values() for place in its.items()]
+    for (first, value), (second, constant) in combinations(places, 2):
+        is_said_twice = first == second and value == constant is not None
+        if not is_said_twice and (f"{first}.".startswith(f"{second}.") or f"{second}.".startswith(f"{first}.")):
+            raise _refused(
+                "submit_fields" if constant is None else "submit_constants",
+                f"has {brief(second)} beside {brief(first)}, so that one would take the other's place",
+                "give each a name of its own",
+            )
+
+
+def _are_constants(dialect: Dialect, attribute: Attribute[Any], value: Any) -> None:
     def fits(our: Any, constants: Any) -> bool:
         if our not in _SUBMIT_FIELDS or not isinstance(constants, Mapping):
             return False
-        return all(_is_dotted(name) and isinstance(c, str | int | float | bool) for name, c in constants.items())
+        return all(_is_dotted(name) and _is_constant(constant) for name, constant in constants.items())
 
     wrong = [our for our, its in value.items() if not fits(our, its)] if isinstance(value, Mapping) else [value]
     if wrong:
@@ -195,6 +222,7 @@ def _are_constants(_: Any, attribute: Attribute[Any], value: Any) -> None:
             f"has {brief(wrong[0])}, which is not one of our names with constants",
             'write it like image_url = { "keyframes.frame0.type" = "image" }',
         )
+    _check_places(dialect, value)
 
 
 # --- the dialect ---
@@ -292,13 +320,14 @@ class Dialect:
         try:
             with Path(path).open("rb") as file:
                 content = file.read(_LARGEST_FILE + 1)
-            if len(content) > _LARGEST_FILE:
-                raise ConfigurationError(f"{shown(path)} has more than 64 KiB", advice="name the dialect's own file")
-            given = tomllib.loads(content.decode())
         except OSError as error:
             raise ConfigurationError(
                 f"the dialect {shown(path)} cannot be read: {error.strerror}", advice="check the path"
             ) from None
+        if len(content) > _LARGEST_FILE:
+            raise ConfigurationError(f"{shown(path)} has more than 64 KiB", advice="name the dialect's own file")
+        try:
+            given = tomllib.loads(content.decode("utf-8-sig"))  # editors on Windows write a mark
         except (ValueError, RecursionError) as error:
             raise ConfigurationError(f"the dialect {shown(path)} is not TOML: {error}", advice="correct it") from None
         for key in given.keys() - fields_dict(cls).keys():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import inf, nan
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,19 @@ def test_lumas_own_api_is_a_dialect() -> None:
         ({"submit_fields": {"prompt": "a..b"}}, "submit_fields"),
         ({"submit_constants": {"prompt": "x"}}, "submit_constants"),
         ({"submit_constants": {"prompt": {"a": [1]}}}, "submit_constants"),
+        ({"submit_constants": {"prompt": {"a": inf}}}, "submit_constants"),
+        ({"submit_constants": {"prompt": {"a.b": nan}}}, "submit_constants"),
+        ({"submit_fields": {"prompt": "a", "aspect_ratio": "a"}}, "submit_fields"),
+        ({"submit_fields": {"prompt": "a", "aspect_ratio": "a.b"}}, "submit_fields"),
+        ({"submit_fields": {"prompt": "image_url"}}, "submit_fields"),
+        ({"submit_constants": {"loop": {"user_prompt": "x"}}}, "submit_constants"),
+        ({"submit_constants": {"loop": {"user_prompt.x": "x"}}}, "submit_constants"),
+        ({"submit_constants": {"loop": {"kind": "a"}, "prompt": {"kind": "b"}}}, "submit_constants"),
+        ({"task_path": "/a/./{id}"}, "task_path"),
+        ({"submit_path": "/a/."}, "submit_path"),
         ({"base_url": "api.example"}, "base_url"),
+        ({"base_url": "https://"}, "base_url"),
+        ({"base_url": "https://u:p@api.example"}, "base_url"),
         ({"name": "a b"}, "name"),
     ],
 )
@@ -135,13 +148,35 @@ def test_a_bad_dialect_is_refused_with_the_name_of_the_field(given: dict[str, An
         Dialect(**given)
 
 
+def test_a_file_may_have_a_mark(tmp_path: Path) -> None:
+    """As editors on Windows write it."""
+    (tmp_path / "own.toml").write_bytes('\ufefftask_path = "/own/{id}"'.encode())
+
+    assert dialect_of(str(tmp_path / "own.toml")).task_path == "/own/{id}"
+
+
+def test_two_options_may_have_the_same_constant() -> None:
+    """Either of them brings it, and both agree."""
+    own = Dialect(submit_constants={"loop": {"kind": "video"}, "prompt": {"kind": "video"}})
+
+    assert json.loads(submit_body(own, {"prompt": "a cat", "loop": True}))["kind"] == "video"
+
+
+def test_a_password_in_an_address_is_not_repeated() -> None:
+    """The message names the field and shows the host alone."""
+    with pytest.raises(ConfigurationError) as caught:
+        Dialect(base_url="https://user:s3cret@api.example")
+
+    assert "s3cret" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
         (b"state_word = {}", "did you mean state_words"),
         (b"task_path = ", "is not TOML"),
         (b"\xff\xfe", "is not TOML"),
-        (b"#" * 70_000, "more than 64 KiB"),
+        (b"#" * 70_000, "bad.toml has more than 64 KiB"),
         (b"task_path = 5", "Dialect.task_path 5"),
     ],
 )

@@ -327,6 +327,7 @@ _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Request-Id: r-1
         (_HEAD.replace(b"\r", b"") + _BODY, "r-1"),
         (b"\xff\xfe" + (_HEAD + _BODY).decode().encode("utf-16-le"), "r-1"),
         (b"HTTP/2 200 \r\nx-oneapi-request-id: r-1\r\n\r\n" + _BODY, "r-1"),
+        (b"HTTP/2 200 \r\nX-Trace-Id: r-2\r\n\r\n" + _BODY, "r-2"),
         (b"HTTP/1.1 200 Connection established\r\n\r\n" + _HEAD + _BODY, "r-1"),
         (b"HTTP/1.1 100 Continue\r\n\r\n" + _HEAD + _BODY, "r-1"),
         (b"HTTP/1.1 301 Moved\r\nLocation: /x\r\n\r\n" + _HEAD + _BODY, "r-1"),

@@ -316,6 +316,13 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a picture's ending is not a video's", "if link is None or _OTHER_ENDING.search(link)", "if link is None"),
     ],
     ("test_dialect.py",): [
+        ("a constant is a number of JSON", "isinstance(value, float) and isfinite(value)", "isinstance(value, float)"),
+        ("two options have two places", "    _check_places(dialect, value)\n", ""),
+        ("a place inside another is taken", 'f"{second}.".startswith(f"{first}.")', "first == second"),
+        ("two options may have the same constant", "value == constant is not None", "False"),
+        ("a dialect's address has no password", "https?://[^/@?#", "https?://[^/?#"),
+        ("a dialect may have a mark", 'content.decode("utf-8-sig")', "content.decode()"),
+        ("a path has no dot for a folder", r"|/\.(/|$)", ""),
         ("what is declared comes first", "[*value, *usual.split()]", "[*usual.split(), *value]"),
         ("a declared link is the best one", "if declared is not None:", "if False:"),
         ("a dialect's path has one id", "len(places) != 1 + has_id", "False"),

@@ -6,14 +6,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from luma_async._relay.answer import Answer
+from multidict import CIMultiDict
+
+from luma_async._relay.answer import Answer, request_id_in
 from luma_async._relay.documents import NotJSONError, decode, encoded
 
 _MARKS = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 _HEAD = re.compile(rb"HTTP/[0-9.]{1,3} ([0-9]{3})\b[^\n]*\n((?:[^\r\n][^\n]*\n)*)\r?(?:\n|$)")
 _BLANK = b"\xef\xbb\xbf \t\r\n"
-_REQUEST_ID = ("x-oneapi-request-id", "x-any2api-request-id", "x-litellm-call-id", "x-request-id")
-"""Headers that gateways use for the id of a request (contract section 6), in lower case."""
 
 
 def read_captured(content: bytes) -> Answer:
@@ -58,7 +58,7 @@ def _is_recorded(document: Any) -> bool:
 
 
 def _answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
-    plain = {name.lower(): value for name, value in headers.items()}
+    plain = CIMultiDict(headers)
     return Answer(
         status=status,
         body=body,
@@ -66,5 +66,5 @@ def _answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
         retry_after=plain.get("retry-after"),
         date=plain.get("date"),
         is_challenge="cf-mitigated" in plain,
-        request_id=next((plain[name] for name in _REQUEST_ID if plain.get(name)), None),
+        request_id=request_id_in(plain),
     )
