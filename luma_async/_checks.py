@@ -122,22 +122,29 @@ def checked_headers(headers: object, name: str, *, also_refused: str = "authoriz
     """
     if not isinstance(headers, Mapping):
         raise ConfigurationError(f"{name} is not a mapping", advice=f'give {name} like {{"X-Team": "films"}}')
-    checked: dict[str, str] = {}
-    for header, value in headers.items():
-        if not isinstance(header, str) or not _HEADER_NAME.fullmatch(header):
-            raise ConfigurationError(f"{name}: {brief(header, 40)} is not a header's name", advice="see RFC 9110")
-        plain = header.lower()
-        if plain in _OUR_HEADERS or plain == also_refused.lower() or plain.startswith("content-"):
-            raise ConfigurationError(
-                f"{name}: {header} cannot be set", advice="leave it out: this library sets it, or must not send it"
-            )
-        if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value) or value != value.strip():
-            raise ConfigurationError(
-                f"{name}: the value of {header} is not one line of printable ASCII text without blanks around it",
-                advice="write it in ASCII",
-            )
-        checked[header] = value
-    return checked
+    for header in headers:
+        trouble = _unusable(header, headers[header], name, also_refused)
+        if trouble is not None:
+            headers = None  # tracebacks show local variables
+            raise trouble
+    return dict(headers)
+
+
+def _unusable(header: object, value: object, name: str, also_refused: str) -> ConfigurationError | None:
+    """Return the error for one of the *headers*, or None: this frame is over when it is raised."""
+    if not isinstance(header, str) or not _HEADER_NAME.fullmatch(header):
+        return ConfigurationError(f"{name}: {brief(header, 40)} is not a header's name", advice="see RFC 9110")
+    plain = header.lower()
+    if plain in _OUR_HEADERS or plain == also_refused.lower() or plain.startswith("content-"):
+        return ConfigurationError(
+            f"{name}: {header} cannot be set", advice="leave it out: this library sets it, or must not send it"
+        )
+    if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value) or value != value.strip():
+        return ConfigurationError(
+            f"{name}: the value of {header} is not one line of printable ASCII text without blanks around it",
+            advice="write it in ASCII",
+        )
+    return None
 
 
 def brief(value: object, limit: int = 60) -> str:

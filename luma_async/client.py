@@ -118,7 +118,7 @@ class LumaClient:
     ) -> None:
         key, proxy_url, further, of_media = hidden(api_key), hidden(proxy), hidden(headers), hidden(media_headers)
         hook = hidden(callback_url)
-        del api_key, proxy, headers, media_headers, callback_url  # tracebacks show local variables
+        api_key = proxy = headers = media_headers = callback_url = None  # tracebacks show local variables
         _check_options(polling, batch, gate)
         settings = Settings.load(
             base_url, key, limits, dialect=dialect, headers=further, media_headers=of_media, trust_env=trust_env

@@ -138,7 +138,7 @@ class Settings:
         The text of a ConfigurationError names what is missing or unusable, and never holds the key.
         """
         key = hidden(api_key)
-        del api_key  # tracebacks show local variables
+        api_key = None  # tracebacks show local variables
         if not isinstance(limits, Limits):
             raise ConfigurationError("limits is not a Limits value", advice="give limits as luma_async.Limits(...)")
         spelling = chosen_dialect(dialect, environ)

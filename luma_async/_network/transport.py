@@ -108,6 +108,7 @@ class Transport:
                 pace = await self._pace_after(request, error)
                 raise error.with_traceback(None)  # noqa: B904 - the frames below hold the answer, maybe with the key
             finally:
+                answer = None  # the error's traceback has this frame, and a waiting id keeps its last error
                 self._slots.release(request)
                 request.pace = pace
                 if probing:

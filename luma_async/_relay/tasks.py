@@ -153,7 +153,7 @@ def read_batch(
         for found in tasks_in(row, reading, known):
             task_id = found.task_id
             has_foreign = has_foreign or task_id not in known
-            if task_id not in known or (task_id in observed and not state_of(found.word, dialect).is_terminal):
+            if task_id not in known or _is_settled(observed.get(task_id), found.word, dialect):
                 continue
             body, before = text if found.task is row and text is not None else encoded(found.task), known[task_id]
             if before is not None and before.is_from(body):
@@ -166,6 +166,11 @@ def read_batch(
     if not observed and not _is_no_match(documents):
         raise refusal_inside(answer, documents)
     return observed
+
+
+def _is_settled(before: Observation | None, word: str, dialect: Dialect) -> bool:
+    """Whether a further row with *word* changes nothing about an id that *before* told of."""
+    return before is not None and (before[0].state.is_terminal or not state_of(word, dialect).is_terminal)
 
 
 def _observe(observed: dict[str, Observation], task_id: str, seen: Observation) -> None:
@@ -263,6 +268,8 @@ def _found(
             elif seen is None or (state_of(found.word, reading.dialect).is_terminal and not seen.state.is_terminal):
                 raw = document if isinstance(document, Mapping) else None
                 seen = TaskAnswer.of(found, reading, raw, request_id)
+                if seen.state.is_terminal:
+                    return seen, has_foreign  # no further row changes it
     return seen, has_foreign
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import html
+import inspect
 import io
 import json
 import logging
@@ -230,6 +231,8 @@ async def ended(task: asyncio.Task[Any]) -> BaseException:
         {"base_url": ADDRESS, "proxy": [KEY]},
         {"base_url": ADDRESS, "ssl_context": False},
         {"base_url": ADDRESS, "batch": "sometimes"},
+        {"base_url": ADDRESS, "headers": {"X-Token": KEY, "Authorization": KEY}},
+        {"base_url": ADDRESS, "media_headers": {"X-Token": f"{KEY}\n"}},
     ],
 )
 @pytest.mark.parametrize("source", ["argument", "variable", "file"])
@@ -283,6 +286,7 @@ def walked(error: BaseException) -> str:
     told: list[str] = []
     trace = below_the_tests(error.__traceback__)
     while trace is not None:
+        inspect.formatargvalues(*inspect.getargvalues(trace.tb_frame))  # as cgitb does: a deleted argument ends it
         for value in trace.tb_frame.f_locals.values():
             told += map(looked_into, (value, *vars_of(value)))
         trace = trace.tb_next

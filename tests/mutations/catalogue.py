@@ -186,6 +186,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("no control character is shown", "c if c.isprintable() else", "c if c else"),
     ],
     ("network/test_transport.py",): [
+        ("an error keeps no answer", "                answer = None  # the error's", "                # the error's"),
         (
             "closing ends a wait for a turn",
             "await self._until_closed(self._admitted(request))",
@@ -224,6 +225,12 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a loop has one clock", "if not isinstance(loop.time, _Clock):", "if True:"),
     ],
     ("relay/test_work.py",): [
+        (
+            "an end that is repeated is read once",
+            "                if seen.state.is_terminal:\n",
+            "                if False:\n",
+        ),
+        ("of an end that is repeated one row counts", "(before[0].state.is_terminal or not", "(not"),
         ("objects that cannot be tasks cost nothing", "not needed.isdisjoint(item))", "True)"),
         ("a string is opened once", "self._opened[id(value)] = opened(value)", "return opened(value)"),
         ("an answer has a limit of visits", "        self.left -= cost\n", ""),
@@ -389,13 +396,19 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a proxy that has worked is in trouble", "is_passing = has_worked or", "is_passing ="),
     ],
     ("faults/test_a35_key.py",): [
+        ("an error has no header's value", "            headers = None  # traceb", "            # traceb"),
+        (
+            "an argument is not deleted",
+            "api_key = proxy = headers = media_headers = callback_url = None",
+            "del api_key, proxy, headers, media_headers, callback_url",
+        ),
         ("an echoed key is redacted", 'body = body.replace(spelling, b"[key]")', "pass"),
         ("the key is in no repr, not even in a frame's", "return \"'[secret]'\"", "return str.__repr__(self)"),
         ("a slice of the header shows no key", "def __getitem__(self, _: object)", "def at(self, _: object)"),
         (
             "no local variable holds the key",
-            "del api_key, proxy, headers, media_headers, callback_url  # tracebacks show local variables",
-            "pass",
+            "api_key = proxy = headers = media_headers = callback_url = None  # tracebacks",
+            "pass  # tracebacks",
         ),
         (
             "a secret shows nothing",

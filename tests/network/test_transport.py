@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from traceback import walk_tb
 
 import pytest
 from aiohttp import TCPConnector
@@ -26,6 +27,12 @@ from luma_async import (
     State,
     WaitTimeoutError,
 )
+from luma_async._network.cooldown import Cooldown
+from luma_async._network.request import Request
+from luma_async._network.session import Network
+from luma_async._network.transport import Transport
+from luma_async._relay.answer import Answer
+from luma_async.settings import Settings
 from tests.kit import KEY
 from tests.raw_server import Act, RawServer, Reply, hang_up, http, stay_silent, task
 
@@ -306,6 +313,24 @@ async def test_closing_ends_a_call_whatever_it_waits_for(
     assert (done_before, done) == (set(), {first, waiting})
     assert isinstance(waiting.exception(), ClientClosedError)
     assert isinstance(first.exception(), None | ClientClosedError | RateLimitError)
+
+
+async def test_an_error_keeps_no_answer() -> None:
+    """A waiting id keeps its last error, whose traceback would keep a page of megabytes."""
+
+    def read(_: Answer) -> None:
+        raise ProtocolError("no task")
+
+    async with RawServer([http(200, b"<html>")]) as server:
+        settings = Settings.load(server.base_url, KEY, Limits(), environ={})
+        transport = Transport(settings, Network(), Cooldown(FAST, is_open=True))
+        with pytest.raises(ProtocolError) as caught:
+            await transport.exchange(Request("GET", "/luma/generations/a"), read)
+        await transport.aclose()
+
+    frames = [frame for frame, _ in walk_tb(caught.value.__traceback__)]
+    assert "exchange" in [frame.f_code.co_name for frame in frames]
+    assert [name for frame in frames for name, value in frame.f_locals.items() if isinstance(value, Answer)] == []
 
 
 # --- heads ---

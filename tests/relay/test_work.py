@@ -172,6 +172,17 @@ def test_a_row_that_is_repeated_is_structured_never() -> None:
     assert calls(lambda: read_batch(Answer(200, body), known)) < 12 * rows
 
 
+def test_an_end_that_is_repeated_is_read_once() -> None:
+    """The first row that tells an end decides; a poll stops there, and a batch only looks for other ids."""
+    row = b'{"task_id":"x","status":"SUCCESS"}'
+    body = repeated(row, size=50_000)
+
+    rows = body.count(row)
+
+    assert calls(lambda: read_poll(Answer(200, body), "x", None)) < 4 * rows
+    assert calls(lambda: read_batch(Answer(200, body), {"x": None, "y": None})) < 70 * rows
+
+
 def test_objects_that_cannot_be_tasks_are_not_visited() -> None:
     """They have no id, and nothing that is wrapped around a task."""
     body = repeated(b'{"a":1}')
