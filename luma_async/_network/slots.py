@@ -40,6 +40,8 @@ class Slots:
     free: int = field(init=False)
     _slow: int = 0
     """Slots that polls of slow ids hold."""
+    _latest_is_slow: bool = field(default=False, init=False)
+    """Whether the latest slot went to a poll of a slow id: of an only slot, the other polls have every second turn."""
     _queue: dict[_Place, None] = field(factory=dict, init=False)
     """Requests that wait, in the order of arrival."""
     _slow_queue: dict[_Place, None] = field(factory=dict, init=False)
@@ -116,11 +118,13 @@ class Slots:
             return False
         self.free -= 1
         self._slow += is_slow
+        self._latest_is_slow = is_slow
         return True
 
     def _next(self) -> _Place | None:
         """Take a slot for the next place in the queue that can have one; remove and return the place."""
-        for queue in (self._slow_queue, self._queue):
+        takes_turns = self.limit == 1 and self._latest_is_slow
+        for queue in (self._queue, self._slow_queue) if takes_turns else (self._slow_queue, self._queue):
             while queue and next(iter(queue)).is_free.cancelled():
                 del queue[next(iter(queue))]
             for place in tuple(islice(queue, 1)):

@@ -1261,6 +1261,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a group may end the program", "            raise_if_exit(part)", "            pass"),
     ],
     ("network/test_slots.py",): [
+        ("one slot is shared in turns", "takes_turns = self.limit == 1 and", "takes_turns = False and"),
         ("polls that hang are abandoned", "            limit.expire()", "            pass"),
         ("half of the slots may be slow", "- self.limit // 2 if self._queue else 0", "if self._queue else 0"),
         ("nothing is abandoned where no one waits", "- self.limit // 2 if self._queue else 0", "- self.limit // 2"),

@@ -120,6 +120,17 @@ def test_one_slot_is_not_held_by_a_poll_that_hangs() -> None:
     assert relay.answered["ok"] < 1.0
 
 
+def test_polls_that_hang_again_and_again_take_turns_with_the_others_in_one_slot() -> None:
+    """Two ids that hang for ever would else have every turn; each healthy poll waits for one of theirs at most."""
+    slow = [(f"h{number}", 10.0, Pace.SLOW) for number in range(10)]
+
+    relay = relay_of(Slots(1, 0.105), *slow, *[(f"ok{number}", 0.1) for number in range(4)], seconds=200.0)
+
+    assert [name for name in relay.answered if name.startswith("ok")] == ["ok0", "ok1", "ok2", "ok3"]
+    assert relay.answered["ok3"] == pytest.approx(40.4)
+    assert relay.answered["h9"] == pytest.approx(100.4)
+
+
 def test_at_a_relay_where_most_polls_are_slow_few_are_abandoned() -> None:
     """The usual time is learned from the first answers."""
     relay = relay_of(Slots(8, 0.5), *[(f"s{number}", 4.0) for number in range(200)], seconds=1000.0)
