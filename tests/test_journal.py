@@ -616,6 +616,34 @@ async def test_what_a_failed_write_left_is_removed_later(path: Path, monkeypatch
     assert held(path) == B
 
 
+@pytest.mark.parametrize("rest", [b"", A, A[:5], A + B[:-1], A + A[:-7]], ids=len)
+async def test_nothing_is_written_behind_half_a_line_of_another_program(path: Path, rest: bytes) -> None:
+    """Somebody has cut the open journal, or added a half line to it: whole lines stay, and the new one is found."""
+    async with Journal(path) as journal:
+        await journal.record(completed("a"))
+        put(path, rest)
+        assert await journal.record(completed("b"))
+
+    whole = rest[: rest.rfind(b"\n") + 1]
+    assert held(path) == whole + B
+    async with Journal(path) as journal:
+        assert "b" in journal
+
+
+async def test_a_foreign_half_line_is_not_removed(path: Path) -> None:
+    """It is not ours; the record is refused, and can be repeated once the file is right again."""
+    async with Journal(path) as journal:
+        await journal.record(completed("a"))
+        put(path, A + b"see above")
+        with pytest.raises(JournalError, match="half a line of its own"):
+            await journal.record(completed("b"))
+        assert held(path) == A + b"see above"
+        put(path, A)
+        assert await journal.record(completed("b"))
+
+    assert held(path) == A + B
+
+
 async def test_a_flush_that_fails_is_a_line_that_is_not_there(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What may be on the disk or not is taken back, so that it can be recorded again."""
     async with Journal(path) as journal:

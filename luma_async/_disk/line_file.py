@@ -75,6 +75,8 @@ class LineFile:
     descriptor: int
     place: Path
     """The absolute path: the process may change its directory."""
+    _size: int = field(default=0, init=False)
+    """Bytes after the last look at the whole file, or the last write."""
     _torn_at: int | None = field(default=None, init=False)
     """Where a failed write started, until its bytes are removed."""
     _closed: bool = field(default=False, init=False)
@@ -128,10 +130,12 @@ class LineFile:
                         os.ftruncate(self.descriptor, whole)
                         os.fsync(self.descriptor)
                     elif not line.endswith(b"\n"):
-                        self.append(b"\n")
+                        os.write(self.descriptor, b"\n")
+                        os.fsync(self.descriptor)
                     whole += len(line)
             except LongLineError as error:
                 raise self.kind.foreign(self.path, error.number) from None
+        self._size = os.fstat(self.descriptor).st_size
         self._keep_others_out()
 
     def _keep_others_out(self) -> None:
@@ -174,13 +178,13 @@ class LineFile:
             raise OSError("it has been deleted")
         if not self._is_in_its_place(status):
             raise OSError("it has been moved, and the next run would not find it")
-        self._torn_at = status.st_size
+        self._torn_at = self._size if status.st_size == self._size else self._cut_half_line(status.st_size)
         try:
             left = memoryview(lines)
             while left:
                 left = left[os.write(self.descriptor, left) :]
             os.fsync(self.descriptor)
-            self._torn_at = None
+            self._size, self._torn_at = self._torn_at + len(lines), None
         except OSError:
             with suppress(OSError):
                 self._cut_torn_line()
@@ -195,7 +199,21 @@ class LineFile:
     def _cut_torn_line(self) -> None:
         if self._torn_at is not None:
             os.ftruncate(self.descriptor, self._torn_at)
-            self._torn_at = None
+            self._size, self._torn_at = self._torn_at, None
+
+    def _cut_half_line(self, size: int) -> int:
+        """Remove half a line from the end of a file that another program has changed; return the size of the rest.
+
+        Behind it, a line of ours would be lost.
+        """
+        start = os.lseek(self.descriptor, max(0, size - _CHUNK), os.SEEK_SET)
+        half = os.read(self.descriptor, size - start).rpartition(b"\n")[2]
+        mark = self.kind.start
+        if half[: len(mark)] != mark[: len(half)]:
+            raise OSError("another program has written half a line of its own to its end")
+        if half:
+            os.ftruncate(self.descriptor, size - len(half))
+        return size - len(half)
 
     def lines(self, start: int) -> list[bytes]:
         """Return whole lines from byte *start* on; none at the end."""

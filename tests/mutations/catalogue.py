@@ -774,6 +774,12 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a weak ETag proves nothing", "_STRONG.fullmatch(etag)", "True"),
     ],
     ("test_journal.py",): [
+        (
+            "nothing is written behind half a line",
+            "self._size if status.st_size == self._size else self._cut_half_line(status.st_size)",
+            "status.st_size",
+        ),
+        ("a foreign half line stays", "if half[: len(mark)] != mark[: len(half)]:", "if False:"),
         ("a journal keeps the file", "self.files.setdefault(record.task_id, {}).update(record.files)", "pass"),
         ("a file is recorded after its end", "while record.files and (", "while False and ("),
         ("an id has one outcome", "if record.task_id not in seen:", "if True:"),
