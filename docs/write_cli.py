@@ -191,7 +191,7 @@ Where `submit` waits, the lines of outcomes follow; they have no `prompt`.
 how the ids ended and why, how long they were queued and processed, and the requests made.
 These times are the relay's own where its answers have them, else they are as the polls showed them.
 It is written where standard error is a terminal, and with `--verbose`.
-Elsewhere, and after `get` and a `submit` that does not wait, standard error has one line for each kind of error instead,
+Elsewhere, and after `get` and a `submit` that does not wait, standard error has one line for each kind of error,
 such as `errors: 3 x the relay answered HTTP 401`, unless a terminal shows the results themselves.
 `--verbose` also writes each change of state, failed poll and cool-down as it happens, with the relay's request id.
 

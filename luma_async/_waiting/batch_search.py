@@ -51,9 +51,14 @@ class Search:
         return _is_too_large(self.error) or self.error.verdict not in (Verdict.PASSING, Verdict.SLOW_DOWN)
 
     @property
+    def _only_larger_slow_down(self) -> bool:
+        """Whether *slow down* is said of batches while a single poll gets an answer, after the same pause."""
+        return self.error.verdict is Verdict.SLOW_DOWN and self.relay_works
+
+    @property
     def looks_deeper_first(self) -> bool:
         """Whether to split a half that failed before the other half is sent: then a limit of size is found sooner."""
-        return self.is_about_this_batch and not self._largest_success
+        return (self.is_about_this_batch or self._only_larger_slow_down) and not self._largest_success
 
     @property
     def needs_scout(self) -> bool:
@@ -63,9 +68,9 @@ class Search:
     @property
     def goes_on(self) -> bool:
         """Whether to look into two halves that have both failed."""
-        if self.error.verdict is Verdict.SLOW_DOWN or not (self.relay_works or self._largest_success):
+        if self.error.verdict is Verdict.SLOW_DOWN and not self._only_larger_slow_down:
             return False
-        return not self.is_over
+        return (self.relay_works or self._largest_success > 0) and not self.is_over
 
     @property
     def is_over(self) -> bool:
@@ -75,7 +80,7 @@ class Search:
     @property
     def only_batches_fail(self) -> bool:
         """At the end: whether the relay works, but has answered no batch."""
-        return self.relay_works and not self._largest_success and self.error.verdict is not Verdict.SLOW_DOWN
+        return self.relay_works and not self._largest_success
 
     @property
     def spoilers(self) -> list[str]:

@@ -174,17 +174,24 @@ class BatchSupport:
     def _remedy(self, error: LumaError, task_ids: Collection[str], since: float | None) -> Remedy:
         """Return what *error* means; *since*: when all ids were in failed batches for the first time, or None."""
         if error.verdict is Verdict.SLOW_DOWN:
-            return Remedy.SPLIT if since is not None and len(task_ids) > 1 else Remedy.REFUSE
+            if since is None or len(task_ids) == 1:
+                return Remedy.REFUSE
+            return Remedy.SCOUT if self._failures > _TRIALS and self._may_scout() else Remedy.SPLIT
         is_refusal = error.verdict is not Verdict.PASSING
         if is_refusal and isinstance(error, AuthenticationError | PermissionDeniedError):
             return Remedy.SCOUT if self.mode == "auto" else Remedy.REFUSE
         is_answer = is_refusal or (isinstance(error, ProtocolError) and error.too_large)
         if is_answer or (since is not None and self._good_at >= since):
             return Remedy.SPLIT if len(task_ids) > 1 else self._alone
+        is_worth_it = self._may_scout() and (len(task_ids) > 1 or not self._has_worked)
+        return Remedy.SCOUT if is_worth_it else Remedy.REFUSE
+
+    def _may_scout(self) -> bool:
+        """Whether a single poll may go out now, to see whether only batches fail: more and more rarely."""
         if self._failures < self._scout_at or self.mode != "auto":
-            return Remedy.REFUSE
+            return False
         self._scout_at = 2 * self._failures + 1
-        return Remedy.SCOUT if len(task_ids) > 1 or not self._has_worked else Remedy.REFUSE
+        return True
 
     @property
     def _alone(self) -> Remedy:

@@ -104,6 +104,11 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a strategy cancels no waiter", ":\n        raise error from ", ":\n        raise "),
     ],
     ("waiting/test_batch_support.py",): [
+        (
+            "batches that slow down for ever are looked into",
+            "Remedy.SCOUT if self._failures > _TRIALS and self._may_scout() else",
+            "",
+        ),
         ("a relay without the query is recognised", "frozenset({405, 501})", "frozenset({405})"),
         (
             "batches of a relay without the query stop",
@@ -129,6 +134,11 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ),
     ],
     ("waiting/test_batch_search.py",): [
+        (
+            "batches alone may be told to slow down",
+            "Verdict.SLOW_DOWN and not self._only_larger_slow_down",
+            "Verdict.SLOW_DOWN",
+        ),
         ("a refused batch is split", "return Remedy.SPLIT if len(task_ids) > 1 else self", "return self"),
         ("a bad id is polled alone for a while", "            self._spoils(task_id, now)", "            pass"),
         (
@@ -137,16 +147,16 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
             "return self.found",
         ),
         ("an outage ends a search", "self.error.verdict is Verdict.PASSING and not self._largest_success", "False"),
-        ("slow down ends a search", "if self.error.verdict is Verdict.SLOW_DOWN or", "if False or"),
+        ("slow down ends a search", "if self.error.verdict is Verdict.SLOW_DOWN and not", "if False and not"),
         ("a search without success ends", "self.failures > self.most_failures", "False"),
         (
             "only batches that all fail are switched off",
-            "self.relay_works and not self._largest_success and",
-            "self.relay_works and",
+            "return self.relay_works and not self._largest_success\n",
+            "return self.relay_works\n",
         ),
         (
             "a half that fails is halved before the other is sent",
-            "return self.is_about_this_batch and not",
+            "return (self.is_about_this_batch or self._only_larger_slow_down) and not",
             "return False and not",
         ),
         ("a limit of size is learned", "            self.size.limit_to(search.size, now)", "            pass"),

@@ -229,6 +229,48 @@ def test_a_relay_that_asks_to_slow_down_gets_no_more_than_both_halves() -> None:
     assert result.refused == ids
 
 
+def slowed_down(ids: list[str]) -> BatchSupport:
+    """Return what is known of a relay that has told two batches of these ids to slow down."""
+    support = known(ids)
+    for now in (1.0, 2.0):
+        support.failed(SLOW_DOWN, ids, now)
+    return support
+
+
+def test_where_only_batches_are_told_to_slow_down_ids_go_alone() -> None:
+    """A single poll was answered after the same pause, so no batch will be."""
+    ids = [str(number) for number in range(100)]
+    support = slowed_down(ids)
+
+    result = searched(support, SLOW_DOWN, ids, lambda _: True)
+
+    assert sorted(result.alone) == sorted(ids[1:])  # the first one was the single poll
+    assert result.requests - len(result.alone) <= 2 * ceil(log2(100)) + 2
+    assert support.works is False
+
+
+def test_where_large_batches_are_told_to_slow_down_they_become_smaller() -> None:
+    """A limit of rows may look like a limit of requests."""
+    ids = [str(number) for number in range(100)]
+    support = slowed_down(ids)
+
+    result = searched(support, SLOW_DOWN, ids, lambda part: len(part) > 20)
+
+    assert (result.alone, result.refused) == ([], [])
+    assert support.size.most(3.0) == 13
+    assert support.works is True
+
+
+def test_where_one_id_is_told_to_slow_down_too_all_get_the_error() -> None:
+    """The relay means all requests: no further one goes out."""
+    ids = [str(number) for number in range(100)]
+
+    result = searched(slowed_down(ids), SLOW_DOWN, ids, lambda _: True, single=SLOW_DOWN)
+
+    assert result.requests == 1
+    assert result.refused == ids
+
+
 @define(eq=False, slots=False)
 class Forgetful(Relay):
     """Answers at most *rows* of the ids that it *knows*."""

@@ -134,6 +134,16 @@ def test_in_an_outage_single_polls_look_more_and_more_rarely_whether_only_batche
     assert scouted == [2, 5, 11, 23]
 
 
+def test_a_relay_that_asks_all_batches_to_slow_down_may_have_an_answer_for_one_id() -> None:
+    """A single poll in place of the next batch shows it, and more and more rarely."""
+    support = working()
+
+    remedies = [support.failed(SLOW_DOWN, IDS, float(n)) for n in range(1, 16)]
+
+    assert remedies[:4] == [Remedy.REFUSE, Remedy.SPLIT, Remedy.SCOUT, Remedy.SPLIT]
+    assert [n for n, remedy in enumerate(remedies, 1) if remedy is Remedy.SCOUT] == [3, 7, 15]
+
+
 def test_an_answered_batch_ends_all_suspicion() -> None:
     """The counts start again."""
     support = working()
