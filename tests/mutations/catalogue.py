@@ -48,6 +48,15 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a text has no markup", "without_markup(message), words", "message, words"),
         ("a title that says nothing is not the sense of a page", "parts[sizes.index(max(sizes))]", "parts[0]"),
         ("a complaint about a field names the field", "evolve(entry, where=name)", "entry"),
+        ("a text is found at other keys", "found += [evolve(entry, is_usual=False)", "[evolve(entry, is_usual=False)"),
+        ("a key has any case and separators", 'key.casefold().replace("_", "").replace("-", "")', "key"),
+        (
+            "the usual keys come first",
+            "key=lambda entry: (entry.is_usual, entry.depth)",
+            "key=lambda entry: entry.depth",
+        ),
+        ("the usual code comes first", "sorted(found, key=lambda entry: entry.is_usual)", "found"),
+        ("a title alone is no refusal", 'self.key not in ("type", _TITLE) or', "True or"),
         ("dates count from the relay's own clock", "sent or datetime.now(UTC)", "datetime.now(UTC)"),
     ],
     ("waiting/test_batching.py",): [
