@@ -342,6 +342,32 @@ def _deepest_text(entries: list[_Entry]) -> str | None:
     return max(texts, key=lambda entry: (entry.is_usual, entry.depth)).text if texts else None
 
 
+_LONGEST_PRAISE = 80
+_NOTHING_WRONG = re.compile(
+    r"\b(?:0+|200)\b|\b(?:no|without) (?:errors?|failures?|problems?|issues?)\b|\berrors?: none\b"
+    r"|(?:没有|无)(?:错误|异常)"
+)
+"""Also as a number of HTTP or of an envelope."""
+_ALL_IS_WELL = re.compile(
+    r"(?:.*(?:\b(?:success(?:ful(?:ly)?)?|succeed(?:ed)?|ok|okay|completed?|done|finished|all good)"
+    r"|成功|完成|正常|성공|완료|успешно|éxito|sucesso))?|successfully\b.*|成功(?!率).*"
+)
+_BUT = re.compile(
+    r"\b(?:not?|non|never|un\w+|cannot|without|before|but|only|partial\w*|must|please|retry|try|fail\w*|err\w*|low|too"
+    r"|reject\w*|refus\w*|den(?:y|ied)|block\w*|violat\w*|cancel\w*|require[sd]?|needs?)\b|n['’]t\b"
+    r"|[不未没沒无無非错錯拒但需]|失败|失敗|部分"
+)
+"""Words with which the same text denies it."""
+
+
+def says_all_is_well(text: str) -> bool:
+    """Whether a short *text* says that all is well, and nothing else (design, *Reading what relays say*)."""
+    if len(text) > _LONGEST_PRAISE:
+        return False
+    plain = _NOTHING_WRONG.sub("", " ".join(text.casefold().replace("_", " ").split())).strip(" .,;!:()。，！")
+    return _ALL_IS_WELL.fullmatch(plain) is not None and _BUT.search(plain) is None
+
+
 @frozen
 class _Details:
     """The code and the texts of a refusal, from anywhere in the answer."""
