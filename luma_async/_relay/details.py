@@ -10,7 +10,7 @@ from attrs import evolve
 
 from luma_async._relay.documents import Reading
 from luma_async._relay.links import Levels, declared_link, known_link, last_resort, link_of_row
-from luma_async._relay.reasons import code_of, reason_of
+from luma_async._relay.reasons import failure_of
 from luma_async._relay.search import Found, state_of
 from luma_async._relay.structure import generation, moment_or_none
 from luma_async.models import Generation, State, Video
@@ -40,8 +40,7 @@ def generation_of(found: Found, raw: Mapping[str, Any], reading: Reading | None 
     if not _DETAILS.isdisjoint(levels[0] if len(levels) == 1 else set().union(*levels)):
         fields |= _details(levels, state)
     if state is State.FAILED:
-        fields["failure_code"] = code_of(levels)
-        fields["failure_reason"] = reason_of(found, raw, reading)
+        fields["failure_reason"], fields["failure_code"] = failure_of(found, raw, reading)
     elif isinstance(given, str):
         fields["failure_reason"] = given
     if state is not State.COMPLETED:

@@ -22,18 +22,19 @@ _MOST_KEYS, _LONGEST_KEY = 200, 60
 _DEEPEST = 4
 
 
-def reason_of(found: Found, raw: Mapping[str, Any], reading: Reading) -> str | None:
-    """Return why the task failed; None if the relay does not say so (design, *Reading what relays say*).
+def failure_of(found: Found, raw: Mapping[str, Any], reading: Reading) -> tuple[str | None, str | None]:
+    """Return why the task failed, and the code for it; None for what the relay does not say.
 
     The keys of the dialect come first, then any other key that names a reason; the innermost object comes first, and
-    the envelopes around the task last.
+    the envelopes around the task last (design, *Reading what relays say*).
 
     Args:
         found: The task.
         raw: The whole answer.
         reading: Has the dialect, and what is opened already.
     """
-    levels, envelopes = found.levels[::-1], _envelopes(found, raw, reading)
+    levels, budget = found.levels[::-1], Reading(_MOST_VALUES)
+    envelopes = _envelopes(found, raw, reading)
     places = chain(
         _at_known_keys(levels, reading.dialect),
         _at_other_keys(levels),
@@ -41,18 +42,16 @@ def reason_of(found: Found, raw: Mapping[str, Any], reading: Reading) -> str | N
         _at_known_keys(envelopes, reading.dialect),
         _at_other_keys(envelopes),
     )
-    budget = Reading(_MOST_VALUES)
     texts = (innermost_text(value, budget) for value in places)
-    return next((text for text in texts if text and _is_reason(text, found, reading.dialect)), None)
+    reason = next((text for text in texts if text and _is_reason(text, found, reading.dialect)), None)
+    return reason, _code_of(levels, budget)
 
 
-def code_of(levels: Levels) -> str | None:
-    """Return the relay's code for the failure, as text; None if it gives none."""
-    inner, budget = levels[::-1], Reading(_MOST_VALUES)
+def _code_of(levels: Levels, budget: Reading) -> str | None:
     codes = chain(
-        (level[key] for level in inner for key in _keys(level, _CODE)),
-        (level[key] for level in inner for key in _keys(level, _ERROR_CODE)),
-        (code_in(value, budget) for value in _at_other_keys(inner)),
+        (level[key] for level in levels for key in _keys(level, _CODE)),
+        (level[key] for level in levels for key in _keys(level, _ERROR_CODE)),
+        (code_in(value, budget) for value in _at_other_keys(levels)),
     )
     texts = (str(code) for code in codes if type(code) in (str, int))
     return next((code for code in texts if not _says_nothing(code)), None)
@@ -105,22 +104,21 @@ _MAY_HOLD_OBJECTS = frozenset({str, list, dict})
 # --- keys ---
 _REASON, _ANY_REASON, _CODE, _ERROR_CODE = "reason", "any reason", "code", "error code"
 _PARTS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[\s.-]+")
-_NAMES_A_REASON = re.compile(
-    r"fail|reason(?!ing)|error|exception|reject|refus|denie|denial|violat|fault|(?:^|_)(?:cause$|err(?:$|s?_))"
-    r"|^(?:err|fail)(?:msg|message|info|desc|detail|text|reason)"
-    r"|(?:^|_)(?:status|state)_?(?:msg|message|text|details?|desc|description|info|explanation)"
-    r"|(?:^|_)(?:task|job|result|ret|resp|response|status)_?(?:msg|message)|^base_?resp$"
+_FAILURE = (
+    r"fail(?:ed|ure)?|(?:^|_)err|error|reason|reject(?:ed|ion)?|refus(?:ed|al)|exception|deni(?:ed|al)|violation|fault"
 )
-_NAMES_A_TEXT = re.compile(r"(?:msg|message|reasons?|text|details?|desc|description|explanation|cause)$")
-_NAMES_ANOTHER_THING = re.compile(
-    r"(?:code|errno|type|url|uri|link|time|timestamp|date|count|number|rate|level|stack|trace|traceback|retry|retries"
-    r"|retryable|class|hook|callback|policy|doc|docs|over|back|safe|index|stage|step|status|state|task|job)s?$"
-    r"|(?:^|_)(?:id|ids|at|on|by|num|no|in|after)$|^(?:on|if|is|has|can|may|max|ignore|allow|notify|should)_|default"
+_LANGUAGE = r"(?:_(?:en|zh|cn|us))*"
+_NAMES_A_REASON = re.compile(rf"(?:{_FAILURE}|cause)s?{_LANGUAGE}$|^base_?resp(?:onse)?$")
+_NAMES_A_TEXT = re.compile(
+    rf"(?:(?:{_FAILURE}|moderation|block(?:ed)?)\w*|(?:^|_)(?:status|state)_?)"
+    rf"(?:msg|message|reason|text|string|detail|desc|description|explanation|info|title)s?{_LANGUAGE}$"
+    rf"|(?:^|_)(?:task|job|result|ret|resp|response)_?(?:msg|message){_LANGUAGE}$"
 )
+_NAMES_ANOTHER_THING = re.compile(r"callback|hook|notif|default|^(?:on|if|no|is|has|can|may|max|ignore|allow|should)_")
 _NAMES_A_CODE = re.compile(r"(?:fail|failed|failure|fail_?reason|failure_?reason)_?code")
 _NAMES_AN_ERROR_CODE = re.compile(r"(?:task_?)?(?:err|error|reason|reject|rejection|moderation|exception)_?code|errno")
 _NOT_ABOUT_THE_TASK = re.compile(
-    r"request|input|prompt|param|option|argument|config|setting|payload|propert|reference|source|callback|hook|notif"
+    r"request|input|prompt|param|option|argument|config|setting|payload|propert|reference|(?<!re)source|callback|hook|notif"
     r"|previous|parent|original|user|account|billing|quota",
     re.IGNORECASE,
 )
@@ -135,9 +133,9 @@ def _kind(key: str) -> str | None:
         return _CODE
     if _NAMES_AN_ERROR_CODE.fullmatch(plain):
         return _ERROR_CODE
-    if not _NAMES_A_REASON.search(plain) or _NAMES_ANOTHER_THING.search(plain):
+    if _NAMES_ANOTHER_THING.search(plain):
         return None
-    return _REASON if _NAMES_A_TEXT.search(plain) else _ANY_REASON
+    return _REASON if _NAMES_A_TEXT.search(plain) else _ANY_REASON if _NAMES_A_REASON.search(plain) else None
 
 
 def _keys(level: Mapping[str, Any], kind: str) -> list[str]:
@@ -146,7 +144,7 @@ def _keys(level: Mapping[str, Any], kind: str) -> list[str]:
 
 # --- texts ---
 _SAYS_NOTHING = frozenset(
-    {"none", "null", "nil", "undefined", "n/a", "true", "false", "failed", "fail", "failure", "error"}
+    {"none", "null", "nil", "undefined", "n/a", "true", "false", "stop", "failed", "fail", "failure", "error"}
 )
 _NOT_A_TEXT = re.compile(r"\S+://\S+|/\S+|[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
 """A link, a path, or a UUID."""

@@ -51,6 +51,15 @@ def test_text_at_any_key_that_names_a_reason_is_the_reason(key: str, told: Any) 
             "fail_count",
         ),
         *("on_error", "failover", "fail_callback", "reasoning", "error_trace", "failed_task", "failure_stage", "errno"),
+        *(
+            "callback_error",
+            "webhookErrorMessage",
+            "failed_inputs",
+            "error_field",
+            "reasonId",
+            "preferred_text",
+            "error_at",
+        ),
     ],
 )
 def test_a_code_an_id_or_a_setting_is_not_a_reason(key: str) -> None:
@@ -67,6 +76,11 @@ def test_a_link_an_id_or_a_state_is_not_a_reason(text: str) -> None:
     assert reason_in({**_FAILED, "fail_reason": text, "message": _WHY}) == _WHY
 
 
+def test_the_tasks_own_id_is_not_a_reason() -> None:
+    """An id may look like a word."""
+    assert read_task(answer({"id": "cat", "state": "failed", "error": "cat"}), "cat").failure_reason is None
+
+
 @pytest.mark.parametrize("around", ["input", "request", "callback", "webhook", "parameters", "parent_task"])
 def test_what_the_users_input_or_a_callback_says_is_not_a_reason(around: str) -> None:
     """A hook that cannot be reached fails no task."""
@@ -79,8 +93,9 @@ def test_the_reason_comes_from_the_innermost_object_and_the_usual_keys_first() -
 
     assert reason_in({"message": "outer", "data": {"message": "middle", "task": inner}}) == "below"
     assert reason_in({"message": "outer", "data": {"message": "middle", "task": _FAILED}}) == "middle"
-    assert reason_in({**inner, "failure": "own"}) == "own"
-    assert reason_in({**inner, "failure": "own", "message": "usual"}) == "usual"
+    assert reason_in({**inner, "refusal": "own"}) == "own"
+    assert reason_in({**inner, "refusal": "own", "message": "usual"}) == "usual"
+    assert reason_in({**inner, "message": "Task failed", "failure": {"reason": "named"}}) == "named"
 
 
 @pytest.mark.parametrize(
