@@ -42,8 +42,9 @@ _LINK_KEYS = (
     " metadata.url unsigned_urls video_urls content.video_url video assets.video fail_reason"
 )
 _REASON_KEYS = (
-    "failure_reason fail_reason failReason failureReason error error_message errorMessage error_msg errorMsg"
-    " err_msg errMsg fail_msg failMsg errors task_status_msg status_msg message msg reason detail result_url"
+    "failure_reason fail_reason failReason failureReason failure error error_message errorMessage error_msg errorMsg"
+    " err_msg errMsg fail_msg failMsg errors task_status_msg status_msg status_message failure_message"
+    " message msg reason detail result_url"
 )
 _WRAPPERS = "data result response task tasks generation generations items output task_result"
 _OPTIONS = "aspect_ratio expand_prompt loop image_url image_end_url model_name duration resolution notify_hook"

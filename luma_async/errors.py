@@ -215,12 +215,12 @@ class GenerationFailedError(LumaError):
     """The relay says that the generation failed."""
 
     def __init__(self, generation: Generation) -> None:
-        reason = shown(generation.failure_reason) if generation.failure_reason else None
+        reason = shown(without_markup(generation.failure_reason or "")) or None
         super().__init__(f"the generation failed: {reason or 'the relay gave no reason'}", task_id=generation.id)
         self.generation = generation
         """The relay's answer."""
         self.reason = reason
-        """The relay's reason, shortened, with control characters made visible; None if it gave none."""
+        """The relay's reason, shortened, without HTML, with control characters made visible; None if it gave none."""
         self.code = generation.failure_code
         """The relay's code for the failure, such as ``content_moderated``; None if it gave none."""
 
@@ -228,14 +228,15 @@ class GenerationFailedError(LumaError):
     def may_retry(self) -> bool | None:
         """Whether the same submit may succeed another time; None if nothing says so (contract section 6).
 
-        The code says it; of one that is not known, a reason that speaks of moderation means no.
+        The code says it; of one that is not known, a code or a reason that speaks of moderation means no.
         """
         known = _MAY_RETRY.get(str(self.code).lower())
-        return False if known is None and _MODERATED.search(self.reason or "") else known
+        return False if known is None and _MODERATED.search(f"{self.code or ''} {self.reason or ''}") else known
 
 
 _MODERATED = re.compile(
-    r"moderat|sensitive|nsfw|polic(?:y|ies)|violat|prohibited|inappropriate|copyright|unsafe|敏感|违规|审核",
+    r"moderat|sensitive|nsfw|polic(?:y|ies)|violat|prohibited|inappropriate|copyright|unsafe|safety"
+    r"|content[ _.-]?filter|guideline|敏感|违规|审核",
     re.IGNORECASE,
 )
 _MAY_RETRY = {

@@ -202,6 +202,15 @@ def test_a_failed_generation_carries_why() -> None:
     assert not error.retryable
 
 
+def test_a_page_as_a_reason_is_what_the_page_says() -> None:
+    """The message has no HTML; the generation keeps the relay's text, byte for byte."""
+    page = "<html><head><title>502 Bad Gateway</title></head></html>"
+    error = GenerationFailedError(Generation(id="t", state=State.FAILED, state_text="failed", failure_reason=page))
+
+    assert (error.summary, error.reason) == ("the generation failed: 502 Bad Gateway", "502 Bad Gateway")
+    assert error.generation.failure_reason == page
+
+
 def test_a_timed_out_wait_can_be_taken_up_again() -> None:
     """It carries what was last seen and what last went wrong, and is worth another try."""
     trouble = _api(ServerError, 502)

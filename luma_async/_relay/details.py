@@ -8,10 +8,9 @@ from typing import Any
 
 from attrs import evolve
 
-from luma_async._checks import medium_or_none
 from luma_async._relay.documents import Reading
 from luma_async._relay.links import Levels, declared_link, known_link, last_resort, link_of_row
-from luma_async._relay.refusals import innermost_text
+from luma_async._relay.reasons import failure_of
 from luma_async._relay.search import Found, state_of
 from luma_async._relay.structure import generation, moment_or_none
 from luma_async.models import Generation, State, Video
@@ -41,8 +40,7 @@ def generation_of(found: Found, raw: Mapping[str, Any], reading: Reading | None 
     if not _DETAILS.isdisjoint(levels[0] if len(levels) == 1 else set().union(*levels)):
         fields |= _details(levels, state)
     if state is State.FAILED:
-        fields["failure_code"] = _code(levels)
-        fields["failure_reason"] = _reason(levels, reading) or (None if raw is found.task else _reason([raw], reading))
+        fields["failure_reason"], fields["failure_code"] = failure_of(found, raw, reading)
     elif isinstance(given, str):
         fields["failure_reason"] = given
     if state is not State.COMPLETED:
@@ -79,29 +77,6 @@ def _with_link(made: Generation, task: Mapping[str, Any], levels: Levels, readin
 def has_link(found: Found, reading: Reading) -> bool:
     """Whether the task has a link to a video, in any state."""
     return known_link(found.levels, reading) is not None or last_resort(found.task, reading)[0] is not None
-
-
-# --- why it failed ---
-_NO_REASON = frozenset({"", "success", "succeed", "succeeded", "successful", "ok", "okay", "none", "null", "done"})
-"""Words that say that all is well (design, *Reading what relays say*)."""
-
-
-def _reason(levels: Levels, reading: Reading) -> str | None:
-    """Return why the task failed: the first text in the places of contract section 1; a link is not a reason."""
-    for value in (level.get(key) for key in reading.dialect.reason_keys for level in reversed(levels)):
-        text = innermost_text(value)
-        if text and text.strip(" .!").casefold() not in _NO_REASON and medium_or_none(text, "video") is None:
-            return text
-    return None
-
-
-_CODES = ("failure_code", "failureCode", "error_code", "errorCode")
-
-
-def _code(levels: Levels) -> str | None:
-    codes = [level.get(key) for key in _CODES for level in reversed(levels)]
-    codes += [level["error"].get("code") for level in reversed(levels) if isinstance(level.get("error"), Mapping)]
-    return next((str(code) for code in codes if code and type(code) in (str, int)), None)
 
 
 # --- how far it is ---

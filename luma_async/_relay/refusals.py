@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from attrs import evolve, frozen
@@ -248,6 +250,41 @@ def _as_status(code: str | int | None) -> int:
 _TEXT_KEYS = ("message", "msg", "detail", "description", "error", "errors", "reason", "fail_reason")
 _MARKS = ("code", "type", "success", *_TEXT_KEYS)
 _DEEPEST = 8
+_TITLE = "title"
+_OTHER_CODE = re.compile(r"code|(?:err|error|fault|fail|failure)code|errno")
+_STATUS_CODE = "statuscode"
+_ABOUT_A_REFUSAL = r"(?:err|error|fail|failure|fault|status|resp|response|ret|return|result|display|developer)"
+_OTHER_TEXT = re.compile(
+    rf"{_ABOUT_A_REFUSAL}*(?:msg|message|reason|details?|desc|description|cause)|{_ABOUT_A_REFUSAL}+(?:text|string|info)"
+    r"|err|errors?|exceptions?|failures?|fault"
+)
+_CONTAINER = re.compile(r"(?:base|common)?resp(?:onse)?(?:metadata|status|header)?|fault|status|result")
+_MOST_OTHER_KEYS, _LONGEST_KEY = 100, 60
+
+
+@lru_cache(maxsize=512)
+def _usual_name(key: str) -> str | None:
+    """Return the usual name for another spelling of a code or a text, in any case; None for any other key."""
+    plain = key.casefold().replace("_", "").replace("-", "")
+    if _OTHER_CODE.fullmatch(plain):
+        return "code"
+    if plain in (_TITLE, _STATUS_CODE):
+        return plain
+    return "message" if _OTHER_TEXT.fullmatch(plain) else "" if _CONTAINER.fullmatch(plain) else None
+
+
+def _other_parts(value: Mapping[str, Any], *, is_outermost: bool) -> list[tuple[str, Any]]:
+    """Return the texts, the codes and what is around them, at other keys than the usual ones."""
+    found: list[tuple[str, Any]] = []
+    for key in islice(value, _MOST_OTHER_KEYS):
+        if key in _MARKS or (name := _usual_name(key[:_LONGEST_KEY])) is None:
+            continue
+        if name == _STATUS_CODE:
+            if not is_outermost:  # there it repeats the HTTP status
+                found.append(("code", value[key]))
+        elif name or isinstance(value[key], Mapping):
+            found.append((name or "message", value[key]))
+    return found
 
 
 @frozen
@@ -257,18 +294,20 @@ class _Entry:
     depth: int
     where: str = ""
     """The field that the text is about, such as ``body.user_prompt``."""
+    is_usual: bool = True
+    """Whether all keys on the way are the usual ones: what is at others counts where these have nothing."""
 
     @property
     def text(self) -> str | None:
         """The text for a person to read, or None."""
-        if self.key not in _TEXT_KEYS or not isinstance(self.value, str) or not self.value.strip():
+        if self.key not in (*_TEXT_KEYS, _TITLE) or not isinstance(self.value, str) or not self.value.strip():
             return None
         return f"{self.where}: {self.value}" if self.where else self.value
 
     @property
     def marks_refusal(self) -> bool:
-        """Whether this marks a refusal: a task may have a ``type`` too, but no other of these keys."""
-        return self.key != "type" or self.depth > 1
+        """Whether this marks a refusal: a task may have a ``type`` or a ``title`` too, but no other of these keys."""
+        return self.key not in ("type", _TITLE) or self.depth > 1
 
 
 _MOST_ENTRIES = 1000
@@ -283,6 +322,9 @@ def _entries(value: Any, key: str = "", depth: int = 0, reading: Reading | None 
     plain = reading.opened(value)
     inside = _parts(plain, key) if depth < _DEEPEST else []
     found = [entry for name, part in inside for entry in _entries(part, name, depth + 1, reading)]
+    if depth < _DEEPEST and type(plain) is dict and (others := _other_parts(plain, is_outermost=not key)):
+        further = [entry for name, part in others for entry in _entries(part, name, depth + 1, reading)]
+        found += [evolve(entry, is_usual=False) for entry in further]
     if found and isinstance(plain, Mapping) and isinstance(where := plain.get("loc"), list):
         name = ".".join(str(part) for part in where[:_DEEPEST] if isinstance(part, str | int))[:_LONGEST_CODE]
         found = [evolve(entry, where=name) for entry in found]
@@ -298,14 +340,50 @@ def _parts(value: Any, key: str) -> list[tuple[str, Any]]:
     return [(key, item) for item in value[:_MOST_ENTRIES]] if isinstance(value, list) else []
 
 
-def innermost_text(value: Any) -> str | None:
-    """Return the text in *value* for a person to read: the deepest one, in full; None if there is none."""
-    return _deepest_text(_entries(value, "message"))
+def innermost_text(value: Any, reading: Reading | None = None) -> str | None:
+    """Return the text in *value* for a person to read: the deepest one, in full; None if there is none.
+
+    Args:
+        value: A text, or an object or list with texts in it.
+        reading: Bounds the work; without it, 1000 values are looked at.
+    """
+    return _deepest_text(_entries(value, "message", reading=reading))
+
+
+def code_in(value: Any, reading: Reading | None = None) -> str | int | None:
+    """Return the most precise code in *value*; *reading* bounds the work."""
+    return _code(_entries(value, "message", reading=reading))
 
 
 def _deepest_text(entries: list[_Entry]) -> str | None:
     texts = [entry for entry in entries if entry.text]
-    return max(texts, key=lambda entry: entry.depth).text if texts else None
+    return max(texts, key=lambda entry: (entry.is_usual, entry.depth)).text if texts else None
+
+
+_LONGEST_PRAISE = 80
+_NOTHING_WRONG = re.compile(
+    r"\b(?:0+|200)\b|\b(?:no|without) (?:errors?|failures?|problems?|issues?)\b|\berrors?: none\b"
+    r"|(?:没有|无)(?:错误|异常)"
+)
+"""Also as a number of HTTP or of an envelope."""
+_ALL_IS_WELL = re.compile(
+    r"(?:.*(?:\b(?:success(?:ful(?:ly)?)?|succeed(?:ed)?|ok|okay|completed?|done|finished|all good)"
+    r"|成功|完成|正常|성공|완료|успешно|éxito|sucesso))?|successfully\b.*|成功(?!率).*"
+)
+_BUT = re.compile(
+    r"\b(?:not?|non|never|un\w+|cannot|without|before|but|only|partial\w*|must|please|retry|try|fail\w*|err\w*|low|too"
+    r"|reject\w*|refus\w*|den(?:y|ied)|block\w*|violat\w*|cancel\w*|require[sd]?|needs?)\b|n['’]t\b"
+    r"|[不未没沒无無非错錯拒但需]|失败|失敗|部分"
+)
+"""Words with which the same text denies it."""
+
+
+def says_all_is_well(text: str) -> bool:
+    """Whether a short *text* says that all is well, and nothing else (design, *Reading what relays say*)."""
+    if len(text) > _LONGEST_PRAISE:
+        return False
+    plain = _NOTHING_WRONG.sub("", " ".join(text.casefold().replace("_", " ").split())).strip(" .,;!:()。，！")
+    return _ALL_IS_WELL.fullmatch(plain) is not None and _BUT.search(plain) is None
 
 
 @frozen
@@ -370,7 +448,8 @@ _LONGEST_CODE = 500
 
 def _code(entries: list[_Entry]) -> str | int | None:
     """Return the most precise code: one with a row in the table, otherwise the innermost."""
-    codes = [entry.value for entry in entries if entry.key == "code" and not isinstance(entry.value, bool)]
+    found = [entry for entry in entries if entry.key == "code" and not isinstance(entry.value, bool)]
+    codes = [entry.value for entry in sorted(found, key=lambda entry: entry.is_usual)]
     codes = [code for code in codes if not isinstance(code, str) or len(code) <= _LONGEST_CODE]
     named = [code for code in codes if code in _BY_WORD]
     return next(reversed(named or codes), None)

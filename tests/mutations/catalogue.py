@@ -62,6 +62,15 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a text has no markup", "without_markup(message), words", "message, words"),
         ("a title that says nothing is not the sense of a page", "parts[sizes.index(max(sizes))]", "parts[0]"),
         ("a complaint about a field names the field", "evolve(entry, where=name)", "entry"),
+        ("a text is found at other keys", "found += [evolve(entry, is_usual=False)", "[evolve(entry, is_usual=False)"),
+        ("a key has any case and separators", 'key.casefold().replace("_", "").replace("-", "")', "key"),
+        (
+            "the usual keys come first",
+            "key=lambda entry: (entry.is_usual, entry.depth)",
+            "key=lambda entry: entry.depth",
+        ),
+        ("the usual code comes first", "sorted(found, key=lambda entry: entry.is_usual)", "found"),
+        ("a title alone is no refusal", 'self.key not in ("type", _TITLE) or', "True or"),
         ("dates count from the relay's own clock", "sent or datetime.now(UTC)", "datetime.now(UTC)"),
     ],
     ("waiting/test_batching.py",): [
@@ -251,8 +260,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ("relay/test_field_cases.py",): [
         ("a failed task is read inside an error status", "if seen.state is State.FAILED:", "if False:"),
         ("only the object with the id has the state there", "and seen.carries_state:", ":"),
-        ("an envelope's reason is the last one", "or (None if raw is found.task else _reason([raw], reading))", ""),
-        ("all is well is not a reason", "not in _NO_REASON and", "and"),
+        ("an envelope's reason is the last one", "        _at_known_keys(envelopes, reading.dialect),\n", ""),
         ("a request's id is not a task's", "if key not in _OF_REQUESTS), *_LISTS", "), *_LISTS"),
         ("a small number is not an id", "_LEAST_ID = 1000", "_LEAST_ID = 1"),
         ("milliseconds are times too", "            seconds /= 1000\n", "            pass\n"),
@@ -630,7 +638,31 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a client belongs to one event loop", "self._loop is not None and self._loop is not _running_loop()", "False"),
         ("closing closes the connections", "closing.push_async_callback(self._transport.aclose)", "pass"),
     ],
+    ("relay/test_reasons.py",): [
+        (
+            "a reason is found at any key that names one",
+            "        _at_other_keys(levels),\n        _below",
+            "        _below",
+        ),
+        ("a reason is found below the task", "        _below(levels, reading),\n", ""),
+        ("a reason is found in each envelope", "return around[:own][::-1]", "return [raw]"),
+        ("a key that only starts like a reason is not one", "|cause)s?{_LANGUAGE}$|", "|cause)|"),
+        ("the error of a callback's key is not a reason", '(r"callback|hook|notif|default|', '(r"default|'),
+        ("a callback's error is not a reason", "source|callback|hook", "source"),
+        ("an id is not a reason", "plain == found.task_id or", ""),
+        ("a state is not a reason", "return not is_other_state and", "return"),
+        ("all is well in other words is not a reason", "or says_all_is_well(plain)", ""),
+        ("what denies that all is well is a reason", "is not None and _BUT.search(plain) is None", "is not None"),
+        ("a code inside the error's object counts", "(code_in(value, budget) for", "(None for"),
+        ("a code that says all is well is none", "if not _says_nothing(code)), None)", "), None)"),
+        ("a code that speaks of moderation is not retried", "{self.code or ''} {self.reason", "{self.reason"),
+    ],
     ("test_errors.py",): [
+        (
+            "a reason in a message has no HTML",
+            'shown(without_markup(generation.failure_reason or ""))',
+            'shown(generation.failure_reason or "")',
+        ),
         ("a wait that timed out can be taken up again", "PASSING,\n        )", "FINAL,\n        )"),
     ],
     ("faults/test_a43_files.py",): [

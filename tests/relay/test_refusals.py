@@ -178,6 +178,7 @@ def test_each_status_has_its_class_and_verdict(status: int, kind: type[APIError]
         ({"message": "Not authenticated"}, UNCONFIRMED),
         ({"code": "fail_to_fetch_task", "message": "401 from upstream", "data": None}, UNCONFIRMED),
         ({"error": {"message": "401 from upstream", "code": "fail_to_fetch_task"}}, UNCONFIRMED),
+        ({"fault": {"faultstring": "Invalid ApiKey"}}, UNCONFIRMED),
     ],
 )
 def test_a_refused_key_is_final_in_the_relays_own_words_alone(
@@ -319,6 +320,37 @@ def test_an_unknown_task_is_not_found_in_any_wording(text: str, status: int) -> 
 
     assert type(error) is NotFoundError
     assert error.verdict is UNCONFIRMED
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"errmsg": "任务不存在"},
+        {"ERR_MSG": "task not exist"},
+        {"error-msg": "task not exist", "error_code": 17},
+        {"code": 5, "StatusMessage": "task not exist"},
+        {"base_resp": {"status_code": 2013, "status_msg": "invalid params, task not exist"}},
+        {"Response": {"Error": {"Code": "ResourceNotFound", "Message": "the task does not exist"}}},
+        {"error": {"details": "no such task"}},
+        {"fault": {"faultstring": "task not found"}},
+        {"error": "Bad Request", "errorMessage": "task not found"},
+    ],
+)
+@pytest.mark.parametrize("status", [200, 400])
+def test_an_unknown_task_is_not_found_at_any_key_for_a_text(body: dict[str, Any], status: int) -> None:
+    """However a gateway spells the key, and whatever it puts around it; the error has the relay's words."""
+    error = api_error_of(body, status)
+
+    assert type(error) is NotFoundError
+    assert error.verdict is UNCONFIRMED
+    assert error.message in str(body)
+    assert error.message
+
+
+@pytest.mark.parametrize("body", [{"title": "unknown task"}, {"prompt": "no such task"}, {"text": "no such task"}])
+def test_what_a_user_wrote_is_no_refusal(body: dict[str, Any]) -> None:
+    """A video has a title too: inside a 200 only texts that are about a refusal make one."""
+    assert error_of(body, 200).summary == "the relay's answer contains no task"
 
 
 @pytest.mark.parametrize(
@@ -573,6 +605,15 @@ _NGINX = (
         pytest.param(b"\xff\xfe\x1b[31m", None, "��\\x1b[31m", id="garbage"),
         pytest.param({"a": "b"}, None, "", id="says-nothing"),
         pytest.param({"message": 5, "detail": "d"}, None, "d", id="number-for-a-text"),
+        pytest.param({"errMsg": "other", "message": "m", "errCode": 5, "code": 7}, 7, "m", id="usual-keys-first"),
+        pytest.param(
+            {"error": {"message": "m", "code": 4, "details": [{"reason": "R", "errorCode": 5}]}}, 4, "m", id="details"
+        ),
+        pytest.param(
+            {"type": "about:blank", "title": "Too many tasks", "status": 409}, None, "Too many tasks", id="rfc"
+        ),
+        pytest.param({"fault": {"faultstring": "m", "detail": {"errorcode": "c"}}}, "c", "m", id="fault"),
+        pytest.param({"status": {"code": 9, "Message": "m"}}, 9, "m", id="status-object"),
         pytest.param({"message": " \n", "detail": "d"}, None, "d", id="blanks-for-a-text"),
     ],
 )

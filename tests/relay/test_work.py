@@ -85,6 +85,7 @@ def bodies(size: int) -> dict[str, bytes]:
         "codes": many(b'{"code":"x"}'),
         "errors in strings": many(b'{"error":"[]"}'),
         "reasons": many(b'{"message":"x"}', b'{"id":"x","state":"failed","failure_reason":[', b"]}"),
+        "reasons below": many(b'{"err":{}}', b'{"id":"x","state":"failed","outputs":[', b"]}"),
         "ids for candidates": many(b'"x_id":"a"', b"{", b"}"),
         "a long string": b'{"message":"' + b"task " * (size // 5) + b'"}',
         "a long word": b'{"id":"x","state":"' + b"x " * (size // 2) + b'"}',
