@@ -33,8 +33,9 @@ def generation_of(found: Found, raw: Mapping[str, Any], reading: Reading | None 
     fields["state"] = state
     fields["state_text"] = found.word
     fields["raw"] = raw
-    if "created_at" not in fields and "submit_time" in fields:
-        fields["created_at"] = fields["submit_time"]
+    if "created_at" not in fields:
+        times = (fields[key] for key in _CREATED if key in fields)
+        fields["created_at"] = next((time for time in times if moment_or_none(time) is not None), None)
     request = fields.get("request")
     if "prompt" not in fields and isinstance(request, Mapping):
         fields["prompt"] = request.get("prompt")
@@ -105,11 +106,22 @@ def _code(levels: Levels) -> str | None:
 
 
 # --- how far it is ---
-_SUBMITTED = ("submit_time", "submitted_at", "submitTime", "submittedAt")
+_CREATED = ("createdAt", "createTime", "create_time", "created", "submit_time")
+_SUBMITTED = ("submit_time", "submitted_at", "submitTime", "submittedAt", "queued_at", "queuedAt")
 _STARTED = ("start_time", "started_at", "startTime", "startedAt")
-_FINISHED = ("finish_time", "finished_at", "finishTime", "completed_at", "completedAt", "finishedAt", "ended_at")
-_POSITIONS = ("queue_position", "queuePosition", "position_in_queue", "queue_index")
-_PROGRESS = ("progress", "percentage", "percent", "task_progress")
+_FINISHED = (
+    *("finish_time", "finished_at", "finishTime", "completed_at", "completedAt", "finishedAt", "ended_at", "endedAt"),
+    *("complete_time", "completeTime", "end_time", "endTime"),
+)
+_POSITIONS = (
+    *("queue_position", "queuePosition", "position_in_queue", "positionInQueue", "queue_index", "queueIndex"),
+    "position",
+)
+_PROGRESS = (
+    *("progress", "percentage", "percent", "task_progress", "taskProgress", "progress_percent", "progressPercent"),
+    *("progress_percentage", "progressPercentage", "percent_complete", "percentComplete"),
+)
+_POSITION = re.compile(r"\s*[0-9]{1,9}\s*")
 _PERCENT = re.compile(r"\s*([0-9]{1,3}(?:\.[0-9]{1,6})?)\s*(%?)\s*")
 _WHOLE = 100
 _DETAILS = frozenset(_SUBMITTED + _STARTED + _FINISHED + _POSITIONS + _PROGRESS)
@@ -132,7 +144,9 @@ def _moment(levels: Levels, keys: tuple[str, ...]) -> Any:
 
 
 def _position(levels: Levels) -> int | None:
-    return next((value for value in _values(levels, _POSITIONS) if type(value) is int and value >= 0), None)
+    """Return a number of at most 9 digits, also as text."""
+    texts = (str(value) for value in _values(levels, _POSITIONS) if type(value) in (int, str))
+    return next((int(text) for text in texts if _POSITION.fullmatch(text)), None)
 
 
 def _progress(levels: Levels, state: State) -> float | None:
