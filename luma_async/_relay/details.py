@@ -10,7 +10,16 @@ from attrs import evolve
 
 from luma_async._checks import medium_or_none
 from luma_async._relay.documents import Reading
-from luma_async._relay.links import Levels, declared_link, known_link, last_resort, link_of_row
+from luma_async._relay.links import (
+    FIELDS_OF_VIDEOS,
+    Levels,
+    declared_link,
+    has_another_role,
+    known_link,
+    last_resort,
+    link_of_row,
+    results_only,
+)
 from luma_async._relay.refusals import innermost_text
 from luma_async._relay.search import Found, state_of
 from luma_async._relay.structure import generation, moment_or_none
@@ -23,7 +32,7 @@ _NOT_SET: tuple[Any, ...] = (None, "", 0, "0001-01-01T00:00:00Z")
 def generation_of(found: Found, raw: Mapping[str, Any], reading: Reading | None = None) -> Generation:
     """Structure what was *found*, a bare generation or a row around one; *raw* is the whole answer."""
     reading = reading or Reading()
-    levels = found.levels
+    levels = [level for level in found.levels if level is found.task or _is_about_task(level, reading)]
     state = state_of(found.word, reading.dialect)
     fields = {key: value for level in levels for key, value in level.items() if value not in _NOT_SET}
     given = fields.get("failure_reason")
@@ -48,8 +57,13 @@ def generation_of(found: Found, raw: Mapping[str, Any], reading: Reading | None 
         fields["failure_reason"] = given
     if state is not State.COMPLETED:
         return generation(fields)
-    fields["result_url"] = link_of_row(levels)
+    fields |= {key: results_only(fields[key], reading) for key in FIELDS_OF_VIDEOS if key in fields}
     return _with_link(generation(fields), found.task, levels, reading)
+
+
+def _is_about_task(inner: Mapping[str, Any], reading: Reading) -> bool:
+    """Whether an *inner* object belongs to the task: one without a state may be about the user's own medium."""
+    return not (reading.keys.states.isdisjoint(inner) and has_another_role(inner))
 
 
 def _details(levels: Levels, state: State) -> dict[str, Any]:
@@ -67,9 +81,11 @@ def _with_link(made: Generation, task: Mapping[str, Any], levels: Levels, readin
     """Return *made* with a link from where the dialect says, or from another place if it has none."""
     declared = declared_link(levels, reading)
     if declared is not None:
-        return evolve(made, video=evolve(made.video or Video(), download_url=declared))
+        video = evolve(made.video or Video(), download_url=declared)
+        return evolve(made, video=video, result_url=link_of_row(levels))
     if made.video_url is not None:
-        return made
+        row = link_of_row(levels)
+        return made if row is None else evolve(made, result_url=row)
     known = known_link(levels, reading)
     if known is not None:
         return evolve(made, result_url=known)

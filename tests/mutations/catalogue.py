@@ -218,6 +218,16 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("candidates are searched in some tokens", "_MOST_TOKENS = 2**16", "_MOST_TOKENS = 2**40"),
     ],
     ("relay/test_field_cases.py",): [
+        (
+            "a position may be a text",
+            "_values(levels, _POSITIONS) if type(value) in (int, str)",
+            "_values(levels, _POSITIONS) if type(value) is int",
+        ),
+        (
+            "a value that is not a time is passed over",
+            "(time for time in times if moment_or_none(time) is not None)",
+            "times",
+        ),
         ("a failed task is read inside an error status", "if seen.state is State.FAILED:", "if False:"),
         ("only the object with the id has the state there", "and seen.carries_state:", ":"),
         ("an envelope's reason is the last one", "or (None if raw is found.task else _reason([raw], reading))", ""),
@@ -293,10 +303,34 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ("relay/test_links.py",): [
         (
             "the link of a list of media is not a picture's",
-            "and not _is_another_medium(value):\n        inside",
-            ":\n        inside",
+            "not (_is_another_medium(value) or has_another_role(value))",
+            "not has_another_role(value)",
         ),
-        ("the user's input is not the result", "and not _NOT_THE_RESULT.search(key[:100])", ""),
+        ("the user's input is not the result", "and not is_never_the_result(key, part)", ""),
+        ("a part of a word does not name input", "|guidance|template)(?![a-z])", "|guidance|template)"),
+        ("what the user gave is not the result", "    if _ORIGINAL.match(name):", "    if False:"),
+        (
+            "a preview among videos is not the result",
+            "(_is_another_medium(value) or has_another_role(value))",
+            "_is_another_medium(value)",
+        ),
+        (
+            "the user's message among others is not the result",
+            "for item in _some(value, reading) if not has_another_role(item))",
+            "for item in _some(value, reading))",
+        ),
+        (
+            "a preview in the video's own field is not the result",
+            "return None if has_another_role(value) else",
+            "return",
+        ),
+        (
+            "an object that is a preview is not part of the task",
+            "not (reading.keys.states.isdisjoint(inner) and has_another_role(inner))",
+            "True",
+        ),
+        ("a title is not a role", "_ANOTHER_ROLE.fullmatch(", "_ANOTHER_ROLE.search("),
+        ("the address of the task comes last", "return _at_places(levels, better, reading) or", "return"),
         ("one of several links is not guessed", "if len(set(videos.values())) == 1:", "if videos:"),
         ("a guess is noted", "return link, (place,)", "return link, ()"),
         ("a picture's ending is not a video's", "if link is None or _OTHER_ENDING.search(link)", "if link is None"),
