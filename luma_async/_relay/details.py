@@ -142,6 +142,8 @@ _PERCENT = re.compile(r"\s*([0-9]{1,3}(?:\.[0-9]{1,6})?)\s*(%?)\s*")
 _WHOLE = 100
 _DETAILS = frozenset(_SUBMITTED + _STARTED + _FINISHED + _POSITIONS + _PROGRESS)
 """For a look at all keys at once: most answers have none of these."""
+NAMES = (*_CREATED, *_CODES, *_DETAILS)
+"""The keys that are read here, in their usual spelling."""
 _OURS = frozenset(
     {
         *("failure_reason", "failure_code", "result_url", "progress", "queue_position"),

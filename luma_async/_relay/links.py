@@ -115,7 +115,7 @@ _NOT_THE_RESULT = re.compile(
     r"request|input|prompt|propert|(?<!re)source|keyframe|referenc|call_?back|hook|progress|preview|thumb|image|poster"
     r"|frame|cover|avatar|logo"
     r"|(?<![a-z])(?:init|param|option|config|setting|payload|upload|parent|previous|notif|redirect|postback|driving|mask"
-    r"|(?:(?:kw)?arg(?:ument)?s?|users?|extend|control|guidance|template)(?![a-z])"
+    r"|(?:(?:kw)?arg(?:ument)?s?|req|query|users?|extend|control|guidance|template)(?![a-z])"
     r"|(?:start|base|src|ref|(?:return|success|cancel|error|status|back)(?=_ur[li]))_)"
 )
 _ORIGINAL = re.compile(r"original(?!.*(?:video|ur[li]))")
@@ -128,7 +128,7 @@ def is_never_the_result(key: str, value: Any = None) -> bool:
 
     See *Reading what relays say* in the design. *value* is what is there: some keys name input only around an object.
     """
-    name = _in_words(key[:_LONGEST_KEY])
+    name = in_words(key[:_LONGEST_KEY])
     if _ORIGINAL.match(name):
         return isinstance(value, Mapping | list) or (isinstance(value, str) and value.lstrip()[:1] in _OBJECT)
     return _names_no_result(name)
@@ -138,7 +138,7 @@ _OBJECT = ("{", "[")
 
 
 @lru_cache(maxsize=1024)
-def _in_words(text: str) -> str:
+def in_words(text: str) -> str:
     """Return *text* with its words apart: ``paramJson`` as ``param_json``."""
     return _CAMEL.sub("_", text).casefold()
 
@@ -179,9 +179,13 @@ def has_another_role(value: Any) -> bool:
     return any(
         isinstance(role, str)
         and len(role) <= _LONGEST_ROLE
-        and _ANOTHER_ROLE.fullmatch(_in_words(role.strip())) is not None
+        and _ANOTHER_ROLE.fullmatch(in_words(role.strip())) is not None
         for role in roles
     )
+
+
+NAMES = (*_INSIDE, *_TYPES, *_ROLES)
+"""The keys of an object about a medium, in their usual spelling."""
 
 
 # --- the last resort ---

@@ -300,6 +300,48 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ),
         ("no entries beside a refusal are a refusal", "(None in lists and not speaks_of_one)", "None in lists"),
     ],
+    ("relay/test_unlisted.py",): [
+        (
+            "the task is found in any wrapper",
+            "    found = _unlisted(answer, documents, task_id, reading)",
+            "    found = None",
+        ),
+        ("a key is known in any spelling", "self.names.get(plain_word(key), key)", "key"),
+        (
+            "the user's input is not searched for tasks",
+            "not (links.is_never_the_result(key, value) or _NEVER",
+            "not (_NEVER",
+        ),
+        ("errors are not searched for tasks", " or _NEVER_A_TASK.search(links.in_words(key[:_LONGEST_KEY])))", ")"),
+        ("tasks that disagree are none", "return found[0] if len(states) == 1 else None", "return found[0]"),
+        (
+            "success without a link may be about the request",
+            "if is_about_request(found.word) and not details",
+            "if False and not details",
+        ),
+        ("another task's result is not adopted", " and not self._is_a_task(part)", ""),
+        (
+            "an error status has only failed tasks",
+            "seen if seen is not None and seen.state is State.FAILED else None",
+            "seen",
+        ),
+        (
+            "a refusal with an unknown word stays one",
+            "(found.state is State.UNKNOWN and isinstance(error, APIError))",
+            "False",
+        ),
+        ("a map of tasks has ids as keys", "and plain_word(place.outer_key) in self.spelling.wrappers", ""),
+        (
+            "an id counts under a key for ids only",
+            "== asked and plain_word(key) in self.spelling.ids for key",
+            "== asked for key",
+        ),
+        (
+            "a recorded task is found again",
+            "found = next(same, None) or unlisted_task(raw, self.task_id, Reading())",
+            "found = next(same, None)",
+        ),
+    ],
     ("relay/test_links.py",): [
         (
             "the link of a list of media is not a picture's",
