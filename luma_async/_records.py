@@ -19,9 +19,10 @@ from cattrs.gen import make_dict_unstructure_fn, override
 from luma_async import errors
 from luma_async._checks import medium_or_none
 from luma_async._relay.details import generation_of
-from luma_async._relay.documents import NotJSONError, check, decoder
+from luma_async._relay.documents import NotJSONError, Reading, check, decoder
 from luma_async._relay.refusals import cause_of
 from luma_async._relay.search import tasks_in
+from luma_async._relay.unlisted import unlisted_task
 from luma_async._text import shown, spelled, without_media
 from luma_async.errors import DownloadReason, LumaError, Verdict
 from luma_async.models import Generation, Link, State, Video
@@ -249,9 +250,10 @@ class OutcomeRecord:
         if self.state is None:
             return None
         raw = self.generation or {}
-        for found in tasks_in(raw, asked=(self.task_id,)):
-            if found.task_id == self.task_id:
-                return self._as_recorded(generation_of(found, raw))
+        same = (found for found in tasks_in(raw, asked=(self.task_id,)) if found.task_id == self.task_id)
+        found = next(same, None) or unlisted_task(raw, self.task_id, Reading())
+        if found is not None:
+            return self._as_recorded(generation_of(found, raw))
         known = Generation(id=self.task_id, state=self.state, state_text=self.state, result_url=self.video_url, raw=raw)
         return self._as_recorded(known)
 

@@ -119,6 +119,7 @@ INSIDE = {
         *(
             "submissions",
             "tasks",
+            "unlisted",
             "details",
             "reasons",
             "links",

@@ -9,7 +9,16 @@ from typing import Any
 from attrs import evolve
 
 from luma_async._relay.documents import Reading
-from luma_async._relay.links import Levels, declared_link, known_link, last_resort, link_of_row
+from luma_async._relay.links import (
+    FIELDS_OF_VIDEOS,
+    Levels,
+    declared_link,
+    has_another_role,
+    known_link,
+    last_resort,
+    link_of_row,
+    results_only,
+)
 from luma_async._relay.reasons import failure_of
 from luma_async._relay.search import Found, state_of
 from luma_async._relay.structure import generation, moment_or_none
@@ -22,7 +31,7 @@ _NOT_SET: tuple[Any, ...] = (None, "", 0, "0001-01-01T00:00:00Z")
 def generation_of(found: Found, raw: Mapping[str, Any], reading: Reading | None = None) -> Generation:
     """Structure what was *found*, a bare generation or a row around one; *raw* is the whole answer."""
     reading = reading or Reading()
-    levels = found.levels
+    levels = [level for level in found.levels if level is found.task or _is_about_task(level, reading)]
     state = state_of(found.word, reading.dialect)
     fields = {key: value for level in levels for key, value in level.items() if value not in _NOT_SET}
     given = fields.get("failure_reason")
@@ -32,8 +41,9 @@ def generation_of(found: Found, raw: Mapping[str, Any], reading: Reading | None 
     fields["state"] = state
     fields["state_text"] = found.word
     fields["raw"] = raw
-    if "created_at" not in fields and "submit_time" in fields:
-        fields["created_at"] = fields["submit_time"]
+    if "created_at" not in fields:
+        times = (fields[key] for key in _CREATED if key in fields)
+        fields["created_at"] = next((time for time in times if moment_or_none(time) is not None), None)
     request = fields.get("request")
     if "prompt" not in fields and isinstance(request, Mapping):
         fields["prompt"] = request.get("prompt")
@@ -45,8 +55,13 @@ def generation_of(found: Found, raw: Mapping[str, Any], reading: Reading | None 
         fields["failure_reason"] = given
     if state is not State.COMPLETED:
         return generation(fields)
-    fields["result_url"] = link_of_row(levels)
+    fields |= {key: results_only(fields[key], reading) for key in FIELDS_OF_VIDEOS if key in fields}
     return _with_link(generation(fields), found.task, levels, reading)
+
+
+def _is_about_task(inner: Mapping[str, Any], reading: Reading) -> bool:
+    """Whether an *inner* object belongs to the task: one without a state may be about the user's own medium."""
+    return not (reading.keys.states.isdisjoint(inner) and has_another_role(inner))
 
 
 def _details(levels: Levels, state: State) -> dict[str, Any]:
@@ -64,9 +79,11 @@ def _with_link(made: Generation, task: Mapping[str, Any], levels: Levels, readin
     """Return *made* with a link from where the dialect says, or from another place if it has none."""
     declared = declared_link(levels, reading)
     if declared is not None:
-        return evolve(made, video=evolve(made.video or Video(), download_url=declared))
+        video = evolve(made.video or Video(), download_url=declared)
+        return evolve(made, video=video, result_url=link_of_row(levels))
     if made.video_url is not None:
-        return made
+        row = link_of_row(levels)
+        return made if row is None else evolve(made, result_url=row)
     known = known_link(levels, reading)
     if known is not None:
         return evolve(made, result_url=known)
@@ -80,15 +97,28 @@ def has_link(found: Found, reading: Reading) -> bool:
 
 
 # --- how far it is ---
-_SUBMITTED = ("submit_time", "submitted_at", "submitTime", "submittedAt")
+_CREATED = ("createdAt", "createTime", "create_time", "created", "submit_time")
+_SUBMITTED = ("submit_time", "submitted_at", "submitTime", "submittedAt", "queued_at", "queuedAt")
 _STARTED = ("start_time", "started_at", "startTime", "startedAt")
-_FINISHED = ("finish_time", "finished_at", "finishTime", "completed_at", "completedAt", "finishedAt", "ended_at")
-_POSITIONS = ("queue_position", "queuePosition", "position_in_queue", "queue_index")
-_PROGRESS = ("progress", "percentage", "percent", "task_progress")
+_FINISHED = (
+    *("finish_time", "finished_at", "finishTime", "completed_at", "completedAt", "finishedAt", "ended_at", "endedAt"),
+    *("complete_time", "completeTime", "end_time", "endTime"),
+)
+_POSITIONS = (
+    *("queue_position", "queuePosition", "position_in_queue", "positionInQueue", "queue_index", "queueIndex"),
+    "position",
+)
+_PROGRESS = (
+    *("progress", "percentage", "percent", "task_progress", "taskProgress", "progress_percent", "progressPercent"),
+    *("progress_percentage", "progressPercentage", "percent_complete", "percentComplete"),
+)
+_POSITION = re.compile(r"\s*[0-9]{1,9}\s*")
 _PERCENT = re.compile(r"\s*([0-9]{1,3}(?:\.[0-9]{1,6})?)\s*(%?)\s*")
 _WHOLE = 100
 _DETAILS = frozenset(_SUBMITTED + _STARTED + _FINISHED + _POSITIONS + _PROGRESS)
 """For a look at all keys at once: most answers have none of these."""
+NAMES = (*_CREATED, *_DETAILS)
+"""The keys that are read here, in their usual spelling."""
 _OURS = frozenset(
     {
         *("failure_reason", "failure_code", "result_url", "progress", "queue_position"),
@@ -107,7 +137,9 @@ def _moment(levels: Levels, keys: tuple[str, ...]) -> Any:
 
 
 def _position(levels: Levels) -> int | None:
-    return next((value for value in _values(levels, _POSITIONS) if type(value) is int and value >= 0), None)
+    """Return a number of at most 9 digits, also as text."""
+    texts = (str(value) for value in _values(levels, _POSITIONS) if type(value) in (int, str))
+    return next((int(text) for text in texts if _POSITION.fullmatch(text)), None)
 
 
 def _progress(levels: Levels, state: State) -> float | None:

@@ -17,11 +17,12 @@ Levels = list[Mapping[str, Any]]
 
 def link_of_row(levels: Levels) -> Link | None:
     """Return a row's own link; on success ``fail_reason`` may hold it (contract, *Wrapped answers*)."""
-    texts = (level[key] for level in levels for key in _KEYS_OF_A_ROW if level.get(key))
+    texts = (level[key] for key in ("video_url", *_LAST) for level in levels if level.get(key))
     return next(filter(None, map(_link_in_text, texts)), None)
 
 
-_KEYS_OF_A_ROW = ("url", "result_url", "video_url", "fail_reason")
+_LAST = ("result_url", "url", "fail_reason")
+"""A row's own keys, which come last (contract section 1): its ``url`` may be the address of the task itself."""
 
 
 def declared_link(levels: Levels, reading: Reading) -> Link | None:
@@ -31,7 +32,9 @@ def declared_link(levels: Levels, reading: Reading) -> Link | None:
 
 def known_link(levels: Levels, reading: Reading) -> Link | None:
     """Return the link at one of the places that relays use."""
-    return _at_places(levels, _places(reading.dialect.link_keys), reading)
+    places = _places(reading.dialect.link_keys)
+    better = tuple(place for place in places if place[0] not in _LAST)
+    return _at_places(levels, better, reading) or _at_places(levels, _places(_LAST), reading)
 
 
 def _own_keys(dialect: Dialect) -> tuple[str, ...]:
@@ -54,14 +57,15 @@ def _link_at(value: Any, place: tuple[str, ...], reading: Reading) -> Link | Non
     if not place:
         return _link_in(value, reading, _DEEPEST)
     if isinstance(value, list):
-        return next(filter(None, (_link_at(item, place, reading) for item in _some(value, reading))), None)
+        items = (item for item in _some(value, reading) if not has_another_role(item))
+        return next(filter(None, (_link_at(item, place, reading) for item in items)), None)
     if isinstance(value, Mapping) and value.get(place[0]):
         return _link_at(value[place[0]], place[1:], reading)
     return None
 
 
 _DEEPEST = 4
-_INSIDE = ("download_url", "url", "video_url", "videoUrl", "video", "resource", "href", "uri", "src", "link")
+_INSIDE = ("download_url", "video_url", "videoUrl", "url", "video", "resource", "href", "uri", "src", "link")
 """Keys of a medium's object that may hold its link."""
 _MOST_ITEMS = 100
 
@@ -77,7 +81,7 @@ def _link_in(value: Any, reading: Reading, depth: int) -> Link | None:
         return _link_in_text(value)
     if depth and isinstance(value, list):
         return next(filter(None, (_link_in(item, reading, depth - 1) for item in _some(value, reading))), None)
-    if depth and isinstance(value, Mapping) and not _is_another_medium(value):
+    if depth and isinstance(value, Mapping) and not (_is_another_medium(value) or has_another_role(value)):
         inside = (_link_in(value[key], reading, depth - 1) for key in _INSIDE if value.get(key))
         return next(filter(None, inside), None)
     return None
@@ -105,14 +109,86 @@ def _is_another_medium(value: Mapping[str, Any]) -> bool:
     return _OTHER_TYPE.search(types) is not None and _VIDEO_TYPE.search(types) is None
 
 
-# --- the last resort ---
+# --- what is never the result ---
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _NOT_THE_RESULT = re.compile(
-    r"(?i:request|input|prompt|propert|(?<!re)source|keyframe|referenc|callback|hook|progress|preview|thumb|image|poster"
-    r"|frame|cover|avatar|logo|(?:^|[_. -])init)|[a-z]Init"
+    r"request|input|prompt|propert|(?<!re)source|keyframe|referenc|call_?back|hook|progress|preview|thumb|image|poster"
+    r"|frame|cover|avatar|logo"
+    r"|(?<![a-z])(?:init|param|option|config|setting|payload|upload|parent|previous|notif|redirect|postback|driving|mask"
+    r"|(?:(?:kw)?arg(?:ument)?s?|req|query|users?|extend|control|guidance|template)(?![a-z])"
+    r"|(?:start|base|src|ref|(?:return|success|cancel|error|status|back)(?=_ur[li]))_)"
 )
-"""Keys of the user's own input, of previews and of callbacks: what is there or below is never the result."""
+_ORIGINAL = re.compile(r"original(?!.*(?:video|ur[li]))")
+"""What the user gave, if it is an object; ``original_video_url`` is the result without a watermark."""
+_LONGEST_KEY = 100
 
 
+def is_never_the_result(key: str, value: Any = None) -> bool:
+    """Whether *key* names the user's own input, a preview or a callback: nothing there or below is the result.
+
+    See *Reading what relays say* in the design. *value* is what is there: some keys name input only around an object.
+    """
+    name = in_words(key[:_LONGEST_KEY])
+    if _ORIGINAL.match(name):
+        return isinstance(value, Mapping | list) or (isinstance(value, str) and value.lstrip()[:1] in _OBJECT)
+    return _names_no_result(name)
+
+
+_OBJECT = ("{", "[")
+
+
+@lru_cache(maxsize=1024)
+def in_words(text: str) -> str:
+    """Return *text* with its words apart: ``paramJson`` as ``param_json``."""
+    return _CAMEL.sub("_", text).casefold()
+
+
+@lru_cache(maxsize=1024)
+def _names_no_result(name: str) -> bool:
+    return _NOT_THE_RESULT.search(name) is not None
+
+
+_ROLES = ("type", "kind", "role", "name", "purpose", "usage")
+_ANOTHER_ROLE = re.compile(
+    r"(?:[a-z]+[\W_]+)?(?:inputs?|sources?|references?|ref|previews?|thumb(?:nail)?s?|posters?|covers?|prompts?"
+    r"|(?:key|first|last|start|end)?_?frames?|init|upload(?:ed)?|users?|parent|callback|webhook|progress|mask|driving)"
+    r"(?:[\W_]+(?:video|url|clip|file|media|asset|mp4|mov|webm))*"
+)
+_LONGEST_ROLE = 40
+"""Characters. A longer text is a title or a prompt."""
+
+
+def results_only(value: Any, reading: Reading) -> Any:
+    """Return the *value* of a field for media without the objects that are previews or the user's own."""
+    value = reading.opened(value)
+    if isinstance(value, list):
+        return [results_only(item, reading) for item in _some(value, reading) if not has_another_role(item)]
+    if not isinstance(value, Mapping):
+        return value
+    inside = {key: results_only(value[key], reading) for key in FIELDS_OF_VIDEOS if value.get(key)}
+    return None if has_another_role(value) else {**value, **inside}
+
+
+FIELDS_OF_VIDEOS = ("video", "video_raw", "assets", "artifact")
+"""The fields of a generation that hold videos (contract section 1)."""
+
+
+def has_another_role(value: Any) -> bool:
+    """Whether an object about a medium says that it is a preview or the user's own."""
+    roles = (value[key] for key in _ROLES if key in value) if isinstance(value, Mapping) else ()
+    return any(
+        isinstance(role, str)
+        and len(role) <= _LONGEST_ROLE
+        and _ANOTHER_ROLE.fullmatch(in_words(role.strip())) is not None
+        for role in roles
+    )
+
+
+NAMES = (*_INSIDE, *_TYPES, *_ROLES)
+"""The keys of an object about a medium, in their usual spelling."""
+
+
+# --- the last resort ---
 def last_resort(task: Any, reading: Reading) -> tuple[Link | None, tuple[str, ...]]:
     """Return the one link in *task* that something calls a video, and the places of the links that were found.
 
@@ -160,9 +236,11 @@ def _links_in(
         for number, item in enumerate(value[:_MOST_ITEMS]):
             yield from _links_in(item, f"{place}.{number}" if place else str(number), depth - 1, reading, beside)
     elif depth and isinstance(value, Mapping) and not _is_another_medium(value):
+        if place and has_another_role(value):
+            return
         types = _types(value)
         for key, part in value.items():
-            if isinstance(part, str | list | Mapping) and part and not _NOT_THE_RESULT.search(key[:100]):
+            if isinstance(part, str | list | Mapping) and part and not is_never_the_result(key, part):
                 yield from _links_in(part, f"{place}.{key[:50]}" if place else key[:50], depth - 1, reading, types)
 
 

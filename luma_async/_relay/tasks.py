@@ -19,8 +19,9 @@ from luma_async._relay.refusals import (
     refusal_inside,
 )
 from luma_async._relay.search import Found, is_about_request, state_of, tasks_in
+from luma_async._relay.unlisted import unlisted_task
 from luma_async.dialect import RELAY, Dialect
-from luma_async.errors import LumaError, ProtocolError, Verdict
+from luma_async.errors import APIError, LumaError, ProtocolError, Verdict
 from luma_async.models import Generation, State
 
 HTTP_OK = 200
@@ -252,7 +253,22 @@ def _read(answer: Answer, task_id: str, dialect: Dialect) -> TaskAnswer:
         return found
     if has_foreign:
         raise _another_task()
-    raise refusal_inside(answer, documents)
+    error = refusal_inside(answer, documents)
+    found = _unlisted(answer, documents, task_id, reading)
+    if found is None or (found.state is State.UNKNOWN and isinstance(error, APIError)):
+        raise error
+    return found
+
+
+def _unlisted(answer: Answer, documents: list[Any], task_id: str, reading: Reading) -> TaskAnswer | None:
+    """Return what *documents* say about the task in a wrapper, or under spellings of keys, that nobody listed."""
+    if task_id.encode() not in answer.body:
+        return None
+    for document in documents:
+        found = unlisted_task(document, task_id, reading)
+        if found is not None:
+            return TaskAnswer.of(found, reading, document if isinstance(document, Mapping) else None, answer.request_id)
+    return None
 
 
 def _found(
@@ -286,7 +302,11 @@ def _read_refusal(answer: Answer, task_id: str, dialect: Dialect) -> TaskAnswer:
     error: LumaError = refusal(answer)
     if answer.status in _MAY_HOLD_A_TASK or answer.status // 100 == 5:  # noqa: PLR2004 - server errors
         documents = lenient_documents(answer)
-        seen, _ = _found(documents, task_id, Reading(dialect=dialect), answer.request_id)
+        reading = Reading(dialect=dialect)
+        seen, has_foreign = _found(documents, task_id, reading, answer.request_id)
+        if seen is None and not has_foreign:
+            seen = _unlisted(answer, documents, task_id, reading)
+            seen = seen if seen is not None and seen.state is State.FAILED else None
         if seen is not None and seen.carries_state:
             if seen.state is State.FAILED:
                 return seen

@@ -199,3 +199,21 @@ def test_words_that_say_all_is_well_are_no_reason(key: str, reason: str, kept: s
 def test_progress_is_a_share(told: Any, share: float | None) -> None:
     """Per cent, as text or whole number, or the share itself."""
     assert read_task(answer({"id": TASK_ID, "state": "processing", "progress": told}), TASK_ID).progress == share
+
+
+@pytest.mark.parametrize(
+    "told", [{"createdAt": 1_719_819_313}, {"createTime": "2024-07-01T07:35:13Z"}, {"created": "1719819313"}]
+)
+def test_the_time_of_creation_is_read_under_other_names(told: dict[str, Any]) -> None:
+    """A value that is not a time is passed over."""
+    made = datetime(2024, 7, 1, 7, 35, 13, tzinfo=UTC)
+
+    assert read_task(answer({"id": TASK_ID, "state": "queued", **told}), TASK_ID).created_at == made
+    assert read_task(answer({"id": TASK_ID, "state": "queued", "create_time": {}, **told}), TASK_ID).problems == ()
+
+
+@pytest.mark.parametrize("key", ["queue_position", "queueIndex", "position"])
+@pytest.mark.parametrize(("told", "position"), [(7, 7), ("7", 7), (0, 0), ("7th", None), (-1, None), ({"x": 1}, None)])
+def test_a_position_is_a_number_also_as_text(key: str, told: Any, position: int | None) -> None:
+    """Under any of the names."""
+    assert read_task(answer({"id": TASK_ID, "state": "queued", key: told}), TASK_ID).queue_position == position

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -107,6 +108,9 @@ def test_several_links_or_none_that_is_called_a_video_are_not_guessed(
         ],
         *["keyframes", "reference_videos", "callback_url", "webhook", "notify_hook", "progress_video", "preview"],
         *["video_thumbnail", "image_url", "poster", "last_frame_video", "cover"],
+        *["params", "modelParams", "PARAM_JSON", "args", "kwargs", "arguments", "options", "runConfig", "payload"],
+        *["start_video", "baseVideo", "user_video_url", "uploaded_video", "ref_video", "extend_from", "parentVideo"],
+        *["notify_url", "notification", "redirectUrl", "return_url"],
     ],
 )
 def test_the_users_own_input_and_previews_are_never_the_result(key: str) -> None:
@@ -114,6 +118,77 @@ def test_the_users_own_input_and_previews_are_never_the_result(key: str) -> None
     assert completed(**{key: MP4}).video_url is None
     assert completed(**{key: {"video": {"url": MP4}}}).video_url is None
     assert completed(other={key: [MP4]}).problems == ()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"paramJson": json.dumps({"videoUrl": MP4})},
+        {"original": {"video": MP4}},
+        {"originalTask": {"videoUrl": MP4}},
+        {"original": json.dumps({"video": MP4})},
+    ],
+)
+def test_what_the_user_gave_does_not_hide_the_result(given: dict[str, Any]) -> None:
+    """Alone it is not the result either."""
+    assert completed(**given).video_url is None
+    assert completed(**given, response={"videoUrls": [V]}).video_url == V
+
+
+@pytest.mark.parametrize(
+    "key", ["original_video_url", "originalUrl.video", "extended_video", "regenerated_video", "database_video"]
+)
+def test_a_key_that_only_resembles_one_for_input_has_a_result(key: str) -> None:
+    """Keys are compared word by word where a word is part of others."""
+    assert completed(**{key: MP4}).video_url == MP4
+
+
+@pytest.mark.parametrize(
+    "role", ["preview", "Preview Video", "input", "source_video", "inputVideo", "user", "thumbnail"]
+)
+@pytest.mark.parametrize("key", ["type", "kind", "role", "name"])
+@pytest.mark.parametrize("place", ["videos", "output", "video", "works", "files"])
+def test_a_medium_that_says_that_it_is_a_preview_is_not_the_result(place: str, key: str, role: str) -> None:
+    """At a known place or at another one, alone or before the result."""
+    preview, result = {key: role, "url": MP4}, "https://cdn.example/r.mp4"
+
+    assert completed(**{place: [preview]}).video_url is None
+    assert completed(**{place: preview}).video_url is None
+    assert completed(**{place: [preview, {key: "final", "url": result}]}).video_url == result
+
+
+def test_the_users_message_among_others_is_not_the_result() -> None:
+    """Each has a role."""
+    said = [{"role": "user", "video_url": MP4}, {"role": "assistant", "video_url": V}]
+
+    assert completed(content=said).video_url == V
+
+
+@pytest.mark.parametrize("what", ["image_to_video", "reference2video", "extend", "a cover song", "video/mp4", "result"])
+def test_a_type_that_is_not_a_role_hides_no_result(what: str) -> None:
+    """Such as how the video was made, or a title."""
+    assert completed(videos=[{"type": what, "url": V}]).video_url == V
+    assert completed(type=what, hd=MP4).video_url == MP4
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"video_url": V},
+        {"download_url": V},
+        {"result_url": V},
+        {"videos": [{"url": V}]},
+        {"output": {"url": "https://relay.example/f/1", "video_url": V}},
+        {"data": {"video_url": V}},
+        {"data": {"result": {"works": [{"resource": {"resource": V}}]}}},
+    ],
+)
+def test_the_address_of_the_task_is_not_taken_before_a_link(fields: dict[str, Any]) -> None:
+    """The ``url`` of a row comes last (contract section 1); alone it is the link."""
+    its_own = {"url": "https://relay.example/v1/tasks/1"}
+
+    assert completed(**its_own, **fields).video_url == V
+    assert completed(**its_own).video_url == its_own["url"]
 
 
 @pytest.mark.parametrize("state", ["processing", "failed", "moderating"])

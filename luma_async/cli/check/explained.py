@@ -16,11 +16,12 @@ from luma_async._relay.search import as_id, tasks_in
 from luma_async._relay.structure import moment_or_none
 from luma_async._relay.submissions import read_submitted
 from luma_async._relay.tasks import read_task
+from luma_async._relay.unlisted import unlisted_task
 from luma_async._text import shown, without_media
 from luma_async.cli.check.missing import is_without_task, what_lacks
 from luma_async.cli.check.places import Captured, dotted
 from luma_async.cli.output import in_option_names
-from luma_async.dialect import Dialect
+from luma_async.dialect import Dialect, plain_word
 from luma_async.errors import APIError, GenerationFailedError, LumaError, Verdict
 from luma_async.models import Generation, State
 
@@ -74,12 +75,14 @@ def _ids_in(answer: Answer, dialect: Dialect) -> list[str]:
     certain = [found.task_id for each in documents for found in tasks_in(each, Reading(dialect=dialect))]
     if certain:
         return list(dict.fromkeys(certain))
-    named = [(path[-1], as_id(value)) for path, value in Captured.of(answer, "", dialect).values() if path]
-    possible = [text for key in dialect.id_keys for name, text in named if name == key and text is not None]
+    named = [
+        (plain_word(str(path[-1])), as_id(value)) for path, value in Captured.of(answer, "", dialect).values() if path
+    ]
+    possible = [text for key in dialect.id_keys for name, text in named if name == plain_word(key) and text]
     for text in possible:
         if any(
             found.task_id == text for each in documents for found in tasks_in(each, Reading(dialect=dialect), {text})
-        ):
+        ) or any(unlisted_task(each, text, Reading(dialect=dialect)) for each in documents):
             return [text]
     return []
 

@@ -1,0 +1,140 @@
+"""Tasks in wrappers, or under spellings of keys, that no dialect lists."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from luma_async import LumaError, Outcome, State, outcome_from_json, outcome_to_json
+from luma_async._relay.tasks import read_poll, read_task
+from luma_async.errors import APIError, NotFoundError, ProtocolError
+from tests.kit import TASK_ID, answer
+
+V = "https://cdn.example/a"
+"""Nothing in it says that it is a video."""
+DONE = {"id": TASK_ID, "status": "completed", "video_url": V}
+OTHER = {"id": "task-2", "status": "completed", "video_url": "https://cdn.example/w.mp4"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"results": [DONE]},
+        {"payload": DONE},
+        {"Job": DONE},
+        {"body": json.dumps(DONE)},
+        {"video": {"id": TASK_ID, "status": "completed", "url": V}},
+        {"data": {"list": [DONE]}},
+        {"code": 0, "data": {"page": {"records": [DONE]}}},
+        {"tasks": {TASK_ID: {"status": "completed", "video_url": V}}},
+        {"Tasks": {TASK_ID: DONE}},
+        {"taskInfo": {"taskId": TASK_ID, "status": "completed"}, "taskResult": {"videoUrl": V}},
+        {"data": {"info": {"id": TASK_ID, "status": "success"}, "jobOutput": {"videos": [{"url": V}]}}},
+        {"taskID": TASK_ID, "taskStatus": "SUCCESS", "videoURL": V},
+        {"Id": TASK_ID, "State": "Completed", "Output": [{"Url": V}]},
+        {"task-id": TASK_ID, "task-status": "success", "video-url": V},
+        {"TASK_ID": TASK_ID, "STATUS": "SUCCESS", "RESULT": {"VIDEO_URL": V}},
+        {"Response": {"TaskId": TASK_ID, "Status": "DONE", "Data": json.dumps({"VideoUrl": V})}},
+    ],
+)
+def test_the_task_is_found_in_any_wrapper_and_spelling(body: dict[str, Any]) -> None:
+    """Its link is not a guess, and the whole answer is kept."""
+    generation = read_task(answer(body), TASK_ID)
+
+    assert (generation.id, generation.state, generation.video_url) == (TASK_ID, State.COMPLETED, V)
+    assert generation.problems == ()
+    assert generation.raw == body
+    recorded = outcome_to_json(Outcome(task_id=TASK_ID, generation=generation, error=None, elapsed=1.0, polls=1))
+    assert outcome_from_json(recorded).generation == generation
+
+
+def test_all_that_a_task_says_is_read_in_any_spelling() -> None:
+    """The reason of a failure, the progress, the place in the queue, the request and the times."""
+    failed = {"TaskID": TASK_ID, "TaskStatus": "FAILED", "ErrorMsg": "no face", "FailureCode": "x"}
+    queued = {"ID": TASK_ID, "State": "queued", "QueuePosition": "3", "Progress": "40%", "Request": {"prompt": "a cat"}}
+
+    generation = read_task(answer({"Response": failed}), TASK_ID)
+    waiting = read_task(answer({"Job": queued}), TASK_ID)
+
+    assert (generation.state, generation.failure_reason, generation.failure_code) == (State.FAILED, "no face", "x")
+    assert (waiting.queue_position, waiting.progress, waiting.prompt) == (3, 0.4, "a cat")
+
+
+def test_a_long_answer_in_an_unlisted_wrapper_is_remembered() -> None:
+    """Only what fits is kept, with the link."""
+    body = answer({"results": [{**DONE, "prompt": "x" * 5000}]})
+
+    last, seen = read_poll(body, TASK_ID, None)
+
+    assert seen is not None
+    assert last.recall(TASK_ID).video_url == V
+    assert read_poll(body, TASK_ID, last) == (last, None)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"input": DONE},
+        {"params": {"task": DONE}},
+        {"callback": {"body": DONE}},
+        {"parent": DONE},
+        {"errors": [{"id": TASK_ID, "status": "failed"}]},
+        {"errorDetail": {"id": TASK_ID, "status": "failed"}},
+        {"eventLog": [{"task_id": TASK_ID, "status": "failed"}]},
+        {"steps": [{"task_id": TASK_ID, "status": "failed"}, {"task_id": TASK_ID, "status": "running"}]},
+        {"meta": {"task_id": TASK_ID, "status": "ok"}},
+        {"job": {"id": TASK_ID}, "status": "completed"},
+        {"job": {"id": TASK_ID, "result": {"status": "completed"}}},
+        {"job": {"name": TASK_ID, "status": "completed"}},
+        {"states": {TASK_ID: {"status": "completed"}}},
+        {"job": OTHER, "note": TASK_ID},
+    ],
+)
+def test_only_an_object_with_the_id_and_a_state_is_the_task(body: dict[str, Any]) -> None:
+    """Never one inside the user's own input, an error or a log, and never a word that may be about the request."""
+    with pytest.raises(LumaError) as raised:
+        read_task(answer(body), TASK_ID)
+
+    assert raised.value.retryable
+
+
+@pytest.mark.parametrize("key", ["taskResult", "results", "videos"])
+def test_the_result_of_another_task_is_not_adopted(key: str) -> None:
+    """Only what belongs to no other task is searched for the link."""
+    info = {"taskId": TASK_ID, "status": "completed"}
+
+    assert read_task(answer({"taskInfo": info, key: [OTHER]}), TASK_ID).video_url is None
+    assert read_task(answer({"taskInfo": info, key: {"jobId": "j", "url": V}}), TASK_ID).video_url is None
+
+
+def test_a_known_place_is_read_first() -> None:
+    """What nobody listed counts only where nothing else is found; an answer about another task stays one."""
+    assert read_task(answer({"data": {"id": TASK_ID, "state": "queued"}, "job": DONE}), TASK_ID).state is State.PENDING
+    with pytest.raises(ProtocolError) as raised:
+        read_task(answer({"data": OTHER, "job": DONE}), TASK_ID)
+    assert raised.value.foreign
+
+
+@pytest.mark.parametrize("status", [404, 422, 500])
+def test_an_error_status_has_only_failed_tasks_in_any_wrapper(status: int) -> None:
+    """Another state does not make the error a passing one."""
+    failed = {"detail": {"task": {"id": TASK_ID, "status": "failed"}}}
+    running = {"detail": {"task": {"id": TASK_ID, "status": "running"}}}
+
+    assert read_task(answer(failed, status), TASK_ID).state is State.FAILED
+    with pytest.raises(APIError) as expected:
+        read_task(answer({"detail": {}}, status), TASK_ID)
+    with pytest.raises(APIError) as raised:
+        read_task(answer(running, status), TASK_ID)
+    assert raised.value.verdict is expected.value.verdict
+
+
+def test_a_refusal_with_an_unknown_word_stays_a_refusal() -> None:
+    """Without a refusal the word means that the task is still running."""
+    gone = {"id": TASK_ID, "status": "not_found"}
+
+    with pytest.raises(NotFoundError):
+        read_task(answer({"detail": {**gone, "message": "no such task"}}), TASK_ID)
+    assert read_task(answer({"job": gone}), TASK_ID).state is State.UNKNOWN
