@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Callable, Collection, Mapping
 from difflib import get_close_matches
+from functools import lru_cache
 from itertools import combinations
 from math import isfinite
 from pathlib import Path
@@ -25,6 +26,17 @@ def plain_word(word: str) -> str:
     return word.strip().casefold().replace(" ", "").replace("-", "").replace("_", "")
 
 
+_PREFIX = re.compile(r"(?:task|job|video|generation)?(?:status|state)(?=[a-z])")
+
+
+@lru_cache(maxsize=512)
+def plain_state(word: str) -> str:
+    """Return one spelling for the word of a state, also of a constant such as ``TASK_STATUS_SUCCEED``."""
+    plain = plain_word(word)
+    prefix = _PREFIX.match(plain)
+    return plain if prefix is None else plain[prefix.end() :]
+
+
 # --- what relays use ---
 _STATES = {str(state): state for state in State if state is not State.UNKNOWN}
 _STATE_WORDS = {
@@ -34,7 +46,7 @@ _STATE_WORDS = {
     State.FAILED: "failed fail failure error timeout timed_out rejected aborted cancelled canceled cancel expired"
     " deleted",
 }
-_WORDS = {plain_word(word): state for state, words in _STATE_WORDS.items() for word in words.split()}
+_WORDS = {plain_state(word): state for state, words in _STATE_WORDS.items() for word in words.split()}
 _STATE_KEYS = "state status task_status taskStatus task_state job_status"
 _ID_KEYS = "task_id id taskId generation_id generationId job_id jobId video_id uuid request_id requestId"
 _LINK_KEYS = (
@@ -163,8 +175,8 @@ def _are_names(_: Any, attribute: Attribute[Any], value: Any) -> None:
 def _words(value: Any) -> Any:
     if not isinstance(value, Mapping) or not all(map(_is_name, value)):
         return value
-    given = {plain_word(word): _STATES.get(state, state) for word, state in value.items() if isinstance(state, str)}
-    return {**_WORDS, **given} if len(given) == len({plain_word(word) for word in value}) else value
+    given = {plain_state(word): _STATES.get(state, state) for word, state in value.items() if isinstance(state, str)}
+    return {**_WORDS, **given} if len(given) == len({plain_state(word) for word in value}) else value
 
 
 def _are_words(_: Any, attribute: Attribute[Any], value: Any) -> None:

@@ -13,7 +13,7 @@ from luma_async._relay.documents import Reading
 from luma_async._relay.links import Levels
 from luma_async._relay.refusals import code_in, innermost_text, says_all_is_well
 from luma_async._relay.search import Found, levels_of
-from luma_async.dialect import Dialect, plain_word
+from luma_async.dialect import Dialect, plain_state
 from luma_async.models import State
 
 _MOST_VALUES = 1000
@@ -158,7 +158,7 @@ def _is_reason(text: str, found: Found, dialect: Dialect) -> bool:
         return False
     if len(plain) > _LONGEST_WORD:
         return True
-    is_other_state = dialect.state_words.get(plain_word(plain.strip(" .!。！")), State.FAILED) is not State.FAILED
+    is_other_state = dialect.state_words.get(plain_state(plain.strip(" .!。！")), State.FAILED) is not State.FAILED
     return not is_other_state and not _says_nothing(plain) and any(map(str.isalpha, plain))
 
 

@@ -7,14 +7,14 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from luma_async._relay.documents import Reading
-from luma_async.dialect import RELAY, Dialect, plain_word
+from luma_async.dialect import RELAY, Dialect, plain_state
 from luma_async.models import State
 
 
 def state_of(word: str, dialect: Dialect = RELAY) -> State:
     """Map the relay's *word*, in any case, to a state; an unknown word means *still running*."""
     words = dialect.state_words
-    return words.get(word) or words.get(plain_word(word), State.UNKNOWN)
+    return words.get(word) or words.get(plain_state(word), State.UNKNOWN)
 
 
 _DIGITS = re.compile(r"\d+(?:[.,:/]\d+)*")
@@ -156,7 +156,7 @@ _STALE = "state"
 
 def is_about_request(word: str) -> bool:
     """Whether *word* beside an HTTP error may be about the request instead of the task: a gateway waits for others."""
-    return plain_word(word) in _WEAK | {"timeout", "timedout"}
+    return plain_state(word) in _WEAK | {"timeout", "timedout"}
 
 
 def word_of(levels: list[Mapping[str, Any]], reading: Reading) -> str | None:
@@ -175,7 +175,7 @@ def word_of(levels: list[Mapping[str, Any]], reading: Reading) -> str | None:
                 continue
             if len(word) > _LONGEST_WORD:
                 word = word.strip()[:_LONGEST_WORD]
-            plain = word if word in known else plain_word(word)
+            plain = word if word in known else plain_state(word)
             if weak is None and plain in _WEAK:
                 weak, is_settled = word, is_row and plain not in _NEVER_OF_A_TASK
             elif weak is None or (plain in known and plain not in _WEAK and not (is_settled and key == _STALE)):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from attrs import evolve
@@ -16,7 +17,7 @@ from luma_async._relay.documents import Reading
 from luma_async._relay.refusals import is_success, refusal_inside
 from luma_async._relay.search import as_id, levels_of, state_of, tasks_in, word_of
 from luma_async._relay.tasks import read_documents, read_task
-from luma_async.dialect import RELAY, Dialect
+from luma_async.dialect import RELAY, Dialect, plain_word
 from luma_async.errors import APIError, LumaError, NotFoundError, ProtocolError, UncertainSubmitError, Verdict
 from luma_async.models import Link, State
 
@@ -93,6 +94,7 @@ def _new_id(document: Any, reading: Reading) -> str | None:
         return None
     ids = [_one_id(level.get(key)) for level in levels for key in _keys_of_ids(reading)]
     ids += [_id_itself(level.get(key)) for level in levels for key in _MAY_BE_THE_ID]
+    ids += [_one_id(value) for level in levels for value in _at_other_spellings(level, reading)]
     if has_state:
         ids += [_one_id(level.get(key)) for level in levels for key in _OF_REQUESTS]
     return next((task_id for task_id in ids if task_id and is_task_id(task_id)), None)
@@ -105,7 +107,8 @@ def _with_the_task(levels: _Levels, reading: Reading) -> tuple[_Levels, _Levels]
     """Split *levels* before the first one that has an id: the words of an envelope are no state of the task."""
     keys = (*_keys_of_ids(reading), *_OF_REQUESTS)
     for depth, level in enumerate(levels):
-        itself = [level.get(key) for key in _MAY_BE_THE_ID if not isinstance(level.get(key), Mapping)]
+        itself: list[Any] = [*_at_other_spellings(level, reading)]
+        itself += [level.get(key) for key in _MAY_BE_THE_ID if not isinstance(level.get(key), Mapping)]
         if any(_one_id(level.get(key)) for key in keys) or any(map(_id_itself, itself)):
             return levels[:depth], levels[depth:]
     return levels, []
@@ -138,6 +141,13 @@ _LEAST_ID = 1000
 """A smaller number in the place of the task is a count or a code."""
 
 
+def _at_other_spellings(level: Mapping[str, Any], reading: Reading) -> Iterator[Any]:
+    """Yield what stands under a key for ids in another spelling, such as ``taskID`` or ``task-id``."""
+    names = set(map(plain_word, _keys_of_ids(reading)))
+    return (level[key] for key in islice(level, _MOST_KEYS) if plain_word(key) in names)
+
+
+_MOST_KEYS = 100
 _NO_IDS = frozenset({"null", "none", "undefined", "nil", "nan", "true", "false"})
 """What programs write for an id that they do not have."""
 

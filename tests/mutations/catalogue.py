@@ -432,6 +432,9 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a dialect's file has a limit", "if len(content) > _LARGEST_FILE:", "if False:"),
         ("an argument comes before the environment", "dialect if dialect is not None else _from", "_from"),
     ],
+    ("relay/test_answers_about_tasks.py",): [
+        ("a constant is a word with a prefix", "return plain if prefix is None else plain[prefix.end() :]", "return plain"),
+    ],
     ("relay/test_tasks.py",): [
         ("another task's answer is never handed out", "if found.task_id != task_id:", "if not found.task_id:"),
         (
@@ -456,7 +459,11 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
             "    for level in reversed(levels):\n        present",
         ),
         ("only 200 to 203 carry an answer", "_LAST_WITH_BODY = 203", "_LAST_WITH_BODY = 206"),
-        ("an unknown word means still running", "plain_word(word), State.UNKNOWN)", "plain_word(word), State.FAILED)"),
+        (
+            "an unknown word means still running",
+            "plain_state(word), State.UNKNOWN)",
+            "plain_state(word), State.FAILED)",
+        ),
         ("a task id cannot leave its folder", ' and text not in (".", "..")', ""),
         ("a task id holds nothing that changes a path", "*+,;=:@]{1,1024}", "*+,;=:@%/]{1,1024}"),
         ("only the same answer is known already", "and known.is_from(answer.body)", ""),
@@ -958,6 +965,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("three tries are within one request's time", "retry_state.attempt_number >= _MOST_TRIES", "False"),
     ],
     ("relay/test_submissions.py",): [
+        ("an id may have another spelling", "if plain_word(key) in names)", "if False)"),
         ("null is no id", "if found is None or found.strip().casefold() in _NO_IDS else", "if found is None else"),
         ("a word is no id", "if found is not None and any(map(str.isdigit, found)) else None", "if found else None"),
         ("a word is no candidate", "name in _MAY_BE_THE_ID and any(map(str.isdigit, text))", "name in _MAY_BE_THE_ID"),

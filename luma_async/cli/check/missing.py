@@ -10,7 +10,7 @@ from luma_async._relay.candidates import candidates_in
 from luma_async._relay.search import as_id
 from luma_async._text import shown
 from luma_async.cli.check.places import Captured, Path, dotted
-from luma_async.dialect import plain_word
+from luma_async.dialect import plain_state
 from luma_async.errors import LumaError, ProtocolError
 
 _GOOD = range(200, 204)
@@ -39,7 +39,7 @@ def what_lacks(captured: Captured) -> Iterator[Lack]:
         return as_id(value) in ids
 
     def is_word(value: Any) -> bool:
-        return isinstance(value, str) and plain_word(value) in dialect.state_words
+        return isinstance(value, str) and plain_state(value) in dialect.state_words
 
     yield _lack(captured, texts, "id", is_id, dialect.id_keys)
     around = next((path[:-1] for path, value in texts if is_id(value)), ())
