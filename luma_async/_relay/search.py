@@ -17,12 +17,12 @@ def state_of(word: str, dialect: Dialect = RELAY) -> State:
     return words.get(word) or words.get(plain_state(word), State.UNKNOWN)
 
 
-_DIGITS = re.compile(r"\d+(?:[.,:/]\d+)*")
+_NO_LETTERS = re.compile(r"[\W\d_]+")
 
 
 def kind_of(word: str) -> str:
-    """Return what all words have in common that differ in digits and case only, such as ``generating 37%``."""
-    return _DIGITS.sub("0", word.casefold())
+    """Return what words have in common that differ in no letter, such as ``generating 37%`` and ``generating...``."""
+    return _NO_LETTERS.sub(" ", word.casefold()).strip()
 
 
 _DEEPEST = 8

@@ -6,7 +6,7 @@ No conclusion is final (architecture, rule 11): each has a time after which it i
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from enum import Enum
 
 from attrs import define, field
@@ -36,6 +36,8 @@ _REJOIN = 60.0, 3600.0
 """Seconds until the next trial of a batch, and of an id that made batches fail; see ``Again``."""
 _MOST_POLLS_ALONE = 16
 """Good polls alone after which an id that batches leave out is asked for in a batch again, at the most."""
+_MANY, _FEW = 20, 10
+"""Ids of a batch without any row, from which on fewer are tried, and the fewest of those."""
 _BAD_LUCK = 4
 """Failed batches without a success that are not enough to switch batches off."""
 _USUAL = 0.2
@@ -65,6 +67,8 @@ class _Apart:
     """Batches in a row that left it out."""
     polls_left: int = 0
     """Good polls alone before it may join a batch again."""
+    absent_with: int = 0
+    """Ids of the batch without any row that left it out; 0 if that had rows for others."""
     again: Again = field(factory=lambda: Again(*_REJOIN, at=-math.inf))
     """When an id that made batches fail may join one again."""
 
@@ -131,22 +135,31 @@ class BatchSupport:
                 self._suspects.pop(task_id, None)
                 self._apart.pop(task_id, None)
 
-    def left_out(self, task_ids: Iterable[str]) -> None:
-        """Record ids without a row: each is polled alone, and rejoins after its next good poll, or later each time."""
+    def left_out(self, task_ids: Collection[str], *, had_rows: bool) -> None:
+        """Record ids without a row: each is polled alone, and rejoins after its next good poll, or later each time.
+
+        Args:
+            task_ids: The ids.
+            had_rows: Whether the answer had rows for others.
+        """
         for task_id in task_ids:
             apart = self._apart.setdefault(task_id, _Apart())
             apart.times += 1
             apart.polls_left = min(2 ** (apart.times - 1), _MOST_POLLS_ALONE)
+            apart.absent_with = 0 if had_rows else len(task_ids)
 
     def _spoils(self, task_id: str, now: float) -> None:
         """Record that batches fail because of *task_id*: it is polled alone for a while."""
         if self._suspects.pop(task_id, None) is not None:  # else no one waits for it any more
             self._apart.setdefault(task_id, _Apart()).again.failed(now)
 
-    def answered_alone(self, task_id: str) -> None:
-        """Record a good poll of one id."""
+    def answered_alone(self, task_id: str, now: float) -> None:
+        """Record a good poll of one id: many ids together without a row may have been too many for the relay."""
         if self._apart and (apart := self._apart.get(task_id)) is not None:
             apart.polls_left -= 1
+            if apart.absent_with >= _MANY:
+                self.size.limit_to(max(apart.absent_with // 2, _FEW), now)
+            apart.absent_with = 0
 
     def forget(self, task_id: str) -> None:
         """Drop what was learned about an id that has no waiter any more."""

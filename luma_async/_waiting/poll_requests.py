@@ -77,8 +77,9 @@ class PollRequests:
             (on_error or pending.refuse)(error)
             return
         self._count(1)
-        self.support.answered_alone(task_id)
-        pending.answer(observation, asyncio.get_running_loop().time())
+        now = asyncio.get_running_loop().time()
+        self.support.answered_alone(task_id, now)
+        pending.answer(observation, now)
 
     async def _ask_for(
         self, polls: list[PendingPoll], patience: float = math.inf
@@ -167,7 +168,7 @@ class PollRequests:
                 self.support.size.limit_to(answered, asyncio.get_running_loop().time())
             left_out = still_out
         left_out = still_wanted(left_out)
-        self.support.left_out(_ids(left_out))
+        self.support.left_out(_ids(left_out), had_rows=answered > 0)
         self.send_alone(left_out)
 
     # --- a batch that fails ---

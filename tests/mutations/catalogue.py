@@ -113,6 +113,9 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a strategy cancels no waiter", ":\n        raise error from ", ":\n        raise "),
     ],
     ("waiting/test_batch_support.py",): [
+        ("many ids without a row are fewer next time", "if apart.absent_with >= _MANY:", "if False:"),
+        ("few ids without a row say nothing", "if apart.absent_with >= _MANY:", "if apart.absent_with:"),
+        ("a batch with rows was not too large", "0 if had_rows else len(task_ids)", "len(task_ids)"),
         (
             "batches that slow down for ever are looked into",
             "Remedy.SCOUT if self._failures > _TRIALS and self._may_scout() else",
@@ -184,7 +187,11 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
             "self.support.size.limit_to(answered, asyncio.get_running_loop().time())",
             "pass",
         ),
-        ("ids that are left out go alone", "        self.support.left_out(_ids(left_out))", "        pass"),
+        (
+            "ids that are left out go alone",
+            "        self.support.left_out(_ids(left_out), had_rows=answered > 0)",
+            "        pass",
+        ),
     ],
     ("relay/test_structure.py",): [
         ("a huge integer is not JSON", "elif kind is int and not -_LARGEST < value < _LARGEST:", "elif kind is None:"),
@@ -433,7 +440,11 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("an argument comes before the environment", "dialect if dialect is not None else _from", "_from"),
     ],
     ("relay/test_answers_about_tasks.py",): [
-        ("a constant is a word with a prefix", "return plain if prefix is None else plain[prefix.end() :]", "return plain"),
+        (
+            "a constant is a word with a prefix",
+            "return plain if prefix is None else plain[prefix.end() :]",
+            "return plain",
+        ),
     ],
     ("relay/test_tasks.py",): [
         ("another task's answer is never handed out", "if found.task_id != task_id:", "if not found.task_id:"),
@@ -475,7 +486,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a long answer is recognised", "_digest(text) == self.digest", "False"),
         ("what fits of a long answer is kept", "if len(value) > room[0]:", "if True:"),
         ("a word is cut", "word.strip()[:_LONGEST_WORD]", "word"),
-        ("digits make no kind", '_DIGITS.sub("0", word.casefold())', "word.casefold()"),
+        ("only letters make a kind", '_NO_LETTERS.sub(" ", word.casefold())', "word.casefold()"),
     ],
     ("network/test_brought.py",): [
         (

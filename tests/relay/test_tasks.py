@@ -944,10 +944,13 @@ def test_a_word_is_cut(word: str) -> None:
         ("generating 37%", "generating 38%", True),
         ("generating 9%", "Generating 10.5%", True),
         ("step 3/10", "step 4/10", True),
+        ("generating", "generating...", True),
+        ("[##  ]", "[### ]", True),
+        ("生成中 37%", "生成中", True),
         ("step 3", "stage 3", False),
         ("rendering", "upscaling", False),
     ],
 )
-def test_digits_make_no_new_kind_of_word(one: str, other: str, same: bool) -> None:  # noqa: FBT001
-    """Nor do capitals; other letters do (architecture, rule 5)."""
+def test_only_letters_make_a_new_kind_of_word(one: str, other: str, same: bool) -> None:  # noqa: FBT001
+    """Digits, signs and capitals do not (architecture, rule 5)."""
     assert (kind_of(one) == kind_of(other)) is same

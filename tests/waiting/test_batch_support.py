@@ -213,18 +213,48 @@ def test_an_id_that_was_left_out_rejoins_after_its_next_good_poll() -> None:
     support = working()
     needed: list[int] = []
     for _ in range(6):
-        support.left_out(["a"])
+        support.left_out(["a"], had_rows=True)
         polls = 0
         while not support.takes("a", 0.0):
-            support.answered_alone("a")
+            support.answered_alone("a", 0.0)
             polls += 1
         needed.append(polls)
     support.answered(IDS, 0.1, 1.0)
-    support.left_out(["a"])
-    support.answered_alone("a")
+    support.left_out(["a"], had_rows=True)
+    support.answered_alone("a", 0.0)
 
     assert needed == [1, 2, 4, 8, 16, 16]
     assert support.takes("a", 1.0)
+
+
+MANY = [str(number) for number in range(100)]
+
+
+def test_a_relay_that_has_no_row_for_many_ids_may_take_fewer() -> None:
+    """Once an id that many batches have left out has a good poll; never fewer than ten, and not for few ids."""
+    support = working()
+    sizes: list[int] = []
+    for now in range(5):
+        most = support.size.most(float(now))
+        support.left_out(MANY[:most], had_rows=False)
+        support.answered_alone("1", float(now))
+        support.answered_alone("2", float(now))
+        sizes.append(support.size.most(float(now)))
+
+    assert sizes == [50, 25, 12, 12, 12]
+
+
+@pytest.mark.parametrize("had_rows", [True, False])
+def test_ids_that_the_relay_does_not_know_yet_are_not_too_many(*, had_rows: bool) -> None:
+    """Without a good poll nothing is concluded; nor where others had rows, or where more were answered of late."""
+    fresh, mixed, proven = working(), working(), working()
+    proven.answered(MANY, 0.1, 0.0)
+    for support in (fresh, mixed, proven):
+        support.left_out(MANY, had_rows=had_rows or support is mixed)
+    for support in (mixed, proven):
+        support.answered_alone("1", 1.0)
+
+    assert [support.size.most(2.0) for support in (fresh, mixed, proven)] == [100, 100, 100]
 
 
 def test_an_id_that_made_batches_fail_may_join_one_again_after_a_while() -> None:
@@ -250,7 +280,7 @@ def test_an_id_that_made_batches_fail_may_join_one_again_after_a_while() -> None
 def test_nothing_is_kept_about_an_id_that_is_forgotten() -> None:
     """Neither that it was left out, nor that it was in a failed batch; a search that ends later adds nothing."""
     support = working()
-    support.left_out(["a"])
+    support.left_out(["a"], had_rows=True)
     support.failed(REFUSED, ["a", "b"], 0.0)
     search = support.search(["a", "b"], REFUSED, scouted=False)
     support.forget("a")
