@@ -30,6 +30,8 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 """One JSON token. A string without an end is the rest of an answer that was cut."""
+_ALONE = re.compile(r"""\s*+\[?\s*+"?(?P<id>(?=\D*[0-9])[\w.~-]{6,1024}+)"?\s*+\]?\s*+""", re.ASCII)
+"""An answer that is nothing but one word with a digit."""
 _WHOLE = re.compile(r"-?[0-9]+", re.ASCII)
 _MAY_BE_THE_ID = ("data", "result", "task")
 """Keys whose text may be the id itself, if it has a digit; else it is a word such as ``ok``."""
@@ -43,8 +45,9 @@ def candidates_in(text: str) -> tuple[str, ...]:
     A candidate is not necessarily a valid task id. *text* is read token by token: it may be cut JSON, JSON with other
     text around it, or several documents. Integers become their decimal text.
     """
-    found = _candidates(text, _DEEPEST, iter(range(_MOST_TOKENS)))
-    return tuple(islice(dict.fromkeys(found), _MOST))
+    found = islice(dict.fromkeys(_candidates(text, _DEEPEST, iter(range(_MOST_TOKENS)))), _MOST)
+    alone = _ALONE.fullmatch(text[:_LONGEST])
+    return tuple(found) or (() if alone is None else (alone["id"],))
 
 
 def _candidates(text: str, depth: int, tokens: Iterator[int]) -> Iterator[str]:

@@ -148,6 +148,7 @@ _SAYS_NOTHING = frozenset(
 )
 _NOT_A_TEXT = re.compile(r"\S+://\S+|/\S+|[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
 """A link, a path, or a UUID."""
+_A_NUMBER = re.compile(r"[\d\s.,:%/+_-]*")
 _LONGEST_WORD = 80
 
 
@@ -159,7 +160,7 @@ def _is_reason(text: str, found: Found, dialect: Dialect) -> bool:
     if len(plain) > _LONGEST_WORD:
         return True
     is_other_state = dialect.state_words.get(plain_state(plain.strip(" .!。！")), State.FAILED) is not State.FAILED
-    return not is_other_state and not _says_nothing(plain) and any(map(str.isalpha, plain))
+    return not is_other_state and not _says_nothing(plain) and _A_NUMBER.fullmatch(plain) is None
 
 
 def _says_nothing(text: str) -> bool:

@@ -77,12 +77,14 @@ def uncertain(error: LumaError, body: bytes, redact: Callable[[str], str] = str)
 def _new_id(document: Any, reading: Reading) -> str | None:
     """Return the id of the new task; the id of a refusal is not a task's id.
 
-    It is at a key for task ids, or is ``data`` itself, as text, number or the first item of a list. A ``request_id`` is
-    the last resort, and only beside a state: it usually names the request.
+    It is at a key for task ids, or is ``data`` itself, as text, number or the first item of a list, or is the whole
+    answer. A ``request_id`` is the last resort, and only beside a state: it usually names the request.
     """
     document = reading.opened(document)
     if isinstance(document, list):
         document = document[0] if document else None
+    if isinstance(document, str) and _LIKE_AN_ID.fullmatch(document):
+        return document
     levels = levels_of(document, reading) if isinstance(document, Mapping) else []
     if levels and _is_taken(levels[0]):
         return as_id(levels[0]["result"])

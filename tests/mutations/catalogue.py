@@ -976,6 +976,12 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("three tries are within one request's time", "retry_state.attempt_number >= _MOST_TRIES", "False"),
     ],
     ("relay/test_submissions.py",): [
+        (
+            "an answer may be an id alone",
+            "if isinstance(document, str) and _LIKE_AN_ID.fullmatch(document):",
+            "if False:",
+        ),
+        ("an answer may be a candidate alone", "() if alone is None else (alone[", "() if True else (alone["),
         ("an id may have another spelling", "if plain_word(key) in names)", "if False)"),
         ("null is no id", "if found is None or found.strip().casefold() in _NO_IDS else", "if found is None else"),
         ("a word is no id", "if found is not None and any(map(str.isdigit, found)) else None", "if found else None"),
