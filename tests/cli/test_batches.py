@@ -28,6 +28,7 @@ from luma_async.events import Event, StateChanged
 from luma_async.testing import FastTime, Fault, RelayThread, Script, SimulatedRelay
 from tests.cli.command import FAST, Ended, finish, run, running, wait_until
 from tests.cli.conftest import Command
+from tests.quick import quick
 
 
 @pytest.fixture
@@ -186,7 +187,9 @@ def test_a_batch_ends_when_a_receipt_cannot_be_recorded(
     assert len(receipts.read_text(encoding="ascii").splitlines()) == written
 
 
-@pytest.mark.parametrize("option", [("--repeat-open",), ("--retry-failed", "1", "--wait")], ids=lambda given: given[0])
+@pytest.mark.parametrize(
+    "option", quick([(("--repeat-open",),), (("--retry-failed", "1", "--wait"),)], ids=["open", "failed"])
+)
 def test_what_needs_receipts_says_so(command: Command, relay: SimulatedRelay, option: tuple[str, ...]) -> None:
     """Before anything is submitted."""
     ended = command("submit", "a cat", *option, relay=relay)
@@ -320,7 +323,7 @@ async def test_a_retry_that_completes_makes_the_batch_a_success(
 # --- kill -9 ---
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["SIGKILL", "SIGINT"])
+@pytest.mark.parametrize("number", quick([signal.SIGKILL, signal.SIGINT], ids=["SIGKILL", "SIGINT"]))
 def test_a_row_that_the_relay_refused_for_now_is_free_after_a_kill(
     command: Command, relay: SimulatedRelay, receipts: Path, number: signal.Signals
 ) -> None:

@@ -281,6 +281,7 @@ def test_help_and_version_import_no_http() -> None:
     assert all(f" {name} " in ended.stdout for name in ("get", "wait", "download", "demo", "simulate"))
 
 
+@pytest.mark.slow
 def test_demo_needs_nothing_and_can_be_run_again(
     command: Command, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -161,7 +161,7 @@ def test_ctrl_c_while_the_command_is_imported_is_quiet(
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("command", ["get", "download"])
+@pytest.mark.parametrize("command", quick(["get", "download"]))
 def test_a41_a_signal_ends_every_command(luma_relay: SimulatedRelay, command: str, tmp_path: Path) -> None:
     """The line of what is done is out; what is under way, be it a look or a wait, is given up and told."""
     done, endless = add(luma_relay, [Script.of("completed"), ENDLESS])
@@ -226,7 +226,7 @@ def test_a41_help_for_nobody_ends_quietly() -> None:
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
-@pytest.mark.parametrize("command", ["wait", "get", "--help"])
+@pytest.mark.parametrize("command", quick(["wait", "get", "--help"]))
 def test_a41_a_full_disk_is_one_line_and_status_1(luma_relay: SimulatedRelay, command: str) -> None:
     """Results that cannot be written are told once, and nothing else is."""
     ids = add(luma_relay, [Script.of("completed")] * 5) if command != "--help" else []
@@ -262,7 +262,7 @@ def test_a41_results_need_no_other_stream(luma_relay: SimulatedRelay, redirectio
     assert "Traceback" not in ended.err
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "status"), quick([(signal.SIGINT, 130), (signal.SIGTERM, 143)]))
 def test_a41_a_signal_is_heard_without_standard_error(luma_relay: SimulatedRelay, number: int, status: int) -> None:
     """Though there is nowhere to tell what is not done, what is done is out."""
     done, endless = add(luma_relay, [Script.of("completed"), ENDLESS])
@@ -366,7 +366,7 @@ def open_file(place: Path) -> tuple[list[str], int]:
 
 
 @pytest.mark.parametrize("options", quick([[], ["--json"], ["--verbose"]], ids=["table", "lines", "verbose"]))
-@pytest.mark.parametrize("apart", [True, False], ids=["error apart", "error on it"])
+@pytest.mark.parametrize("apart", quick([True, False], ids=["error apart", "error on it"]))
 def test_a41_a_terminal_that_is_closed_ends_it_quietly(
     luma_relay: SimulatedRelay, tmp_path: Path, options: list[str], *, apart: bool
 ) -> None:
@@ -392,7 +392,7 @@ def test_a41_a_terminal_that_is_closed_ends_it_quietly(
         assert f"{STOPPED}\n{endless}\n" in told
 
 
-@pytest.mark.parametrize("options", [[], ["--json"]], ids=["table", "lines"])
+@pytest.mark.parametrize("options", quick([[], ["--json"]], ids=["table", "lines"]))
 def test_a41_ids_of_a_pipe_are_in_a_file_when_the_terminal_is_closed(
     luma_relay: SimulatedRelay, tmp_path: Path, options: list[str]
 ) -> None:
@@ -409,7 +409,7 @@ def test_a41_ids_of_a_pipe_are_in_a_file_when_the_terminal_is_closed(
     assert open_file(tmp_path) == (endless, 0o600)
 
 
-@pytest.mark.parametrize("options", [[], ["--wait"]], ids=["submit", "submit and wait"])
+@pytest.mark.parametrize("options", quick([[], ["--wait"]], ids=["submit", "submit and wait"]))
 def test_a41_what_was_paid_for_is_in_a_file_when_the_terminal_is_closed(
     luma_relay: SimulatedRelay, tmp_path: Path, options: list[str]
 ) -> None:

@@ -233,7 +233,7 @@ async def test_prompts_that_were_not_submitted_are_named_in_their_order(
     assert capsys.readouterr().err.split("not submitted:\n")[1].splitlines()[:-1] == prompts
 
 
-@pytest.mark.parametrize("prompts", [("a cat",), ("a cat", "a dog")], ids=len)
+@pytest.mark.parametrize("prompts", quick([(("a cat", "a dog"),), (("a cat",),)], ids=["2", "1"]))
 def test_a_signal_ends_the_pause_of_a_batch(relay: SimulatedRelay, prompts: tuple[str, ...]) -> None:
     """At once: a prompt that the relay has refused is known not to be submitted."""
     relay.trouble(Fault.rate_limited(600), times=None, on="submit")
@@ -351,7 +351,7 @@ def _until(relay: SimulatedRelay, count: int) -> None:
         signal.sigtimedwait([], 0.01)
 
 
-@pytest.mark.parametrize("prompts", [("a cat",), ("a cat", "a dog")], ids=len)
+@pytest.mark.parametrize("prompts", quick([(("a cat", "a dog"),), (("a cat",),)], ids=["2", "1"]))
 @pytest.mark.parametrize(
     ("number", "status"), quick([(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 )

@@ -77,6 +77,7 @@ async def test_a39_too_many_connections_for_the_process_are_passing_trouble(conc
     assert server.open_most > 40
 
 
+@pytest.mark.slow
 async def test_a39_no_room_at_all_is_a_typed_error() -> None:
     """Where not one connection can be opened, each wait ends with the reason; the same client works again later."""
     async with LoadServer(completed) as server:

@@ -189,14 +189,18 @@ class Trial:
         return await run_case(script, healthy=self.healthy, patience=patience, **self.fault.options)
 
 
+_ALONE_ONCE = 3
+
+
 def each(*faults: Fault, lasting: tuple[bool, ...] = (False, True), among: bool = True) -> pytest.MarkDecorator:
     """Try each of *faults* alone, once and for ever, and among twenty in its worst form.
 
-    The quick run tries only the first one alone for ever: among twenty it lasts as well.
+    The quick run tries only the first one alone for ever, and only the first few alone once: among twenty it lasts too.
     """
     settings = [(0, lasts) for lasts in lasting] + [(20, lasting[-1])] * among
     trials = [Trial(fault, healthy, lasts) for fault in faults for healthy, lasts in settings]
-    slow = [trial for trial in trials if among and trial.lasts and not trial.healthy and trial.fault is not faults[0]]
+    first = {True: faults[:1], False: faults[:_ALONE_ONCE]}
+    slow = [trial for trial in trials if among and not trial.healthy and trial.fault not in first[trial.lasts]]
     params = [pytest.param(trial, id=trial.name, marks=[pytest.mark.slow] * (trial in slow)) for trial in trials]
     return pytest.mark.parametrize("trial", params)
 
