@@ -594,12 +594,15 @@ async def test_a_disk_that_takes_half_a_line_gets_the_rest(path: Path, monkeypat
     assert held(path) == A
 
 
-async def test_what_a_failed_write_left_is_removed_later(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where it cannot be removed at once either: nothing is ever written behind half a line."""
+@pytest.mark.parametrize("left", [20, len(A)], ids=["half a line", "a line"])
+async def test_what_a_failed_write_left_is_removed_later(
+    path: Path, monkeypatch: pytest.MonkeyPatch, left: int
+) -> None:
+    """Where it cannot be removed at once either: nothing is ever written behind half a line, or one that failed."""
     truncate, write = os.ftruncate, os.write
 
     def write_half(descriptor: int, data: bytes) -> int:
-        write(descriptor, data[:20])
+        write(descriptor, data[:left])
         raise OSError(errno.EIO, "Input/output error")
 
     async with Journal(path) as journal:
@@ -608,7 +611,7 @@ async def test_what_a_failed_write_left_is_removed_later(path: Path, monkeypatch
         for _ in range(2):
             with pytest.raises(JournalError, match="Input/output error"):
                 await journal.record(completed("a"))
-        assert held(path) == A[:20]
+        assert held(path) == A[:left]
         monkeypatch.setattr(os, "ftruncate", truncate)
         monkeypatch.setattr(os, "write", write)
         await journal.record(completed("b"))
