@@ -226,10 +226,11 @@ class BatchSupport:
         return is_odd and not self._has_worked
 
     def _without_query(self, error: LumaError, now: float) -> Remedy:
-        """Poll each id alone; a passing answer may have been a glitch, and needs a second one."""
+        """Poll each id alone; a passing answer may have been a glitch, and needs further ones."""
+        may_pass = error.verdict is Verdict.PASSING
         if self.mode == "always":
-            return Remedy.NO_QUERY
-        if self.works is False or error.verdict is not Verdict.PASSING or self._failures >= _TRIALS:
+            return Remedy.REFUSE if may_pass and self._failures <= _BAD_LUCK else Remedy.NO_QUERY
+        if self.works is False or not may_pass or self._failures >= _TRIALS:
             self._switch_off(now)
         return Remedy.ALONE
 

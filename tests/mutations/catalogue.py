@@ -113,6 +113,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a strategy cancels no waiter", ":\n        raise error from ", ":\n        raise "),
     ],
     ("waiting/test_batch_support.py",): [
+        ("always bears some glitches", "Remedy.REFUSE if may_pass and self._failures <= _BAD_LUCK else", ""),
         ("many ids without a row are fewer next time", "if apart.absent_with >= _MANY:", "if False:"),
         ("few ids without a row say nothing", "if apart.absent_with >= _MANY:", "if apart.absent_with:"),
         ("a batch with rows was not too large", "0 if had_rows else len(task_ids)", "len(task_ids)"),

@@ -161,6 +161,18 @@ def test_always_means_that_a_relay_without_the_query_is_an_error() -> None:
     assert support.works is True
 
 
+def test_always_does_not_give_up_at_the_first_glitches() -> None:
+    """Half an answer says nothing about the query, until some have come in a row; a good one ends that."""
+    support = BatchSupport("always")
+    half = ProtocolError("half an answer", verdict=Verdict.PASSING)
+
+    remedies = [support.failed(half, IDS, float(n)) for n in range(6)]
+    support.answered(IDS, 0.1, 6.0)
+
+    assert remedies == [Remedy.REFUSE] * 4 + [Remedy.NO_QUERY] * 2
+    assert support.failed(half, IDS, 7.0) is Remedy.REFUSE
+
+
 # --- no conclusion is final ---
 
 
