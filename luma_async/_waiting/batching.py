@@ -153,6 +153,9 @@ class Batcher:
         """
         pending = PendingPoll(poller)
         if self.support.takes(poller.task_id, asyncio.get_running_loop().time()):
+            if self.support.spoiled(poller.task_id):
+                self._start(self.requests.send_batch([pending]), [pending], self._batches, "batch of 1")
+                return pending
             if not self.support.is_possible:
                 self._trial = pending
             if is_patient and self.support.works:

@@ -114,9 +114,21 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ],
     ("waiting/test_batch_support.py",): [
         ("always bears some glitches", "Remedy.REFUSE if may_pass and self._failures <= _BAD_LUCK else", ""),
-        ("many ids without a row are fewer next time", "if apart.absent_with >= _MANY:", "if False:"),
-        ("few ids without a row say nothing", "if apart.absent_with >= _MANY:", "if apart.absent_with:"),
-        ("a batch with rows was not too large", "0 if had_rows else len(task_ids)", "len(task_ids)"),
+        (
+            "a first batch that is refused may be too large",
+            "if len(task_ids) > FEW and isinstance",
+            "if False and isinstance",
+        ),
+        ("a page is no limit of size", "> FEW and isinstance(error, APIError) and", "> FEW and"),
+        (
+            "405 is clear",
+            "isinstance(error, APIError) and error.status not in _NO_SUCH_QUERY",
+            "isinstance(error, APIError)",
+        ),
+        ("a limit that begins later is believed", "elif now - self._doubt[1] >= _NO_GLITCH:", "elif False:"),
+        ("a glitch is no limit", "_PROOF_FOR, _NO_GLITCH = 60.0, 1.0", "_PROOF_FOR, _NO_GLITCH = 60.0, 0.0"),
+        ("a larger answer removes the doubt", "            self._doubt = None\n", "            pass\n"),
+        ("an id that spoils batches needs a good poll", "        apart.polls_left = 1\n", "        pass\n"),
         (
             "batches that slow down for ever are looked into",
             "Remedy.SCOUT if self._failures > _TRIALS and self._may_scout() else",
@@ -153,7 +165,21 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
             "Verdict.SLOW_DOWN",
         ),
         ("a refused batch is split", "return Remedy.SPLIT if len(task_ids) > 1 else self", "return self"),
-        ("a bad id is polled alone for a while", "            self._spoils(task_id, now)", "            pass"),
+        (
+            "a bad id is polled alone for a while",
+            "in search.spoilers:\n            self._spoils(task_id, now)",
+            "in search.spoilers:\n            pass",
+        ),
+        (
+            "a batch without a row is tried with fewer",
+            "if not answered:\n            left_out",
+            "if False:\n            left_out",
+        ),
+        (
+            "a batch of few decides for the first one",
+            "        if failure is None:\n            return Remedy.SPLIT, error\n",
+            "",
+        ),
         (
             "no id is blamed where every batch fails",
             "return self.found if self._largest_success else []",
@@ -190,8 +216,44 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ),
         (
             "ids that are left out go alone",
-            "        self.support.left_out(_ids(left_out), had_rows=answered > 0)",
+            "        self.support.left_out(_ids(left_out))",
             "        pass",
+        ),
+    ],
+    ("waiting/test_batches_that_hang.py",): [
+        ("a batch that hangs is given up early", "_SHARE * longest, _SHORTEST) if", "longest, _SHORTEST) if"),
+        ("after a failure a batch has its whole time", "return math.inf if self._failures else", "return"),
+        (
+            "parts of a batch that hung have little time",
+            "patience_for_a_part(requests.longest) if self._is_hang",
+            "patience(1e9) if self._is_hang",
+        ),
+        (
+            "parts of a batch that hung go at once",
+            "if self._is_hang else self._split_in_turn",
+            "if False else self._split_in_turn",
+        ),
+        (
+            "batches that hang together wait for one search",
+            "            await self.requests.searches.is_known.wait()\n",
+            "",
+        ),
+        (
+            "a relay that is down gets one search",
+            "if remedy is Remedy.SPLIT and has_waited and not",
+            "if False and not",
+        ),
+        ("answers to others say that the relay works", "(hangs and relay_works) or", ""),
+        ("the first batch that hangs is searched", "is_early = hangs and self", "is_early = False and self"),
+        (
+            "an id that spoiled batches is tried apart",
+            "            if self.support.spoiled(poller.task_id):",
+            "            if False:",
+        ),
+        (
+            "its next trial is later each time",
+            "            for task_id in task_ids:\n                self._spoils(task_id, now)",
+            "            for task_id in task_ids:\n                pass",
         ),
     ],
     ("relay/test_structure.py",): [

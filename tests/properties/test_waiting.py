@@ -310,7 +310,7 @@ class Waiting(RuleBasedStateMachine):
             "polls": loops._loops,
             "due": batcher._queue._due,
             "asking": batcher._batches | batcher._singles,
-            "alone": {**batcher.support._apart, **batcher.support._suspects},
+            "alone": {**batcher.support._apart._ids, **batcher.support._suspects},
             "under way": transport._deadlines.under_way,
         }
         remains = {where: what for where, what in left.items() if what}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from luma_async.errors import (
     LumaError,
     ProtocolError,
     RateLimitError,
+    RequestTimeoutError,
     ServerError,
     Verdict,
 )
@@ -34,6 +36,7 @@ from tests.virtual_time import run
 PANIC = ServerError("panic", status=500, verdict=Verdict.PASSING)
 REFUSED = APIError("no", status=400, verdict=Verdict.FINAL)
 TOO_LARGE = ProtocolError("too large", too_large=True, verdict=Verdict.PASSING)
+HANG = RequestTimeoutError("did not answer in time", verdict=Verdict.PASSING)
 SLOW_DOWN = RateLimitError("busy", status=429, verdict=Verdict.SLOW_DOWN)
 
 
@@ -81,6 +84,8 @@ class Relay:
         else:
             ids = json.loads(request.body or b"")["ids"]
             error = self.error if self.fails(ids) else None
+        if isinstance(error, RequestTimeoutError):
+            await asyncio.sleep(1.0)
         if error is not None:
             raise error
         found = [{"id": task_id, "state": "pending"} for task_id in ids]
@@ -128,7 +133,7 @@ def known(ids: list[str]) -> BatchSupport:
     return support
 
 
-@pytest.mark.parametrize("error", [PANIC, REFUSED, SLOW_DOWN])
+@pytest.mark.parametrize("error", [PANIC, REFUSED, SLOW_DOWN, HANG])
 @pytest.mark.parametrize("count", [2, 3, 64, 100])
 def test_one_bad_id_costs_two_requests_for_each_halving(error: LumaError, count: int) -> None:
     """It is found wherever it stands, the others get their answers, and batches go on with them."""
@@ -139,7 +144,7 @@ def test_one_bad_id_costs_two_requests_for_each_halving(error: LumaError, count:
 
         assert result.alone == [bad]
         assert result.refused == []
-        assert result.requests <= 2 * ceil(log2(count)) + 1
+        assert result.requests <= 2 * ceil(log2(count)) + 2
         assert [task_id for task_id in ids if not support.takes(task_id, 1.0)] == [bad]
         assert support.size.most(1.0) == 100
 
@@ -192,7 +197,7 @@ def test_a_query_whose_batches_all_fail_is_switched_off() -> None:
     assert result.refused == []
     assert result.requests - len(result.alone) <= 2 * 7 + 4
     assert support.works is False
-    assert support._apart == {}
+    assert len(support._apart) == 0
 
 
 def test_an_outage_costs_a_search_three_requests() -> None:
@@ -309,16 +314,71 @@ def test_an_answer_that_is_cut_short_shows_how_many_ids_fit() -> None:
     assert support.size.most(1.0) == 30
 
 
-@pytest.mark.parametrize("unknown", [["7", "8"], [str(number) for number in range(100)]])
-def test_ids_that_two_answers_leave_out_are_polled_alone(unknown: list[str]) -> None:
-    """The second request asks for these only; the size of batches stays."""
+@pytest.mark.parametrize(("unknown", "sizes"), [
+    (["7", "8"], [100, 2]),
+    ([str(number) for number in range(100)], [100, 100, 50, 25, 12]),
+])  # fmt: skip
+def test_ids_that_two_answers_leave_out_are_polled_alone(unknown: list[str], sizes: list[int]) -> None:
+    """The second request asks for these only; if it left out all, fewer may have a row. The size of batches stays."""
     ids = [str(number) for number in range(100)]
     support, relay = BatchSupport("auto"), Forgetful(PANIC, bool, unknown=frozenset(unknown))
 
     assert left_out(support, ids, relay) == unknown
-    assert relay.sizes == [100, len(unknown)]
+    assert relay.sizes == sizes
     assert support.size.most(1.0) == 100
     assert [task_id for task_id in ids if not support.takes(task_id, 1.0)] == unknown
+
+
+@define(eq=False, slots=False)
+class Capped(Relay):
+    """Has no row for any id of a batch with more than *rows*; of others it leaves out the *unknown* ones."""
+
+    rows: int = 20
+    unknown: frozenset[str] = frozenset()
+    sizes: list[int] = field(factory=list)
+
+    async def exchange(self, request: Request, read: Callable[[Answer], Any], **_: Any) -> Any:
+        """Answer."""
+        ids = json.loads(request.body or b"")["ids"]
+        self.sizes.append(len(ids))
+        found = [{"id": task_id, "state": "pending"} for task_id in ids if task_id not in self.unknown]
+        return read(answer({"code": "success", "data": found if len(ids) <= self.rows else []}))
+
+
+def test_a_batch_without_any_row_is_tried_with_fewer_ids() -> None:
+    """The others go in batches of this size, and so do later ones; an id without a row is polled alone."""
+    ids = [str(number) for number in range(100)]
+    support, relay = BatchSupport("auto"), Capped(PANIC, bool, unknown=frozenset({"3"}))
+
+    assert left_out(support, ids, relay) == ["3"]  # type: ignore[arg-type]
+    assert relay.sizes == [100, 100, 50, 25, 12, 12, 12, 12, 12, 12, 12, 12, 4]
+    assert support.size.most(1.0) == 12
+
+
+def test_a_first_batch_that_is_refused_shows_a_limit_of_size() -> None:
+    """A batch of ten shows that the relay has the query; then the limit is looked for."""
+    ids = [str(number) for number in range(100)]
+    support = BatchSupport("auto")
+    refusal = APIError("at most 20 ids", status=200, verdict=Verdict.FINAL)
+
+    result = searched(support, refusal, ids, lambda part: len(part) > 20)
+
+    assert (result.alone, result.refused) == ([], [])
+    assert support.works is True
+    assert 10 < support.size.most(1.0) <= 20
+
+
+def test_a_relay_without_the_query_costs_one_batch_of_few() -> None:
+    """It is refused, too: each id is polled alone."""
+    ids = [str(number) for number in range(100)]
+    support = BatchSupport("auto")
+    refusal = APIError("no such route", status=404, verdict=Verdict.FINAL)
+
+    result = searched(support, refusal, ids, lambda _: True)
+
+    assert sorted(result.alone) == sorted(ids)
+    assert result.requests - len(result.alone) == 1
+    assert support.works is False
 
 
 def test_one_id_that_is_left_out_is_polled_alone_at_once() -> None:

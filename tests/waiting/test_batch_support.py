@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from luma_async._waiting.batch_size import BatchSize
 from luma_async._waiting.batch_support import BatchSupport, Remedy
 from luma_async.errors import (
     APIError,
@@ -225,14 +226,14 @@ def test_an_id_that_was_left_out_rejoins_after_its_next_good_poll() -> None:
     support = working()
     needed: list[int] = []
     for _ in range(6):
-        support.left_out(["a"], had_rows=True)
+        support.left_out(["a"])
         polls = 0
         while polls < 100 and not support.takes("a", 0.0):
             support.answered_alone("a", 0.0)
             polls += 1
         needed.append(polls)
     support.answered(IDS, 0.1, 1.0)
-    support.left_out(["a"], had_rows=True)
+    support.left_out(["a"])
     support.answered_alone("a", 0.0)
 
     assert needed == [1, 2, 4, 8, 16, 16]
@@ -240,33 +241,46 @@ def test_an_id_that_was_left_out_rejoins_after_its_next_good_poll() -> None:
 
 
 MANY = [str(number) for number in range(100)]
+ENVELOPE = APIError("at most 20 ids", status=200, verdict=Verdict.FINAL)
 
 
-def test_a_relay_that_has_no_row_for_many_ids_may_take_fewer() -> None:
-    """Once an id that many batches have left out has a good poll; never fewer than ten, and not for few ids."""
-    support = working()
-    sizes: list[int] = []
-    for now in range(5):
-        most = support.size.most(float(now))
-        support.left_out(MANY[:most], had_rows=False)
-        support.answered_alone("1", float(now))
-        support.answered_alone("2", float(now))
-        sizes.append(support.size.most(float(now)))
+@pytest.mark.parametrize(("error", "count", "has_worked", "remedy"), [
+    (ENVELOPE, 11, False, Remedy.FEWER),
+    (APIError("no", status=404, verdict=Verdict.FINAL), 11, False, Remedy.FEWER),
+    (ENVELOPE, 10, False, Remedy.ALONE),
+    (APIError("no", status=405, verdict=Verdict.FINAL), 11, False, Remedy.ALONE),
+    (ProtocolError("a page", verdict=Verdict.PASSING), 11, False, Remedy.ALONE),
+    (ENVELOPE, 11, True, Remedy.SPLIT),
+])  # fmt: skip
+def test_a_first_batch_that_is_refused_may_have_been_too_large(
+    *, error: LumaError, count: int, has_worked: bool, remedy: Remedy
+) -> None:
+    """A batch of few ids shows whether the relay has the query; ten are few, and some answers are clear."""
+    support = working() if has_worked else BatchSupport("auto")
 
-    assert sizes == [50, 25, 12, 12, 12]
+    assert support.failed(error, MANY[:count], 1.0) is remedy
 
 
-@pytest.mark.parametrize("had_rows", [True, False])
-def test_ids_that_the_relay_does_not_know_yet_are_not_too_many(*, had_rows: bool) -> None:
-    """Without a good poll nothing is concluded; nor where others had rows, or where more were answered of late."""
-    fresh, mixed, proven = working(), working(), working()
-    proven.answered(MANY, 0.1, 0.0)
-    for support in (fresh, mixed, proven):
-        support.left_out(MANY, had_rows=had_rows or support is mixed)
-    for support in (mixed, proven):
-        support.answered_alone("1", 1.0)
+@pytest.mark.parametrize(("events", "most"), [
+    ([(20, 1.0)], 100),
+    ([(20, 1.0), (20, 1.9)], 100),
+    ([(20, 1.0), (20, 2.0)], 20),
+    ([(20, 1.0), (100, 1.5), (20, 2.0)], 100),
+    ([(20, 1.0), (100, 1.5), (20, 2.0), (20, 3.0)], 20),
+])  # fmt: skip
+def test_a_limit_that_begins_later_is_believed_when_it_is_seen_again(
+    events: list[tuple[int, float]], most: int
+) -> None:
+    """A second later, if no larger batch was answered in between; *events* of 100 ids are answers."""
+    size = BatchSize(100)
+    size.answered(100, 0.0)
+    for ids, now in events:
+        if ids == 100:
+            size.answered(ids, now)
+        else:
+            size.limit_to(ids, now)
 
-    assert [support.size.most(2.0) for support in (fresh, mixed, proven)] == [100, 100, 100]
+    assert size.most(5.0) == most
 
 
 def test_an_id_that_made_batches_fail_may_join_one_again_after_a_while() -> None:
@@ -276,25 +290,28 @@ def test_an_id_that_made_batches_fail_may_join_one_again_after_a_while() -> None
     now = 0.0
     for _ in range(3):
         support.failed(REFUSED, ["a", "b"], now)
-        search = support.search(["a", "b"], REFUSED, scouted=False)
+        search = support.search(["a", "b"], REFUSED, relay_works=False)
         search.failed(["a"])
         support.answered(["b"], 0.1, 0.0)
         support.searched(search, now)
         start = now
+        takes_before_a_good_poll = support.takes("a", now + 1000)
+        support.answered_alone("a", now)
         while now < start + 1000 and not support.takes("a", now):
             now += 1.0
         rejoined.append(now - start)
 
     assert rejoined == [60.0, 120.0, 240.0]
+    assert not takes_before_a_good_poll
     assert support.takes("b", 0.0)
 
 
 def test_nothing_is_kept_about_an_id_that_is_forgotten() -> None:
     """Neither that it was left out, nor that it was in a failed batch; a search that ends later adds nothing."""
     support = working()
-    support.left_out(["a"], had_rows=True)
+    support.left_out(["a"])
     support.failed(REFUSED, ["a", "b"], 0.0)
-    search = support.search(["a", "b"], REFUSED, scouted=False)
+    search = support.search(["a", "b"], REFUSED, relay_works=False)
     support.forget("a")
     search.failed(["a"])
     support.answered(["b"], 0.1, 0.0)
