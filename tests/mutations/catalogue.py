@@ -755,7 +755,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ("test_errors.py",): [
         (
             "a reason in a message has no HTML",
-            'shown(without_markup(generation.failure_reason or ""))',
+            'shown(sense_of(generation.failure_reason) or "")',
             'shown(generation.failure_reason or "")',
         ),
         ("a wait that timed out can be taken up again", "PASSING,\n        )", "FINAL,\n        )"),
@@ -1027,6 +1027,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("control characters are made visible", "text = shown(value, _LONGEST)", "text = str(value)"),
     ],
     ("cli/test_entries.py",): [
+        ("a reason in the gallery has no HTML", "trouble=sense_of(generation.failure", "trouble=(generation.failure"),
         ("a deadline does not undo a video", "if not _has_ended(before) or _has_ended(after) else", "if True else"),
         (
             "no link to a picture beside a stored video",
@@ -1571,6 +1572,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ),
     ],
     ("cli/test_explain.py",): [
+        ("an explained reason has no HTML", "shown(sense_of(reason) or reason)", "shown(reason)"),
         ("the answer to a submit is explained", "(submitted := _submitted(captured))", "(submitted := [])"),
         ("with --id it was a poll", "if task_id is None and (submitted", "if (submitted"),
         ("another value shows the place", "if is_needed if then is _NOTHING else then != now:", "if True:"),
