@@ -12,13 +12,13 @@ from luma_async._relay.answer import Answer
 from luma_async._relay.details import generation_of, has_link
 from luma_async._relay.documents import NotJSONError, Reading, decode, encoded, lean, rows_apart
 from luma_async._relay.refusals import (
-    is_success,
     lenient_documents,
     not_a_relay,
     refusal,
     refusal_inside,
 )
 from luma_async._relay.search import Found, is_about_request, state_of, tasks_in
+from luma_async._relay.success import is_success
 from luma_async._relay.unlisted import unlisted_task
 from luma_async.dialect import RELAY, Dialect
 from luma_async.errors import APIError, LumaError, ProtocolError, Verdict

@@ -15,8 +15,10 @@ from attrs import fields_dict, frozen
 
 from luma_async._relay import details, links
 from luma_async._relay.documents import Reading
+from luma_async._relay.keys import is_never_the_result
 from luma_async._relay.search import Found, as_id, is_about_request, levels_of, state_of, word_of
-from luma_async.dialect import Dialect, plain_word
+from luma_async._spelling import in_words, plain_word
+from luma_async.dialect import Dialect
 from luma_async.models import Artifact, Assets, Generation, GenerationRequest, Image, RawVideo, State, Video
 
 _DEEPEST = 8
@@ -96,7 +98,7 @@ def _is_searched(value: Any) -> bool:
 def _may_be_around_a_task(key: str, value: Any) -> bool:
     if key in _AROUND_TASKS:
         return True
-    return not (links.is_never_the_result(key, value) or _NEVER_A_TASK.search(links.in_words(key[:_LONGEST_KEY])))
+    return not (is_never_the_result(key, value) or _NEVER_A_TASK.search(in_words(key[:_LONGEST_KEY])))
 
 
 _LONGEST_KEY = 100
@@ -192,7 +194,7 @@ class _Search:
         for key, part in value.items():
             name = self.spelling.name(key)
             is_free = name == key or name not in value
-            is_known = not links.is_never_the_result(key, part)
+            is_known = not is_never_the_result(key, part)
             respelled[name if is_free else key] = self._respelled(part, depth - 1) if is_known else part
         return respelled
 

@@ -22,7 +22,8 @@ from luma_async import (
     RateLimitError,
     ServerError,
 )
-from luma_async._relay.refusals import cause_of, retry_after
+from luma_async._relay.causes import cause_of
+from luma_async._relay.refusals import retry_after
 from luma_async._relay.tasks import read_task
 from luma_async.errors import Verdict
 from tests.kit import TASK_ID, answer, sample, sample_names

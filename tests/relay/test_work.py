@@ -15,8 +15,8 @@ import pytest
 from luma_async import LumaError
 from luma_async._relay.answer import Answer
 from luma_async._relay.candidates import candidates_in
+from luma_async._relay.causes import cause_of
 from luma_async._relay.documents import Reading
-from luma_async._relay.refusals import cause_of
 from luma_async._relay.submissions import read_clean_url, read_submitted
 from luma_async._relay.tasks import LastAnswer, read_batch, read_poll
 from luma_async.models import State
