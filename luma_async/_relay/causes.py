@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from attrs import evolve, frozen
 
 from luma_async._relay.not_found import ends_in_another_thing, first_of, says_no_such_task, says_nothing_but_not_found
@@ -86,22 +88,23 @@ def is_named(code: str | int) -> bool:
     return code in _BY_WORD
 
 
-def cause_of(status: int, words: list[str], *, is_hinted: bool = False) -> Cause | None:
+def cause_of(status: int, words: list[str], further: Sequence[str] = (), *, is_hinted: bool = False) -> Cause | None:
     """Return the row for an answer with *status* and *words*; None if no row fits.
 
     Args:
         status: The HTTP status, or the status inside a 200; 0 for none.
-        words: All texts in the answer.
+        words: The texts of the refusal, under keys that name one.
+        further: The texts under other keys, which count only if they say that there is no such task.
         is_hinted: Whether the answer has a usable ``Retry-After``.
     """
     named = next(filter(None, map(_cause_named, reversed(words))), None)
     if named is not None:
         return named
-    first = first_of(words)
-    if status in _MAY_SAY_NOT_FOUND and any(map(says_no_such_task, first)):
-        return _NO_SUCH_TASK
-    if status in _MAY_SAY_NOT_FOUND and any(map(says_nothing_but_not_found, first)):
-        return _BY_STATUS[404]
+    if status in _MAY_SAY_NOT_FOUND:
+        if any(map(says_no_such_task, first_of([*words, *further]))):
+            return _NO_SUCH_TASK
+        if any(map(says_nothing_but_not_found, first_of(words or [*further]))):
+            return _BY_STATUS[404]
     if status == 404 and any("invalid_url" in as_code(word) for word in words):  # noqa: PLR2004 - contract section 4
         return _WRONG_PATH
     cause = _BY_STATUS.get(status) or {4: CLIENT_ERROR, 5: _SERVER_ERROR}.get(status // 100)

@@ -12,6 +12,7 @@ from attrs import evolve, frozen
 
 from luma_async._relay.causes import is_named
 from luma_async._relay.documents import Reading
+from luma_async._relay.keys import is_not_about_the_task
 from luma_async._spelling import plain_word
 
 _TEXT_KEYS = ("message", "msg", "detail", "description", "error", "errors", "reason", "fail_reason")
@@ -101,6 +102,32 @@ def entries(value: Any, key: str = "", depth: int = 0, reading: Reading | None =
     if found or not key or not isinstance(plain, str | int) or plain == "":
         return found
     return [Entry(key, plain, depth)]
+
+
+def further_texts(document: Any) -> list[str]:
+    """Return the texts in a refusal under any key, the outermost first, but not the user's own."""
+    reading, level, found = Reading(_MOST_ENTRIES), [document], list[str]()
+    for _ in range(_DEEPEST):
+        below: list[Any] = []
+        for value in level:
+            if not reading.visit():
+                return found
+            plain = reading.opened(value)
+            if isinstance(plain, str) and plain.strip():
+                found.append(plain)
+            elif isinstance(plain, list):
+                below += plain[:_MOST_ENTRIES]
+            elif isinstance(plain, Mapping):
+                below += [part for key, part in islice(plain.items(), _MOST_ENTRIES) if part and _may_tell_why(key)]
+        level = below
+    return found
+
+
+def _may_tell_why(key: str) -> bool:
+    return plain_word(key[:_LONGEST_KEY]) not in _OF_THE_USER and not is_not_about_the_task(key)
+
+
+_OF_THE_USER = ("title", "name", "caption", "script")
 
 
 def _parts(value: Any, key: str) -> list[tuple[str, Any]]:

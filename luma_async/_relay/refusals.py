@@ -12,8 +12,10 @@ from attrs import evolve, frozen
 
 from luma_async._relay.answer import Answer
 from luma_async._relay.causes import ADDRESS_ADVICE, CLIENT_ERROR, Cause, cause_of
-from luma_async._relay.complaints import code_of, deepest_text, entries
+from luma_async._relay.complaints import code_of, deepest_text, entries, further_texts
 from luma_async._relay.documents import NotJSONError, decode, opened
+from luma_async._relay.not_found import first_of, says_no_such_task
+from luma_async._relay.success import is_success
 from luma_async._spelling import as_code
 from luma_async._text import shown, text_of_page, title_of, without_markup
 from luma_async.errors import (
@@ -58,7 +60,7 @@ def refusal(answer: Answer) -> LumaError:
     details = _Details.of(answer, lenient_documents(answer))
     hint = _hint_of(answer)
     status = _TOO_MANY if str(details.code) == str(_TOO_MANY) else answer.status
-    cause = cause_of(status, details.words, is_hinted=hint is not None)
+    cause = cause_of(status, details.words, details.further, is_hinted=hint is not None)
     if cause is None:
         return ProtocolError(
             f"the relay answered HTTP {answer.status}, which is not a usable status", verdict=Verdict.PASSING
@@ -97,7 +99,8 @@ def refusal_inside(answer: Answer, documents: list[Any]) -> LumaError:
     details = _Details.of(answer, documents)
     if not details.is_refusal:
         return ProtocolError("the relay's answer contains no task", verdict=Verdict.PASSING)
-    cause = cause_of(0, details.words)
+    is_praise = isinstance(details.document, Mapping) and is_success(details.document)
+    cause = cause_of(0, details.words, [] if is_praise else details.further)
     if cause is None:
         cause = cause_of(_as_status(details.code), []) or CLIENT_ERROR
         slow = cause.verdict is Verdict.SLOW_DOWN
@@ -144,7 +147,8 @@ class _Details:
         A further one is the gateway's stumble over it (contract section 6).
         """
         document, found = next(
-            filter(lambda each: each[1], ((document, entries(document)) for document in documents)), (None, [])
+            filter(lambda each: each[1], ((document, entries(document)) for document in documents)),
+            (documents[0] if documents else None, []),
         )
         words = [entry.value for entry in found if isinstance(entry.value, str)]
         if not documents:
@@ -158,7 +162,7 @@ class _Details:
         """Return the error of *cause* with this code and message."""
         what = f"HTTP {answer.status}{' without a task' if answer.status < 300 else ''}"  # noqa: PLR2004
         code = f", code {shown(self.code, 60)}" if self.code is not None else ""
-        message = shown(self.message)
+        message = shown(self.message or self._no_such_task(cause))
         request_id = answer.request_id or self._request_id()
         error = cause.error(
             f"the relay answered {what}{code}{f': {message}' if message else ''}",
@@ -173,6 +177,16 @@ class _Details:
         if isinstance(error, NotFoundError):
             error.names_task = cause.names_task
         return error
+
+    @property
+    def further(self) -> list[str]:
+        """The texts under keys that do not name a refusal."""
+        return further_texts(self.document)
+
+    def _no_such_task(self, cause: Cause) -> str:
+        """Return the text at another key that says so, if this is the cause."""
+        texts = first_of(self.further) if cause.names_task else []
+        return without_markup(next(filter(says_no_such_task, texts), ""))
 
     def _request_id(self) -> str | None:
         """Return the id that gateways append to their texts, or give beside them."""

@@ -22,14 +22,31 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ("relay/test_refusals.py",): [
         (
             "a task's channel is another thing",
-            "return not all(ends_in_another_thing(spelling[: match.start()]) for spelling, match in found)",
-            "return any(True for _ in found)",
+            "all(ends_in_another_thing(before) or",
+            "all(",
         ),
         (
             "a code may stand behind another thing",
             'if not ends_in_another_thing(before.replace("_", " "))',
             "if True",
         ),
+        ("a text at any key may say that there is no task", "first_of([*words, *further])", "first_of(words)"),
+        ("a success does not say it at any key", "[] if is_praise else details.further", "details.further"),
+        ("the user's own text says nothing of the task", "and not is_not_about_the_task(key)\n\n", "\n\n"),
+        (
+            "a bare not found at any key is the only text",
+            "first_of(words or [*further])",
+            "first_of([*words, *further])",
+        ),
+        ("an expired task is not there", "for pattern in (_NOT_FOUND, _EXPIRED)", "for pattern in (_NOT_FOUND,)"),
+        ("a record has an owner", "or _is_another_record(before, said) for", "for"),
+        ("a storage speaks of a task", "_NEUTRAL.fullmatch(_NOT_STORED", "_NOT_STORED.search(_NOT_STORED"),
+        (
+            "another thing may be absent in a storage",
+            " is not None and _ANOTHER_RECORD.search(plain) is None",
+            " is not None",
+        ),
+        ("a path is not a task", "(?<!/)(?:task|generation|job|record", "(?:task|generation|job|record"),
         ("a deleted task is not there", "deleted|removed|purged)", "purged)"),
         ("found may stand far from its negation", "|не)\\b{_GAP}{{0,20}}?", "|не)\\b"),
         ("408 passes", "408: Cause(APIError, Verdict.PASSING)", "408: Cause(APIError, Verdict.FINAL)"),
