@@ -104,6 +104,39 @@ def entries(value: Any, key: str = "", depth: int = 0, reading: Reading | None =
     return [Entry(key, plain, depth)]
 
 
+def says_too_many(document: Any) -> bool:
+    """Whether an envelope, or an error's object in it, has 429 as its code or status."""
+    reading, level = Reading(_MOST_ENTRIES), [("", document)]
+    for _ in range(_DEEPEST):
+        below: list[tuple[str, Any]] = []
+        for around, value in level:
+            plain = reading.opened(value) if reading.visit() else None
+            if isinstance(plain, list):
+                below += [(around, item) for item in plain[:_MOST_OTHER_KEYS]]
+            elif isinstance(plain, Mapping):
+                names = _NAMES_AN_ERROR if around == _DATA else _NAMES_A_STATUS
+                parts = list(islice(plain.items(), _MOST_OTHER_KEYS))
+                if any(part in _TOO_MANY and names.fullmatch(plain_word(key[:_LONGEST_KEY])) for key, part in parts):
+                    return True
+                below += [(key, part) for key, part in parts if type(part) in _MAY_HOLD_MORE and _is_of_a_refusal(key)]
+        level = below
+    return False
+
+
+def _is_of_a_refusal(key: str) -> bool:
+    return key in _MARKS or key == _DATA or _usual_name(key[:_LONGEST_KEY]) is not None
+
+
+_DATA = "data"
+_TOO_MANY = (429, "429")
+_NAMES_AN_ERROR = re.compile(r"(?:err|error|fail|failure|fault)(?:status)?code|(?:err|error)no")
+_NAMES_A_STATUS = re.compile(
+    r"(?:http|api|err|error|fail|failure|fault|ret|return|result|resp|response|biz)*(?:status|code|statuscode)"
+    r"|(?:err|error)(?:no)?|ret"
+)
+_MAY_HOLD_MORE = frozenset({str, list, dict})
+
+
 def further_texts(document: Any) -> list[str]:
     """Return the texts in a refusal under any key, the outermost first, but not the user's own."""
     reading, level, found = Reading(_MOST_ENTRIES), [document], list[str]()

@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 
 from luma_async._relay.answer import Answer
 from luma_async._relay.causes import ADDRESS_ADVICE, CLIENT_ERROR, Cause, cause_of
-from luma_async._relay.complaints import code_of, deepest_text, entries, further_texts
+from luma_async._relay.complaints import code_of, deepest_text, entries, further_texts, says_too_many
 from luma_async._relay.documents import NotJSONError, decode, opened
 from luma_async._relay.not_found import first_of, says_no_such_task
 from luma_async._relay.success import is_success
@@ -59,7 +59,7 @@ def refusal(answer: Answer) -> LumaError:
     """Return the error for an answer with a status other than 200 to 203."""
     details = _Details.of(answer, lenient_documents(answer))
     hint = _hint_of(answer)
-    status = _TOO_MANY if str(details.code) == str(_TOO_MANY) else answer.status
+    status = _TOO_MANY if says_too_many(details.document) else answer.status
     cause = cause_of(status, details.words, details.further, is_hinted=hint is not None)
     if cause is None:
         return ProtocolError(
@@ -97,12 +97,13 @@ _SAYS_WHY = frozenset({400, 413, 414, 422, 431})
 def refusal_inside(answer: Answer, documents: list[Any]) -> LumaError:
     """Return the error inside a 200: passing, except for the causes that have a name (architecture, rule 3)."""
     details = _Details.of(answer, documents)
-    if not details.is_refusal:
+    is_too_much = says_too_many(details.document)
+    if not (details.is_refusal or is_too_much):
         return ProtocolError("the relay's answer contains no task", verdict=Verdict.PASSING)
     is_praise = isinstance(details.document, Mapping) and is_success(details.document)
     cause = cause_of(0, details.words, [] if is_praise else details.further)
     if cause is None:
-        cause = cause_of(_as_status(details.code), []) or CLIENT_ERROR
+        cause = cause_of(_TOO_MANY if is_too_much else _as_status(details.code), []) or CLIENT_ERROR
         slow = cause.verdict is Verdict.SLOW_DOWN
         cause = evolve(cause, verdict=Verdict.SLOW_DOWN if slow else Verdict.PASSING)
     if cause.error in _ABOUT_ACCOUNTS and _is_from_upstream(details.words):

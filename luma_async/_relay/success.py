@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from luma_async._relay.complaints import innermost_text
+from luma_async._relay.complaints import innermost_text, says_too_many
 
 _TAKEN = frozenset({"accepted", "created", "submitted"})
 """Words of an envelope that has taken a request."""
@@ -17,7 +17,7 @@ _FALSE = (False, 0, "0", "false", "no")
 def is_success(document: Mapping[str, Any]) -> bool:
     """Whether an envelope reports a success, with its code as a word or a number, and no text as its error."""
     code = document.get("code")
-    if document.get("success") in _FALSE or isinstance(code, float | list | dict):
+    if document.get("success") in _FALSE or isinstance(code, float | list | dict) or says_too_many(document):
         return False
     error = (innermost_text(document.get("error")) or "").strip()
     if error.casefold() not in _NO_ERROR and not says_all_is_well(error):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -22,10 +23,13 @@ from luma_async import (
     RateLimitError,
     ServerError,
 )
+from luma_async._relay.answer import Answer
 from luma_async._relay.causes import cause_of
 from luma_async._relay.refusals import retry_after
-from luma_async._relay.tasks import read_task
+from luma_async._relay.submissions import read_submitted
+from luma_async._relay.tasks import read_batch, read_task
 from luma_async.errors import Verdict
+from luma_async.models import State
 from tests.kit import TASK_ID, answer, sample, sample_names
 
 FINAL, UNCONFIRMED, PASSING, SLOW_DOWN = Verdict.FINAL, Verdict.UNCONFIRMED, Verdict.PASSING, Verdict.SLOW_DOWN
@@ -241,6 +245,70 @@ def test_a_refusal_under_load_says_slow_down_whatever_its_status(body: Any, stat
     error = api_error_of(body, status)
 
     assert (type(error), error.verdict) == (RateLimitError, SLOW_DOWN)
+
+
+_TOO_MANY = [
+    {"error_code": 429},
+    {"error_code": "429", "error_msg": "busy"},
+    {"errorCode": 429, "data": []},
+    {"error_code": 429, "data": None},
+    {"code": "success", "data": None, "error_code": 429},
+    {"data": {"error_code": 429, "message": "busy"}},
+    {"error": {"status": 429, "message": "busy"}},
+    {"errors": [{"status": "429", "title": "busy"}]},
+    {"success": False, "error": {"http_status": 429}},
+    {"code": 0, "error": {"status_code": 429, "message": "busy"}},
+    {"code": 500, "message": '{"error": {"code": 429}}'},
+    {"base_resp": {"status_code": 429, "status_msg": "busy"}},
+    {"status": 429, "message": "busy"},
+    {"statusCode": "429"},
+    {"ret": 429, "msg": "busy"},
+    {"error": 429},
+]
+_READERS: dict[str, Callable[[Answer], Any]] = {
+    "poll": lambda it: read_task(it, TASK_ID),
+    "batch": lambda it: read_batch(it, {TASK_ID: None, "task-2": None}),
+    "submit": read_submitted,
+}
+
+
+@pytest.mark.parametrize("body", _TOO_MANY, ids=str)
+@pytest.mark.parametrize("reader", _READERS)
+def test_429_inside_a_200_slows_down(body: dict[str, Any], reader: str) -> None:
+    """As the code or the status of an envelope, or of an error in it; a submit was not taken."""
+    with pytest.raises(RateLimitError) as caught:
+        _READERS[reader](answer(body))
+
+    assert caught.value.verdict is SLOW_DOWN
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"code": 4290, "message": "x"},
+        {"code": 1, "message": "x", "count": 429},
+        {"message": "429 frames", "code": 1},
+        {"message": "x", "data": {"width": 429}},
+        {"message": "x", "data": {"status": 429}},
+        {"message": "x", "user": {"status": 429}},
+        {"message": "x", "result": 429},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("reader", _READERS)
+def test_another_429_does_not_slow_down(body: dict[str, Any], reader: str) -> None:
+    """A size, a count, or the status of something else."""
+    with pytest.raises(LumaError) as caught:
+        _READERS[reader](answer(body))
+
+    assert not isinstance(caught.value, RateLimitError)
+
+
+def test_429_beside_a_task_is_not_about_the_poll() -> None:
+    """The task is there."""
+    body = {"id": TASK_ID, "status": "processing", "error_code": 429}
+
+    assert read_task(answer(body), TASK_ID).state is State.PROCESSING
 
 
 @pytest.mark.parametrize("status", [402, 405, 410, 451])
