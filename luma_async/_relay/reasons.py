@@ -41,6 +41,7 @@ def failure_of(found: Found, raw: Mapping[str, Any], reading: Reading) -> tuple[
     places = chain(
         _at_known_keys(levels, reading.dialect),
         _at_other_keys(levels),
+        _at_known_keys(_states(levels, reading), reading.dialect),
         _below(levels, reading),
         _at_known_keys(envelopes, reading.dialect),
         _at_other_keys(envelopes),
@@ -68,6 +69,12 @@ def _envelopes(found: Found, raw: Mapping[str, Any], reading: Reading) -> Levels
     around = levels_of(raw, reading)
     own = next((number for number, level in enumerate(around) if level is found.task), 1)
     return around[:own][::-1]
+
+
+def _states(levels: Levels, reading: Reading) -> Levels:
+    """Return the objects that have the word for the state."""
+    values = (reading.opened(level[key]) for level in levels for key in reading.keys.states if level.get(key))
+    return [value for value in values if type(value) is dict]
 
 
 def _at_known_keys(levels: Levels, dialect: Dialect) -> Iterator[Any]:

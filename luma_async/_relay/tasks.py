@@ -17,7 +17,7 @@ from luma_async._relay.refusals import (
     refusal,
     refusal_inside,
 )
-from luma_async._relay.search import Found, is_about_request, state_of, tasks_in
+from luma_async._relay.search import Found, is_about_request, state_of, tasks_in, word_of
 from luma_async._relay.success import is_success
 from luma_async._relay.unlisted import unlisted_task
 from luma_async.dialect import RELAY, Dialect
@@ -90,8 +90,10 @@ class TaskAnswer:
     @property
     def carries_state(self) -> bool:
         """Whether the object with the id itself has the word for the state, and it is not about the request."""
-        words = [self._found.task.get(key) for key in self._reading.dialect.state_keys]
-        return self.word in words and not (self.word == self._found.task.get("status") and is_about_request(self.word))
+        own = self._found.task
+        listed = [own.get(key) for key in self._reading.dialect.state_keys]
+        carries = self.word in listed or self.word == word_of([own], self._reading)
+        return carries and not (self.word == own.get("status") and is_about_request(self.word))
 
     @property
     def has_link(self) -> bool:

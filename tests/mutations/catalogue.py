@@ -507,7 +507,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a long answer is not kept", "if len(text) <= _LONGEST_KEPT:", "if True:"),
         ("a long answer is recognised", "_digest(text) == self.digest", "False"),
         ("what fits of a long answer is kept", "if len(value) > room[0]:", "if True:"),
-        ("a word is cut", "word.strip()[:_LONGEST_WORD]", "word"),
+        ("a word is cut", "value.strip()[:_LONGEST_WORD]", "value"),
         ("only letters make a kind", '_NO_LETTERS.sub(" ", word.casefold())', "word.casefold()"),
     ],
     ("network/test_brought.py",): [
@@ -757,8 +757,8 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ("relay/test_reasons.py",): [
         (
             "a reason is found at any key that names one",
-            "        _at_other_keys(levels),\n        _below",
-            "        _below",
+            "        _at_other_keys(levels),\n        _at_known_keys(_states",
+            "        _at_known_keys(_states",
         ),
         ("a reason is found below the task", "        _below(levels, reading),\n", ""),
         ("a reason is found in each envelope", "return around[:own][::-1]", "return [raw]"),
@@ -1046,6 +1046,20 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ],
     ("cli/test_markup.py",): [
         ("control characters are made visible", "text = shown(value, _LONGEST)", "text = str(value)"),
+    ],
+    ("relay/test_state_words.py",): [
+        (
+            "a state may be at a key that nobody listed",
+            "return other_word(levels, reading) if weak is None",
+            "return None if weak is None",
+        ),
+        ("what is running comes before an end", "if running or len({", "if len({"),
+        ("only a task's status is its state", 'rf"(?:{_OF_A_TASK})+(?:status|state)"', 'r".*(?:status|state)"'),
+        ("a state may be in an object", "return _word_inside(value, reading)", "return None"),
+        ("an object with two states has none", "if len(words) == 1 else None\n", "if words else None\n"),
+        ("a code that is well is about the request", " and plain not in _WEAK)):", ")):"),
+        ("a reason may be beside the word", "_at_known_keys(_states(levels, reading), reading.dialect),", ""),
+        ("another state carries an error status", "or self.word == word_of([own], self._reading)", ""),
     ],
     ("cli/test_entries.py",): [
         ("a reason in the gallery has no HTML", "trouble=sense_of(generation.failure", "trouble=(generation.failure"),
