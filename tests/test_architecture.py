@@ -118,6 +118,7 @@ INSIDE = {
     "_relay": (
         *(
             "submissions",
+            "new_ids",
             "tasks",
             "unlisted",
             "details",

@@ -998,6 +998,24 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("three tries are within one request's time", "retry_state.attempt_number >= _MOST_TRIES", "False"),
     ],
     ("relay/test_submissions.py",): [
+        ("the name of a wrapper says that a task is in it", "    if _names_a_task(key):\n", "    if False:\n"),
+        ("a running state says what is a task", "in (State.PENDING, State.PROCESSING)", "in ()"),
+        (
+            "each word of a wrapper fits a task",
+            " and all(word in _BESIDE or _TASK.fullmatch(word) for word in words)",
+            "",
+        ),
+        (
+            "two tasks are uncertain",
+            "if len(found) > 1:\n            return None",
+            "if False:\n            return None",
+        ),
+        ("what belongs to others is not the new task", " and not _is_of_others(name, part))", ")"),
+        (
+            "a failed envelope has no new task",
+            "known is not None or any(map(_has_failed, levels))",
+            "known is not None",
+        ),
         (
             "an answer may be an id alone",
             "if isinstance(document, str) and _LIKE_AN_ID.fullmatch(document):",
