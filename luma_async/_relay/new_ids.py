@@ -32,6 +32,8 @@ def one_id(value: Any) -> str | None:
 _DEEPEST = 8
 _MOST_PLACES = 2**12
 """Values that are searched; the answer to a submit has about fifty."""
+_MOST_OBJECTS = 16
+"""Objects with an id. Where more have one, they are not the new task."""
 _MOST_KEYS = 100
 _LONGEST_KEY = 60
 
@@ -47,18 +49,20 @@ def unlisted_new_id(document: Any, keys: list[str], reading: Reading) -> str | N
     Returns:
         The id; None where no object is a task, or several with different ids are.
     """
-    found: set[str] = set()
+    found: list[str] = []
     level, left = [("", document)], _MOST_PLACES
     for _ in range(_DEEPEST):
         below: list[tuple[str, Any]] = []
         for key, value in level:
             plain = reading.opened(value)
             if isinstance(plain, Mapping) and key and _is_a_task(key, plain, reading):
-                found.update(filter(is_task_id, islice(_ids(plain, keys), 1)))
+                found += filter(is_task_id, islice(_ids(plain, keys), 1))
+                if len(found) > _MOST_OBJECTS:
+                    return None
             inside = list(islice(_parts(plain, key), left))
             below += inside
             left -= len(inside)
-        if len(found) > 1:
+        if len(set(found)) > 1:
             return None
         level = below
     return next(iter(found), None)

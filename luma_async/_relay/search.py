@@ -204,6 +204,8 @@ _OF_A_TASK = (
     r"task|job|gen(?:eration)?|video|prediction|creation|render(?:ing)?|process(?:ing)?|workflow|operation|execution|run"
     r"|luma|current|final|overall"
 )
+_LAST_LETTERS = frozenset("esES")
+"""Of *state* and *status*, for a look without a call."""
 _NAMES_A_STATE = re.compile(rf"(?:{_OF_A_TASK})+(?:status|state)")
 _NAMES_A_WORD = re.compile(r"(?:state|status|task|job)?(?:name|value|state|status|word|label|phase|current)")
 _NAMES_A_CODE = re.compile(r"(?:state|status)?(?:code|id)")
@@ -216,7 +218,9 @@ def other_word(levels: list[Mapping[str, Any]], reading: Reading) -> str | None:
     A word that is not an end comes first: something about the task is still running.
     """
     for level in levels:
-        keys = [key for key in islice(level, _MOST_KEYS) if level[key] and _names_a_state(key)]
+        keys = [key for key in level if key[-1:] in _LAST_LETTERS and level[key] and _names_a_state(key)]
+        if not keys:
+            continue
         words = [word for key in keys if not _is_listed(key, reading) and (word := _word_in(level[key], reading))]
         running = [word for word in words if not state_of(word, reading.dialect).is_terminal]
         if running or len({state_of(word, reading.dialect) for word in words}) == 1:

@@ -104,7 +104,7 @@ def _new_id(document: Any, reading: Reading) -> str | None:
     if has_state:
         ids += [one_id(level.get(key)) for level in levels for key in _OF_REQUESTS]
     known = next((task_id for task_id in ids if task_id and is_task_id(task_id)), None)
-    if known is not None or any(map(_has_failed, levels)):
+    if known is not None:
         return known
     return unlisted_new_id(document, [key for key in _keys_of_ids(reading) if key not in _LISTS_OF_IDS], reading)
 

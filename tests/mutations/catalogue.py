@@ -381,7 +381,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
             "not (_NEVER",
         ),
         ("errors are not searched for tasks", " or _NEVER_A_TASK.search(in_words(key[:_LONGEST_KEY])))", ")"),
-        ("tasks that disagree are none", "return found[0] if len(states) == 1 else None", "return found[0]"),
+        ("tasks that disagree are none", "{task_id: found[0] if len(states) == 1 else None}", "{task_id: found[0]}"),
         (
             "success without a link may be about the request",
             "if is_about_request(found.word) and not details",
@@ -398,11 +398,23 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
             "(found.state is State.UNKNOWN and isinstance(error, APIError))",
             "False",
         ),
-        ("a map of tasks has ids as keys", "and plain_word(place.outer_key) in self.spelling.wrappers", ""),
+        ("a batch in a wrapper is found", "if _may_name_one_of(known, answer.body) else {}", "if False else {}"),
+        ("a number may be an id", "(part.__class__ is int and part in numbers)", "False"),
+        (
+            "a refusal of a batch has no unknown states",
+            "seen.state is State.UNKNOWN and isinstance(error",
+            "False and isinstance(error",
+        ),
+        ("the other rows of a map are no results", " or self._is_keyed(place)\n        beside", "\n        beside"),
+        (
+            "a map of tasks has ids as keys",
+            "in self.asked and self._may_have_ids_as_keys(place.outer_key)",
+            "in self.asked",
+        ),
         (
             "an id counts under a key for ids only",
-            "== asked and plain_word(key) in self.spelling.ids for key",
-            "== asked for key",
+            "for key, part in same if plain_word(key) in self.spelling.ids)",
+            "for key, part in same)",
         ),
         (
             "a recorded task is found again",
@@ -1007,15 +1019,10 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ),
         (
             "two tasks are uncertain",
-            "if len(found) > 1:\n            return None",
+            "if len(set(found)) > 1:\n            return None",
             "if False:\n            return None",
         ),
         ("what belongs to others is not the new task", " and not _is_of_others(name, part))", ")"),
-        (
-            "a failed envelope has no new task",
-            "known is not None or any(map(_has_failed, levels))",
-            "known is not None",
-        ),
         (
             "an answer may be an id alone",
             "if isinstance(document, str) and _LIKE_AN_ID.fullmatch(document):",
