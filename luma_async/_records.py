@@ -18,9 +18,9 @@ from cattrs.gen import make_dict_unstructure_fn, override
 
 from luma_async import errors
 from luma_async._checks import medium_or_none
+from luma_async._relay.causes import cause_of
 from luma_async._relay.details import generation_of
 from luma_async._relay.documents import NotJSONError, Reading, check, decoder
-from luma_async._relay.refusals import cause_of
 from luma_async._relay.search import tasks_in
 from luma_async._relay.unlisted import unlisted_task
 from luma_async._text import shown, spelled, without_media

@@ -85,6 +85,11 @@ def text_of_page(page: str) -> str:
     return parts[sizes.index(max(sizes))] if parts else _plain(_ANY_TAG.sub(" ", page))
 
 
+def sense_of(text: str | None) -> str | None:
+    """Return what *text* says without the tags of a web page in it; None if that is nothing."""
+    return without_markup(text or "").strip() or None
+
+
 def without_markup(text: str) -> str:
     """Return *text* with a web page in it replaced by what the page says, and without the tags of HTML."""
     text = text[:_LONGEST_PAGE]

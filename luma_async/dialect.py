@@ -16,15 +16,10 @@ from typing import Any, Self
 from attrs import Attribute, field, fields_dict, frozen
 
 from luma_async._checks import brief, checked_headers
+from luma_async._spelling import plain_word
 from luma_async._text import shown
 from luma_async.errors import ConfigurationError
 from luma_async.models import State
-
-
-def plain_word(word: str) -> str:
-    """Return one spelling for a word in any case, with ``-``, ``_``, a blank or nothing between its parts."""
-    return word.strip().casefold().replace(" ", "").replace("-", "").replace("_", "")
-
 
 _PREFIX = re.compile(r"(?:task|job|video|generation)?(?:status|state)(?=[a-z])")
 

@@ -27,7 +27,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Literal, Self, TypedDict, Unpack
 
-from luma_async._text import shown, without_markup
+from luma_async._text import sense_of, shown, without_markup
 from luma_async.models import Generation
 
 
@@ -215,7 +215,7 @@ class GenerationFailedError(LumaError):
     """The relay says that the generation failed."""
 
     def __init__(self, generation: Generation) -> None:
-        reason = shown(without_markup(generation.failure_reason or "")) or None
+        reason = shown(sense_of(generation.failure_reason) or "") or None
         super().__init__(f"the generation failed: {reason or 'the relay gave no reason'}", task_id=generation.id)
         self.generation = generation
         """The relay's answer."""

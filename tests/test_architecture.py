@@ -31,7 +31,7 @@ ROOMS = (
         "_calls",
     ),
     *("_waiting", "_network", "_listeners", "events", "_records", "outcomes", "_relay", "statistics", "settings"),
-    *("dialect", "options", "_ids", "_checks", "errors", "models", "_text"),
+    *("dialect", "options", "_ids", "_checks", "errors", "models", "_text", "_spelling"),
 )
 """From the top of the house to its cellar: imports run downwards only."""
 
@@ -118,6 +118,7 @@ INSIDE = {
     "_relay": (
         *(
             "submissions",
+            "new_ids",
             "tasks",
             "unlisted",
             "details",
@@ -127,9 +128,12 @@ INSIDE = {
             "search",
             "requests",
             "refusals",
+            "success",
+            "complaints",
+            "causes",
             "health",
         ),
-        *("candidates", "not_found", "documents", "answer"),
+        *("candidates", "not_found", "keys", "documents", "answer"),
         "__init__",
     ),
 }

@@ -9,6 +9,8 @@ from typing import Any
 
 from luma_async._checks import link_or_none, medium_or_none
 from luma_async._relay.documents import Reading
+from luma_async._relay.keys import is_never_the_result
+from luma_async._spelling import in_words
 from luma_async.dialect import RELAY, Dialect
 from luma_async.models import Link
 
@@ -109,45 +111,7 @@ def _is_another_medium(value: Mapping[str, Any]) -> bool:
     return _OTHER_TYPE.search(types) is not None and _VIDEO_TYPE.search(types) is None
 
 
-# --- what is never the result ---
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_NOT_THE_RESULT = re.compile(
-    r"request|input|prompt|propert|(?<!re)source|keyframe|referenc|call_?back|hook|progress|preview|thumb|image|poster"
-    r"|frame|cover|avatar|logo"
-    r"|(?<![a-z])(?:init|param|option|config|setting|payload|upload|parent|previous|notif|redirect|postback|driving|mask"
-    r"|(?:(?:kw)?arg(?:ument)?s?|req|query|users?|extend|control|guidance|template)(?![a-z])"
-    r"|(?:start|base|src|ref|(?:return|success|cancel|error|status|back)(?=_ur[li]))_)"
-)
-_ORIGINAL = re.compile(r"original(?!.*(?:video|ur[li]))")
-"""What the user gave, if it is an object; ``original_video_url`` is the result without a watermark."""
-_LONGEST_KEY = 100
-
-
-def is_never_the_result(key: str, value: Any = None) -> bool:
-    """Whether *key* names the user's own input, a preview or a callback: nothing there or below is the result.
-
-    See *Reading what relays say* in the design. *value* is what is there: some keys name input only around an object.
-    """
-    name = in_words(key[:_LONGEST_KEY])
-    if _ORIGINAL.match(name):
-        return isinstance(value, Mapping | list) or (isinstance(value, str) and value.lstrip()[:1] in _OBJECT)
-    return _names_no_result(name)
-
-
-_OBJECT = ("{", "[")
-
-
-@lru_cache(maxsize=1024)
-def in_words(text: str) -> str:
-    """Return *text* with its words apart: ``paramJson`` as ``param_json``."""
-    return _CAMEL.sub("_", text).casefold()
-
-
-@lru_cache(maxsize=1024)
-def _names_no_result(name: str) -> bool:
-    return _NOT_THE_RESULT.search(name) is not None
-
-
+# --- the role of a medium ---
 _ROLES = ("type", "kind", "role", "name", "purpose", "usage")
 _ANOTHER_ROLE = re.compile(
     r"(?:[a-z]+[\W_]+)?(?:inputs?|sources?|references?|ref|previews?|thumb(?:nail)?s?|posters?|covers?|prompts?"

@@ -9,17 +9,21 @@ _LONGEST_READ = 5000
 _LONGEST_WORDING = 500
 
 _EAST_ASIAN_TASK = r"(?:任务|任務|作业|作業|记录|記錄|作品|视频|視頻|タスク|ジョブ|생성|작업|태스크)"
-_LATIN_TASK = r"(?:task|generation|job|record|video|creation|prediction)"
+_LATIN_TASK = r"(?:(?<!/)(?:task|generation|job|record|video|creation|prediction))"
+"""Not as a part of a path."""
 _TASK = (
     rf"(?:{_LATIN_TASK}|{_EAST_ASIAN_TASK}"
     r"|tarea|tarefa|trabajo|trabalho|tâche|aufgabe|auftrag|taak|tugas|görev|attività|tác vụ|nhiệm vụ|zadani|úloha|úkol"
     r"|génération|generación|geração|задач|задани|генераци|завдан|مهمة|المهمة|งาน)"
 )
-_ANOTHER_THING = (
-    r"channel|model|user|token|\bkey\b|account|group|queue|image|picture|file|param|prompt|fail|error|url|path|route"
-    r"|archivo|arquivo|fichier|datei|imagen|imagem|bild|canal|kanal|usuario|utilisateur|benutzer|fallid|falh|échou|fehl"
-    r"|渠道|通道|模型|令牌|用户|用戶|账号|分组|图片|文件|参数|失败|файл|модел|канал|ошибк|пользовател"
+_THINGS = (
+    r"channel|model|user|token|account|group|queue|image|picture|file|param|prompt|url|path|route|endpoint|session"
+    r"|template|(?<!of )\btype|action|subscription|quota|coupon"
+    r"|archivo|arquivo|fichier|datei|imagen|imagem|bild|canal|kanal|usuario|utilisateur|benutzer"
+    r"|渠道|通道|模型|令牌|用户|用戶|账号|分组|图片|文件|参数|файл|модел|канал|пользовател"
+    r"|密钥|接口|路径|类型|模板|会话|订阅"
 )
+_ANOTHER_THING = rf"{_THINGS}|\bkey\b|fail|error|échou|fallid|falh|fehl|失败|ошибк"
 _GAP = rf"(?:(?!{_ANOTHER_THING})[^.!?。！？])"
 """Between a task and its absence, without anything else that may be absent."""
 _NEGATED = (
@@ -28,7 +32,8 @@ _NEGATED = (
 )
 """A negation, and the stem of *found* or *exist* after it."""
 _ABSENT = (
-    r"(?:not[ _-]?(?:be[ _-])?(?:found|exist)|do(?:es)?[ _-]?n['’o]?t[ _-]?exist|no longer exist|not[ _-]belong"
+    r"(?:not[ _-]?(?:be[ _-])?(?:found|exist)|do(?:es)?[ _-]?n['’o]?t[ _-]?exist"
+    r"|no longer (?:exist|available)|not[ _-]belong"
     r"|(?:has |have |was |were |is |been |already )+(?:expired and (?:been )?)?(?:deleted|removed|purged)"
     r"|不存在|未找到|没有找到|沒有找到|找不到|已(?:经|經)?被?(?:删除|刪除|移除|清理)"
     r"|存在しません|見つかりません|見つかりませんでした|없습니다|존재하지|삭제"
@@ -70,8 +75,32 @@ _NOT_FOUND = re.compile(
 )
 _NOTHING_ELSE = re.compile(
     r"(?:the )?(?:requested )?(?:resource |entity |object |item )?(?:was |is |could )?not[ _]?(?:be )?found"
-    r"|不存在|does not exist|(?:sql: )?no rows in result set|(?:mongo: )?no documents in result"
+    r"|不存在|does not exist|key (?:does not|doesn['’]t) exist|key not found"
 )
+_NOT_STORED = re.compile(
+    r"\bredis: ?nil\b|\bnil returned\b|\bno rows(?: found| in result(?: ?set)?)\b|\bno documents? in result\b"
+    r"|\b(?:redis|memcached?|cache|etcd|leveldb|rocksdb|badger|dynamodb|kv)\b[\w :'\"]{0,60}?"
+    r"\b(?:(?:not|n[o']t be) found|(?:does not|doesn['’]t) exist)"
+    r"|(?:^|\b(?:task|job|generation|record)[ _-])key [\w:'\"-]{0,80} ?(?:not found|(?:does not|doesn['’]t) exist)"
+)
+"""What a storage says of a record that it does not have; of which one, only the words around tell."""
+_ANOTHER_RECORD = re.compile(rf"{_THINGS}|secret|(?:api|access|private|public)[ _-]?key|\bsk-")
+_NEUTRAL = re.compile(
+    r"(?:err(?:or)?|fail(?:ed|ure)?|to|from|in|of|the|on|with|for|while|when|rpc|code|desc|errnil|active|internal|server"
+    r"|db|database|storage|sql|pgx|mongo|gorm|redis|redigo|cache|query|get|fetch|find|load|read|scan|lookup|select"
+    r"|unknown|luma|no|this|that|your|such|any|requested|specified|given|matching|corresponding"
+    r"|查询|获取|该|此|[\s\d_!-/:-@])*"
+)
+"""Words that name nothing that may be absent."""
+_AUXILIARY = r"(?:[ _-](?:has|have|had|is|was|been|already|probably|now|or))*"
+_EXPIRED = re.compile(
+    r"(?<!/)(?:task|generation|job|creation|prediction)s?(?:[ _-]?(?:with|id|uuid|record|data|info|entry)\b)*"
+    rf"(?:[ :#`'\"(]+[\w.-]*\d[\w.-]*[`'\")]*)?{_AUXILIARY}[ _-]?expired\b(?![ _-]?(?:token|key|link|sign))"
+    r"|(?:任务|任務|作业|作業)(?:id|记录|記錄|信息|数据|的)*(?:已|经|經)*(?:过期|過期|失效)|(?:タスク|ジョブ).{0,6}期限(?:が)?切れ"
+    rf"|(?:tarea|tarefa|trabajo|trabalho|tâche|aufgabe|auftrag|taak|attività|задач|задани){_GAP}{{0,20}}?"
+    r"(?:expirad|expirou|expirée?|caduc|abgelaufen|verlopen|scadut|исте[кч]|истёк)"
+)
+_RECORD = re.compile(r"(?:record|记录|記錄|requests?|ids?)\b|记录|記錄")
 _OF_IT = re.compile(rf"(?:{_ANOTHER_THING})\w* (?:for|of|in) (?:the |this |that |your |a )?$")
 """What else may be absent, before the task that it belongs to."""
 
@@ -92,8 +121,28 @@ def says_no_such_task(word: str) -> bool:
     """Whether a complaint's text says that there is no such task."""
     plain = _wording(word)
     spellings = (plain, re.sub("[_-]", "", plain))
-    found = ((spelling, match) for spelling in spellings for match in _NOT_FOUND.finditer(spelling))
-    return not all(ends_in_another_thing(spelling[: match.start()]) for spelling, match in found)
+    found = (
+        (spelling[: match.start()], match[0])
+        for spelling in spellings
+        for pattern in (_NOT_FOUND, _EXPIRED)
+        for match in pattern.finditer(spelling)
+    )
+    if not all(ends_in_another_thing(before) or _is_another_record(before, said) for before, said in found):
+        return True
+    return _lacks_a_record(plain) and re.search(_TASK, plain) is not None
+
+
+def _is_another_record(before: str, said: str) -> bool:
+    """Whether what is *said* of a record, or of an id, is about another thing, which the text *before* names."""
+    if _RECORD.match(said) is None:
+        return False
+    of_a_task = re.search(rf"{_TASK}.*[:：,，] ?", before) is not None and _ANOTHER_RECORD.search(before) is None
+    return not of_a_task and _NEUTRAL.fullmatch(before) is None
+
+
+def _lacks_a_record(plain: str) -> bool:
+    """Whether a storage says that it does not have a record, and nothing names another thing than a task."""
+    return _NOT_STORED.search(plain) is not None and _ANOTHER_RECORD.search(plain) is None
 
 
 def ends_in_another_thing(before: str) -> bool:
@@ -103,7 +152,10 @@ def ends_in_another_thing(before: str) -> bool:
 
 def says_nothing_but_not_found(word: str) -> bool:
     """Whether a complaint's text does not say what is not found."""
-    return _NOTHING_ELSE.fullmatch(_wording(word)) is not None
+    plain = _wording(word)
+    if _NOTHING_ELSE.fullmatch(plain) is not None:
+        return True
+    return _lacks_a_record(plain) and _NEUTRAL.fullmatch(_NOT_STORED.sub("", plain)) is not None
 
 
 def _wording(text: str) -> str:

@@ -9,10 +9,13 @@ from itertools import chain, islice
 from typing import Any
 
 from luma_async._checks import medium_or_none
+from luma_async._relay.complaints import code_in, innermost_text
 from luma_async._relay.documents import Reading
+from luma_async._relay.keys import is_not_about_the_task
 from luma_async._relay.links import Levels
-from luma_async._relay.refusals import code_in, innermost_text, says_all_is_well
 from luma_async._relay.search import Found, levels_of
+from luma_async._relay.success import says_all_is_well
+from luma_async._spelling import in_words
 from luma_async.dialect import Dialect, plain_state
 from luma_async.models import State
 
@@ -38,6 +41,7 @@ def failure_of(found: Found, raw: Mapping[str, Any], reading: Reading) -> tuple[
     places = chain(
         _at_known_keys(levels, reading.dialect),
         _at_other_keys(levels),
+        _at_known_keys(_states(levels, reading), reading.dialect),
         _below(levels, reading),
         _at_known_keys(envelopes, reading.dialect),
         _at_other_keys(envelopes),
@@ -67,6 +71,12 @@ def _envelopes(found: Found, raw: Mapping[str, Any], reading: Reading) -> Levels
     return around[:own][::-1]
 
 
+def _states(levels: Levels, reading: Reading) -> Levels:
+    """Return the objects that have the word for the state."""
+    values = (reading.opened(level[key]) for level in levels for key in reading.keys.states if level.get(key))
+    return [value for value in values if type(value) is dict]
+
+
 def _at_known_keys(levels: Levels, dialect: Dialect) -> Iterator[Any]:
     return (level[key] for key in dialect.reason_keys for level in levels if level.get(key))
 
@@ -88,7 +98,7 @@ def _below(levels: Levels, reading: Reading) -> Iterator[Any]:
 
 def _objects_in(level: Mapping[str, Any], reading: Reading, budget: Reading) -> Iterator[Mapping[str, Any]]:
     for key, value in islice(level.items(), _MOST_KEYS):
-        if not value or type(value) not in _MAY_HOLD_OBJECTS or _NOT_ABOUT_THE_TASK.search(key[:_LONGEST_KEY]):
+        if not value or type(value) not in _MAY_HOLD_OBJECTS or is_not_about_the_task(key):
             continue
         part = reading.opened(value)
         for item in part if type(part) is list else (part,):
@@ -103,7 +113,6 @@ _MAY_HOLD_OBJECTS = frozenset({str, list, dict})
 
 # --- keys ---
 _REASON, _ANY_REASON, _CODE, _ERROR_CODE = "reason", "any reason", "code", "error code"
-_PARTS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[\s.-]+")
 _FAILURE = (
     r"fail(?:ed|ure)?|(?:^|_)err|error|reason|reject(?:ed|ion)?|refus(?:ed|al)|exception|deni(?:ed|al)|violation|fault"
 )
@@ -117,18 +126,12 @@ _NAMES_A_TEXT = re.compile(
 _NAMES_ANOTHER_THING = re.compile(r"callback|hook|notif|default|^(?:on|if|no|is|has|can|may|max|ignore|allow|should)_")
 _NAMES_A_CODE = re.compile(r"(?:fail|failed|failure|fail_?reason|failure_?reason)_?code")
 _NAMES_AN_ERROR_CODE = re.compile(r"(?:task_?)?(?:err|error|reason|reject|rejection|moderation|exception)_?code|errno")
-_NOT_ABOUT_THE_TASK = re.compile(
-    r"request|input|prompt|param|option|argument|config|setting|payload|propert|reference|(?<!re)source|callback|hook|notif"
-    r"|previous|parent|original|user|account|billing|quota",
-    re.IGNORECASE,
-)
-"""Objects of the user's own input, of callbacks and of other tasks: what is inside says nothing about this task."""
 
 
 @lru_cache(maxsize=512)
 def _kind(key: str) -> str | None:
     """Return what *key* names; None if that is neither a reason nor a code."""
-    plain = _PARTS.sub("_", key).lower()
+    plain = in_words(key)
     if _NAMES_A_CODE.fullmatch(plain):
         return _CODE
     if _NAMES_AN_ERROR_CODE.fullmatch(plain):

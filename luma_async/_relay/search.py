@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
+from itertools import islice
 from typing import Any, NamedTuple
 
 from luma_async._relay.documents import Reading
+from luma_async._spelling import plain_word
 from luma_async.dialect import RELAY, Dialect, plain_state
 from luma_async.models import State
 
@@ -168,13 +171,9 @@ def word_of(levels: list[Mapping[str, Any]], reading: Reading) -> str | None:
     for level in levels:
         present = reading.keys.states.intersection(level)
         for key in keys if present else ():
-            word = level[key] if key in present else None
-            if isinstance(word, int) and str(word) in known and not isinstance(word, bool):
-                word = str(word)
-            if not isinstance(word, str) or not word.strip():
+            word = _word_in(level[key], reading) if key in present else None
+            if word is None:
                 continue
-            if len(word) > _LONGEST_WORD:
-                word = word.strip()[:_LONGEST_WORD]
             plain = word if word in known else plain_state(word)
             if weak is None and plain in _WEAK:
                 weak, is_settled = word, is_row and plain not in _NEVER_OF_A_TASK
@@ -183,4 +182,71 @@ def word_of(levels: list[Mapping[str, Any]], reading: Reading) -> str | None:
         if is_settled:
             break
         keys = reading.dialect.state_keys
-    return weak
+    return other_word(levels, reading) if weak is None else weak
+
+
+def _word_in(value: Any, reading: Reading) -> str | None:
+    """Return the word for a state that *value* is, or that is in it, cut to the length of a word."""
+    known = reading.dialect.state_words
+    if isinstance(value, int) and str(value) in known and not isinstance(value, bool):
+        return str(value)
+    value = reading.opened(value)
+    if isinstance(value, Mapping):
+        return _word_inside(value, reading)
+    if not isinstance(value, str) or not value.strip():
+        return None
+    return value if len(value) <= _LONGEST_WORD else value.strip()[:_LONGEST_WORD]
+
+
+# --- words at other places ---
+_MOST_KEYS, _LONGEST_KEY = 50, 40
+_OF_A_TASK = (
+    r"task|job|gen(?:eration)?|video|prediction|creation|render(?:ing)?|process(?:ing)?|workflow|operation|execution|run"
+    r"|luma|current|final|overall"
+)
+_LAST_LETTERS = frozenset("esES")
+"""Of *state* and *status*, for a look without a call."""
+_NAMES_A_STATE = re.compile(rf"(?:{_OF_A_TASK})+(?:status|state)")
+_NAMES_A_WORD = re.compile(r"(?:state|status|task|job)?(?:name|value|state|status|word|label|phase|current)")
+_NAMES_A_CODE = re.compile(r"(?:state|status)?(?:code|id)")
+"""What is there in an object may also be about the request, as ``ok`` is."""
+
+
+def other_word(levels: list[Mapping[str, Any]], reading: Reading) -> str | None:
+    """Return the word under a key such as ``video_status``, which no dialect lists; None where several disagree.
+
+    A word that is not an end comes first: something about the task is still running.
+    """
+    for level in levels:
+        keys = [key for key in level if key[-1:] in _LAST_LETTERS and level[key] and _names_a_state(key)]
+        if not keys:
+            continue
+        words = [word for key in keys if not _is_listed(key, reading) and (word := _word_in(level[key], reading))]
+        running = [word for word in words if not state_of(word, reading.dialect).is_terminal]
+        if running or len({state_of(word, reading.dialect) for word in words}) == 1:
+            return (running or words)[0]
+        if words:
+            return None
+    return None
+
+
+@lru_cache(maxsize=512)
+def _names_a_state(key: str) -> bool:
+    return len(key) <= _LONGEST_KEY and _NAMES_A_STATE.fullmatch(plain_word(key)) is not None
+
+
+def _is_listed(key: str, reading: Reading) -> bool:
+    """Whether *key* is another spelling of a listed one: all keys of such an object are spelled so."""
+    return plain_word(key) in map(plain_word, reading.dialect.state_keys)
+
+
+def _word_inside(value: Mapping[str, Any], reading: Reading) -> str | None:
+    """Return the word for a state in an object such as ``{"code": 2, "name": "completed"}``; None if it has several."""
+    known: Mapping[str, State] = reading.dialect.state_words
+    words: dict[State, str] = {}
+    for key, part in islice(value.items(), _MOST_KEYS):
+        plain = plain_state(part) if isinstance(part, str) and len(part) <= _LONGEST_WORD else ""
+        name = plain_word(key[:_LONGEST_KEY])
+        if plain in known and (_NAMES_A_WORD.fullmatch(name) or (_NAMES_A_CODE.fullmatch(name) and plain not in _WEAK)):
+            words.setdefault(known[plain], str(part))
+    return next(iter(words.values())) if len(words) == 1 else None

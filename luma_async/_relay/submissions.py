@@ -14,10 +14,13 @@ from luma_async._ids import is_task_id
 from luma_async._relay.answer import Answer
 from luma_async._relay.candidates import candidates_in
 from luma_async._relay.documents import Reading
-from luma_async._relay.refusals import is_success, refusal_inside
+from luma_async._relay.new_ids import one_id, unlisted_new_id
+from luma_async._relay.refusals import refusal_inside
 from luma_async._relay.search import as_id, levels_of, state_of, tasks_in, word_of
+from luma_async._relay.success import is_success
 from luma_async._relay.tasks import read_documents, read_task
-from luma_async.dialect import RELAY, Dialect, plain_word
+from luma_async._spelling import plain_word
+from luma_async.dialect import RELAY, Dialect
 from luma_async.errors import APIError, LumaError, NotFoundError, ProtocolError, UncertainSubmitError, Verdict
 from luma_async.models import Link, State
 
@@ -78,7 +81,8 @@ def _new_id(document: Any, reading: Reading) -> str | None:
     """Return the id of the new task; the id of a refusal is not a task's id.
 
     It is at a key for task ids, or is ``data`` itself, as text, number or the first item of a list, or is the whole
-    answer. A ``request_id`` is the last resort, and only beside a state: it usually names the request.
+    answer. A ``request_id`` counts only beside a state: it usually names the request. A wrapper that nobody listed is
+    the last resort.
     """
     document = reading.opened(document)
     if isinstance(document, list):
@@ -94,12 +98,15 @@ def _new_id(document: Any, reading: Reading) -> str | None:
     has_state = bool(task) and word_of(task, reading) is not None
     if not levels or not (has_state or is_success(levels[0])):
         return None
-    ids = [_one_id(level.get(key)) for level in levels for key in _keys_of_ids(reading)]
+    ids = [one_id(level.get(key)) for level in levels for key in _keys_of_ids(reading)]
     ids += [_id_itself(level.get(key)) for level in levels for key in _MAY_BE_THE_ID]
-    ids += [_one_id(value) for level in levels for value in _at_other_spellings(level, reading)]
+    ids += [one_id(value) for level in levels for value in _at_other_spellings(level, reading)]
     if has_state:
-        ids += [_one_id(level.get(key)) for level in levels for key in _OF_REQUESTS]
-    return next((task_id for task_id in ids if task_id and is_task_id(task_id)), None)
+        ids += [one_id(level.get(key)) for level in levels for key in _OF_REQUESTS]
+    known = next((task_id for task_id in ids if task_id and is_task_id(task_id)), None)
+    if known is not None:
+        return known
+    return unlisted_new_id(document, [key for key in _keys_of_ids(reading) if key not in _LISTS_OF_IDS], reading)
 
 
 _Levels = list[Mapping[str, Any]]
@@ -111,7 +118,7 @@ def _with_the_task(levels: _Levels, reading: Reading) -> tuple[_Levels, _Levels]
     for depth, level in enumerate(levels):
         itself: list[Any] = [*_at_other_spellings(level, reading)]
         itself += [level.get(key) for key in _MAY_BE_THE_ID if not isinstance(level.get(key), Mapping)]
-        if any(_one_id(level.get(key)) for key in keys) or any(map(_id_itself, itself)):
+        if any(one_id(level.get(key)) for key in keys) or any(map(_id_itself, itself)):
             return levels[:depth], levels[depth:]
     return levels, []
 
@@ -150,23 +157,11 @@ def _at_other_spellings(level: Mapping[str, Any], reading: Reading) -> Iterator[
 
 
 _MOST_KEYS = 100
-_NO_IDS = frozenset({"null", "none", "undefined", "nil", "nan", "true", "false"})
-"""What programs write for an id that they do not have."""
-
-
-def _one_id(value: Any) -> str | None:
-    """Return the id that *value* is, or the one in it."""
-    if isinstance(value, list):
-        value = value[0] if value else None
-    if isinstance(value, Mapping):
-        value = next((value[key] for key in ("task_id", "id", "taskId") if value.get(key)), None)
-    found = as_id(value)
-    return None if found is None or found.strip().casefold() in _NO_IDS else found
 
 
 def _id_itself(value: Any) -> str | None:
     """Return the id that *value* is, where a count, a code or a word such as ``success`` may be instead."""
-    found = None if type(value) is int and value < _LEAST_ID else _one_id(value)
+    found = None if type(value) is int and value < _LEAST_ID else one_id(value)
     return found if found is not None and any(map(str.isdigit, found)) else None
 
 

@@ -12,14 +12,14 @@ from luma_async._relay.answer import Answer
 from luma_async._relay.details import generation_of, has_link
 from luma_async._relay.documents import NotJSONError, Reading, decode, encoded, lean, rows_apart
 from luma_async._relay.refusals import (
-    is_success,
     lenient_documents,
     not_a_relay,
     refusal,
     refusal_inside,
 )
-from luma_async._relay.search import Found, is_about_request, state_of, tasks_in
-from luma_async._relay.unlisted import unlisted_task
+from luma_async._relay.search import Found, is_about_request, state_of, tasks_in, word_of
+from luma_async._relay.success import is_success
+from luma_async._relay.unlisted import unlisted_task, unlisted_tasks
 from luma_async.dialect import RELAY, Dialect
 from luma_async.errors import APIError, LumaError, ProtocolError, Verdict
 from luma_async.models import Generation, State
@@ -90,8 +90,10 @@ class TaskAnswer:
     @property
     def carries_state(self) -> bool:
         """Whether the object with the id itself has the word for the state, and it is not about the request."""
-        words = [self._found.task.get(key) for key in self._reading.dialect.state_keys]
-        return self.word in words and not (self.word == self._found.task.get("status") and is_about_request(self.word))
+        own = self._found.task
+        listed = [own.get(key) for key in self._reading.dialect.state_keys]
+        carries = self.word in listed or self.word == word_of([own], self._reading)
+        return carries and not (self.word == own.get("status") and is_about_request(self.word))
 
     @property
     def has_link(self) -> bool:
@@ -164,9 +166,44 @@ def read_batch(
                 _observe(observed, task_id, (LastAnswer.of(body, seen), seen))
     if has_foreign and not observed:
         raise _another_task()
-    if not observed and not _is_no_match(documents):
-        raise refusal_inside(answer, documents)
+    return observed or _unlisted_rows(answer, documents, [row for _, row in rows], known, reading)
+
+
+def _unlisted_rows(
+    answer: Answer,
+    documents: list[Any],
+    rows: list[Any],
+    known: Mapping[str, LastAnswer | None],
+    reading: Reading,
+) -> dict[str, Observation]:
+    """Return what an answer says about asked ids in a wrapper, or under spellings of keys, that nobody listed.
+
+    Raises:
+        LumaError: It says nothing about them, nor that there is no match.
+    """
+    observed: dict[str, Observation] = {}
+    parts = [*documents, *(row for row in rows if all(row is not each for each in documents))]
+    found = unlisted_tasks(parts, known, reading) if _may_name_one_of(known, answer.body) else {}
+    error = None if _is_no_match(documents) else refusal_inside(answer, documents)
+    for task_id, each in found.items():
+        seen = TaskAnswer.of(each, reading, request_id=answer.request_id)
+        if seen.state is State.UNKNOWN and isinstance(error, APIError):
+            continue
+        body, before = encoded(each.task), known[task_id]
+        is_same = before is not None and before.is_from(body)
+        observed[task_id] = (before, None) if before is not None and is_same else (LastAnswer.of(body, seen), seen)
+    if error is not None and not observed:
+        raise error
     return observed
+
+
+_MOST_SEARCHED = 2**23
+"""Bytes that are searched for ids before an answer is: with many ids in a long answer the search itself costs more."""
+
+
+def _may_name_one_of(task_ids: Collection[str], body: bytes) -> bool:
+    """Whether *body* has one of the ids in it, or is too long for a search for each of them."""
+    return len(task_ids) * len(body) > _MOST_SEARCHED or any(task_id.encode() in body for task_id in task_ids)
 
 
 def _is_settled(before: Observation | None, word: str, dialect: Dialect) -> bool:

@@ -1,4 +1,4 @@
-"""Finds the task of a poll in wrappers, or under spellings of keys, that no dialect lists.
+"""Finds the tasks of a poll or a batch in wrappers, or under spellings of keys, that no dialect lists.
 
 It is for answers in which the usual search finds nothing (design, *Reading what relays say*).
 """
@@ -6,17 +6,19 @@ It is for answers in which the usual search finds nothing (design, *Reading what
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from itertools import islice
 from typing import Any, NamedTuple
 
-from attrs import fields_dict, frozen
+from attrs import field, fields_dict, frozen
 
 from luma_async._relay import details, links
 from luma_async._relay.documents import Reading
+from luma_async._relay.keys import is_never_the_result
 from luma_async._relay.search import Found, as_id, is_about_request, levels_of, state_of, word_of
-from luma_async.dialect import Dialect, plain_word
+from luma_async._spelling import in_words, plain_word
+from luma_async.dialect import Dialect
 from luma_async.models import Artifact, Assets, Generation, GenerationRequest, Image, RawVideo, State, Video
 
 _DEEPEST = 8
@@ -25,38 +27,55 @@ _MOST_PLACES = 2**13
 """Values that are searched. A relay that is asked for one task sends some hundred at most."""
 
 
+_MOST_PLACES_OF_ROWS = 2**15
+"""The same for many tasks."""
+_PLACES_OF_A_ROW = 2**6
 _MOST_OBJECTS = 16
-"""Objects with the asked id. Where more have it, they are not the task."""
+"""Objects with an asked id. Where more have it, they are not the task."""
 
 
 def unlisted_task(document: Any, task_id: str, reading: Reading) -> Found | None:
-    """Return the object in *document* that has both the asked id and a state, with the usual names for its keys.
+    """Return the object in *document* that has both the asked id and a state, as ``unlisted_tasks`` does."""
+    return unlisted_tasks(document, (task_id,), reading).get(task_id)
 
-    Neither the user's own input nor errors are searched. Of several such objects, the outermost counts; where those
-    disagree about the state, there is none. A word such as ``success``, which may be about the request, counts only
-    with a link. What is called a result beside the object is searched for the link too.
+
+def unlisted_tasks(document: Any, asked: Collection[str], reading: Reading) -> dict[str, Found]:
+    """Return the objects in *document* that have both an asked id and a state, with the usual names for their keys.
+
+    Neither the user's own input nor errors are searched. Of several objects for one id, the outermost counts; where
+    those disagree about the state, there is none. A word such as ``success``, which may be about the request, counts
+    only with a link. What is called a result beside the object is searched for the link too.
     """
-    search = _Search(task_id, reading, _Spelling.of(reading.dialect))
+    search = _Search(asked, reading, _Spelling.of(reading.dialect))
     level = [_Place(document)]
-    left, objects = _MOST_PLACES, 0
+    left = min(_MOST_PLACES + _PLACES_OF_A_ROW * (len(asked) - 1), _MOST_PLACES_OF_ROWS)
+    objects = 0
+    settled: dict[str, Found | None] = {}
     for _ in range(_DEEPEST + 1):
         below: list[_Place] = []
-        found: list[Found] = []
+        found: dict[str, list[Found]] = {}
         for place in level:
             value = reading.opened(place.value)
-            if isinstance(value, dict) and search.has_id(value, place):
+            if isinstance(value, dict) and (task_id := search.id_of(value, place)) is not None:
                 objects += 1
-                if objects > _MOST_OBJECTS:
-                    return None
-                found += search.task_at(value, place)
+                if objects > _MOST_OBJECTS * len(asked):
+                    return {}
+                found.setdefault(task_id, []).extend(search.task_at(value, place, task_id))
             inside = _places_in(value, place, left)
             below += inside
             left -= len(inside)
-        if found:
-            states = {state_of(each.word, reading.dialect) for each in found}
-            return found[0] if len(states) == 1 else None
+        for task_id in found.keys() - settled.keys():
+            settled |= _agreed(task_id, found[task_id], reading)
+        if len(settled) == len(asked):
+            break
         level = below
-    return None
+    return {task_id: each for task_id, each in settled.items() if each is not None}
+
+
+def _agreed(task_id: str, found: list[Found], reading: Reading) -> dict[str, Found | None]:
+    """Return the first of the objects *found* for one id; None for it if they disagree; nothing if there is none."""
+    states = {state_of(each.word, reading.dialect) for each in found}
+    return {task_id: found[0] if len(states) == 1 else None} if found else {}
 
 
 class _Place(NamedTuple):
@@ -96,7 +115,7 @@ def _is_searched(value: Any) -> bool:
 def _may_be_around_a_task(key: str, value: Any) -> bool:
     if key in _AROUND_TASKS:
         return True
-    return not (links.is_never_the_result(key, value) or _NEVER_A_TASK.search(links.in_words(key[:_LONGEST_KEY])))
+    return not (is_never_the_result(key, value) or _NEVER_A_TASK.search(in_words(key[:_LONGEST_KEY])))
 
 
 _LONGEST_KEY = 100
@@ -146,40 +165,59 @@ def _folded(keys: tuple[str, ...]) -> frozenset[str]:
 class _Search:
     """What is looked for."""
 
-    task_id: str
+    asked: Collection[str]
     reading: Reading
     spelling: _Spelling
+    numbers: frozenset[int] = field(init=False)
+    """The ids that may be numbers in an answer."""
 
-    def task_at(self, value: dict[str, Any], place: _Place) -> Iterator[Found]:
+    @numbers.default
+    def _numbers(self) -> frozenset[int]:
+        return frozenset(int(each) for each in self.asked if each.isdecimal() and len(each) < _LONGEST_NUMBER)
+
+    def task_at(self, value: dict[str, Any], place: _Place, task_id: str) -> Iterator[Found]:
         """Yield the task that *value*, which has the id, is if it has a state."""
         named = {self.spelling.name(key): part for key, part in value.items()}
         if word_of([named], self.reading) is None:
             return
         task = self._respelled(value, _DEEPEST)
         if self._is_keyed(place):
-            task = {**task, "id" if "id" not in task else "task_id": self.task_id}
-        found = self._found(task)
+            task = {**task, "id" if "id" not in task else "task_id": task_id}
+        found = self._found(task, task_id)
         if state_of(found.word, self.reading.dialect) is State.COMPLETED and not details.has_link(found, self.reading):
-            found = self._found({**self._results_beside(place), **task})
+            found = self._found({**self._results_beside(place), **task}, task_id)
             if is_about_request(found.word) and not details.has_link(found, self.reading):
                 return
         yield found
 
-    def _found(self, task: dict[str, Any]) -> Found:
+    def _found(self, task: dict[str, Any], task_id: str) -> Found:
         levels = levels_of(task, self.reading)
-        return Found(task, self.task_id, word_of(levels, self.reading) or "", levels)
+        return Found(task, task_id, word_of(levels, self.reading) or "", levels)
 
-    def has_id(self, value: Mapping[str, Any], place: _Place) -> bool:
-        """Whether *value* has the id under a key for ids, or stands under it among tasks."""
+    def id_of(self, value: Mapping[str, Any], place: _Place) -> str | None:
+        """Return the asked id that *value* has under a key for ids, or that it stands under among tasks."""
         if self._is_keyed(place):
-            return True
-        asked = self.task_id
-        number = int(asked) if asked.isdecimal() and asked.isascii() and len(asked) < _LONGEST_NUMBER else None
-        same = [key for key, part in value.items() if part == asked or (number is not None and part == number)]
-        return any(as_id(value[key]) == asked and plain_word(key) in self.spelling.ids for key in same)
+            return place.key
+        asked, numbers = self.asked, self.numbers
+        same = [
+            (key, part)
+            for key, part in value.items()
+            if (part.__class__ is str and part in asked) or (part.__class__ is int and part in numbers)
+        ]
+        ids = (as_id(part) for key, part in same if plain_word(key) in self.spelling.ids)
+        return next((found for found in ids if found in asked), None)
 
     def _is_keyed(self, place: _Place) -> bool:
-        return place.key == self.task_id and plain_word(place.outer_key) in self.spelling.wrappers
+        return place.key in self.asked and self._may_have_ids_as_keys(place.outer_key)
+
+    def _may_have_ids_as_keys(self, key: str) -> bool:
+        """Whether what stands at *key* may be a map of tasks: a wrapper, also in the plural, or the whole answer."""
+        plain = plain_word(key[:_LONGEST_KEY])
+        return (
+            plain in _MAPS_OF_TASKS
+            or plain in self.spelling.wrappers
+            or plain.removesuffix("s") in self.spelling.wrappers
+        )
 
     def _respelled(self, value: Any, depth: int) -> Any:
         """Return *value* with the usual names for its keys, as far as the work is not too much."""
@@ -192,13 +230,14 @@ class _Search:
         for key, part in value.items():
             name = self.spelling.name(key)
             is_free = name == key or name not in value
-            is_known = not links.is_never_the_result(key, part)
+            is_known = not is_never_the_result(key, part)
             respelled[name if is_free else key] = self._respelled(part, depth - 1) if is_known else part
         return respelled
 
     def _results_beside(self, place: _Place) -> dict[str, Any]:
         """Return what is called a result beside the task at *place*, and belongs to no other task."""
-        beside = place.around if place.around is not None and len(place.around) <= _MOST_BESIDE else {}
+        is_alone = place.around is None or len(place.around) > _MOST_BESIDE or self._is_keyed(place)
+        beside = {} if is_alone or place.around is None else place.around
         return {
             self.spelling.names.get(plain_word(key), "task_result"): self._respelled(part, _DEEPEST)
             for key, part in beside.items()
@@ -216,6 +255,8 @@ class _Search:
         )
 
 
+_MAPS_OF_TASKS = frozenset({"", "jobs", "videos", "records", "predictions", "list", "rows"})
+"""Keys of objects that have ids as keys, besides the wrappers; without a key it is the answer itself."""
 _LONGEST_NUMBER = 21
 """Digits and one: longer numbers are not read."""
 _MOST_BESIDE = 50

@@ -47,6 +47,21 @@ def test_a_failed_generation_says_why() -> None:
     assert silent.trouble == "the generation failed: the relay gave no reason"
 
 
+PAGES = [
+    ("<html><head><title>502 Bad Gateway</title></head><body><hr>nginx</body></html>", "502 Bad Gateway"),
+    ("<!DOCTYPE html><title>Error</title><pre>Cannot GET /luma/x</pre>", "Cannot GET /luma/x"),
+    ("upstream: <html><body><h1>Service &amp; proxy down</h1></body></html>", "upstream: Service & proxy down"),
+    ("the face is <b>not</b> visible", "the face is not visible"),
+    ("width < 512 and height > 64", "width < 512 and height > 64"),
+]
+
+
+@pytest.mark.parametrize(("reason", "sense"), PAGES)
+def test_a_reason_that_is_a_page_has_its_sense(reason: str, sense: str) -> None:
+    """As in the error's message: the markup itself tells nobody anything."""
+    assert entry(Told(status="FAILURE", task_id="a", reason=reason)).trouble == sense
+
+
 def test_what_is_not_done() -> None:
     """Late, lost on the way or unknown to the relay: the error says it, also where no look has succeeded."""
     late, lost, unknown = entries(

@@ -22,6 +22,7 @@ from luma_async.cli.check.explanation import draw
 from luma_async.dialect import RELAY
 from tests.cli.command import Ended
 from tests.cli.conftest import Command
+from tests.cli.test_entries import PAGES
 from tests.kit import TASK_ID, answer
 
 _SAMPLES = Path(__file__).parents[1] / "samples"
@@ -36,6 +37,14 @@ def explained(body: Any, dialect: Dialect = RELAY, task_id: str | None = None) -
 
 
 # --- what is read, and from where ---
+
+
+@pytest.mark.parametrize(("reason", "sense"), PAGES)
+def test_a_reason_that_is_a_page_is_shown_without_markup(reason: str, sense: str) -> None:
+    """Its place is the one of the page."""
+    rows, _ = explained({"id": TASK_ID, "state": "failed", "failure_reason": reason})
+
+    assert (rows["reason"].value, rows["reason"].place) == (sense, "failure_reason")
 
 
 @pytest.mark.parametrize(

@@ -22,14 +22,35 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ("relay/test_refusals.py",): [
         (
             "a task's channel is another thing",
-            "return not all(ends_in_another_thing(spelling[: match.start()]) for spelling, match in found)",
-            "return any(True for _ in found)",
+            "all(ends_in_another_thing(before) or",
+            "all(",
         ),
         (
             "a code may stand behind another thing",
             'if not ends_in_another_thing(before.replace("_", " "))',
             "if True",
         ),
+        ("a text at any key may say that there is no task", "first_of([*words, *further])", "first_of(words)"),
+        ("a success does not say it at any key", "[] if is_praise else details.further", "details.further"),
+        ("the user's own text says nothing of the task", "and not is_not_about_the_task(key)\n\n", "\n\n"),
+        (
+            "a bare not found at any key is the only text",
+            "first_of(words or [*further])",
+            "first_of([*words, *further])",
+        ),
+        ("an expired task is not there", "for pattern in (_NOT_FOUND, _EXPIRED)", "for pattern in (_NOT_FOUND,)"),
+        ("a record has an owner", "or _is_another_record(before, said) for", "for"),
+        ("a storage speaks of a task", "_NEUTRAL.fullmatch(_NOT_STORED", "_NOT_STORED.search(_NOT_STORED"),
+        (
+            "another thing may be absent in a storage",
+            " is not None and _ANOTHER_RECORD.search(plain) is None",
+            " is not None",
+        ),
+        ("a path is not a task", "(?<!/)(?:task|generation|job|record", "(?:task|generation|job|record"),
+        ("429 inside of an envelope slows down", "_TOO_MANY if is_too_much else", ""),
+        ("429 alone is a refusal", "if not (details.is_refusal or is_too_much):", "if not details.is_refusal:"),
+        ("429 is not a success", " or says_too_many(document):", ":"),
+        ("the status of data is not the request's", "_NAMES_AN_ERROR if around == _DATA else", ""),
         ("a deleted task is not there", "deleted|removed|purged)", "purged)"),
         ("found may stand far from its negation", "|не)\\b{_GAP}{{0,20}}?", "|не)\\b"),
         ("408 passes", "408: Cause(APIError, Verdict.PASSING)", "408: Cause(APIError, Verdict.FINAL)"),
@@ -43,7 +64,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("saturation behind 403 passes", 'SLOW_DOWN, "the', 'FINAL, "the'),
         ("503 slows down only with a hint", "if cause is not None and is_hinted and (", "if cause is not None and ("),
         ("any 4xx slows down with a hint", "is_hinted and (may_be_hinted or", "is_hinted and (False or"),
-        ("429 inside of another status slows down", "_TOO_MANY if str(details.code) == str(_TOO_MANY) else", ""),
+        ("429 inside of another status slows down", "_TOO_MANY if says_too_many(details.document) else", ""),
         ("an error inside 200 passes", "else Verdict.PASSING", "else Verdict.FINAL"),
         ("Retry-After is heeded", "if _SECONDS.fullmatch(digits :=", "if not (digits :="),
         ("a page is not an answer", "if answer.is_html:\n        raise", "if False:\n        raise"),
@@ -58,12 +79,12 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("an upstream's lack of credit is not the user's", "if cause.error in _ABOUT_ACCOUNTS and", "if False and"),
         ("another missing thing is not the task", '_GAP = rf"(?:(?!{_ANOTHER_THING})', '_GAP = rf"(?:'),
         ("an unknown type of task is not an unknown task", '(?:(?![ _-]?[a-z])|{_GOES_ON})"', '"'),
-        ("of two objects the first is the cause", "filter(lambda found: found[1], (", "reversed(list("),
+        ("of two objects the first is the cause", "filter(lambda each: each[1], (", "reversed(list("),
         ("a text has no markup", "without_markup(message), words", "message, words"),
         ("a title that says nothing is not the sense of a page", "parts[sizes.index(max(sizes))]", "parts[0]"),
         ("a complaint about a field names the field", "evolve(entry, where=name)", "entry"),
         ("a text is found at other keys", "found += [evolve(entry, is_usual=False)", "[evolve(entry, is_usual=False)"),
-        ("a key has any case and separators", 'key.casefold().replace("_", "").replace("-", "")', "key"),
+        ("a key has any case and separators", "plain = plain_word(key)\n    if _OTHER", "plain = key\n    if _OTHER"),
         (
             "the usual keys come first",
             "key=lambda entry: (entry.is_usual, entry.depth)",
@@ -418,11 +439,11 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a key is known in any spelling", "self.names.get(plain_word(key), key)", "key"),
         (
             "the user's input is not searched for tasks",
-            "not (links.is_never_the_result(key, value) or _NEVER",
+            "not (is_never_the_result(key, value) or _NEVER",
             "not (_NEVER",
         ),
-        ("errors are not searched for tasks", " or _NEVER_A_TASK.search(links.in_words(key[:_LONGEST_KEY])))", ")"),
-        ("tasks that disagree are none", "return found[0] if len(states) == 1 else None", "return found[0]"),
+        ("errors are not searched for tasks", " or _NEVER_A_TASK.search(in_words(key[:_LONGEST_KEY])))", ")"),
+        ("tasks that disagree are none", "{task_id: found[0] if len(states) == 1 else None}", "{task_id: found[0]}"),
         (
             "success without a link may be about the request",
             "if is_about_request(found.word) and not details",
@@ -439,11 +460,23 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
             "(found.state is State.UNKNOWN and isinstance(error, APIError))",
             "False",
         ),
-        ("a map of tasks has ids as keys", "and plain_word(place.outer_key) in self.spelling.wrappers", ""),
+        ("a batch in a wrapper is found", "if _may_name_one_of(known, answer.body) else {}", "if False else {}"),
+        ("a number may be an id", "(part.__class__ is int and part in numbers)", "False"),
+        (
+            "a refusal of a batch has no unknown states",
+            "seen.state is State.UNKNOWN and isinstance(error",
+            "False and isinstance(error",
+        ),
+        ("the other rows of a map are no results", " or self._is_keyed(place)\n        beside", "\n        beside"),
+        (
+            "a map of tasks has ids as keys",
+            "in self.asked and self._may_have_ids_as_keys(place.outer_key)",
+            "in self.asked",
+        ),
         (
             "an id counts under a key for ids only",
-            "== asked and plain_word(key) in self.spelling.ids for key",
-            "== asked for key",
+            "for key, part in same if plain_word(key) in self.spelling.ids)",
+            "for key, part in same)",
         ),
         (
             "a recorded task is found again",
@@ -548,7 +581,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a long answer is not kept", "if len(text) <= _LONGEST_KEPT:", "if True:"),
         ("a long answer is recognised", "_digest(text) == self.digest", "False"),
         ("what fits of a long answer is kept", "if len(value) > room[0]:", "if True:"),
-        ("a word is cut", "word.strip()[:_LONGEST_WORD]", "word"),
+        ("a word is cut", "value.strip()[:_LONGEST_WORD]", "value"),
         ("only letters make a kind", '_NO_LETTERS.sub(" ", word.casefold())', "word.casefold()"),
     ],
     ("network/test_brought.py",): [
@@ -798,17 +831,17 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ("relay/test_reasons.py",): [
         (
             "a reason is found at any key that names one",
-            "        _at_other_keys(levels),\n        _below",
-            "        _below",
+            "        _at_other_keys(levels),\n        _at_known_keys(_states",
+            "        _at_known_keys(_states",
         ),
         ("a reason is found below the task", "        _below(levels, reading),\n", ""),
         ("a reason is found in each envelope", "return around[:own][::-1]", "return [raw]"),
         ("a key that only starts like a reason is not one", "|cause)s?{_LANGUAGE}$|", "|cause)|"),
         ("the error of a callback's key is not a reason", '(r"callback|hook|notif|default|', '(r"default|'),
-        ("a callback's error is not a reason", "source|callback|hook", "source"),
+        ("a callback's error is not a reason", "referenc|call_?back|hook", "referenc"),
         ("an id is not a reason", "plain == found.task_id or", ""),
         ("a state is not a reason", "return not is_other_state and", "return"),
-        ("all is well in other words is not a reason", "or says_all_is_well(plain)", ""),
+        ("all is well in other words is not a reason", "or says_all_is_well(plain)\n", "\n"),
         ("what denies that all is well is a reason", "is not None and _BUT.search(plain) is None", "is not None"),
         ("a code inside the error's object counts", "(code_in(value, budget) for", "(None for"),
         ("a code that says all is well is none", "if not _says_nothing(code)), None)", "), None)"),
@@ -817,7 +850,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ("test_errors.py",): [
         (
             "a reason in a message has no HTML",
-            'shown(without_markup(generation.failure_reason or ""))',
+            'shown(sense_of(generation.failure_reason) or "")',
             'shown(generation.failure_reason or "")',
         ),
         ("a wait that timed out can be taken up again", "PASSING,\n        )", "FINAL,\n        )"),
@@ -1039,6 +1072,19 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("three tries are within one request's time", "retry_state.attempt_number >= _MOST_TRIES", "False"),
     ],
     ("relay/test_submissions.py",): [
+        ("the name of a wrapper says that a task is in it", "    if _names_a_task(key):\n", "    if False:\n"),
+        ("a running state says what is a task", "in (State.PENDING, State.PROCESSING)", "in ()"),
+        (
+            "each word of a wrapper fits a task",
+            " and all(word in _BESIDE or _TASK.fullmatch(word) for word in words)",
+            "",
+        ),
+        (
+            "two tasks are uncertain",
+            "if len(set(found)) > 1:\n            return None",
+            "if False:\n            return None",
+        ),
+        ("what belongs to others is not the new task", " and not _is_of_others(name, part))", ")"),
         (
             "an answer may be an id alone",
             "if isinstance(document, str) and _LIKE_AN_ID.fullmatch(document):",
@@ -1052,7 +1098,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("null is no candidate", "if text.casefold() not in _NOT_SET and", "if text and"),
         ("an envelope that has failed took nothing", "if any(map(_has_failed, envelopes)):", "if False:"),
         ("a code of HTTP's errors is no success", "return number // 100 not in (4, 5) and any(", "return any("),
-        ("the text decides about other codes", "any(word in _TAKEN for word in words)", "False"),
+        ("the text decides about other codes", 'any(map(_says_taken, map(document.get, ("message", "msg"))))', "False"),
         (
             "code 1 is a success where the text says so",
             "if number is not None and number != 0 and",
@@ -1060,7 +1106,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ),
         (
             "an id beside an error is not a task's",
-            '_normalized((innermost_text(document.get("error")) or "").strip()) not in _NO_ERROR',
+            "error.casefold() not in _NO_ERROR and not says_all_is_well(error)",
             "False",
         ),
         ("half an answer is uncertain", " if refused else uncertain(error, answer.body, redact)", ""),
@@ -1088,7 +1134,22 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ("cli/test_markup.py",): [
         ("control characters are made visible", "text = shown(value, _LONGEST)", "text = str(value)"),
     ],
+    ("relay/test_state_words.py",): [
+        (
+            "a state may be at a key that nobody listed",
+            "return other_word(levels, reading) if weak is None",
+            "return None if weak is None",
+        ),
+        ("what is running comes before an end", "if running or len({", "if len({"),
+        ("only a task's status is its state", 'rf"(?:{_OF_A_TASK})+(?:status|state)"', 'r".*(?:status|state)"'),
+        ("a state may be in an object", "return _word_inside(value, reading)", "return None"),
+        ("an object with two states has none", "if len(words) == 1 else None\n", "if words else None\n"),
+        ("a code that is well is about the request", " and plain not in _WEAK)):", ")):"),
+        ("a reason may be beside the word", "_at_known_keys(_states(levels, reading), reading.dialect),", ""),
+        ("another state carries an error status", "or self.word == word_of([own], self._reading)", ""),
+    ],
     ("cli/test_entries.py",): [
+        ("a reason in the gallery has no HTML", "trouble=sense_of(generation.failure", "trouble=(generation.failure"),
         ("a deadline does not undo a video", "if not _has_ended(before) or _has_ended(after) else", "if True else"),
         (
             "no link to a picture beside a stored video",
@@ -1633,6 +1694,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ),
     ],
     ("cli/test_explain.py",): [
+        ("an explained reason has no HTML", "shown(sense_of(reason) or reason)", "shown(reason)"),
         ("the answer to a submit is explained", "(submitted := _submitted(captured))", "(submitted := [])"),
         ("with --id it was a poll", "if task_id is None and (submitted", "if (submitted"),
         ("another value shows the place", "if is_needed if then is _NOTHING else then != now:", "if True:"),

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from luma_async import Generation, LumaError
-from luma_async._relay.links import is_never_the_result
+from luma_async._relay.keys import is_never_the_result
 from luma_async._relay.search import state_of
 from luma_async._relay.tasks import read_task
 from luma_async.dialect import _STATE_KEYS, _STATE_WORDS

@@ -17,7 +17,7 @@ from multidict import CIMultiDict
 from luma_async import Event, LumaClient, Outcome, WaitTimeoutError
 from luma_async._media.formats import trouble_with
 from luma_async._network.session import translated
-from luma_async._relay.refusals import _BY_STATUS, _BY_WORD
+from luma_async._relay.causes import _BY_STATUS, _BY_WORD
 from luma_async.errors import DownloadError, DownloadReason, LumaError, Verdict
 from luma_async.events import CooldownStarted, PollFailed
 from luma_async.testing import FastTime, Fault, Script, SimulatedRelay

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -22,9 +23,13 @@ from luma_async import (
     RateLimitError,
     ServerError,
 )
-from luma_async._relay.refusals import cause_of, retry_after
-from luma_async._relay.tasks import read_task
+from luma_async._relay.answer import Answer
+from luma_async._relay.causes import cause_of
+from luma_async._relay.refusals import retry_after
+from luma_async._relay.submissions import read_submitted
+from luma_async._relay.tasks import read_batch, read_task
 from luma_async.errors import Verdict
+from luma_async.models import State
 from tests.kit import TASK_ID, answer, sample, sample_names
 
 FINAL, UNCONFIRMED, PASSING, SLOW_DOWN = Verdict.FINAL, Verdict.UNCONFIRMED, Verdict.PASSING, Verdict.SLOW_DOWN
@@ -242,6 +247,70 @@ def test_a_refusal_under_load_says_slow_down_whatever_its_status(body: Any, stat
     assert (type(error), error.verdict) == (RateLimitError, SLOW_DOWN)
 
 
+_TOO_MANY = [
+    {"error_code": 429},
+    {"error_code": "429", "error_msg": "busy"},
+    {"errorCode": 429, "data": []},
+    {"error_code": 429, "data": None},
+    {"code": "success", "data": None, "error_code": 429},
+    {"data": {"error_code": 429, "message": "busy"}},
+    {"error": {"status": 429, "message": "busy"}},
+    {"errors": [{"status": "429", "title": "busy"}]},
+    {"success": False, "error": {"http_status": 429}},
+    {"code": 0, "error": {"status_code": 429, "message": "busy"}},
+    {"code": 500, "message": '{"error": {"code": 429}}'},
+    {"base_resp": {"status_code": 429, "status_msg": "busy"}},
+    {"status": 429, "message": "busy"},
+    {"statusCode": "429"},
+    {"ret": 429, "msg": "busy"},
+    {"error": 429},
+]
+_READERS: dict[str, Callable[[Answer], Any]] = {
+    "poll": lambda it: read_task(it, TASK_ID),
+    "batch": lambda it: read_batch(it, {TASK_ID: None, "task-2": None}),
+    "submit": read_submitted,
+}
+
+
+@pytest.mark.parametrize("body", _TOO_MANY, ids=str)
+@pytest.mark.parametrize("reader", _READERS)
+def test_429_inside_a_200_slows_down(body: dict[str, Any], reader: str) -> None:
+    """As the code or the status of an envelope, or of an error in it; a submit was not taken."""
+    with pytest.raises(RateLimitError) as caught:
+        _READERS[reader](answer(body))
+
+    assert caught.value.verdict is SLOW_DOWN
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"code": 4290, "message": "x"},
+        {"code": 1, "message": "x", "count": 429},
+        {"message": "429 frames", "code": 1},
+        {"message": "x", "data": {"width": 429}},
+        {"message": "x", "data": {"status": 429}},
+        {"message": "x", "user": {"status": 429}},
+        {"message": "x", "result": 429},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("reader", _READERS)
+def test_another_429_does_not_slow_down(body: dict[str, Any], reader: str) -> None:
+    """A size, a count, or the status of something else."""
+    with pytest.raises(LumaError) as caught:
+        _READERS[reader](answer(body))
+
+    assert not isinstance(caught.value, RateLimitError)
+
+
+def test_429_beside_a_task_is_not_about_the_poll() -> None:
+    """The task is there."""
+    body = {"id": TASK_ID, "status": "processing", "error_code": 429}
+
+    assert read_task(answer(body), TASK_ID).state is State.PROCESSING
+
+
 @pytest.mark.parametrize("status", [402, 405, 410, 451])
 def test_some_refusals_are_final_with_a_hint_too(status: int) -> None:
     """Waiting changes nothing about them."""
@@ -309,10 +378,43 @@ _NO_SUCH_TASK = [
     "Prediction not found",
     "Request not found",
     "id not found",
+    "task expired",
+    "Task has expired",
+    "task record expired",
+    "The task `abc-1` has already expired.",
+    "TASK_EXPIRED",
+    "job with id 77 has expired",
+    "This generation is no longer available",
+    "任务已过期",
+    "任務記錄已過期",
+    "该任务已失效",
+    "タスクの有効期限が切れています",
+    "la tarea ha expirado",
+    "Auftrag abgelaufen",
+    "срок действия задачи истек",
+    "get task failed: redis: nil",
+    "failed to query task: sql: no rows in result set",
+    "select generation: no rows in result set",
+    "mongo: no documents in result: task",
+    "GET task:123: redis: nil",
+    "redis: key 'luma:task:55' does not exist",
+    "the task key does not exist in redis",
+    "gorm: record not found",
+    "查询记录不存在",
+]
+_NOT_STORED = [
+    "redis: nil",
+    "redigo: nil returned",
+    "key does not exist",
+    "etcd: key not found",
+    "sql: no rows in result set",
+    "rpc error: code = Unknown desc = pgx: no rows in result set",
+    "mongo: no documents in result",
+    "internal error: redis key not found",
 ]
 
 
-@pytest.mark.parametrize("text", _NO_SUCH_TASK)
+@pytest.mark.parametrize("text", [*_NO_SUCH_TASK, *_NOT_STORED])
 @pytest.mark.parametrize("status", [200, 400, 500])
 def test_an_unknown_task_is_not_found_in_any_wording(text: str, status: int) -> None:
     """It is final at the third in a row, whatever the status and the language."""
@@ -347,6 +449,79 @@ def test_an_unknown_task_is_not_found_at_any_key_for_a_text(body: dict[str, Any]
     assert error.message
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"code": 500, "data": {"message": "task not found"}},
+        {"code": 400, "result": "task not found"},
+        {"message": "failed", "result": "task not found"},
+        {"info": "task not found"},
+        {"errors": {TASK_ID: ["task not found"]}},
+        {"errors": [{"code": "x", "text": "task not found"}]},
+        {"detail": [{"loc": ["path", "id"], "msg": "task not found", "type": "value_error"}]},
+        {"data": {"error": {"info": "task not found"}}},
+        {"response": {"body": '{"message": "task not found"}'}},
+        {"status": "task not found", "error": "x"},
+        {"error": {"metadata": {"raw": "task not found"}}},
+        {"ok": False, "why": "task not found"},
+        ["task not found"],
+        '"task not found"',
+        "task not found",
+        "<html><h1>task not found</h1></html>",
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("status", [400, 404, 422, 500])
+def test_an_unknown_task_is_not_found_at_any_place_of_a_refusal(body: Any, status: int) -> None:
+    """An error status makes all of the answer a refusal; the message is what the relay says, if nothing else is."""
+    error = api_error_of(body, status)
+
+    assert type(error) is NotFoundError
+    assert (error.verdict, error.names_task) == (UNCONFIRMED, True)
+    assert error.message.endswith(("task not found", "failed", "x"))
+
+
+@pytest.mark.parametrize("status", [400, 422, 500])
+def test_a_bare_not_found_counts_at_any_place_where_nothing_else_is_said(status: int) -> None:
+    """Beside a text that says why, it is about something else."""
+    error = api_error_of({"errors": {TASK_ID: ["not found"]}}, status)
+
+    assert (type(error), error.verdict) == (NotFoundError, UNCONFIRMED)
+    assert not isinstance(api_error_of({"message": "no", "cdn": "not found"}, status), NotFoundError)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": "x", "request": {"prompt": "task not found"}},
+        {"message": "bad", "prompt": "no such task"},
+        {"message": "bad", "data": {"title": "task not found"}},
+        {"message": "bad", "data": {"input": {"text": "no such task"}}},
+        {"message": "no", "user": {"note": "task not found"}},
+        {"detail": [{"loc": ["body", "prompt"], "msg": "bad", "input": "no such task"}]},
+        {"message": "x", "previous_task": {"message": "task not found"}},
+        {"message": "x", "webhook": {"error": "task not found"}},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("status", [400, 422, 500])
+def test_what_a_refusal_repeats_of_the_user_is_not_its_cause(body: Any, status: int) -> None:
+    """Nor is what it says of a callback, or of another task."""
+    assert not isinstance(api_error_of(body, status), NotFoundError)
+
+
+def test_inside_a_200_only_a_refusal_says_it_at_any_place() -> None:
+    """What reports a success is not searched."""
+    refused = [
+        {"code": 400, "data": {"message": "task not found"}},
+        {"success": False, "result": "task expired"},
+    ]
+    well = {"code": 200, "message": "success", "data": {"text": "task not found"}}
+
+    assert [type(api_error_of(body, 200)) for body in refused] == [NotFoundError] * 2
+    assert type(api_error_of(well, 200)) is APIError
+
+
 @pytest.mark.parametrize("body", [{"title": "unknown task"}, {"prompt": "no such task"}, {"text": "no such task"}])
 def test_what_a_user_wrote_is_no_refusal(body: dict[str, Any]) -> None:
     """A video has a title too: inside a 200 only texts that are about a refusal make one."""
@@ -374,6 +549,41 @@ def test_what_a_user_wrote_is_no_refusal(body: dict[str, Any]) -> None:
         ("upstream job error: file not found", 500),
         ("任务失败：无效的图片", 500),
         ("unknown task type", 400),
+        *(
+            (text, status)
+            for status in (400, 500)
+            for text in [
+                "user record not found",
+                "get user failed: record not found",
+                "find customer: record not found",
+                "get channel: sql: no rows in result set",
+                "wallet: redis: nil",
+                "redis: key 'token:5' does not exist",
+                "API key does not exist",
+                "secret key does not exist",
+                "sk-abc key not found",
+                "image cache key not found",
+                "user id not found",
+                "model record not found",
+                "用户记录不存在",
+                "token expired",
+                "task token expired",
+                "task expired token",
+                "session for task expired",
+                "video url expired",
+                "the image of the task has expired",
+                "视频链接已失效",
+                "任务令牌已过期",
+                "task key expired",
+                "task type not found",
+                "任务类型不存在",
+                "tasks endpoint not found",
+                "任务接口不存在",
+                "path /luma/generations/1 does not exist",
+                "The API endpoint /luma/tasks does not exist",
+                "task signing key does not exist",
+            ]
+        ),
         ("invalid video duration", 400),
         ("unknown parameter: video", 400),
         ("no such video model", 400),

@@ -352,3 +352,74 @@ def test_no_link_is_no_answer(body: Any, kind: type[LumaError]) -> None:
     """Neither is a stranger's."""
     with pytest.raises(kind):
         read_clean_url(answer(body), TASK_ID)
+
+
+# --- wrappers that nobody listed ---
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"job": {"id": TASK_ID}},
+        {"payload": {"task": {"id": TASK_ID}}},
+        {"payload": json.dumps({"job": {"id": TASK_ID}})},
+        {"video": {"id": TASK_ID}},
+        {"Job": {"Id": TASK_ID}},
+        {"newTask": {"taskId": TASK_ID}},
+        {"video_job": {"id": TASK_ID}},
+        {"prediction": {"id": TASK_ID, "status": "starting"}},
+        {"code": 0, "body": {"generation": {"id": TASK_ID}}},
+        {"success": True, "jobs": [{"id": TASK_ID}]},
+        {"record": {"task_id": TASK_ID, "id": 55}},
+        {"foo": {"id": TASK_ID, "status": "queued"}},
+        {"data": {"submission": {"id": TASK_ID, "state": "pending"}}},
+        {"result": {"video": {"id": TASK_ID, "status": "processing"}}},
+        {"job": {"id": TASK_ID}, "user": {"id": "user-1"}, "model": {"id": "ray-2"}, "request": {"id": "req-1"}},
+        {"job": {"id": TASK_ID}, "video": {"job_id": TASK_ID}},
+        {"video": {"id": TASK_ID, "owner": {"id": "user-1", "status": "pending"}}},
+    ],
+    ids=str,
+)
+def test_the_id_of_the_only_task_is_found_in_any_wrapper(body: dict[str, Any]) -> None:
+    """The wrapper's name or a state of a running task says that the object is the task."""
+    assert read_submitted(answer(body)) == TASK_ID
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(
+            {key: {"id": TASK_ID, "status": "queued"}}
+            for key in (
+                *("user", "account", "channel", "model", "request", "payment", "upload", "webhook", "order", "batch"),
+                *("parent_task", "original_video", "source_video", "job_queue", "video_model", "event", "apiKey"),
+            )
+        ),
+        {"foo": {"id": TASK_ID}},
+        {"foo": {"id": TASK_ID, "status": "completed"}},
+        {"last_job": {"id": TASK_ID}},
+        {"input": {"video": {"id": TASK_ID}}},
+        {"user": {"job": {"id": TASK_ID}}},
+        {"job": {"name": TASK_ID}},
+        {"job": {"request_id": TASK_ID}},
+        {"job": {"id": "null"}},
+        {"jobs": [{"id": TASK_ID}, {"id": "job-2"}]},
+        {"job": {"id": TASK_ID}, "video": {"id": "video-2"}},
+        {"job": {"id": TASK_ID, "video": {"id": "video-2"}}},
+        {"a": {"id": TASK_ID, "status": "queued"}, "b": {"id": "b-2", "status": "queued"}},
+        {"error": "no", "job": {"id": TASK_ID}},
+        {"code": 500, "job": {"id": TASK_ID}},
+        {"success": False, "job": {"id": TASK_ID}},
+        {"status": "failed", "job": {"id": TASK_ID}},
+    ],
+    ids=str,
+)
+def test_what_may_not_be_the_new_task_stays_uncertain(body: dict[str, Any]) -> None:
+    """Another thing with an id, several ids, or beside an error."""
+    with pytest.raises(UncertainSubmitError):
+        read_submitted(answer(body))
+
+
+def test_a_listed_place_of_an_id_comes_first() -> None:
+    """What nobody listed is the last resort."""
+    assert read_submitted(answer({"task": {"id": TASK_ID}, "job": {"id": "job-2"}})) == TASK_ID

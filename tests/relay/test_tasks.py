@@ -296,7 +296,7 @@ def test_a_state_may_be_written_with_blanks_or_hyphens(word: str) -> None:
     assert state_of(word) is not State.UNKNOWN
 
 
-@pytest.mark.parametrize("state", [None, "", "  ", 2, True, ["completed"], {"word": "completed"}])
+@pytest.mark.parametrize("state", [None, "", "  ", 2, True, ["completed"], {"note": "completed"}])
 def test_a_task_whose_state_is_no_word_is_no_answer(state: Any) -> None:
     """Such an answer is asked for again, and never read as done."""
     error = refused({"id": TASK_ID, "state": state})

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from luma_async import LumaError, Outcome, State, outcome_from_json, outcome_to_json
-from luma_async._relay.tasks import read_poll, read_task
+from luma_async._relay.tasks import LastAnswer, read_batch, read_poll, read_task
 from luma_async.errors import APIError, NotFoundError, ProtocolError
 from tests.kit import TASK_ID, answer
 
@@ -138,3 +138,100 @@ def test_a_refusal_with_an_unknown_word_stays_a_refusal() -> None:
     with pytest.raises(NotFoundError):
         read_task(answer({"detail": {**gone, "message": "no such task"}}), TASK_ID)
     assert read_task(answer({"job": gone}), TASK_ID).state is State.UNKNOWN
+
+
+# --- batches ---
+
+A, B = "task-a1", "task-b2"
+ROWS = [{"id": A, "status": "completed", "video_url": V}, {"id": B, "status": "running"}]
+BY_ID = {A: {"status": "completed", "video_url": V}, B: {"status": "running"}}
+SPELLED = [{"TaskID": A, "Status": "Completed", "VideoURL": V}, {"TaskID": B, "Status": "Running"}]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"payload": {"jobs": ROWS}},
+        {"payload": json.dumps({"jobs": ROWS})},
+        {"results": BY_ID},
+        {"results": ROWS},
+        {"jobs": BY_ID},
+        {"jobs": {"items": ROWS, "total": 2}},
+        {"page": {"records": ROWS}},
+        {"data": {"jobs": ROWS}},
+        {"data": BY_ID},
+        {"code": 0, "data": [], "jobs": ROWS},
+        {"code": 0, "data": None, "jobs": ROWS},
+        {"code": 200, "message": "ok", "body": {"list": ROWS}},
+        {"first": ROWS[0], "second": ROWS[1]},
+        {"jobs": [{"job": row} for row in ROWS]},
+        {"jobs": [*ROWS, OTHER]},
+        BY_ID,
+        SPELLED,
+        {"Response": {"TaskList": SPELLED}},
+        {"code": 0, "data": SPELLED},
+    ],
+    ids=str,
+)
+def test_the_rows_of_a_batch_are_found_in_any_wrapper(body: Any) -> None:
+    """By the ids that were asked for; what a row says is remembered, and recognised the next time."""
+    known: dict[str, LastAnswer | None] = {A: None, B: None, "task-c3": None}
+
+    seen = read_batch(answer(body), known)
+    again = read_batch(answer(body), {**known, **{task_id: last for task_id, (last, _) in seen.items()}})
+
+    assert {task_id: last.state for task_id, (last, _) in seen.items()} == {A: State.COMPLETED, B: State.PROCESSING}
+    assert seen[A][0].recall(A).video_url == V
+    assert again == {task_id: (last, None) for task_id, (last, _) in seen.items()}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"input": {"jobs": ROWS}},
+        {"request": {"jobs": ROWS}},
+        {"errors": BY_ID},
+        {"states": BY_ID},
+        {"logs": ROWS},
+        {"jobs": [OTHER]},
+        {"results": {"task-x9": {"status": "completed", "video_url": V}}},
+        {"jobs": [{"name": A, "status": "completed", "video_url": V}]},
+        {"jobs": [{"id": A.upper(), "status": "failed"}]},
+        {"jobs": [{"parent_id": A, "status": "failed"}]},
+        {"jobs": [{"id": A}, {"id": B}]},
+        {"jobs": [{"id": A, "upload_status": "failed"}]},
+        {"jobs": [{"id": A, "status": "failed"}, {"id": A, "status": "completed", "video_url": V}]},
+        {"jobs": [{"id": A, "status": "ok"}]},
+        {"code": 400, "message": "bad", "ids": [A, B]},
+        {"code": 500, "message": "no such job", "job": {"id": A, "status": "not_found"}},
+    ],
+    ids=str,
+)
+def test_what_is_no_row_of_a_batch_is_not_taken(body: Any) -> None:
+    """Another id, the user's own input, a log, an error, or rows that disagree."""
+    with pytest.raises(LumaError):
+        read_batch(answer(body), {A: None, B: None})
+
+
+def test_rows_that_disagree_leave_the_others() -> None:
+    """Only their own id is not in the result."""
+    body = {"jobs": [*ROWS, {"id": B, "status": "failed"}]}
+
+    assert read_batch(answer(body), {A: None, B: None}).keys() == {A}
+
+
+def test_the_rows_of_other_ids_are_no_results() -> None:
+    """In a map of tasks, whatever an id ends with."""
+    body = {"results": {A: {"status": "completed"}, "my-video": {"url": "https://cdn.example/w.mp4"}}}
+
+    assert read_batch(answer(body), {A: None})[A][0].recall(A).video_url is None
+
+
+def test_an_id_may_be_a_number_in_a_batch() -> None:
+    """As in the answer to a single poll."""
+    assert read_batch(answer({"jobs": [{"ID": 12345, "Status": "failed"}]}), {"12345": None}).keys() == {"12345"}
+
+
+def test_no_match_of_a_batch_stays_one() -> None:
+    """Nothing is searched for in vain."""
+    assert read_batch(answer({"code": "success", "data": None}), {A: None, B: None}) == {}

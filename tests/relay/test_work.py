@@ -15,8 +15,8 @@ import pytest
 from luma_async import LumaError
 from luma_async._relay.answer import Answer
 from luma_async._relay.candidates import candidates_in
+from luma_async._relay.causes import cause_of
 from luma_async._relay.documents import Reading
-from luma_async._relay.refusals import cause_of
 from luma_async._relay.submissions import read_clean_url, read_submitted
 from luma_async._relay.tasks import LastAnswer, read_batch, read_poll
 from luma_async.models import State
@@ -90,6 +90,15 @@ def bodies(size: int) -> dict[str, bytes]:
         "unlisted tasks": many(b'{"ID":"x","status":"ok"}', b'{"results":[', b"]}"),
         "unlisted tasks with parts": many(b'{"ID":"x","status":"ok","a":{"b":[{"c":1}]}}', b'{"results":[', b"]}"),
         "unlisted keys": many(b'"A":{"Url":"x"}', b'{"Id":"x","State":"done","Z":[{', b"}]}"),
+        "other states": many(b'{"id":"x","a_status":{},"video_status":{"a":1}}'),
+        "keys of states": many(b'"video_status":1', b'{"id":"x",', b"}"),
+        "states in objects": many(b'{"id":"x","status":{"name":1,"code":"a"}}'),
+        "new tasks": many(b'{"id":"x"}', b'{"jobs":[', b"]}"),
+        "new tasks in objects": many(b'{"a":{"b":{"job":{"id":"x"}}}}', b'{"payload":[', b"]}"),
+        "running things": many(b'{"a":{"id":"x","b_status":"queued"}}', b'{"payload":[', b"]}"),
+        "unlisted rows": many(b'{"ID":"x","status":"failed"}', b'{"payload":{"jobs":[', b"]}}"),
+        "unlisted rows of others": many(b'{"ID":"a","status":"x"}', b'{"payload":{"jobs":[', b"]}}"),
+        "a map of rows": many(b'"y":{"status":"failed"}', b'{"results":{"x":{},', b"}}"),
         "a long string": b'{"message":"' + b"task " * (size // 5) + b'"}',
         "a long word": b'{"id":"x","state":"' + b"x " * (size // 2) + b'"}',
         "a list in strings": wrapped(many(b"1"), "data", 7, id="x", state="processing"),
