@@ -244,8 +244,9 @@ class _Mender:
             await self.requests.searches.is_known.wait()
         relay_works = support.relay_worked_since(failure.sent_at)
         remedy = support.failed(error, _ids(polls), clock.time(), relay_works=relay_works)
-        if remedy.searches and self.requests.searches.count and error.verdict is Verdict.SLOW_DOWN:
-            remedy = Remedy.REFUSE  # one search at a time, so that a busy relay gets few requests
+        is_passing = error.verdict in (Verdict.PASSING, Verdict.SLOW_DOWN)
+        if remedy.searches and self.requests.searches.count and is_passing and not hangs:
+            remedy = Remedy.REFUSE  # one search at a time, so that trouble of the relay causes few requests
         if remedy is Remedy.SPLIT and has_waited and not relay_works:
             remedy = Remedy.REFUSE  # the parts of another batch have just shown that nothing works
         if remedy is Remedy.FEWER:
@@ -367,6 +368,9 @@ class _Splitter:
         requests = self.mender.requests
         patience = requests.support.time.patience_for_a_part(requests.longest) if self._is_hang else math.inf
         failure = await requests.send_part(half, patience)
+        if failure is not None and self._is_hang and not isinstance(failure.error, RequestTimeoutError):
+            await self.mender.mend(still_wanted(half), failure)
+            return False
         if failure is not None:
             self.search.failed(_ids(half))
         return failure is not None

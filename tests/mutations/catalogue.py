@@ -255,9 +255,14 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
             "if False else self._split_in_turn",
         ),
         (
+            "a part with other trouble is not split",
+            "if failure is not None and self._is_hang and not isinstance",
+            "if False and not isinstance",
+        ),
+        (
             "batches that hang together wait for one search",
             "            await self.requests.searches.is_known.wait()\n",
-            "",
+            "            pass\n",
         ),
         (
             "a relay that is down gets one search",

@@ -21,7 +21,7 @@ from luma_async._waiting.batch_size import BatchTime
 from luma_async._waiting.batch_support import BatchSupport, Remedy
 from luma_async._waiting.batching import Batcher
 from luma_async._waiting.pending import Poller
-from luma_async.errors import LumaError, RequestTimeoutError, Verdict
+from luma_async.errors import LumaError, RequestTimeoutError, ServerError, Verdict
 from luma_async.settings import Batch, Limits, PollPolicy, Settings
 from tests.kit import answer
 from tests.virtual_time import run
@@ -63,6 +63,8 @@ class Hanging:
     in_batches_only: bool = False
     """Whether single polls of these ids are answered."""
     is_down: bool = False
+    panics: frozenset[str] = frozenset()
+    """A request with one of these ids, and none that hangs, is answered by an error."""
     settings: Settings = field(
         factory=lambda: Settings.load("https://r.example", "sk-0123456789", Limits(), environ={})
     )
@@ -80,6 +82,8 @@ class Hanging:
             await asyncio.sleep(min(deadline(), now + self.settings.limits.request_timeout) - now)
             raise RequestTimeoutError("did not answer in time", verdict=Verdict.PASSING)
         await asyncio.sleep(QUICK)
+        if self.panics & {*ids}:
+            raise ServerError("panic", status=500, verdict=Verdict.PASSING)
         request.answered_at = clock.time()
         found = [{"id": task_id, "state": "pending"} for task_id in ids]
         return read(answer(found if request.method == "POST" else found[0]))
@@ -137,6 +141,16 @@ def test_batches_that_hang_at_the_same_time_end_in_no_error() -> None:
 
     assert {poller.result for poller in pollers.values()} == {"answer"}
     assert sum(method == "GET" for method, _ in relay.asked) == len(bad)
+
+
+def test_a_part_with_other_trouble_is_not_split_further() -> None:
+    """At a relay in trouble, four parts of each part would be more and more requests: its ids are polled again."""
+    relay = Hanging(frozenset({"0"}), panics=frozenset({"1"}))
+
+    pollers = polled(relay, [IDS])
+
+    assert [len(asked) for _, asked in relay.asked if "1" in asked] == [100, 25]
+    assert {task_id for task_id, poller in pollers.items() if poller.result == "error"} == {"0", *IDS[1::4]}
 
 
 def test_where_each_part_has_an_id_that_hangs_a_single_poll_shows_that_the_relay_works() -> None:
