@@ -1,9 +1,10 @@
-"""Makes text from outside safe to show: short, and without control characters."""
+"""Makes text from outside safe to show, short and without control characters; and words comparable."""
 
 from __future__ import annotations
 
 import html
 import re
+from functools import lru_cache
 
 _MOST_OF_DATA = 60
 """Characters of a ``data:`` link that are shown or recorded: the rest is the medium, which may have megabytes."""
@@ -46,6 +47,26 @@ def without_media(text: str) -> str:
 
 def _brief(link: str) -> str:
     return link if len(link) <= _MOST_OF_DATA else f"{link[: _MOST_OF_DATA - 1]}…"
+
+
+# --- one spelling for words and keys that differ in case and separators only ---
+_BETWEEN_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[\s.-]+")
+
+
+def plain_word(word: str) -> str:
+    """Return one spelling for a word in any case, with ``-``, ``_``, a blank or nothing between its parts."""
+    return word.strip().casefold().replace(" ", "").replace("-", "").replace("_", "")
+
+
+def as_code(text: str) -> str:
+    """Return one spelling for a code and for the same code written as words."""
+    return text.casefold().replace(" ", "_").replace("-", "_")
+
+
+@lru_cache(maxsize=1024)
+def in_words(text: str) -> str:
+    """Return *text* with ``_`` between its words, in small letters: ``paramJson`` as ``param_json``."""
+    return _BETWEEN_WORDS.sub("_", text).casefold()
 
 
 # --- web pages ---

@@ -16,8 +16,7 @@ from typing import Any, Self
 from attrs import Attribute, field, fields_dict, frozen
 
 from luma_async._checks import brief, checked_headers
-from luma_async._spelling import plain_word
-from luma_async._text import shown
+from luma_async._text import plain_word, shown
 from luma_async.errors import ConfigurationError
 from luma_async.models import State
 

@@ -31,7 +31,7 @@ ROOMS = (
         "_calls",
     ),
     *("_waiting", "_network", "_listeners", "events", "_records", "outcomes", "_relay", "statistics", "settings"),
-    *("dialect", "options", "_ids", "_checks", "errors", "models", "_text", "_spelling"),
+    *("dialect", "options", "_ids", "_checks", "errors", "models", "_text"),
 )
 """From the top of the house to its cellar: imports run downwards only."""
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from attrs import evolve, frozen
 
 from luma_async._relay.not_found import ends_in_another_thing, first_of, says_no_such_task, says_nothing_but_not_found
-from luma_async._spelling import as_code
+from luma_async._text import as_code
 from luma_async.errors import (
     APIError,
     AuthenticationError,

@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 from luma_async._relay.causes import is_named
 from luma_async._relay.documents import Reading
 from luma_async._relay.keys import is_not_about_the_task
-from luma_async._spelling import plain_word
+from luma_async._text import plain_word
 
 _TEXT_KEYS = ("message", "msg", "detail", "description", "error", "errors", "reason", "fail_reason")
 _MARKS = ("code", "type", "success", *_TEXT_KEYS)

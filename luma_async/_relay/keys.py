@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from luma_async._spelling import in_words
+from luma_async._text import in_words
 
 _NOT_OF_THE_TASK = (
     r"request|input|prompt|propert|(?<!re)source|referenc|call_?back|hook"

@@ -10,7 +10,7 @@ from typing import Any
 from luma_async._checks import link_or_none, medium_or_none
 from luma_async._relay.documents import Reading
 from luma_async._relay.keys import is_never_the_result
-from luma_async._spelling import in_words
+from luma_async._text import in_words
 from luma_async.dialect import RELAY, Dialect
 from luma_async.models import Link
 

@@ -12,7 +12,7 @@ from luma_async._ids import is_task_id
 from luma_async._relay.documents import Reading
 from luma_async._relay.keys import is_never_the_result, is_not_about_the_task
 from luma_async._relay.search import as_id, state_of, word_of
-from luma_async._spelling import in_words, plain_word
+from luma_async._text import in_words, plain_word
 from luma_async.models import State
 
 _NO_IDS = frozenset({"null", "none", "undefined", "nil", "nan", "true", "false"})

@@ -15,7 +15,7 @@ from luma_async._relay.keys import is_not_about_the_task
 from luma_async._relay.links import Levels
 from luma_async._relay.search import Found, levels_of
 from luma_async._relay.success import says_all_is_well
-from luma_async._spelling import in_words
+from luma_async._text import in_words
 from luma_async.dialect import Dialect, plain_state
 from luma_async.models import State
 

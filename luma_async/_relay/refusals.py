@@ -16,8 +16,7 @@ from luma_async._relay.complaints import code_of, deepest_text, entries, further
 from luma_async._relay.documents import NotJSONError, decode, opened
 from luma_async._relay.not_found import first_of, says_no_such_task
 from luma_async._relay.success import is_success
-from luma_async._spelling import as_code
-from luma_async._text import shown, text_of_page, title_of, without_markup
+from luma_async._text import as_code, shown, text_of_page, title_of, without_markup
 from luma_async.errors import (
     APIError,
     AuthenticationError,

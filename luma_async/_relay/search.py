@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from luma_async._relay.documents import Reading
-from luma_async._spelling import plain_word
+from luma_async._text import plain_word
 from luma_async.dialect import RELAY, Dialect, plain_state
 from luma_async.models import State
 

@@ -19,7 +19,7 @@ from luma_async._relay.refusals import refusal_inside
 from luma_async._relay.search import as_id, levels_of, state_of, tasks_in, word_of
 from luma_async._relay.success import is_success
 from luma_async._relay.tasks import read_documents, read_task
-from luma_async._spelling import plain_word
+from luma_async._text import plain_word
 from luma_async.dialect import RELAY, Dialect
 from luma_async.errors import APIError, LumaError, NotFoundError, ProtocolError, UncertainSubmitError, Verdict
 from luma_async.models import Link, State

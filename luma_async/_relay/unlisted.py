@@ -17,7 +17,7 @@ from luma_async._relay import details, links
 from luma_async._relay.documents import Reading
 from luma_async._relay.keys import is_never_the_result
 from luma_async._relay.search import Found, as_id, is_about_request, levels_of, state_of, word_of
-from luma_async._spelling import in_words, plain_word
+from luma_async._text import in_words, plain_word
 from luma_async.dialect import Dialect
 from luma_async.models import Artifact, Assets, Generation, GenerationRequest, Image, RawVideo, State, Video
 

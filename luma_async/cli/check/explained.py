@@ -17,8 +17,7 @@ from luma_async._relay.structure import moment_or_none
 from luma_async._relay.submissions import read_submitted
 from luma_async._relay.tasks import read_task
 from luma_async._relay.unlisted import unlisted_task
-from luma_async._spelling import plain_word
-from luma_async._text import sense_of, shown, without_media
+from luma_async._text import plain_word, sense_of, shown, without_media
 from luma_async.cli.check.missing import is_without_task, what_lacks
 from luma_async.cli.check.places import Captured, dotted
 from luma_async.cli.output import in_option_names
