@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import re
 from codecs import BOM_UTF8
-from collections.abc import Collection, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Collection, Mapping
+from contextvars import ContextVar
+from functools import lru_cache, wraps
 from math import inf, isfinite
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from attrs import define, field
 
+from luma_async._text import plain_word
 from luma_async.dialect import RELAY, Dialect
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _MAX_DEPTH = 64
 _MAX_DOCUMENTS = 8
@@ -131,8 +136,39 @@ def _rows(body: bytes, text: str, at: int, known: Collection[bytes], most: float
 _STARTS_JSON = ("{", "[", '"')
 
 
+_LONG = 1000
+"""Characters of a string that is opened once for an answer, whoever asks."""
+_opened: ContextVar[dict[int, tuple[str, Any]] | None] = ContextVar("_opened", default=None)
+"""What the long strings of the answer hold, by their identity, with the string: so its identity stays its own."""
+
+
+def opening_once(reader: Callable[P, T]) -> Callable[P, T]:
+    """Decorate a *reader* of one answer: each long string is opened once, in however many ways it is looked at."""
+
+    @wraps(reader)
+    def read(*args: P.args, **kwargs: P.kwargs) -> T:
+        before = _opened.set({})
+        try:
+            return reader(*args, **kwargs)
+        finally:
+            _opened.reset(before)
+
+    return read
+
+
 def opened(value: Any) -> Any:
     """Return the value inside a string that holds JSON; anything else unchanged (contract section 4)."""
+    if not isinstance(value, str) or len(value) < _LONG:
+        return _inside(value)
+    memory = _opened.get()
+    if memory is None:
+        return _inside(value)
+    if id(value) not in memory:
+        memory[id(value)] = value, _inside(value)
+    return memory[id(value)][1]
+
+
+def _inside(value: Any) -> Any:
     while isinstance(value, str) and value.lstrip()[:1] in _STARTS_JSON:
         try:
             value = decode(value.encode("utf-8", "surrogatepass"))[0]
@@ -155,11 +191,14 @@ class KeySets(NamedTuple):
     wrappers: frozenset[str]
     needed: frozenset[str]
     """Keys of an object that is a task, or has one in it."""
+    plain_states: frozenset[str]
+    """The keys of states in one spelling: where one is spelled otherwise, all keys of the object are."""
 
 
 @lru_cache(maxsize=16)
 def _key_sets(ids: tuple[str, ...], states: tuple[str, ...], wrappers: tuple[str, ...]) -> KeySets:
-    return KeySets(frozenset(ids), frozenset(states), frozenset(wrappers), frozenset(ids + wrappers))
+    plain = frozenset(map(plain_word, states))
+    return KeySets(frozenset(ids), frozenset(states), frozenset(wrappers), frozenset(ids + wrappers), plain)
 
 
 @define(eq=False, repr=False)

@@ -67,7 +67,7 @@ def _tasks_in(value: Any, reading: Reading, asked: Collection[str], depth: int) 
     elif isinstance(value, dict):
         found_id = identity(value, asked, reading)
         levels = [] if found_id is None else levels_of(value, reading)
-        word = word_of(levels, reading) if levels else None
+        word = word_of(levels, reading, at_usual_keys=bool(asked) and found_id not in asked) if levels else None
         if found_id is not None and word is not None:
             yield Found(value, found_id, word, levels)
         if depth and not reading.keys.wrappers.isdisjoint(value) and (word is None or not _is_row(value)):
@@ -162,8 +162,14 @@ def is_about_request(word: str) -> bool:
     return plain_state(word) in _WEAK | {"timeout", "timedout"}
 
 
-def word_of(levels: list[Mapping[str, Any]], reading: Reading) -> str | None:
-    """Return the relay's word for the state; a row's ``status`` wins over a stale ``state``, in it or beside it."""
+def word_of(levels: list[Mapping[str, Any]], reading: Reading, *, at_usual_keys: bool = False) -> str | None:
+    """Return the relay's word for the state; a row's ``status`` wins over a stale ``state``, in it or beside it.
+
+    Args:
+        levels: The object, and those wrapped in it.
+        reading: Bounds the work.
+        at_usual_keys: Whether a word under another key does not count: of other tasks little is needed.
+    """
     is_row = _is_row(levels[0])
     known: Mapping[str, State] = reading.dialect.state_words
     weak, is_settled = None, False
@@ -182,7 +188,7 @@ def word_of(levels: list[Mapping[str, Any]], reading: Reading) -> str | None:
         if is_settled:
             break
         keys = reading.dialect.state_keys
-    return other_word(levels, reading) if weak is None else weak
+    return other_word(levels, reading) if weak is None and not at_usual_keys else weak
 
 
 def _word_in(value: Any, reading: Reading) -> str | None:
@@ -221,7 +227,11 @@ def other_word(levels: list[Mapping[str, Any]], reading: Reading) -> str | None:
         keys = [key for key in level if key[-1:] in _LAST_LETTERS and level[key] and _names_a_state(key)]
         if not keys:
             continue
-        words = [word for key in keys if not _is_listed(key, reading) and (word := _word_in(level[key], reading))]
+        words = [
+            word
+            for key in keys
+            if plain_word(key) not in reading.keys.plain_states and (word := _word_in(level[key], reading))
+        ]
         running = [word for word in words if not state_of(word, reading.dialect).is_terminal]
         if running or len({state_of(word, reading.dialect) for word in words}) == 1:
             return (running or words)[0]
@@ -233,11 +243,6 @@ def other_word(levels: list[Mapping[str, Any]], reading: Reading) -> str | None:
 @lru_cache(maxsize=512)
 def _names_a_state(key: str) -> bool:
     return len(key) <= _LONGEST_KEY and _NAMES_A_STATE.fullmatch(plain_word(key)) is not None
-
-
-def _is_listed(key: str, reading: Reading) -> bool:
-    """Whether *key* is another spelling of a listed one: all keys of such an object are spelled so."""
-    return plain_word(key) in map(plain_word, reading.dialect.state_keys)
 
 
 def _word_inside(value: Mapping[str, Any], reading: Reading) -> str | None:

@@ -13,7 +13,7 @@ from luma_async._checks import link_or_none
 from luma_async._ids import is_task_id
 from luma_async._relay.answer import Answer
 from luma_async._relay.candidates import candidates_in
-from luma_async._relay.documents import Reading
+from luma_async._relay.documents import Reading, opening_once
 from luma_async._relay.new_ids import one_id, unlisted_new_id
 from luma_async._relay.refusals import refusal_inside
 from luma_async._relay.search import as_id, levels_of, state_of, tasks_in, word_of
@@ -25,6 +25,7 @@ from luma_async.errors import APIError, LumaError, NotFoundError, ProtocolError,
 from luma_async.models import Link, State
 
 
+@opening_once
 def read_submitted(
     answer: Answer, redact: Callable[[str], str] = str, dialect: Dialect = RELAY, *, extends: bool = False
 ) -> str:
@@ -186,6 +187,7 @@ def _error_without_id(answer: Answer, error: LumaError, redact: Callable[[str], 
 _FORBIDDEN, _UNAVAILABLE = 403, 503
 
 
+@opening_once
 def read_clean_url(answer: Answer, task_id: str, dialect: Dialect = RELAY) -> Link:
     """Return the link without a watermark; one fork answers with the generation instead.
 

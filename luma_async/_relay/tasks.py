@@ -10,7 +10,7 @@ from attrs import define, frozen
 
 from luma_async._relay.answer import Answer
 from luma_async._relay.details import generation_of, has_link
-from luma_async._relay.documents import NotJSONError, Reading, decode, encoded, lean, rows_apart
+from luma_async._relay.documents import NotJSONError, Reading, decode, encoded, lean, opening_once, rows_apart
 from luma_async._relay.refusals import (
     lenient_documents,
     not_a_relay,
@@ -118,6 +118,7 @@ Observation = tuple[LastAnswer, TaskAnswer | None]
 """The result of a poll: the answer, and what it says; None if it is the same answer as before."""
 
 
+@opening_once
 def read_poll(answer: Answer, task_id: str, known: LastAnswer | None, dialect: Dialect = RELAY) -> Observation:
     """Return what *answer* says about one task.
 
@@ -130,6 +131,7 @@ def read_poll(answer: Answer, task_id: str, known: LastAnswer | None, dialect: D
     return LastAnswer.of(answer.body, seen), seen
 
 
+@opening_once
 def read_batch(
     answer: Answer, known: Mapping[str, LastAnswer | None], dialect: Dialect = RELAY
 ) -> dict[str, Observation]:

@@ -340,6 +340,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a loop has one clock", "if not isinstance(loop.time, _Clock):", "if True:"),
     ],
     ("relay/test_work.py",): [
+        ("a long string is opened once", "    if id(value) not in memory:\n", "    if True:\n"),
         (
             "an end that is repeated is read once",
             "                if seen.state.is_terminal:\n",

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from luma_async import LumaError
+from luma_async._relay import documents
 from luma_async._relay.answer import Answer
 from luma_async._relay.candidates import candidates_in
 from luma_async._relay.causes import cause_of
@@ -194,6 +195,27 @@ def test_an_end_that_is_repeated_is_read_once() -> None:
 
     assert calls(lambda: read_poll(Answer(200, body), "x", None)) < 4 * rows
     assert calls(lambda: read_batch(Answer(200, body), {"x": None, "y": None})) < 70 * rows
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_long_string_is_opened_once_for_all_that_reads_an_answer(
+    reader: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By all that reads one answer; of the next answer nothing is known yet."""
+    inside = json.dumps({"message": "x" * 2000})
+    body = json.dumps({"error": inside, "data": inside}).encode()
+    decoded: list[bytes] = []
+
+    def decode(text: bytes) -> list[Any]:
+        decoded.append(text)
+        return [json.loads(text)]
+
+    monkeypatch.setattr(documents, "decode", decode)
+    for _ in range(2):
+        with suppress(LumaError):
+            READERS[reader](body, 500)
+
+    assert 4 <= decoded.count(inside.encode()) <= 6  # two strings in each of two answers; a refusal is decoded again
 
 
 def test_objects_that_cannot_be_tasks_are_not_visited() -> None:
