@@ -6,7 +6,13 @@ from collections.abc import Sequence
 
 from attrs import evolve, frozen
 
-from luma_async._relay.not_found import ends_in_another_thing, first_of, says_no_such_task, says_nothing_but_not_found
+from luma_async._relay.not_found import (
+    ends_in_another_thing,
+    first_of,
+    says_no_such_task,
+    says_not_yet,
+    says_nothing_but_not_found,
+)
 from luma_async._text import as_code
 from luma_async.errors import (
     APIError,
@@ -58,6 +64,7 @@ _NEVER_HINTED = frozenset({402, 404, 405, 410, 451})
 """Statuses 4xx that do not mean *slow down* with a usable ``Retry-After``; a 503 does too (architecture, rule 3)."""
 _MAY_SAY_NOT_FOUND = frozenset({0, 400, 404, 422, 500})
 """With another status the same words are about a key, a user or a channel. 0 is a refusal inside a 200."""
+_MAY_SAY_NOT_YET = frozenset({400, 404, 409, 422})
 _NO_SUCH_TASK = evolve(_BY_STATUS[404], advice=_TASK_ADVICE, names_task=True)
 _WRONG_PATH = Cause(NotFoundError, Verdict.FINAL, ADDRESS_ADVICE)
 _QUOTA = Cause(QuotaExceededError, Verdict.FINAL, _CREDIT_ADVICE)
@@ -80,7 +87,8 @@ _BY_WORD = {
 def _cause_named(word: str) -> Cause | None:
     plain = as_code(word)
     found = ((cause, plain.partition(name)[0]) for name, cause in _BY_WORD.items() if name in plain)
-    return next((cause for cause, before in found if not ends_in_another_thing(before.replace("_", " "))), None)
+    cause = next((cause for cause, before in found if not ends_in_another_thing(before.replace("_", " "))), None)
+    return None if cause is _NO_SUCH_TASK and says_not_yet(word) else cause
 
 
 def is_named(code: str | int) -> bool:
@@ -108,6 +116,8 @@ def cause_of(status: int, words: list[str], further: Sequence[str] = (), *, is_h
     if status == 404 and any("invalid_url" in as_code(word) for word in words):  # noqa: PLR2004 - contract section 4
         return _WRONG_PATH
     cause = _BY_STATUS.get(status) or {4: CLIENT_ERROR, 5: _SERVER_ERROR}.get(status // 100)
+    if cause is not None and status in _MAY_SAY_NOT_YET and any(map(says_not_yet, first_of(words))):
+        cause = evolve(cause, verdict=Verdict.PASSING)
     may_be_hinted = status // 100 == 4 and status not in _NEVER_HINTED  # noqa: PLR2004 - as of HTTP
     if cause is not None and is_hinted and (may_be_hinted or status == _UNAVAILABLE):
         return evolve(cause, verdict=Verdict.SLOW_DOWN, advice=_COME_BACK_ADVICE)

@@ -21,9 +21,24 @@ _THINGS = (
     r"|template|(?<!of )\btype|action|subscription|quota|coupon"
     r"|archivo|arquivo|fichier|datei|imagen|imagem|bild|canal|kanal|usuario|utilisateur|benutzer"
     r"|渠道|通道|模型|令牌|用户|用戶|账号|分组|图片|文件|参数|файл|модел|канал|пользовател"
-    r"|密钥|接口|路径|类型|模板|会话|订阅"
+    r"|密钥|接口|路径|类型|模板|会话|订阅|モデル|모델|modèle|mô hình|نموذج"
 )
-_ANOTHER_THING = rf"{_THINGS}|\bkey\b|fail|error|échou|fallid|falh|fehl|失败|ошибк"
+_STORES = (
+    r"tables?|relations?|collections?|schemas?|columns?|procedures?|functions?|methods?|class(?:es)?|beans?|modules?"
+    r"|buckets?|namespaces?|indexe?s?|topics?|streams?|exchanges?"
+)
+_MACHINES = (
+    r"service|worker|handler|scheduler|backend|runner|controller|server|repository|executor|processor|consumer|dispatcher"
+    r"|servicio|serviço|servidor|serveur|dienst|tabelle|tabla|tabela|сервис|сервер|очеред|таблиц|обработчик|служб"
+    r"|服务|服務|队列|隊列|节点|節點|数据表|数据库|集合|处理器|处理程序|调度|后端|执行器|サービス|サーバ|キュー|テーブル|ワーカー|ノード"
+    r"|서비스|서버|큐|테이블|워커|노드"
+)
+_MACHINERY = (
+    r"(?<!\bin )(?<!\bon )(?<!\bby )(?<!\bthis )(?<!\bthe )"
+    rf"(?:{_MACHINES}|(?:(?<![a-z])|(?<=task)|(?<=job))(?:{_STORES}|nodes?|databases?|db|apis?|pods?|hosts?|clusters?)(?![a-z]))"
+)
+"""What works on tasks, or holds them. ``the task does not exist on this server`` is about the task."""
+_ANOTHER_THING = rf"{_THINGS}|{_MACHINERY}|\bkey\b|fail|error|échou|fallid|falh|fehl|失败|ошибк"
 _GAP = rf"(?:(?!{_ANOTHER_THING})[^.!?。！？])"
 """Between a task and its absence, without anything else that may be absent."""
 _NEGATED = (
@@ -70,7 +85,7 @@ _NOT_FOUND = re.compile(
     rf"|{_TASK}{_IS_INVALID}"
     rf"|{_NO_SUCH}{_LATIN_TASK}{_NO_FURTHER_NOUN}"
     rf"|\bno {_GAP}{{0,12}}{_LATIN_TASK}{_GAP}{{0,12}}\b(?:found|exists?)\b"
-    rf"|{_OTHER_WORDS_FIRST}{_GAP}{{0,12}}{_TASK}"
+    rf"|{_OTHER_WORDS_FIRST}{_GAP}{{0,12}}{_TASK}(?!\w{{0,4}}[ _-]?(?:{_MACHINERY}|{_THINGS}))"
     rf"|{_NONE_IN_CHINESE}{_GAP}{{0,8}}?{_EAST_ASIAN_TASK}(?:id|编号|信息|记录|号)?(?!\w)"
 )
 _NOTHING_ELSE = re.compile(
@@ -101,8 +116,28 @@ _EXPIRED = re.compile(
     r"(?:expirad|expirou|expirée?|caduc|abgelaufen|verlopen|scadut|исте[кч]|истёк)"
 )
 _RECORD = re.compile(r"(?:record|记录|記錄|requests?|ids?)\b|记录|記錄")
-_OF_IT = re.compile(rf"(?:{_ANOTHER_THING})\w* (?:for|of|in) (?:the |this |that |your |a )?$")
-"""What else may be absent, before the task that it belongs to."""
+_OF = (
+    r"(?:for|of|in|de|del|da|do|das|dos|du|des|para|pour|für|von|van|voor|per|di|для)"
+    r"(?: (?:the|this|that|your|a|la|las|los|el|les|die|den|der|das|diese[nr]?|esta|cette|il|de))?"
+)
+_OF_IT = re.compile(
+    rf"(?:{_ANOTHER_THING}|{_STORES}|{_MACHINES}|secret|queue)\w* {_OF} [\"'`\[]?$"
+    rf"|\b(?:{_STORES}|models?)[ :]+(?:named |called )?[\"'`\[“][a-z0-9_.:\\/-]*$|\b(?:{_STORES}|models?) [a-z0-9_.-]*$"
+    rf"|(?:{_MACHINES}|database|queue|node)\w* (?:named |called )?[\"'`\[“][a-z0-9_.:\\/-]*$"
+    r"|\bno ?such ?(?!task|job|generation)[a-z]+: [a-z0-9_.-]*$"
+    r"|(?:сервер|сервис|очеред|таблиц|модел|обработчик|служб)\w* $"
+    r"|(?:模型|数据表|集合|队列|函数|字段|渠道)[ \"'“「]+[a-z0-9_.-]*$"
+)
+"""What else may be absent, before the task that it belongs to or is named after."""
+_NOT_YET = re.compile(
+    r"\b(?:not|n['’]t)\b(?: been| be)? (?:found|ready|available|exist|complete|finish|done|generat|process|start)\w*"
+    r"(?: [\w']+){0,3} yet\b|\bnot yet (?:been )?(?:found|ready|available|exist|complete|finish|done|generat|process)"
+    r"|\bstill (?:being |in )?(?:process|running|generat|render|queue|progress|pending)"
+    r"|(?:还未|尚未|还没有?|還沒有?)(?:完成|生成|准备|处理|就绪)|(?:还在|仍在|正在)(?:处理|生成|排队|运行)|まだ(?:完了|生成|準備|処理)"
+    r"|noch nicht (?:fertig|bereit|gefunden|verfügbar)|(?:ещё|еще) не (?:готов|найден|заверш)"
+    r"|pas encore (?:prête?|trouv|dispon|termin)"
+    r"|(?:aún|todavía) no (?:está|existe|se)|ainda não (?:está|existe|foi)|아직 (?:완료|준비|생성|처리)"
+)
 
 
 def first_of(words: list[str]) -> list[str]:
@@ -120,6 +155,8 @@ def first_of(words: list[str]) -> list[str]:
 def says_no_such_task(word: str) -> bool:
     """Whether a complaint's text says that there is no such task."""
     plain = _wording(word)
+    if _NOT_YET.search(plain) is not None:
+        return False
     spellings = (plain, re.sub("[_-]", "", plain))
     found = (
         (spelling[: match.start()], match[0])
@@ -130,6 +167,12 @@ def says_no_such_task(word: str) -> bool:
     if not all(ends_in_another_thing(before) or _is_another_record(before, said) for before, said in found):
         return True
     return _lacks_a_record(plain) and re.search(_TASK, plain) is not None
+
+
+def says_not_yet(word: str) -> bool:
+    """Whether a complaint's text says that a task is still in the making, or not to be found yet."""
+    plain = _wording(word)
+    return _NOT_YET.search(plain) is not None and re.search(_TASK, plain) is not None
 
 
 def _is_another_record(before: str, said: str) -> bool:

@@ -39,6 +39,12 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
             "first_of([*words, *further])",
         ),
         ("an expired task is not there", "for pattern in (_NOT_FOUND, _EXPIRED)", "for pattern in (_NOT_FOUND,)"),
+        ("a worker is not the task", "{_THINGS}|{_MACHINERY}|\\bkey", "{_THINGS}|\\bkey"),
+        (
+            "a task that is not there yet passes",
+            "status in _MAY_SAY_NOT_YET and any(map(says_not_yet, first_of(words)))",
+            "False",
+        ),
         ("a record has an owner", "or _is_another_record(before, said) for", "for"),
         ("a storage speaks of a task", "_NEUTRAL.fullmatch(_NOT_STORED", "_NOT_STORED.search(_NOT_STORED"),
         (

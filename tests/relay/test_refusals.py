@@ -401,6 +401,12 @@ _NO_SUCH_TASK = [
     "the task key does not exist in redis",
     "gorm: record not found",
     "查询记录不存在",
+    "the task does not exist on this server",
+    "task 12 not found in queue",
+    "task service: task not found",
+    "Database: generation not found",
+    "task is not in the table: task not found",
+    "任务服务: 任务不存在",
 ]
 _NOT_STORED = [
     "redis: nil",
@@ -593,6 +599,79 @@ def test_what_a_user_wrote_is_no_refusal(body: dict[str, Any]) -> None:
 def test_what_else_is_missing_is_not_the_task(text: Any, status: int) -> None:
     """A channel, a model or a user that is not there says nothing about the task, nor does what failed in it."""
     assert not isinstance(api_error_of({"message": text, "detail": [text]}, status), NotFoundError)
+
+
+_MACHINERY_MISSING = [
+    "Table 'gateway.generations' doesn't exist",
+    'ERROR: relation "public.jobs" does not exist (SQLSTATE 42P01)',
+    "collection `tasks` not found",
+    "schema 'task' does not exist",
+    'database "jobs" does not exist',
+    "procedure get_task does not exist",
+    "task consumer not found",
+    "TaskService not found",
+    "job executor does not exist",
+    "generation server not found",
+    "task node not found",
+    "task database not found",
+    "video api not found",
+    "bean named 'jobRepository' not found",
+    "Target class [GenerationController] does not exist.",
+    "bucket for videos does not exist",
+    "NoSuchBucket: luma-videos not found",
+    "queue 'task' not found",
+    "任务调度器不存在",
+    "任务处理程序未找到",
+    "数据表 generation 不存在",
+    "模型 luma_task 不存在",
+    "タスクのキューが見つかりません",
+    "作業サーバが見つかりません",
+    "작업 서버를 찾을 수 없습니다",
+    "таблица задач не существует",
+    "очередь задач не найдена",
+    "la tabla de tareas no existe",
+    "o servidor de tarefas não existe",
+    "le modèle de la tâche est introuvable",
+    "Dienst für die Aufgabe nicht gefunden",
+    "model luma_video not found",
+    "Model 'acme-generation-2' does not exist",
+]
+
+
+@pytest.mark.parametrize("text", _MACHINERY_MISSING)
+@pytest.mark.parametrize("status", [200, 400, 500])
+def test_what_works_on_tasks_or_holds_them_is_not_the_task(text: str, status: int) -> None:
+    """A table, a worker or a model that is missing is the relay's trouble."""
+    error = api_error_of({"code": 500, "message": text}, status)
+
+    assert not isinstance(error, NotFoundError)
+    assert error.verdict is (FINAL if status == 400 else PASSING)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The task was not found yet",
+        "Video of task not found yet",
+        "task not found: the video is still being rendered",
+        "generation is still being processed: record not found",
+        "video not ready yet",
+        "任务尚未完成，记录不存在",
+        "タスクはまだ完了していません",
+        "Die Aufgabe ist noch nicht bereit",
+        "задача ещё не готова",
+    ],
+)
+@pytest.mark.parametrize("status", [200, 400, 404, 409, 422, 500])
+def test_a_task_that_is_not_there_yet_passes(text: str, status: int) -> None:
+    """It is still in the making, whatever the status."""
+    assert api_error_of({"code": 1, "message": text}, status).verdict is PASSING
+
+
+@pytest.mark.parametrize("text", ["videos of this size are not supported yet", "the model is not available yet"])
+def test_what_else_is_not_there_yet_stays_a_refusal(text: str) -> None:
+    """A feature or a model does not come while we wait."""
+    assert api_error_of({"message": text}, 400).verdict is FINAL
 
 
 def test_a_date_to_come_back_at_counts_from_the_relays_own_clock() -> None:
