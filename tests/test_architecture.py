@@ -133,7 +133,7 @@ INSIDE = {
             "causes",
             "health",
         ),
-        *("candidates", "not_found", "keys", "documents", "answer"),
+        *("candidates", "slow_down", "not_found", "keys", "documents", "answer"),
         "__init__",
     ),
 }

@@ -13,6 +13,7 @@ from luma_async._relay.not_found import (
     says_not_yet,
     says_nothing_but_not_found,
 )
+from luma_async._relay.slow_down import says_slow_down
 from luma_async._text import as_code
 from luma_async.errors import (
     APIError,
@@ -106,6 +107,8 @@ def cause_of(status: int, words: list[str], further: Sequence[str] = (), *, is_h
         is_hinted: Whether the answer has a usable ``Retry-After``.
     """
     named = next(filter(None, map(_cause_named, reversed(words))), None)
+    if named is None and any(map(says_slow_down, first_of(words or list(further)))):
+        named = _BY_STATUS[429]
     if named is not None:
         return named
     if status in _MAY_SAY_NOT_FOUND:

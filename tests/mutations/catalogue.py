@@ -45,6 +45,12 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
             "status in _MAY_SAY_NOT_YET and any(map(says_not_yet, first_of(words)))",
             "False",
         ),
+        (
+            "requests that come too fast slow down in any words",
+            "any(map(says_slow_down, first_of(words or list(further))))",
+            "False",
+        ),
+        ("a used-up quota does not slow down", "or _USED_UP.search(plain) is None or", "or True or"),
         ("a record has an owner", "or _is_another_record(before, said) for", "for"),
         ("a storage speaks of a task", "_NEUTRAL.fullmatch(_NOT_STORED", "_NOT_STORED.search(_NOT_STORED"),
         (

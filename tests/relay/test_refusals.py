@@ -247,6 +247,100 @@ def test_a_refusal_under_load_says_slow_down_whatever_its_status(body: Any, stat
     assert (type(error), error.verdict) == (RateLimitError, SLOW_DOWN)
 
 
+_FASTER_THAN_ALLOWED = [
+    "ThrottlingException",
+    "Throttling.User",
+    "RequestLimitExceeded",
+    "TooManyRequestsException",
+    "SlowDown",
+    "RateLimitExceeded",
+    "CONCURRENCY_LIMIT",
+    "Rate exceeded",
+    "Request was throttled.",
+    "Too many attempts, try later",
+    "Too many API calls",
+    "The request limit has been reached",
+    "You exceeded your current request rate",
+    "Please reduce your request rate.",
+    "Limit exceeded: 20 requests per minute exceeded",
+    "Quota exceeded for requests per minute",
+    "requests are too frequent",
+    "接口调用频率过高",
+    "您的操作太频繁了",
+    "访问频率超限",
+    "系统限流，请稍后",
+    "当前请求数过多",
+    "并发任务数已达上限",
+    "调用次数超过限制",
+    "QPS超限",
+    "請求過於頻繁",
+    "リクエスト数が多すぎます",
+    "レート制限を超えました",
+    "요청이 너무 많습니다",
+    "요청 한도를 초과했습니다",
+    "Слишком много запросов, попробуйте позже",
+    "Превышен лимит запросов",
+    "Demasiadas peticiones",
+    "Límite de solicitudes alcanzado",
+    "Muitas solicitações",
+    "Troppe richieste",
+    "Trop de requêtes",
+    "Zu viele Anfragen",
+    "Te veel verzoeken",
+    "Quá nhiều yêu cầu",
+    "Çok fazla istek gönderildi",
+    "Terlalu banyak permintaan",
+]
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 500])
+@pytest.mark.parametrize("text", _FASTER_THAN_ALLOWED)
+def test_a_refusal_that_asks_for_fewer_requests_slows_down_in_any_language(text: str, status: int) -> None:
+    """As a text, and as a code."""
+    for body in ({"error": {"message": text}}, {"code": text, "message": ""}):
+        error = api_error_of(body, status)
+        assert (type(error), error.verdict) == (RateLimitError, SLOW_DOWN)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "frame rate exceeded",
+        "bit rate exceeded",
+        "too many images",
+        "more than 30 frames per second exceed what this model can do",
+        "you have reached the limit of the length of a prompt",
+        "Daily request limit reached",
+        "monthly quota exceeded",
+        "The request limit per day is reached",
+        "今日请求次数超过限制",
+        "余额不足，请求过多",
+        "视频时长超过限制",
+        "本月调用次数已达到上限",
+        "Límite de solicitudes diario alcanzado",
+        "слишком много изображений",
+        "Zu viele Bilder",
+        "trop de personnes sur cette image",
+        "リクエストが無効です",
+        "요청이 잘못되었습니다",
+        "the job failed after too many attempts",
+    ],
+)
+@pytest.mark.parametrize("status", [200, 400, 403])
+def test_a_used_up_quota_or_another_limit_does_not_slow_down(text: str, status: int) -> None:
+    """A pause of seconds would not help."""
+    error = api_error_of({"code": 1, "message": text}, status)
+
+    assert not isinstance(error, RateLimitError)
+
+
+def test_a_used_up_quota_stays_one_in_other_words() -> None:
+    """Its code says more than the text beside it."""
+    body = {"code": "insufficient_user_quota", "message": "too many calls"}
+
+    assert isinstance(api_error_of(body, 403), QuotaExceededError)
+
+
 _TOO_MANY = [
     {"error_code": 429},
     {"error_code": "429", "error_msg": "busy"},
