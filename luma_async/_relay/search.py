@@ -153,13 +153,15 @@ _WEAK = frozenset({"ok", "success", "error"})
 """Words that may be about the request instead of the task: a word of another kind for the same task is stronger."""
 _NEVER_OF_A_TASK = frozenset({"ok"})
 """What the ``status`` of a row says of the request only."""
+_ABOUT_A_REQUEST = _WEAK | {"timeout", "timedout", "fail"}
+"""``fail`` is JSend's word for a request that was not right."""
 _STALE = "state"
 """The key of a generation's own word, which some gateways copy into the row."""
 
 
 def is_about_request(word: str) -> bool:
     """Whether *word* beside an HTTP error may be about the request instead of the task: a gateway waits for others."""
-    return plain_state(word) in _WEAK | {"timeout", "timedout"}
+    return plain_state(word) in _ABOUT_A_REQUEST
 
 
 def word_of(levels: list[Mapping[str, Any]], reading: Reading, *, at_usual_keys: bool = False) -> str | None:

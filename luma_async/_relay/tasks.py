@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from luma_async._relay.answer import Answer
 from luma_async._relay.details import generation_of, has_link
@@ -148,27 +148,72 @@ def read_batch(
     }
     reading = Reading(dialect=dialect)
     documents, rows = _rows(answer, by_text, len(known) + _MOST_OTHER_ROWS, dialect)
-    observed: dict[str, Observation] = {}
+    told = _Told(dialect)
     has_foreign = False
     for text, row in rows:
         seen_before = None if text is None else by_text.get(text)
         if seen_before is not None:
-            _observe(observed, seen_before[0], (seen_before[1], None))
+            task_id, before = seen_before
+            if told.is_news(task_id, before.state):
+                told.observed[task_id] = before, None
             continue
         for found in tasks_in(row, reading, known):
             task_id = found.task_id
             has_foreign = has_foreign or task_id not in known
-            if task_id not in known or _is_settled(observed.get(task_id), found.word, dialect):
-                continue
-            body, before = text if found.task is row and text is not None else encoded(found.task), known[task_id]
-            if before is not None and before.is_from(body):
-                _observe(observed, task_id, (before, None))
-            else:
-                seen = TaskAnswer.of(found, reading, request_id=answer.request_id)
-                _observe(observed, task_id, (LastAnswer.of(body, seen), seen))
-    if has_foreign and not observed:
+            if task_id in known and told.is_news(task_id, state_of(found.word, dialect), found):
+                body = text if found.task is row and text is not None else encoded(found.task)
+                told.observed[task_id] = _observation(body, known[task_id], found, reading, answer.request_id)
+    observed = told.agreed()
+    if has_foreign and not told.observed:
         raise _another_task()
-    return observed or _unlisted_rows(answer, documents, [row for _, row in rows], known, reading)
+    return observed if told.observed else _unlisted_rows(answer, documents, [row for _, row in rows], known, reading)
+
+
+def _observation(
+    body: bytes, before: LastAnswer | None, found: Found, reading: Reading, request_id: str | None
+) -> Observation:
+    if before is not None and before.is_from(body):
+        return before, None
+    seen = TaskAnswer.of(found, reading, request_id=request_id)
+    return LastAnswer.of(body, seen), seen
+
+
+@define(eq=False)
+class _Told:
+    """What the rows of a batch tell of each id: of several rows, the one that tells an end counts.
+
+    Where two rows tell different ends, there is no telling which is right, and neither counts.
+    """
+
+    _dialect: Dialect
+    observed: dict[str, Observation] = field(factory=dict, init=False)
+    _levels: dict[str, list[Mapping[str, Any]]] = field(factory=dict, init=False)
+    """Of the row that counts: an object inside it does not contradict it."""
+    _contradicted: set[str] = field(factory=set, init=False)
+
+    def is_news(self, task_id: str, state: State, found: Found | None = None) -> bool:
+        """Whether a row with *state* is to be observed."""
+        before = self.observed.get(task_id)
+        if before is not None and (before[0].state is state or not state.is_terminal):
+            return False
+        if before is not None and before[0].state.is_terminal:
+            if _contradicts(state, before[0].state, found, self._levels.get(task_id, [])):
+                self._contradicted.add(task_id)
+            return False
+        if found is not None:
+            self._levels[task_id] = found.levels
+        return True
+
+    def agreed(self) -> dict[str, Observation]:
+        """Return what was observed of the ids whose rows agree."""
+        return {task_id: seen for task_id, seen in self.observed.items() if task_id not in self._contradicted}
+
+
+def _contradicts(state: State, before: State, found: Found | None, levels: list[Mapping[str, Any]]) -> bool:
+    """Whether *state* is another end than *before*, and *found* is not inside the object with *levels*."""
+    if not state.is_terminal or state is before:
+        return False
+    return found is None or all(found.task is not level for level in levels)
 
 
 def _unlisted_rows(
@@ -206,17 +251,6 @@ _MOST_SEARCHED = 2**23
 def _may_name_one_of(task_ids: Collection[str], body: bytes) -> bool:
     """Whether *body* has one of the ids in it, or is too long for a search for each of them."""
     return len(task_ids) * len(body) > _MOST_SEARCHED or any(task_id.encode() in body for task_id in task_ids)
-
-
-def _is_settled(before: Observation | None, word: str, dialect: Dialect) -> bool:
-    """Whether a further row with *word* changes nothing about an id that *before* told of."""
-    return before is not None and (before[0].state.is_terminal or not state_of(word, dialect).is_terminal)
-
-
-def _observe(observed: dict[str, Observation], task_id: str, seen: Observation) -> None:
-    """Record what a row says; of several rows for one id, the first one that tells an end counts."""
-    if task_id not in observed or (seen[0].state.is_terminal and not observed[task_id][0].state.is_terminal):
-        observed[task_id] = seen
 
 
 def read_list(answer: Answer, dialect: Dialect = RELAY) -> list[Generation]:
@@ -287,10 +321,12 @@ def _read(answer: Answer, task_id: str, dialect: Dialect) -> TaskAnswer:
         return _read_refusal(answer, task_id, dialect)
     documents = read_documents(answer)
     reading = Reading(dialect=dialect)
-    found, has_foreign = _found(documents, task_id, reading, answer.request_id)
-    if found is not None:
-        return found
-    if has_foreign:
+    seen = _found(documents, task_id, reading, answer.request_id)
+    if seen.task is not None:
+        return seen.task
+    if seen.is_contradictory:
+        raise ProtocolError("the relay's answer tells two different ends of the task", verdict=Verdict.PASSING)
+    if seen.has_foreign:
         raise _another_task()
     error = refusal_inside(answer, documents)
     found = _unlisted(answer, documents, task_id, reading)
@@ -310,22 +346,43 @@ def _unlisted(answer: Answer, documents: list[Any], task_id: str, reading: Readi
     return None
 
 
-def _found(
-    documents: list[Any], task_id: str, reading: Reading, request_id: str | None
-) -> tuple[TaskAnswer | None, bool]:
-    """Return what *documents* say about the task, and whether they say something about another one."""
+class _Seen(NamedTuple):
+    """What an answer to a single poll says about the task."""
+
+    task: TaskAnswer | None = None
+    has_foreign: bool = False
+    """Whether it says something about another one."""
+    is_contradictory: bool = False
+    """Whether it tells two different ends, of which none counts."""
+
+
+_MOST_FURTHER_ROWS = 16
+"""Rows for the same id that are looked at after one that tells an end."""
+
+
+def _found(documents: list[Any], task_id: str, reading: Reading, request_id: str | None) -> _Seen:
+    """Return what *documents* say about the task: the first document that tells an end counts."""
     seen: TaskAnswer | None = None
+    levels: list[Mapping[str, Any]] = []
     has_foreign = False
+    further = 0
     for document in documents:
         for found in tasks_in(document, reading, (task_id,)):
+            state = state_of(found.word, reading.dialect)
             if found.task_id != task_id:
                 has_foreign = True
-            elif seen is None or (state_of(found.word, reading.dialect).is_terminal and not seen.state.is_terminal):
+            elif seen is not None and seen.state.is_terminal:
+                if _contradicts(state, seen.state, found, levels):
+                    return _Seen(None, has_foreign, is_contradictory=True)
+                further += 1
+                if further > _MOST_FURTHER_ROWS:
+                    break
+            elif seen is None or state.is_terminal:
                 raw = document if isinstance(document, Mapping) else None
-                seen = TaskAnswer.of(found, reading, raw, request_id)
-                if seen.state.is_terminal:
-                    return seen, has_foreign  # no further row changes it
-    return seen, has_foreign
+                seen, levels = TaskAnswer.of(found, reading, raw, request_id), found.levels
+        if seen is not None and seen.state.is_terminal:
+            break
+    return _Seen(seen, has_foreign)
 
 
 _MAY_HOLD_A_TASK = frozenset({400, 404, 409, 410, 422})
@@ -342,8 +399,9 @@ def _read_refusal(answer: Answer, task_id: str, dialect: Dialect) -> TaskAnswer:
     if answer.status in _MAY_HOLD_A_TASK or answer.status // 100 == 5:  # noqa: PLR2004 - server errors
         documents = lenient_documents(answer)
         reading = Reading(dialect=dialect)
-        seen, has_foreign = _found(documents, task_id, reading, answer.request_id)
-        if seen is None and not has_foreign:
+        told = _found(documents, task_id, reading, answer.request_id)
+        seen = told.task
+        if seen is None and not (told.has_foreign or told.is_contradictory):
             seen = _unlisted(answer, documents, task_id, reading)
             seen = seen if seen is not None and seen.state is State.FAILED else None
         if seen is not None and seen.carries_state:

@@ -204,8 +204,14 @@ class _Search:
             for key, part in value.items()
             if (part.__class__ is str and part in asked) or (part.__class__ is int and part in numbers)
         ]
-        ids = (as_id(part) for key, part in same if plain_word(key) in self.spelling.ids)
-        return next((found for found in ids if found in asked), None)
+        ids = (part for key, part in same if plain_word(key) in self.spelling.ids)
+        found = next((part for part in ids if as_id(part) in asked), None)
+        return None if isinstance(found, int) and self._is_a_row_of_another(value) else as_id(found)
+
+    def _is_a_row_of_another(self, value: Mapping[str, Any]) -> bool:
+        """Whether *value* names another task: then the integer beside it is a database key."""
+        named = (part for key, part in value.items() if plain_word(key[:_LONGEST_KEY]) in _NAMES_OF_TASKS)
+        return any(isinstance(part, str) and part.strip() and part not in self.asked for part in named)
 
     def _is_keyed(self, place: _Place) -> bool:
         return place.key in self.asked and self._may_have_ids_as_keys(place.outer_key)
@@ -257,6 +263,7 @@ class _Search:
 
 _MAPS_OF_TASKS = frozenset({"", "jobs", "videos", "records", "predictions", "list", "rows"})
 """Keys of objects that have ids as keys, besides the wrappers; without a key it is the answer itself."""
+_NAMES_OF_TASKS = frozenset({"taskid", "jobid", "generationid"})
 _LONGEST_NUMBER = 21
 """Digits and one: longer numbers are not read."""
 _MOST_BESIDE = 50

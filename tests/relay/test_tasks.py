@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import permutations
 from typing import Any
@@ -15,13 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
-from luma_async import ConfigurationError, Generation, LumaError, ProtocolError, State
+from luma_async import APIError, ConfigurationError, Generation, LumaError, ProtocolError, State
 from luma_async._ids import check_task_id
 from luma_async._relay.answer import Answer
 from luma_async._relay.requests import task_path
 from luma_async._relay.search import kind_of, state_of, tasks_in
 from luma_async._relay.tasks import LastAnswer, read_batch, read_documents, read_poll, read_task
 from luma_async.dialect import RELAY
+from luma_async.errors import Verdict
 from tests.kit import TASK_ID, answer, sample, sample_names
 
 CLEAN = "https://cdn.example/clean.mp4"
@@ -859,14 +860,59 @@ def test_of_several_rows_for_one_id_the_row_that_tells_an_end_counts(order: tupl
     assert [seen and seen.state for seen in (batch, known_batch, single)] == [State.COMPLETED] * 3
 
 
-def test_of_two_ends_for_one_id_the_first_counts() -> None:
-    """There is no telling which is right, so it is at least the same each time."""
-    rows = [{"task_id": "a", "status": state} for state in ("FAILURE", "SUCCESS")]
+_ROWS_OF_ONE: dict[str, Callable[[list[Any]], Any]] = {
+    "a bare list": lambda rows: rows,
+    "data": lambda rows: {"code": "success", "data": rows},
+    "items": lambda rows: {"items": rows},
+    "deep": lambda rows: {"code": 0, "data": {"page": 1, "items": rows}},
+    "two wrappers": lambda rows: {"data": rows[:1], "items": rows[1:]},
+    "two depths": lambda rows: {"data": rows[0], "result": {"data": rows[1:]}},
+    "nobody listed": lambda rows: {"jobs": rows},
+}
 
-    _, batch = read_batch(answer({"code": "success", "data": rows}), {"a": None})["a"]
 
-    assert batch is not None
-    assert batch.state is State.FAILED
+@pytest.mark.parametrize("ends", list(permutations(["FAILURE", "SUCCESS", "running"])))
+@pytest.mark.parametrize("around", _ROWS_OF_ONE)
+def test_of_two_ends_for_one_id_none_counts(around: str, ends: tuple[str, ...]) -> None:
+    """There is no telling which is right: the id is polled again."""
+    rows = [{"task_id": "a", "status": status} for status in ends]
+    body = answer(_ROWS_OF_ONE[around](rows))
+
+    with pytest.raises(ProtocolError) as raised:
+        read_poll(body, "a", None)
+    assert (raised.value.verdict, raised.value.foreign) == (Verdict.PASSING, False)
+    if around != "nobody listed":
+        assert read_batch(body, {"a": None}) == {}
+
+
+@pytest.mark.parametrize("ends", [("FAILURE", "SUCCESS"), ("SUCCESS", "FAILURE")])
+def test_two_ends_for_one_id_leave_the_others(ends: tuple[str, ...]) -> None:
+    """Also where one of the rows is known already."""
+    rows = [{"task_id": "a", "status": status} for status in ends] + [{"task_id": "b", "status": "SUCCESS"}]
+    first, _ = read_batch(answer(rows[:1]), {"a": None})["a"]
+
+    assert read_batch(answer(rows), {"a": None, "b": None}).keys() == {"b"}
+    assert read_batch(answer(rows), {"a": first, "b": None}).keys() == {"b"}
+
+
+@pytest.mark.parametrize("status", [400, 500])
+def test_two_ends_inside_an_error_status_stay_the_error(status: int) -> None:
+    """As without a task."""
+    rows = [{"task_id": "a", "status": status} for status in ("FAILURE", "SUCCESS")]
+
+    with pytest.raises(APIError):
+        read_poll(answer({"data": rows}, status), "a", None)
+
+
+@pytest.mark.parametrize("outer", ["completed", "failed"])
+def test_an_object_inside_a_row_does_not_contradict_it(outer: str) -> None:
+    """The upstream's own answer, which the row has already told of; nor does the same end twice."""
+    inner = {"id": "a", "state": "failed" if outer == "completed" else "completed"}
+    for row in ({"id": "a", "state": outer, "data": inner}, {"task_id": "a", "status": outer, "result": inner}):
+        for body in (row, [row], {"data": [row]}):
+            _, single = read_poll(answer(body), "a", None)
+            _, batch = read_batch(answer(body), {"a": None})["a"]
+            assert [seen and seen.word for seen in (single, batch)] == [outer] * 2
 
 
 # --- what a waiting id keeps ---

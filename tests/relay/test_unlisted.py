@@ -232,6 +232,19 @@ def test_an_id_may_be_a_number_in_a_batch() -> None:
     assert read_batch(answer({"jobs": [{"ID": 12345, "Status": "failed"}]}), {"12345": None}).keys() == {"12345"}
 
 
+@pytest.mark.parametrize("key", ["task_id", "taskId", "Job-ID", "generation_id"])
+def test_a_number_beside_another_tasks_id_is_a_database_key(key: str) -> None:
+    """At any depth; beside the asked id, or an unset one, it may be the id."""
+    row = {"id": 12345, "status": "failed"}
+
+    for body in ({"page": {"records": [{**row, key: "task_zzz"}]}}, {"job": {**row, key: "9"}}):
+        with pytest.raises(LumaError) as raised:
+            read_task(answer(body), "12345")
+        assert raised.value.retryable
+    for other in ("", None, "12345"):
+        assert read_task(answer({"job": {**row, key: other}}), "12345").state is State.FAILED
+
+
 def test_no_match_of_a_batch_stays_one() -> None:
     """Nothing is searched for in vain."""
     assert read_batch(answer({"code": "success", "data": None}), {A: None, B: None}) == {}

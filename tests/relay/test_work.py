@@ -187,7 +187,7 @@ def test_a_row_that_is_repeated_is_structured_never() -> None:
 
 
 def test_an_end_that_is_repeated_is_read_once() -> None:
-    """The first row that tells an end decides; a poll stops there, and a batch only looks for other ids."""
+    """The first row that tells an end decides; a poll stops soon, and a batch only looks for other ids."""
     row = b'{"task_id":"x","status":"SUCCESS"}'
     body = repeated(row, size=50_000)
 
