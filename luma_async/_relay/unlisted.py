@@ -90,8 +90,21 @@ class _Place(NamedTuple):
 
 
 _NEVER_A_TASK = re.compile(r"(?<![a-z])(?:err(?:or)?|fault|exception|history|log|event)s?(?![a-z])")
-_AROUND_TASKS = frozenset({"payload"})
+_SOURCE = "_source"
+"""What Elasticsearch has around a document."""
+_AROUND_TASKS = frozenset({"payload", _SOURCE})
 """Keys of the user's own input that may be around a task too."""
+_BODIES = frozenset({"attributes", "info", "fields", "job", "video", "taskinfo", "jobinfo", "videoinfo"})
+"""Keys inside an object with the id, of an object that has the rest of the task."""
+_NAMES_OF_TASKS = frozenset({"taskid", "jobid", "generationid"})
+
+
+def _names_another(body: Mapping[str, Any], task_id: str) -> bool:
+    """Whether an object inside the one with the id has an id of its own: then it may be another task, or a medium."""
+    own = (part for key, part in body.items() if plain_word(key[:_LONGEST_KEY]) in _NAMES_OF_TASKS | {"id"})
+    return any(isinstance(part, str) and part.strip() not in ("", task_id) for part in own)
+
+
 _SEARCHED = frozenset({dict, list, str})
 _MAY_START_JSON = ("{", "[", '"', " ", "\n", "\r", "\t")
 
@@ -179,7 +192,10 @@ class _Search:
         """Yield the task that *value*, which has the id, is if it has a state."""
         named = {self.spelling.name(key): part for key, part in value.items()}
         if word_of([named], self.reading) is None:
-            return
+            body = self._body_of(value, task_id)
+            if body is None or named.get("data"):
+                return
+            value = {**value, "data": body}
         task = self._respelled(value, _DEEPEST)
         if self._is_keyed(place):
             task = {**task, "id" if "id" not in task else "task_id": task_id}
@@ -189,6 +205,18 @@ class _Search:
             if is_about_request(found.word) and not details.has_link(found, self.reading):
                 return
         yield found
+
+    def _body_of(self, value: Mapping[str, Any], task_id: str) -> dict[str, Any] | None:
+        """Return the object in *value* that has the state of its task, as in JSON:API; None if several disagree."""
+        told: list[tuple[dict[str, Any], State]] = []
+        for key, part in islice(value.items(), _MOST_BESIDE):
+            body = self.reading.opened(part) if key == _SOURCE or plain_word(key[:_LONGEST_KEY]) in _BODIES else None
+            if type(body) is not dict or _names_another(body, task_id) or links.has_another_role(body):
+                continue
+            word = word_of([{self.spelling.name(name): each for name, each in body.items()}], self.reading)
+            if word is not None:
+                told.append((body, state_of(word, self.reading.dialect)))
+        return told[0][0] if len({state for _, state in told}) == 1 else None
 
     def _found(self, task: dict[str, Any], task_id: str) -> Found:
         levels = levels_of(task, self.reading)
@@ -263,7 +291,6 @@ class _Search:
 
 _MAPS_OF_TASKS = frozenset({"", "jobs", "videos", "records", "predictions", "list", "rows"})
 """Keys of objects that have ids as keys, besides the wrappers; without a key it is the answer itself."""
-_NAMES_OF_TASKS = frozenset({"taskid", "jobid", "generationid"})
 _LONGEST_NUMBER = 21
 """Digits and one: longer numbers are not read."""
 _MOST_BESIDE = 50

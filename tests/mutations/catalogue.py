@@ -460,6 +460,8 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
             "not (_NEVER",
         ),
         ("errors are not searched for tasks", " or _NEVER_A_TASK.search(in_words(key[:_LONGEST_KEY])))", ")"),
+        ("what is beside the id may have the state", "if body is None or named.get(", "if True or named.get("),
+        ("another task beside the id does not", "or _names_another(body, task_id) or", "or"),
         (
             "a number beside another task's id is a database key",
             "None if isinstance(found, int) and self._is_a_row_of_another(value) else as_id(found)",

@@ -100,6 +100,54 @@ def test_only_an_object_with_the_id_and_a_state_is_the_task(body: dict[str, Any]
     assert raised.value.retryable
 
 
+_STATE = {"state": "completed", "video_url": V}
+
+
+@pytest.mark.parametrize("key", ["attributes", "Attributes", "info", "fields", "job", "video", "job_info", "_source"])
+@pytest.mark.parametrize("body", [_STATE, {"Status": "succeeded", "VideoURL": V}, {**_STATE, "id": TASK_ID}], ids=str)
+def test_the_state_may_be_in_an_object_beside_the_id(key: str, body: dict[str, Any]) -> None:
+    """As in JSON:API; in a batch as in a single poll."""
+    task = {"type": "generations", "id": TASK_ID, key: body}
+
+    for around in (task, {"data": task}, {"data": [task]}, {"included": [OTHER], "data": task}, {"hits": [task]}):
+        generation = read_task(answer(around), TASK_ID)
+        assert (generation.state, generation.video_url) == (State.COMPLETED, V)
+        assert read_batch(answer(around), {TASK_ID: None})[TASK_ID][0].recall(TASK_ID).video_url == V
+
+
+@pytest.mark.parametrize("identity", [{"_id": "1"}, {"_id": TASK_ID}])
+def test_a_document_of_a_search_is_a_task(identity: dict[str, str]) -> None:
+    """As Elasticsearch has it around."""
+    hits = [{"_index": "tasks", "_score": 1.0, **identity, "_source": {**DONE, "id": TASK_ID}}]
+
+    assert read_task(answer({"took": 3, "hits": {"total": 1, "hits": hits}}), TASK_ID).video_url == V
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"attributes": {**_STATE, "id": "another"}},
+        {"job": {**_STATE, "task_id": "another"}},
+        {"attributes": _STATE, "info": {"state": "failed"}},
+        {"video": {**_STATE, "type": "input"}},
+        {"source": _STATE},
+        {"moderation": _STATE},
+        {"input": _STATE},
+        {"relationships": {"parent": {"data": _STATE}}},
+        {"attributes": {"upload_status": "completed"}},
+        {"attributes": {"status": "success"}},
+        {"author": {"status": "failed"}},
+    ],
+    ids=str,
+)
+def test_what_else_is_beside_the_id_does_not_have_the_state(fields: dict[str, Any]) -> None:
+    """Another task, the user's own input, or objects that disagree."""
+    with pytest.raises(LumaError) as raised:
+        read_task(answer({"data": {"id": TASK_ID, **fields}}), TASK_ID)
+
+    assert raised.value.retryable
+
+
 @pytest.mark.parametrize("key", ["taskResult", "results", "videos"])
 def test_the_result_of_another_task_is_not_adopted(key: str) -> None:
     """Only what belongs to no other task is searched for the link."""
