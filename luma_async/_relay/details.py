@@ -12,6 +12,7 @@ from luma_async._relay.documents import Reading
 from luma_async._relay.links import (
     FIELDS_OF_VIDEOS,
     Levels,
+    clean_link,
     declared_link,
     has_another_role,
     known_link,
@@ -78,6 +79,8 @@ def _details(levels: Levels, state: State) -> dict[str, Any]:
 def _with_link(made: Generation, task: Mapping[str, Any], levels: Levels, reading: Reading) -> Generation:
     """Return *made* with a link from where the dialect says, or from another place if it has none."""
     declared = declared_link(levels, reading)
+    if declared is None and (made.video is None or made.video.download_url is None):
+        declared = clean_link(levels, reading)
     if declared is not None:
         video = evolve(made.video or Video(), download_url=declared)
         return evolve(made, video=video, result_url=link_of_row(levels))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from luma_async._checks import link_or_none, medium_or_none
 from luma_async._relay.documents import Reading
-from luma_async._relay.keys import is_never_the_result
-from luma_async._text import in_words
+from luma_async._relay.keys import has_a_mark, is_clean, is_never_the_result, is_of_another
+from luma_async._relay.search import as_id, levels_of
+from luma_async._text import in_words, plain_word
 from luma_async.dialect import RELAY, Dialect
 from luma_async.models import Link
 
@@ -37,6 +38,36 @@ def known_link(levels: Levels, reading: Reading) -> Link | None:
     places = _places(reading.dialect.link_keys)
     better = tuple(place for place in places if place[0] not in _LAST)
     return _at_places(levels, better, reading) or _at_places(levels, _places(_LAST), reading)
+
+
+def clean_link(levels: Levels, reading: Reading) -> Link | None:
+    """Return the first link at a key that names a medium without a watermark."""
+    budget = Reading(_MOST_PARTS)
+    found = (_clean_in(level, _DEEPEST, reading, budget) for level in levels)
+    return next(filter(None, found), None)
+
+
+_MOST_PARTS = 500
+
+
+def _clean_in(value: Any, depth: int, reading: Reading, budget: Reading) -> Link | None:
+    value = reading.opened(value)
+    if depth and isinstance(value, list):
+        items = (_clean_in(item, depth - 1, reading, budget) for item in value[:_MOST_ITEMS] if budget.visit())
+        return next(filter(None, items), None)
+    if not depth or not isinstance(value, Mapping) or _is_another_medium(value) or has_another_role(value):
+        return None
+    parts = [(key, part) for key, part in value.items() if part and type(part) in _MAY_HOLD_LINKS and budget.visit()]
+    clean = (_link_in(part, reading, _DEEPEST) for key, part in parts if is_clean(key))
+    below = (
+        _clean_in(part, depth - 1, reading, budget)
+        for key, part in parts
+        if not (is_never_the_result(key, part) or is_of_another(key))
+    )
+    return next(filter(None, clean), None) or next(filter(None, below), None)
+
+
+_MAY_HOLD_LINKS = frozenset({str, list, dict})
 
 
 def _own_keys(dialect: Dialect) -> tuple[str, ...]:
@@ -161,24 +192,55 @@ def last_resort(task: Any, reading: Reading) -> tuple[Link | None, tuple[str, ..
     """
     places: dict[str, Link] = {}
     videos: dict[str, Link] = {}
-    for place, link, is_video in _links_in(task, "", _LEVELS, reading):
+    for place, link, is_video in _links_in(task, "", _LEVELS, reading, _Around(_ids_of(task, reading))):
         places.setdefault(place, link)
         if is_video:
             videos.setdefault(place, link)
+    unmarked = {place: link for place, link in videos.items() if not (has_a_mark(place) or has_a_mark(link[:_LONG]))}
+    videos = unmarked or videos
     if len(set(videos.values())) == 1:
         place, link = next(iter(videos.items()))
         return link, (place,)
     return None, tuple(videos or places)[:_MOST_PLACES]
 
 
+class _Around(NamedTuple):
+    """What is known of the place of a link."""
+
+    own: frozenset[str]
+    """The ids of the task."""
+    types: str = ""
+    """The types beside it."""
+
+
+def _ids_of(task: Any, reading: Reading) -> frozenset[str]:
+    """Return the ids of *task*, and of its upstream's answer inside it."""
+    levels = levels_of(task, reading) if isinstance(task, Mapping) else []
+    ids = (as_id(level[key]) for level in levels for key in reading.keys.ids.intersection(level))
+    return frozenset(filter(None, ids))
+
+
+def _is_of_another_task(value: Mapping[str, Any], own: frozenset[str]) -> bool:
+    """Whether *value* names a task that is none of *own*; a mere ``id`` may be that of a medium."""
+    return any(
+        isinstance(part, str) and part.strip() and part not in own and plain_word(key[:_LONGEST_ROLE]) in _NAMES_A_TASK
+        for key, part in value.items()
+    )
+
+
+_NAMES_A_TASK = frozenset({"taskid", "jobid", "generationid"})
+_GENERATED_IMAGES = re.compile(r"(?:generated|generation|output|result)_images?")
+"""Leonardo's has the video too."""
+_LONG = 2000
+"""Characters of a link that are searched for words."""
 _LEVELS = 8
 _MOST_PLACES = 10
 
 
 def _links_in(
-    value: Any, place: str, depth: int, reading: Reading, beside: str = ""
+    value: Any, place: str, depth: int, reading: Reading, around: _Around
 ) -> Iterator[tuple[str, Link, bool]]:
-    """Yield each link in *value* with its place, and whether it is called a video; *beside* has the types beside it."""
+    """Yield each link in *value* with its place, and whether it is called a video."""
     value = reading.opened(value)
     if not reading.visit():
         return
@@ -191,21 +253,29 @@ def _links_in(
                 (
                     _is_data(link),
                     _VIDEO_ENDING.search(path),
-                    _VIDEO_TYPE.search(beside),
+                    _VIDEO_TYPE.search(around.types),
                     _VIDEO_KEY.search(last_keys),
                 )
             )
             yield place, link, is_video
     elif depth and isinstance(value, list):
         for number, item in enumerate(value[:_MOST_ITEMS]):
-            yield from _links_in(item, f"{place}.{number}" if place else str(number), depth - 1, reading, beside)
+            inside = f"{place}.{number}" if place else str(number)
+            yield from _links_in(item, inside, depth - 1, reading, around)
     elif depth and isinstance(value, Mapping) and not _is_another_medium(value):
-        if place and has_another_role(value):
+        if place and (has_another_role(value) or _is_of_another_task(value, around.own)):
             return
-        types = _types(value)
+        types = around._replace(types=_types(value))
         for key, part in value.items():
-            if isinstance(part, str | list | Mapping) and part and not is_never_the_result(key, part):
-                yield from _links_in(part, f"{place}.{key[:50]}" if place else key[:50], depth - 1, reading, types)
+            if isinstance(part, str | list | Mapping) and part and _may_hold_the_result(key, part):
+                inside = f"{place}.{key[:50]}" if place else key[:50]
+                yield from _links_in(part, inside, depth - 1, reading, types)
+
+
+def _may_hold_the_result(key: str, value: Any) -> bool:
+    if is_of_another(key):
+        return False
+    return not is_never_the_result(key, value) or _GENERATED_IMAGES.fullmatch(in_words(key[:_LONGEST_ROLE])) is not None
 
 
 def _is_data(link: str) -> bool:

@@ -509,12 +509,20 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ),
     ],
     ("relay/test_links.py",): [
+        ("other tasks and people have no link of this one", "    if is_of_another(key):\n        return False\n", ""),
+        (
+            "another task's id means another task",
+            "(has_another_role(value) or _is_of_another_task(value, around.own))",
+            "has_another_role(value)",
+        ),
+        ("a clean link comes first", "declared = clean_link(levels, reading)", "pass"),
+        ("a watermarked link loses", "videos = unmarked or videos", "pass"),
         (
             "the link of a list of media is not a picture's",
             "not (_is_another_medium(value) or has_another_role(value))",
             "not has_another_role(value)",
         ),
-        ("the user's input is not the result", "and not is_never_the_result(key, part)", ""),
+        ("the user's input is not the result", "return not is_never_the_result(key, value) or", "return True or"),
         ("a part of a word does not name input", "|guidance|template)(?![a-z])", "|guidance|template)"),
         ("what the user gave is not the result", "    if _ORIGINAL.match(name):", "    if False:"),
         (

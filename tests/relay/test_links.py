@@ -203,3 +203,103 @@ def test_no_link_is_searched_before_the_end(state: str) -> None:
 def test_a_picture_is_not_the_video() -> None:
     """Neither at a known place nor at another one."""
     assert completed(output="https://cdn.example/p.png", videos=["https://cdn.example/q.webp?x=1"]).video_url is None
+
+
+# --- other tasks, and people ---
+
+_OTHER = {"id": "another", "state": "completed", "video": {"url": "https://cdn.example/w.mp4"}}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"children": [_OTHER]},
+        {"related": [{"id": "another", "video_url": MP4}]},
+        {"relatedVideos": {"items": [_OTHER]}},
+        {"similar": [_OTHER]},
+        {"remixes": [_OTHER]},
+        {"recommendations": {"first": _OTHER}},
+        {"recommended": [_OTHER]},
+        {"extensions": [_OTHER]},
+        {"extended_from": {"video_url": MP4}},
+        {"history": [{"generation_id": "another", "video_url": MP4}]},
+        {"latest": {"taskId": "another", "status": "completed", "files": [MP4]}},
+        {"creator": {"intro_video_url": MP4}},
+        {"author": {"id": "u1", "video_url": MP4}},
+        {"owner": {"clip": MP4}},
+        {"profile": {"video": MP4}},
+    ],
+    ids=str,
+)
+def test_what_belongs_to_another_task_or_a_person_is_never_the_result(fields: dict[str, Any]) -> None:
+    """Nor does it make the own link a guess among several."""
+    mine = "https://cdn.example/mine.mp4"
+
+    assert completed(**fields).video_url is None
+    assert completed(**fields, export={"mp4": mine}).video_url == mine
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"files": [{"id": "file-1", "mp4": MP4}]},
+        {"storage": {"id": "v1", "status": "finished", "resultMp4": MP4}},
+        {"export": {"task_id": TASK_ID, "mp4": MP4}},
+        {"export": {"task_id": "", "mp4": MP4}},
+        {"data": {"task_id": "upstream-7", "files": {"task_id": "upstream-7", "mp4": MP4}}},
+        {"file_extension": "mp4", "authored": {"mp4": MP4}},
+    ],
+    ids=str,
+)
+def test_a_medium_with_an_id_of_its_own_may_be_the_result(fields: dict[str, Any]) -> None:
+    """So may what the upstream calls by its own id."""
+    assert completed(**fields).video_url == MP4
+
+
+# --- watermarks ---
+
+_MARKED = "https://cdn.example/marked.mp4"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"works": [{"resource": {"resource": _MARKED, "resourceWithoutWatermark": MP4}}]},
+        {"output": {"works": [{"video": {"resource": _MARKED, "resource_without_watermark": MP4}}]}},
+        {"video": {"url": _MARKED, "url_without_watermark": MP4}},
+        {"video_url": _MARKED, "no_watermark": MP4},
+        {"video_url": _MARKED, "noWatermarkUrl": {"url": MP4}},
+        {"videos": [{"url": _MARKED, "no_wm_url": MP4}]},
+        {"files": {"clean": MP4, "watermarked": _MARKED}},
+        {"creations": [{"url": MP4, "watermark_url": _MARKED}]},
+        {"files": {"a": MP4, "b": "https://cdn.example/watermarked/b.mp4"}},
+    ],
+    ids=str,
+)
+def test_a_link_without_a_watermark_comes_first(fields: dict[str, Any]) -> None:
+    """In any spelling, and it is not one guess among several."""
+    assert completed(**fields).video_url == MP4
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"watermarked_video": MP4},
+        {"video_url": MP4, "no_watermark": True},
+        {"video_url": MP4, "remove_watermark": "https://pay.example/clean"},
+        {"video_url": MP4, "input": {"url_without_watermark": _MARKED}},
+        {"video_url": MP4, "related": [{"no_watermark_url": _MARKED}]},
+        {"video": {"download_url": MP4, "url_without_watermark": _MARKED}},
+        {"generated_images": [{"motionMP4URL": MP4, "url": "https://cdn.example/i.jpg"}]},
+    ],
+    ids=str,
+)
+def test_a_watermark_alone_hides_no_result(fields: dict[str, Any]) -> None:
+    """What is no link, or is the user's own or another task's, does not come first."""
+    assert completed(**fields).video_url == MP4
+
+
+def test_generated_images_without_a_video_are_not_the_result() -> None:
+    """Only what is called a video there is one."""
+    assert completed(generated_images=[{"url": V}]).video_url is None
+    assert completed(input_images=[{"mp4": MP4}]).video_url is None
