@@ -14,7 +14,8 @@ _LATIN_TASK = r"(?:(?<!/)(?:task|generation|job|record|video|creation|prediction
 _TASK = (
     rf"(?:{_LATIN_TASK}|{_EAST_ASIAN_TASK}"
     r"|tarea|tarefa|trabajo|trabalho|tâche|aufgabe|auftrag|taak|tugas|görev|attività|tác vụ|nhiệm vụ|zadani|úloha|úkol"
-    r"|génération|generación|geração|задач|задани|генераци|завдан|مهمة|المهمة|งาน)"
+    r"|génération|generación|geração|задач|задани|генераци|завдан|مهمة|المهمة|งาน"
+    r"|generierung|uppgift|opgave|oppgave|tehtäv|feladat|sarcin|εργασί|משימ|कार्य|टास्क)"
 )
 _THINGS = (
     r"channel|model|user|token|account|group|queue|image|picture|file|param|prompt|url|path|route|endpoint|session"
@@ -22,6 +23,8 @@ _THINGS = (
     r"|archivo|arquivo|fichier|datei|imagen|imagem|bild|canal|kanal|usuario|utilisateur|benutzer"
     r"|渠道|通道|模型|令牌|用户|用戶|账号|分组|图片|文件|参数|файл|модел|канал|пользовател"
     r"|密钥|接口|路径|类型|模板|会话|订阅|モデル|모델|modèle|mô hình|نموذج"
+    r"|bruger|bruker|användare|uživatel|kullanıcı|pengguna|käyttäj|felhasználó|utilizator|χρήστη|משתמש|उपयोगकर्ता"
+    r"|soubor|dosya|billede|bilde|tiedosto|fájl|fișier"
 )
 _STORES = (
     r"tables?|relations?|collections?|schemas?|columns?|procedures?|functions?|methods?|class(?:es)?|beans?|modules?"
@@ -55,10 +58,21 @@ _ABSENT = (
     rf"|{_NEGATED}|existe pas|existiert nicht|bestaat niet|introuvable|(?:in|non[ -]?)(?:existente?|existant|esistente)"
     r"|tidak ditemukan|tidak ada|bulunamadı|mevcut değil|không tồn tại|không tìm thấy"
     r"|nie istnieje|nie znalezion|neexistuje|nenalezen|отсутству"
-    r"|غير موجود|لم يتم العثور|لا توجد|لا يوجد|ไม่พบ)"
+    r"|غير موجود|لم يتم العثور|لا توجد|لا يوجد|ไม่พบ"
+    r"|\byok\b|nebyl[aoy]? nalezen|hitta(?:de)?s inte|finns inte|inte hittas?"
+    r"|(?:ikke|ikkje) (?:fundet|funnet|funne)"
+    r"|findes ikke|finnes ikke|eksisterer ikke|नहीं मिल|मौजूद नहीं|tidak dijumpai|tidak wujud|ei löy[td]|nem található"
+    r"|nu a fost găsit|nu există|δεν βρέθηκε|δεν υπάρχει|לא נמצא)"
+)
+_LIKE_THE_ID = r"(?: (?:this|that|the|such|your|given|specified|requested|provided|an?|matching|task|job|generation))*"
+_OF_FRAMEWORKS = (
+    rf"\bno {_LATIN_TASK} matches the given query|\bno query results for model \[?(?:\w+\\)*{_LATIN_TASK}(?![a-z])"
+    rf"|\bno (?:such )?{_LATIN_TASK} (?:with|for|by|has|under){_LIKE_THE_ID} (?:uu)?id\b"
+    rf"|{_LATIN_TASK} with (?:the )?id [\w'\"-]+ is missing"
+    r"|(?:タスク|ジョブ|動画)(?:id|データ|情報|記録)?(?:は|が|も)(?:あり|ござい)ません"
 )
 _IS_INVALID = (
-    r"(?:[ _-]?ids?[ _-]?(?:is |が|是)?(?:invalid|not valid|wrong|incorrect"
+    r"(?:[ _-]?ids?[ _-]?(?:is |was |が|是)?(?:not recogni[sz]ed|unrecogni[sz]ed|invalid|not valid|wrong|incorrect"
     r"|无效|無效|無効|错误|錯誤|有误|不正确|不正確|非法|不合法)"
     r"|[ _-]?(?:is )?(?:unknown|无效|無效|無効)$)"
 )
@@ -73,8 +87,10 @@ _NONE_IN_CHINESE = (
     r"|不存在的|无效的?|無效的?)"
 )
 _NO_SUCH = (
-    r"(?:no such|unknown|invalid|non-?existent|not found:?|(?:can ?not|can't|could not|couldn't|unable to) find)"
+    r"(?:no such|unknown|unrecogni[sz]ed|invalid|non-?existent|not found:?"
+    r"|(?:can ?not|can't|could not|couldn't|unable to) find)"
     r"(?:[ _-]|\b(?:the|a|an|any|this|that|your|specified|given|requested|corresponding|matching|luma|video)\b)*"
+    r"(?:[a-z]\w*[.]){0,8}"
 )
 _GOES_ON = r"(?=[ _-](?:(?:with|for|in|or|was|is|does|by|named|please)\b|\w*[0-9]))"
 _NO_FURTHER_NOUN = rf"(?:[ _-]?(?:id|uuid)s?\b)?(?:(?![ _-]?[a-z])|{_GOES_ON})"
@@ -82,7 +98,7 @@ _NO_FURTHER_NOUN = rf"(?:[ _-]?(?:id|uuid)s?\b)?(?:(?![ _-]?[a-z])|{_GOES_ON})"
 _NOT_FOUND = re.compile(
     rf"{_TASK}{_GAP}{{0,80}}?{_ABSENT}"
     r"|\b(?:request|id)s?(?: id)?(?: was| is)? (?:not found|unknown)\b"
-    rf"|{_TASK}{_IS_INVALID}"
+    rf"|{_TASK}{_IS_INVALID}|{_OF_FRAMEWORKS}"
     rf"|{_NO_SUCH}{_LATIN_TASK}{_NO_FURTHER_NOUN}"
     rf"|\bno {_GAP}{{0,12}}{_LATIN_TASK}{_GAP}{{0,12}}\b(?:found|exists?)\b"
     rf"|{_OTHER_WORDS_FIRST}{_GAP}{{0,12}}{_TASK}(?!\w{{0,4}}[ _-]?(?:{_MACHINERY}|{_THINGS}))"
@@ -93,7 +109,9 @@ _NOTHING_ELSE = re.compile(
     r"|不存在|does not exist|key (?:does not|doesn['’]t) exist|key not found"
 )
 _NOT_STORED = re.compile(
-    r"\bredis: ?nil\b|\bnil returned\b|\bno rows(?: found| in result(?: ?set)?)\b|\bno documents? in result\b"
+    r"\bredis: ?nil\b|\bnil returned\b"
+    r"|\bno rows?(?: was| were)?(?: found(?: when one was required)?| in result(?: ?set)?)\b"
+    r"|\bno documents? in result\b"
     r"|\b(?:redis|memcached?|cache|etcd|leveldb|rocksdb|badger|dynamodb|kv)\b[\w :'\"]{0,60}?"
     r"\b(?:(?:not|n[o']t be) found|(?:does not|doesn['’]t) exist)"
     r"|(?:^|\b(?:task|job|generation|record)[ _-])key [\w:'\"-]{0,80} ?(?:not found|(?:does not|doesn['’]t) exist)"

@@ -39,6 +39,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
             "first_of([*words, *further])",
         ),
         ("an expired task is not there", "for pattern in (_NOT_FOUND, _EXPIRED)", "for pattern in (_NOT_FOUND,)"),
+        ("a framework's words tell of a task", "{_TASK}{_IS_INVALID}|{_OF_FRAMEWORKS}", "{_TASK}{_IS_INVALID}"),
         ("a worker is not the task", "{_THINGS}|{_MACHINERY}|\\bkey", "{_THINGS}|\\bkey"),
         (
             "a task that is not there yet passes",
