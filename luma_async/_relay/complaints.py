@@ -190,6 +190,25 @@ def deepest_text(found: list[Entry]) -> str | None:
     return max(texts, key=lambda entry: (entry.is_usual, entry.depth)).text if texts else None
 
 
+_MOST_FIELDS = 20
+
+
+def text_of_a_field(document: Any) -> str | None:
+    """Return the first text that an object ``errors`` has about a field; None if there is none."""
+    reading, value = Reading(_MOST_ENTRIES), document
+    for _ in range(_DEEPEST):
+        value = reading.opened(value)
+        if not isinstance(value, Mapping):
+            return None
+        errors = reading.opened(value.get("errors"))
+        for name, part in islice(errors.items() if isinstance(errors, Mapping) else (), _MOST_FIELDS):
+            text = part[0] if isinstance(part, list) and part else part
+            if isinstance(text, str) and text.strip():
+                return f"{name[:_LONGEST_KEY]}: {text}"
+        value = value.get("error")
+    return None
+
+
 _LONGEST_CODE = 500
 
 

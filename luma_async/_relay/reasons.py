@@ -48,7 +48,7 @@ def failure_of(found: Found, raw: Mapping[str, Any], reading: Reading) -> tuple[
     )
     texts = (innermost_text(value, budget) for value in places)
     reason = next((text for text in texts if text and _is_reason(text, found, reading.dialect)), None)
-    return reason, _code_of(levels, budget)
+    return reason, _code_of(levels, budget) or _word_beside_the_state(levels, reading)
 
 
 def _code_of(levels: Levels, budget: Reading) -> str | None:
@@ -59,6 +59,17 @@ def _code_of(levels: Levels, budget: Reading) -> str | None:
     )
     texts = (str(code) for code in codes if type(code) in (str, int))
     return next((code for code in texts if not _says_nothing(code)), None)
+
+
+def _word_beside_the_state(levels: Levels, reading: Reading) -> str | None:
+    """Return a word at ``code`` in the object that has the state: a number there is the envelope's."""
+    codes = (level.get("code") for level in levels if not reading.keys.states.isdisjoint(level))
+    words = (code.strip() for code in codes if isinstance(code, str) and _A_WORD.fullmatch(code.strip()))
+    known = reading.dialect.state_words
+    return next((word for word in words if plain_state(word) not in known and not _says_nothing(word)), None)
+
+
+_A_WORD = re.compile(r"[A-Za-z][\w.:/-]{1,99}")
 
 
 # --- places ---
@@ -147,7 +158,10 @@ def _keys(level: Mapping[str, Any], kind: str) -> list[str]:
 
 # --- texts ---
 _SAYS_NOTHING = frozenset(
-    {"none", "null", "nil", "undefined", "n/a", "true", "false", "stop", "failed", "fail", "failure", "error"}
+    {
+        *("none", "null", "nil", "undefined", "n/a", "true", "false", "stop", "failed", "fail", "failure", "error"),
+        *("{}", "[]", "-", "无", "無", "暂无", "なし", "없음", "нет", "ninguno", "aucun", "keine", "nessuno"),
+    }
 )
 _NOT_A_TEXT = re.compile(r"\S+://\S+|/\S+|[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
 """A link, a path, or a UUID."""

@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 
 from luma_async._relay.answer import Answer
 from luma_async._relay.causes import ADDRESS_ADVICE, CLIENT_ERROR, Cause, cause_of
-from luma_async._relay.complaints import code_of, deepest_text, entries, further_texts, says_too_many
+from luma_async._relay.complaints import code_of, deepest_text, entries, further_texts, says_too_many, text_of_a_field
 from luma_async._relay.documents import NotJSONError, decode, opened
 from luma_async._relay.not_found import first_of, says_no_such_task
 from luma_async._relay.success import is_success
@@ -154,7 +154,11 @@ class _Details:
         if not documents:
             words = [_plain_text(answer)]
         types = [entry.value for entry in found if entry.key == "type"]
-        message = deepest_text(found) or (str(types[-1]) if types else "" if documents else words[0])
+        message = (
+            deepest_text(found)
+            or text_of_a_field(document)
+            or (str(types[-1]) if types else "" if documents else words[0])
+        )
         is_refusal = any(entry.marks_refusal for entry in found)
         return cls(code_of(found), without_markup(message), words, is_refusal=is_refusal, document=document)
 

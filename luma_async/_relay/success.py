@@ -44,11 +44,23 @@ _LONGEST_PRAISE = 80
 _NOTHING_WRONG = re.compile(
     r"\b(?:0+|200)\b|\b(?:no|without) (?:errors?|failures?|problems?|issues?)\b|\berrors?: none\b"
     r"|(?:没有|无)(?:错误|异常)"
+    r"|\b(?:sin|sem|senza) err\w+|\bohne fehler\b|\bsans erreurs?\b|\b(?:нет ошибок|ошибок нет|без ошибок)\b"
 )
 """Also as a number of HTTP or of an envelope."""
 _ALL_IS_WELL = re.compile(
     r"(?:.*(?:\b(?:success(?:ful(?:ly)?)?|succeed(?:ed)?|ok|okay|completed?|done|finished|all good)"
     r"|成功|完成|正常|성공|완료|успешно|éxito|sucesso))?|successfully\b.*|成功(?!率).*"
+)
+_ALL_IS_WELL_ELSEWHERE = re.compile(
+    r"(?:\S+ ){0,3}(?:erfolg|erfolgreich|exitos[oa]|éxito|riuscit[oa]|réussie?|succès|успех|успешн[оаы]?"
+    r"|gelukt|geslaagd|sukces"
+    r"|pomyślnie|thành công|thanh cong|başarılı|başarıyla|berhasil|sukses|สำเร็จ|نجاح|بنجاح|correctamente)(?: \S+){0,2}"
+    r"|\S{0,20}(?:成功|完了|正常終了)(?:しました|です|いたしました)?|.{0,30}(?:성공|완료)(?:되었습니다|했습니다|하였습니다|됨)"
+)
+_BUT_ELSEWHERE = re.compile(
+    r"\b(?:nicht|kein\w*|niet|geen|nie|brak|pas|sans|sin|sem|senza|ohne|aucune?|nunca|não|не|нет|без|но|ни|không|chưa"
+    r"|tidak|belum|gagal|değil|aber|pero|mais|sed|ma|doch|nur|teilweise|solo|seulement|частично|только)\b"
+    r"|неуда|неусп|ошиб|fall[oi]|fehl|échec|erreur|hata|başarısız|ไม่|غير|لم|실패|않|못|안 |失敗|ません"
 )
 _BUT = re.compile(
     r"\b(?:not?|non|never|un\w+|cannot|without|before|but|only|partial\w*|must|please|retry|try|fail\w*|err\w*|low|too"
@@ -63,4 +75,6 @@ def says_all_is_well(text: str) -> bool:
     if len(text) > _LONGEST_PRAISE:
         return False
     plain = _NOTHING_WRONG.sub("", " ".join(text.casefold().replace("_", " ").split())).strip(" .,;!:()。，！")
-    return _ALL_IS_WELL.fullmatch(plain) is not None and _BUT.search(plain) is None
+    if _BUT.search(plain) is not None or _BUT_ELSEWHERE.search(plain) is not None:
+        return False
+    return _ALL_IS_WELL.fullmatch(plain) is not None or _ALL_IS_WELL_ELSEWHERE.fullmatch(plain) is not None

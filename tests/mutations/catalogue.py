@@ -869,6 +869,12 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ],
     ("relay/test_reasons.py",): [
         (
+            "all is well in other languages too",
+            " or _ALL_IS_WELL_ELSEWHERE.fullmatch(plain) is not None",
+            "",
+        ),
+        ("a code beside the state is the failure's", " or _word_beside_the_state(levels, reading)", ""),
+        (
             "a reason is found at any key that names one",
             "        _at_other_keys(levels),\n        _at_known_keys(_states",
             "        _at_known_keys(_states",
@@ -881,7 +887,8 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("an id is not a reason", "plain == found.task_id or", ""),
         ("a state is not a reason", "return not is_other_state and", "return"),
         ("all is well in other words is not a reason", "or says_all_is_well(plain)\n", "\n"),
-        ("what denies that all is well is a reason", "is not None and _BUT.search(plain) is None", "is not None"),
+        ("what denies that all is well is a reason", "if _BUT.search(plain) is not None or", "if"),
+        ("so does what denies it in another language", " or _BUT_ELSEWHERE.search(plain) is not None", ""),
         ("a code inside the error's object counts", "(code_in(value, budget) for", "(None for"),
         ("a code that says all is well is none", "if not _says_nothing(code)), None)", "), None)"),
         ("a code that speaks of moderation is not retried", "{self.code or ''} {self.reason", "{self.reason"),

@@ -1068,6 +1068,15 @@ def test_the_texts_say_what_came(body: Any, status: int, text: str) -> None:
     assert error_of(body, status).summary == text
 
 
+@pytest.mark.parametrize(
+    "body", [{"errors": {"prompt": ["is too long"]}}, {"error": {"errors": {"prompt": "is too long"}}}]
+)
+@pytest.mark.parametrize("status", [200, 400, 500])
+def test_an_error_about_a_field_is_told(body: Any, status: int) -> None:
+    """With its field, as frameworks for forms have it; it says nothing of the cause."""
+    assert error_of({"success": False, **body}, status).summary.endswith(": prompt: is too long")
+
+
 def test_a_long_text_is_cut_and_made_visible() -> None:
     """A megabyte with escapes in it is a short printable line."""
     error = api_error_of({"message": "\x1b[2J" + "x" * 2**20}, 400)
