@@ -1007,6 +1007,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a file has its media", 'b"mdat" not in kinds', "False"),
     ],
     ("media/test_formats.py",): [
+        ("a picture in boxes is no video", "(?P<mp4>....ftyp(?!%b))", "(?P<mp4>....ftyp(?!%b{9}))"),
         ("labels are not packing", '.split(",")} & _PACKING', '.split(",")} - {"", "identity", "chunked"}'),
         ("a 206 is whole up to its last byte", "int(found[1]) == total - 1 and ", ""),
         ("a weak ETag proves nothing", "_STRONG.fullmatch(etag)", "True"),
