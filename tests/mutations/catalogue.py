@@ -636,7 +636,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ),
     ],
     ("faults/test_security_faults.py",): [
-        ("the key stays with its origin", "if not same_origin(target, start) or", "if False or"),
+        ("the key stays with its origin", "if not same_origin(target, start):", "if False:"),
         (
             "another port is another origin",
             "(url.scheme, url.raw_host, url.port) == (start.scheme, start.raw_host, start.port)",
@@ -1057,6 +1057,16 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ),
     ],
     ("test_calls.py",): [
+        (
+            "a redirect of a POST names its path",
+            '"POST" and status < 307 and same_origin(target, start)',
+            '"POST" and False',
+        ),
+        (
+            "a redirect of a POST names the address",
+            "    if before == target:\n        needed",
+            "    if True:\n        needed",
+        ),
         (
             "a record learns of a try before it is sent",
             "if request.before_sending is not None:\n            await",
@@ -1689,6 +1699,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("arguments that a mock does not know are given", "for name in _NEEDED if name not in given", "for name in ()"),
     ],
     ("cli/test_diagnosis.py",): [
+        ("a batch query that moved is a note", "if batch.error.summary.startswith(REDIRECTED_POST):", "if False:"),
         (
             "what any wrong key gets is about the key",
             "evidence.wrong_key is None or not evidence.poll.is_like(evidence.wrong_key)",

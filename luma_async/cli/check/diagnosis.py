@@ -9,6 +9,7 @@ from statistics import median
 from attrs import asdict, frozen
 
 from luma_async import errors
+from luma_async._network.redirects import REDIRECTED_POST
 from luma_async._relay.documents import encoded
 from luma_async.cli.check.evidence import Evidence, Reply
 from luma_async.cli.output import in_option_names
@@ -182,6 +183,8 @@ def _batch(evidence: Evidence, key: CheckResult) -> CheckResult:
         return CheckResult("batch query", Result.OK, "supported: many ids share one request")
     if batch.answer is not None and batch.answer.status in _NO_SUCH_QUERY:
         return CheckResult("batch query", Result.NOTE, "not supported: each id is polled alone", _FOR_MANY)
+    if batch.error.summary.startswith(REDIRECTED_POST):
+        return _complaint("batch query", Result.NOTE, batch, in_option_names(batch.error.advice))
     return _complaint("batch query", Result.UNSURE, batch, _LATER)
 
 
