@@ -1132,6 +1132,18 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("413 is about the picture", "_ADVICE.get(error.status, error.advice)", "error.advice"),
         ("a possible id does not hold the key", " if redact(candidate) == candidate", ""),
     ],
+    ("testing/test_flavours.py::test_a_picture_without_its_scheme_is_refused_by_one_gateway",): [
+        ("a picture needs a scheme", 'self.flavour.refused_picture(document.get("image_url"))', "None"),
+    ],
+    ("testing/test_flavours.py::test_express_tells_its_name",): [
+        ("a flavour has headers of its own", "{**own, **origin, **reply.headers}", "{**origin, **reply.headers}"),
+    ],
+    ("test_dialect.py::test_spellings_of_one_word_in_different_states_are_named",): [
+        ("spellings of one word have one state", "if states[known] != state:", "if False:"),
+    ],
+    ("cli/test_check.py::test_the_path_that_is_added_anyway_is_named",): [
+        ("a path that is there twice is named", "if not base_url.endswith(repeated) or", "if True or"),
+    ],
     ("relay/test_new_tasks.py",): [
         ("an envelope's id gives way", "        current = inner\n", "        break\n"),
         (

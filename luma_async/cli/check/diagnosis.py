@@ -6,7 +6,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from statistics import median
 
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 
 from luma_async import errors
 from luma_async._network.redirects import REDIRECTED_POST
@@ -129,6 +129,16 @@ def diagnose(evidence: Evidence, times: list[float]) -> list[CheckResult]:
         _batch(evidence, key),
         _latency(times) if times else _unsure("latency"),
     ]
+
+
+def without_repeated_path(rows: list[CheckResult], base_url: str, task_path: str) -> list[CheckResult]:
+    """Return *rows* with the advice to remove the end of *base_url* that *task_path* starts with."""
+    repeated = f"/{task_path.split('/')[1]}"
+    if not base_url.endswith(repeated) or "{" in repeated:
+        return rows
+    advice = f"remove {repeated} from the end of the address: each request adds it"
+    is_bad = [row.check == "address" and not row.is_good for row in rows]
+    return [evolve(row, advice=advice) if bad else row for row, bad in zip(rows, is_bad, strict=True)]
 
 
 def _address(evidence: Evidence, key: Result) -> CheckResult:
