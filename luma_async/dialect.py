@@ -169,8 +169,21 @@ def _are_names(_: Any, attribute: Attribute[Any], value: Any) -> None:
 def _words(value: Any) -> Any:
     if not isinstance(value, Mapping) or not all(map(_is_name, value)):
         return value
-    given = {plain_state(word): _STATES.get(state, state) for word, state in value.items() if isinstance(state, str)}
+    states = {word: _STATES.get(state, state) for word, state in value.items() if isinstance(state, str)}
+    if _contradiction(states):
+        return states  # the validator refuses it
+    given = {plain_state(word): state for word, state in states.items()}
     return {**_WORDS, **given} if len(given) == len({plain_state(word) for word in value}) else value
+
+
+def _contradiction(states: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return two spellings of one word that have different states."""
+    first: dict[str, str] = {}
+    for word, state in states.items():
+        known = first.setdefault(plain_state(word), word)
+        if states[known] != state:
+            return known, word
+    return None
 
 
 def _are_words(_: Any, attribute: Attribute[Any], value: Any) -> None:
@@ -179,6 +192,9 @@ def _are_words(_: Any, attribute: Attribute[Any], value: Any) -> None:
     if wrong:
         states = ", ".join(_STATES)
         raise _refused(attribute.name, f"has {brief(wrong[0])}, which is not a word with a state", f"states: {states}")
+    if (words := _contradiction(value)) is not None:
+        what = f"has {brief(words[1])} in another state than {brief(words[0])}, which is the same word"
+        raise _refused(attribute.name, what, "case and separators do not count: leave one of them out")
 
 
 def _is_dotted(text: Any) -> bool:

@@ -118,7 +118,9 @@ INSIDE = {
     "_relay": (
         *(
             "submissions",
+            "new_tasks",
             "new_ids",
+            "marks",
             "tasks",
             "unlisted",
             "details",

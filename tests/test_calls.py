@@ -388,6 +388,43 @@ async def test_a_redirect_to_elsewhere_took_nothing() -> None:
     assert len(server.heads) == 1
 
 
+@pytest.mark.parametrize("status", [301, 302, 303])
+@pytest.mark.parametrize(
+    ("location", "named"),
+    [
+        ("/api/luma/generations", "base_url (LUMA_BASE_URL) needs the path /api"),
+        ("/a/b/luma/generations?x=1", "base_url (LUMA_BASE_URL) needs the path /a/b"),
+        ("/luma/generations/", "may begin with the path /luma/generations/"),
+        ("/login?next=/luma", "may begin with the path /login"),
+    ],
+)
+async def test_a_redirect_on_the_same_host_names_its_path(status: int, location: str, named: str) -> None:
+    """The key goes nowhere else; a POST would become a GET."""
+    error, server = await submitted(http(status, b"", f"Location: {location}"), TAKEN)
+
+    assert isinstance(error, ProtocolError)
+    assert "the key goes" not in str(error)
+    assert location.partition("?")[0] in str(error)
+    assert named in str(error)
+    assert len(server.heads) == 1
+
+
+async def test_a_redirect_to_the_root_needs_no_path() -> None:
+    """The address has one too many."""
+    moved = http(302, b"", "Location: /luma/generations")
+    async with RawServer([moved]) as server, client(f"{server.base_url}/gw") as luma:
+        with pytest.raises(ProtocolError, match="needs no path"):
+            await luma.submit("a cat")
+
+
+async def test_a_redirects_path_does_not_show_the_key() -> None:
+    """It may come back in it."""
+    error, _ = await submitted(http(302, b"", f"Location: /login/{KEY}"), TAKEN)
+
+    assert "/login/" in str(error)
+    assert KEY not in str(error)
+
+
 _PAGE = http(200, b"<!doctype html><title>New API</title><div></div>", "Content-Type: text/html")
 
 

@@ -118,6 +118,8 @@ def test_lumas_own_api_is_a_dialect() -> None:
         ({"state_words": {"klar": "complete"}}, "state_words"),
         ({"state_words": {"klar": "unknown"}}, "state_words"),
         ({"state_words": ["klar"]}, "state_words"),
+        ({"state_words": {"in queue": "pending", "IN_QUEUE": "failed"}}, "state_words"),
+        ({"state_words": {"Klar": "completed", "ok": "completed", "KLAR": "processing"}}, "state_words"),
         ({"state_keys": "state"}, "state_keys"),
         ({"id_keys": [1]}, "id_keys"),
         ({"link_keys": [""]}, "link_keys"),
@@ -160,6 +162,15 @@ def test_two_options_may_have_the_same_constant() -> None:
     own = Dialect(submit_constants={"loop": {"kind": "video"}, "prompt": {"kind": "video"}})
 
     assert json.loads(submit_body(own, {"prompt": "a cat", "loop": True}))["kind"] == "video"
+
+
+def test_spellings_of_one_word_in_different_states_are_named() -> None:
+    """Two in the same state are one word."""
+    with pytest.raises(ConfigurationError, match="'KLAR'"):
+        Dialect(state_words={"Klar": "completed", "KLAR": "failed"})  # type: ignore[dict-item]
+
+    same = Dialect(state_words={"Klar": "completed", "KLAR": "completed"})  # type: ignore[dict-item]
+    assert same.state_words["klar"] is State.COMPLETED
 
 
 def test_a_password_in_an_address_is_not_repeated() -> None:

@@ -132,8 +132,12 @@ def _unfit(headers: Headers) -> tuple[DownloadReason, str] | None:
 
 # --- the format of a file, by its first bytes ---
 
+_NO_VIDEO = rb"avi[fs]|hei[cxms]|hev[cx]|mif[12]|msf1|miaf|crx |[MF]4[AB] "
+"""Brands of pictures and sounds, which are in the same boxes."""
 _VIDEO = re.compile(
-    rb"(?P<mov>....ftypqt  |....(?:moov|mdat|wide|free|skip|pnot))|(?P<mp4>....ftyp)|(?P<webm>\x1aE\xdf\xa3)", re.DOTALL
+    rb"(?P<mov>....ftypqt  |....(?:moov|mdat|wide|free|skip|pnot))|(?P<mp4>....ftyp(?!%b))|(?P<webm>\x1aE\xdf\xa3)"
+    % _NO_VIDEO,
+    re.DOTALL,
 )
 _PICTURE = re.compile(
     rb"(?P<jpg>\xff\xd8\xff)|(?P<png>\x89PNG\r\n\x1a\n)|(?P<webp>RIFF....WEBP)|(?P<gif>GIF8[79]a)|(?P<avif>....ftypavi[fs])",

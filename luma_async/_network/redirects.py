@@ -9,6 +9,8 @@ from yarl import URL
 
 _STATUSES = frozenset({301, 302, 303, 307, 308})
 _MOST = 5
+REDIRECTED_POST = "the relay redirects a POST"
+"""The start of what an error says where only the path is another, and a GET would be sent there."""
 
 
 def same_origin(url: URL, start: URL) -> bool:

@@ -13,7 +13,7 @@ from yarl import URL
 from luma_async._network.credentials import request_headers
 from luma_async._network.proxies import refused
 from luma_async._network.redaction import Redaction
-from luma_async._network.redirects import follow, location_in, same_origin
+from luma_async._network.redirects import REDIRECTED_POST, follow, location_in, same_origin
 from luma_async._network.request import Body, Request
 from luma_async._network.session import (
     LIMITS_OF_HEADS,
@@ -146,14 +146,16 @@ class Wire:
 
         async def redirected(url: URL, location: str, status: int) -> URL:
             target = _joined(url, location)
-            if not same_origin(target, start) or (request.method == "POST" and status < 307):  # noqa: PLR2004
+            if request.method == "POST" and status < 307 and same_origin(target, start):  # noqa: PLR2004 - HTTP
+                raise _moved_post(self.redaction.header(target.raw_path) or "/", request.path)
+            if not same_origin(target, start):
                 raise _refused_redirect(f"to {self.redaction.header(target.raw_host) or 'another scheme'}")
             await turn()
             return target
 
         end = await follow(start, response, sent, redirected)
         if end is None:
-            raise _refused_redirect("too often")
+            raise _refused("too often: refused after 5 times")
         return end
 
     async def _read(self, request: Request, response: aiohttp.ClientResponse) -> Answer:
@@ -217,7 +219,23 @@ def _joined(url: URL, location: str) -> URL:
 
 
 def _refused_redirect(where: str) -> ProtocolError:
+    return _refused(f"{shown(where, 100)}: refused, because the key goes to base_url only")
+
+
+def _refused(how: str) -> ProtocolError:
     return ProtocolError(
-        f"the relay redirects {shown(where, 100)}: refused, because the key goes to base_url only",
-        advice="check base_url: this address may not be a relay with Luma",
+        f"the relay redirects {how}", advice="check base_url: this address may not be a relay with Luma"
+    )
+
+
+def _moved_post(target: str, path: str) -> ProtocolError:
+    """Return the error for a redirect to another path of the same relay, with which a POST would become a GET."""
+    before = target.removesuffix(path)
+    if before == target:
+        needed = f"may begin with the path {shown(target, 100)}"
+    else:
+        needed = f"needs the path {shown(before, 100)}" if before else "needs no path"
+    return ProtocolError(
+        f"{REDIRECTED_POST} to {shown(target, 100)}: not followed, because that would make it a GET",
+        advice=f"if the relay is there, base_url (LUMA_BASE_URL) {needed}",
     )

@@ -33,9 +33,18 @@ def is_success(document: Mapping[str, Any]) -> bool:
 def _says_taken(word: Any) -> bool:
     """Whether a *word* says that a request was taken."""
     plain = str(word or "").strip(" .!").casefold()
-    return plain != "" and (plain in _TAKEN or says_all_is_well(plain))
+    if plain in _TAKEN or _WAS_TAKEN.fullmatch(plain[:_LONGEST_PRAISE]):
+        return True
+    return plain != "" and says_all_is_well(plain)
 
 
+_WAS_TAKEN = re.compile(
+    r"(?:(?:the|your|new|video|generation)\s+){0,3}(?:request|task|job|generation|video|submission|order)"
+    r"(?:\s+(?:has|have|been|is|was|were|successfully)){0,4}"
+    r"\s+(?:accepted|created|submitted|queued|received|scheduled|started|added|enqueued)(?:\s+to(?:\s+the)?\s+queue)?"
+    r"|(?:任务|请求|作业)?已(?:成功)?(?:提交|创建|受理|接收|加入队列)"
+)
+"""A whole sentence about the request."""
 _LONG_CODE = 20
 """Digits of a code that no gateway has."""
 

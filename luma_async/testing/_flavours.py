@@ -32,6 +32,8 @@ class Contract:
     """Relay seconds between two looks of the gateway at its upstream; 0 for one that looks at each poll."""
     allowed_origin: ClassVar[Mapping[str, str]] = {"Access-Control-Allow-Origin": "*"}
     """Headers of each answer to a request with an ``Origin``."""
+    own_headers: ClassVar[Mapping[str, str]] = {}
+    """Headers of each answer but a medium."""
 
     def preflight(self) -> Reply | None:
         """Answer OPTIONS with an ``Origin``; None where that is an unknown path."""
@@ -69,6 +71,10 @@ class Contract:
     def bad_json(self, reason: str) -> Reply:
         """Answer a body that is not JSON."""
         return _as_text(_answers.refusal("invalid_request", reason))
+
+    def refused_picture(self, link: Any) -> Reply | None:
+        """Refuse a submit for the link to its picture; None where nobody looks at it."""
+        return None
 
     def submitted(self, task: Task, link: LinkTo, *, wrapped: bool) -> Reply:
         """Answer a submit that was taken."""
@@ -123,7 +129,14 @@ class LumaAPI(Contract):
     def bad_json(self, reason: str) -> Reply:
         return _as_text({"detail": {"code": 1, "reason": reason}})
 
+    def refused_picture(self, link: Any) -> Reply | None:
+        if not isinstance(link, str) or not link or link.startswith(("http://", "https://", "data:image/")):
+            return None
+        scheme = link.partition(":")[0] if ":" in link else ""
+        return Reply.json({"detail": f'Get "{link[:_LONGEST_LINK]}": unsupported protocol scheme "{scheme}"'}, 500)
 
+
+_LONGEST_LINK = 1000
 _CONSOLE = (
     '<!doctype html>\n<html lang="zh"><head><meta charset="utf-8"><title>New API</title></head>'
     '<body><div id="root"></div></body></html>\n'
@@ -183,6 +196,7 @@ class _OnExpress(Contract):
 class Express(_OnExpress):
     """A relay for Luma's own API, written with Express."""
 
+    own_headers: ClassVar[Mapping[str, str]] = {"X-Powered-By": "Express"}
     routes: ClassVar[frozenset[Kind]] = frozenset({"look", "submit"})
 
     def wrong_key(self, request_id: str) -> Reply:

@@ -42,7 +42,8 @@ class Router:
         """Return the right answer, changed by a *fault* that changes right answers."""
         reply = self._answer(asked, fault)
         origin = self.flavour.allowed_origin if "Origin" in asked.headers else {}
-        return evolve(reply, headers={**origin, **reply.headers})
+        own = {} if asked.target.kind == "media" else self.flavour.own_headers
+        return evolve(reply, headers={**own, **origin, **reply.headers})
 
     def _answer(self, asked: Asked, fault: Fault) -> Reply:
         kind = asked.target.kind
@@ -88,6 +89,8 @@ class Router:
         prompt = prompt if isinstance(prompt, str) and prompt.strip() else ""
         if not prompt and not document.get("image_url"):
             return self.flavour.bad_request("user_prompt is required")
+        if (refused := self.flavour.refused_picture(document.get("image_url"))) is not None:
+            return refused
         extended = self.tasks.get(asked.target.task_id or "")
         if asked.target.kind == "extend" and extended is None:
             return self.flavour.no_task()

@@ -113,6 +113,16 @@ def test_a_path_without_luma_is_told(command: Command, luma_relay: SimulatedRela
     assert (ended.status, results(ended)["address"]) == (1, "bad")
 
 
+def test_the_path_that_is_added_anyway_is_named(command: Command, luma_relay: SimulatedRelay) -> None:
+    """With it twice, a relay has no task there."""
+    named = command("check", env={"LUMA_BASE_URL": f"{luma_relay.base_url}/luma", "LUMA_API_KEY": luma_relay.api_key})
+    other = command("check", env={"LUMA_BASE_URL": f"{luma_relay.base_url}/v9", "LUMA_API_KEY": luma_relay.api_key})
+
+    assert (named.status, other.status) == (1, 1)
+    assert "remove /luma from the end of the address" in named.out
+    assert "remove" not in other.out
+
+
 def test_where_nobody_answers_it_is_told_after_two_looks(luma_relay: SimulatedRelay) -> None:
     """A port on which nobody listens makes the address bad, and the rest cannot be told."""
     ended = run("check", "--base-url", f"http://127.0.0.1:{free_port()}", relay=luma_relay)

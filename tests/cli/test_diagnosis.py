@@ -10,6 +10,7 @@ import pytest
 from attrs import evolve
 from rich.console import Console
 
+from luma_async._network.redirects import REDIRECTED_POST
 from luma_async._relay.answer import Answer
 from luma_async._relay.tasks import read_batch, read_poll
 from luma_async.cli.check.command import show
@@ -292,6 +293,18 @@ def test_a_relay_without_the_batch_query_is_a_good_one(said: Answer, result: str
 
     assert results(found)["batch query"] == result
     assert found[2].is_good is (result != "unsure")
+
+
+@pytest.mark.parametrize(
+    ("said", "result"),
+    [(f"{REDIRECTED_POST} to the path /api: not followed", "note"), ("the relay redirects to b: refused", "unsure")],
+)
+def test_a_batch_query_that_only_moved_is_a_note(said: str, result: str) -> None:
+    """Each id is polled alone; on the way to another host it is open what is wrong."""
+    found = diagnose(evolve(evidence(UNKNOWN), batch=silent(ProtocolError(said, advice="give /api"))), [0.01])
+
+    assert results(found)["batch query"] == result
+    assert found[2].is_good is (result == "note")
 
 
 def test_a_batch_query_that_is_answered_proves_address_and_key() -> None:

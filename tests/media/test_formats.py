@@ -154,6 +154,59 @@ def test_a_file_gets_the_ending_of_what_it_is(content: bytes, role: Role, ending
     assert ending in ENDINGS
 
 
+@pytest.mark.parametrize(
+    "brand",
+    [
+        "avif",
+        "avis",
+        "heic",
+        "heix",
+        "heim",
+        "heis",
+        "hevc",
+        "hevx",
+        "mif1",
+        "mif2",
+        "msf1",
+        "miaf",
+        "crx_",
+        "M4A_",
+        "M4B_",
+        "F4A_",
+        "F4B_",
+    ],
+)
+def test_a_picture_or_a_sound_in_boxes_is_no_video(brand: str) -> None:
+    """It starts like an MP4, and its brand says what it is."""
+    assert ending_of(box(b"ftyp", f"{brand.replace('_', ' ')}\0\0\0\0isom".encode()), "video") is None
+
+
+@pytest.mark.parametrize(
+    "brand",
+    [
+        "isom",
+        "iso2",
+        "iso5",
+        "iso6",
+        "mp41",
+        "mp42",
+        "avc1",
+        "dash",
+        "M4V_",
+        "M4VH",
+        "f4v_",
+        "3gp5",
+        "MSNV",
+        "hvc1",
+        "av01",
+        "XAVC",
+    ],
+)
+def test_any_other_brand_may_be_a_video(brand: str) -> None:
+    """Also where a picture is among the compatible ones."""
+    assert ending_of(box(b"ftyp", f"{brand.replace('_', ' ')}\0\0\0\0mif1M4A ".encode()), "video") == "mp4"
+
+
 @pytest.mark.parametrize("content", [b"", b"\0", b"ftyp", b"<html>", b" " + mp4(b""), b"%PDF-1.7", b"\x1f\x8b\x08"])
 @pytest.mark.parametrize("role", ["video", "thumbnail"])
 def test_what_is_no_medium_gets_none(content: bytes, role: Role) -> None:

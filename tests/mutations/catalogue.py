@@ -380,7 +380,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a failed task is read inside an error status", "if seen.state is State.FAILED:", "if False:"),
         ("only the object with the id has the state there", "and seen.carries_state:", ":"),
         ("an envelope's reason is the last one", "        _at_known_keys(envelopes, reading.dialect),\n", ""),
-        ("a request's id is not a task's", "if key not in _OF_REQUESTS), *_LISTS", "), *_LISTS"),
+        ("a request's id is not a task's", "if key not in _OF_REQUESTS] + [*_LISTS", "] + [*_LISTS"),
         ("a small number is not an id", "_LEAST_ID = 1000", "_LEAST_ID = 1"),
         ("milliseconds are times too", "            seconds /= 1000\n", "            pass\n"),
         ("per cents are a share", "number / _WHOLE", "number"),
@@ -669,7 +669,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ),
     ],
     ("faults/test_security_faults.py",): [
-        ("the key stays with its origin", "if not same_origin(target, start) or", "if False or"),
+        ("the key stays with its origin", "if not same_origin(target, start):", "if False:"),
         (
             "another port is another origin",
             "(url.scheme, url.raw_host, url.port) == (start.scheme, start.raw_host, start.port)",
@@ -1047,6 +1047,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a file has its media", 'b"mdat" not in kinds', "False"),
     ],
     ("media/test_formats.py",): [
+        ("a picture in boxes is no video", "(?P<mp4>....ftyp(?!%b))", "(?P<mp4>....ftyp(?!%b{9}))"),
         ("labels are not packing", '.split(",")} & _PACKING', '.split(",")} - {"", "identity", "chunked"}'),
         ("a 206 is whole up to its last byte", "int(found[1]) == total - 1 and ", ""),
         ("a weak ETag proves nothing", "_STRONG.fullmatch(etag)", "True"),
@@ -1097,6 +1098,16 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
     ],
     ("test_calls.py",): [
         (
+            "a redirect of a POST names its path",
+            '"POST" and status < 307 and same_origin(target, start)',
+            '"POST" and False',
+        ),
+        (
+            "a redirect of a POST names the address",
+            "    if before == target:\n        needed",
+            "    if True:\n        needed",
+        ),
+        (
             "a record learns of a try before it is sent",
             "if request.before_sending is not None:\n            await",
             "if False:\n            await",
@@ -1137,7 +1148,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
             "if False:",
         ),
         ("an answer may be a candidate alone", "() if alone is None else (alone[", "() if True else (alone["),
-        ("an id may have another spelling", "if plain_word(key) in names)", "if False)"),
+        ("an id may have another spelling", "(*exact, *islice(level.items(), _MOST_KEYS))", "exact"),
         ("null is no id", "if found is None or found.strip().casefold() in _NO_IDS else", "if found is None else"),
         ("a word is no id", "if found is not None and any(map(str.isdigit, found)) else None", "if found else None"),
         ("a word is no candidate", "name in _MAY_BE_THE_ID and any(map(str.isdigit, text))", "name in _MAY_BE_THE_ID"),
@@ -1160,6 +1171,76 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("a 404 to a submit is not about a task", "NotFoundError) and not extends", "NotFoundError) and False"),
         ("413 is about the picture", "_ADVICE.get(error.status, error.advice)", "error.advice"),
         ("a possible id does not hold the key", " if redact(candidate) == candidate", ""),
+    ],
+    ("testing/test_flavours.py::test_a_picture_without_its_scheme_is_refused_by_one_gateway",): [
+        ("a picture needs a scheme", 'self.flavour.refused_picture(document.get("image_url"))', "None"),
+    ],
+    ("testing/test_flavours.py::test_express_tells_its_name",): [
+        ("a flavour has headers of its own", "{**own, **origin, **reply.headers}", "{**origin, **reply.headers}"),
+    ],
+    ("test_dialect.py::test_spellings_of_one_word_in_different_states_are_named",): [
+        ("spellings of one word have one state", "if states[known] != state:", "if False:"),
+    ],
+    ("cli/test_check.py::test_the_path_that_is_added_anyway_is_named",): [
+        ("a path that is there twice is named", "if not base_url.endswith(repeated) or", "if True or"),
+    ],
+    ("relay/test_new_tasks.py",): [
+        ("an envelope's id gives way", "        current = inner\n", "        break\n"),
+        (
+            "the id of what has a state stays",
+            " or (has_state and not is_envelope):\n            break",
+            ":\n            break",
+        ),
+        ("two ids that may be the task's leave it open", "if has_state or not (is_envelope or is_clear):", "if False:"),
+        ("the id of a remote procedure call is not a task's", "if _OF_A_CALL in level:", "if False:"),
+        ("several ids leave it open", "if not levels or any(_has_several(level, reading) or", "if not levels or any("),
+        ("a bare list may hold several ids", "if _are_several(document, reading):", "if False:"),
+        ("a text may hold several ids", "return len(parts) > 1 and all(", "return False and all("),
+        ("a task's parts have ids", "if any(name not in _OF_ANYTHING for name in single) or", "if"),
+        (
+            "a listing is of older tasks",
+            " or _is_listing(level, reading) for level in levels)",
+            " for level in levels)",
+        ),
+        ("a row's number is no id", "return _TASK_ID in names or", "return"),
+        ("a row is known by its keys", "len(names & _OF_ROWS) > 1", "False"),
+        (
+            "a request's id needs the state of a task",
+            "if _has_state(task, reading) and state_of(word",
+            "if state_of(word",
+        ),
+        ("a request that failed has no task", 'state_of(word or "", reading.dialect) is not State.FAILED', "True"),
+        ("an envelope marks an error", "if any(map(marks_error, envelopes)) or", "if"),
+        ("a task's object marks an error", "and any(map(marks_error, task[:1]))", "and False"),
+        (
+            "the error of a task that failed at once is its own",
+            "(not _has_state(task, reading) and any(map(marks",
+            "(any(map(marks",
+        ),
+        ("a flag that does not hold is an error", "    (_MUST_HOLD, _is_untrue),\n", ""),
+        ("an error that holds is one", "    (_MUST_NOT_HOLD, _is_trouble),\n", ""),
+        ("a text of an error is one", "    (_IS_EMPTY, _is_trouble),\n", ""),
+        ("a number of an error is one", "    (_IS_ZERO, _is_trouble),\n", ""),
+        ("a status of HTTP may be an error", "    (_OF_HTTP, _is_error_status),\n", ""),
+        ("an object may be an error by its kind", "    (_KIND, _is_error_kind),\n", ""),
+        ("an error may be marked one level deeper", "    (_AROUND_MARKS, _is_inner_mark),\n", ""),
+        ("a failure as the result is an error", "name == _RESULT and _is_failure(value)", "False"),
+        ("a zero is no error", "return number != 0 and number // 100 != 2", "return True"),
+        (
+            "a word that all is well is no error",
+            " and not says_all_is_well(plain.replace(",
+            " and not str(plain.replace(",
+        ),
+        ("keys may be in capitals", "return {**level, **found} if found else level", "return level"),
+        ("a sentence may say that a request was taken", "or _WAS_TAKEN.fullmatch(plain[:_LONGEST_PRAISE])", "or False"),
+        ("items of a list may be ids", "return _ITEM if name in _MAY_BE_THE_ID or (", "return _ITEM if ("),
+        ("a bare list may hold candidates", "(name is None and is_outermost)", "False"),
+        ("two in one text are two candidates", "for part in parts or [text.strip()]:", "for part in [text.strip()]:"),
+        (
+            "the id of a request is the last candidate",
+            "for each in found if not each.is_of_request]",
+            "for each in found]",
+        ),
     ],
     ("test_options.py",): [
         ("a prompt is not blank", " or not prompt.strip():\n        raise", ":\n        raise"),
@@ -1670,6 +1751,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("arguments that a mock does not know are given", "for name in _NEEDED if name not in given", "for name in ()"),
     ],
     ("cli/test_diagnosis.py",): [
+        ("a batch query that moved is a note", "if batch.error.summary.startswith(REDIRECTED_POST):", "if False:"),
         (
             "what any wrong key gets is about the key",
             "evidence.wrong_key is None or not evidence.poll.is_like(evidence.wrong_key)",

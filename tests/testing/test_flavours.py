@@ -254,6 +254,32 @@ def test_a_picture_needs_no_prompt() -> None:
     assert (reply.status, json.loads(reply.body)["prompt"]) == (201, "")
 
 
+@pytest.mark.parametrize(
+    ("name", "picture", "status"),
+    [
+        ("luma-api", "iVBORw0KGgo=", 500),
+        ("luma-api", "ftp://x.example/a.png", 500),
+        ("luma-api", "https://x.example/a.png", 201),
+        ("luma-api", "data:image/png;base64,iVBORw0KGgo=", 201),
+        ("contract", "iVBORw0KGgo=", 201),
+    ],
+)
+def test_a_picture_without_its_scheme_is_refused_by_one_gateway(name: str, picture: str, status: int) -> None:
+    """It gets the link itself, in Go, and says so."""
+    reply = ask(desk_at(Clock(), flavour=name), "POST", "/luma/generations", {"user_prompt": "a", "image_url": picture})
+
+    assert reply.status == status
+    assert (b"unsupported protocol scheme" in reply.body) is (status == 500)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_express_tells_its_name(name: str) -> None:
+    """In a header of each answer, as it does unless it is told not to."""
+    reply = ask(desk_at(Clock(), flavour=name), "GET", "/luma/generations/nobody")
+
+    assert reply.headers.get("X-Powered-By") == ("Express" if name == "express" else None)
+
+
 @pytest.mark.parametrize(("name", "status"), [("contract", 200), ("new-api", 403)])
 def test_a_link_that_signs_its_method_is_for_get(name: str, status: int) -> None:
     """HEAD is another method than the one that was signed."""

@@ -26,7 +26,7 @@ from luma_async._relay.answer import Answer
 from luma_async._relay.requests import task_path, tasks_body, tasks_path
 from luma_async._relay.tasks import read_batch, read_poll
 from luma_async._text import shown
-from luma_async.cli.check.diagnosis import CheckResult, Result, diagnose
+from luma_async.cli.check.diagnosis import CheckResult, Result, diagnose, without_repeated_path
 from luma_async.cli.check.evidence import Evidence, Reply
 from luma_async.cli.display import showing, stop_said
 from luma_async.cli.exit import Status
@@ -118,7 +118,8 @@ async def examine(
             wrong_both=await _tried(tries, partial(poll, theirs, _absent_path)),
             batch=await _tried(tries, partial(_query, note, ours)) if evidence.may_batch else None,
         )
-    return diagnose(evidence, [reply.seconds for reply in answered])
+    rows = diagnose(evidence, [reply.seconds for reply in answered])
+    return without_repeated_path(rows, ours.settings.base_url, ours.settings.dialect.task_path)
 
 
 def _absent_path(dialect: Dialect, task_id: str) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from enum import StrEnum
 from statistics import median
 
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 
 from luma_async import errors
+from luma_async._network.redirects import REDIRECTED_POST
 from luma_async._relay.documents import encoded
 from luma_async.cli.check.evidence import Evidence, Reply
 from luma_async.cli.output import in_option_names
@@ -130,6 +131,16 @@ def diagnose(evidence: Evidence, times: list[float]) -> list[CheckResult]:
     ]
 
 
+def without_repeated_path(rows: list[CheckResult], base_url: str, task_path: str) -> list[CheckResult]:
+    """Return *rows* with the advice to remove the end of *base_url* that *task_path* starts with."""
+    repeated = f"/{task_path.split('/')[1]}"
+    if not base_url.endswith(repeated) or "{" in repeated:
+        return rows
+    advice = f"remove {repeated} from the end of the address: each request adds it"
+    is_bad = [row.check == "address" and not row.is_good for row in rows]
+    return [evolve(row, advice=advice) if bad else row for row, bad in zip(rows, is_bad, strict=True)]
+
+
 def _address(evidence: Evidence, key: Result) -> CheckResult:
     poll = evidence.poll
     if evidence.has_path:
@@ -182,6 +193,8 @@ def _batch(evidence: Evidence, key: CheckResult) -> CheckResult:
         return CheckResult("batch query", Result.OK, "supported: many ids share one request")
     if batch.answer is not None and batch.answer.status in _NO_SUCH_QUERY:
         return CheckResult("batch query", Result.NOTE, "not supported: each id is polled alone", _FOR_MANY)
+    if batch.error.summary.startswith(REDIRECTED_POST):
+        return _complaint("batch query", Result.NOTE, batch, in_option_names(batch.error.advice))
     return _complaint("batch query", Result.UNSURE, batch, _LATER)
 
 
