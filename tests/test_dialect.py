@@ -167,9 +167,9 @@ def test_two_options_may_have_the_same_constant() -> None:
 def test_spellings_of_one_word_in_different_states_are_named() -> None:
     """Two in the same state are one word."""
     with pytest.raises(ConfigurationError, match="'KLAR'"):
-        Dialect(state_words={"Klar": "completed", "KLAR": "failed"})  # type: ignore[dict-item]
+        Dialect(state_words={"Klar": "completed", "KLAR": "failed"})
 
-    same = Dialect(state_words={"Klar": "completed", "KLAR": "completed"})  # type: ignore[dict-item]
+    same = Dialect(state_words={"Klar": "completed", "KLAR": "completed"})
     assert same.state_words["klar"] is State.COMPLETED
 
 

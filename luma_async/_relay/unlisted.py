@@ -11,7 +11,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any, NamedTuple
 
-from attrs import field, fields_dict, frozen
+from attrs import Factory, field, fields_dict, frozen
 
 from luma_async._relay import details, links
 from luma_async._relay.documents import Reading
@@ -174,6 +174,10 @@ def _folded(keys: tuple[str, ...]) -> frozenset[str]:
     return frozenset(map(plain_word, keys))
 
 
+def _numbers(asked: Collection[str]) -> frozenset[int]:
+    return frozenset(int(each) for each in asked if each.isdecimal() and len(each) < _LONGEST_NUMBER)
+
+
 @frozen
 class _Search:
     """What is looked for."""
@@ -181,12 +185,8 @@ class _Search:
     asked: Collection[str]
     reading: Reading
     spelling: _Spelling
-    numbers: frozenset[int] = field(init=False)
+    numbers: frozenset[int] = field(init=False, default=Factory(lambda self: _numbers(self.asked), takes_self=True))
     """The ids that may be numbers in an answer."""
-
-    @numbers.default
-    def _numbers(self) -> frozenset[int]:
-        return frozenset(int(each) for each in self.asked if each.isdecimal() and len(each) < _LONGEST_NUMBER)
 
     def task_at(self, value: dict[str, Any], place: _Place, task_id: str) -> Iterator[Found]:
         """Yield the task that *value*, which has the id, is if it has a state."""

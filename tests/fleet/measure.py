@@ -28,6 +28,8 @@ from tests.fleet.life import SPEED
 
 LEASE = 20.0
 """Seconds."""
+LONGEST = 4.0
+"""Seconds of life's time between two polls of an id, at most."""
 _TABLE = """CREATE TABLE outcomes (task_id text PRIMARY KEY, line text, times int DEFAULT 1,
     at timestamptz DEFAULT clock_timestamp())"""
 _HELD = "SELECT count(*) FROM pgqueuer WHERE status = 'picked'"
@@ -89,6 +91,7 @@ class Trial:
             "LUMA_API_KEY": self.relay.api_key,
             "LEASE": str(self.lease),
             "INTERVAL": "600" if self.slow else str(2 / SPEED),
+            "LONGEST": "600" if self.slow else str(LONGEST / SPEED),
         }
         command = [sys.executable, "-m", "luma_async", "work", "tests.fleet.measured:app", "--concurrency", "9000"]
         started = [subprocess.Popen(command, env=environment) for _ in range(count)]  # noqa: S603 - ours
@@ -151,7 +154,7 @@ async def kill(trial: Trial) -> None:
 async def alone(trial: Trial) -> None:
     """5,000 ids in one client without a fleet, to compare."""
     ends, seen = trial.relay.ask(5_000, 240, 400), {}
-    polling = PollPolicy(initial_interval=2 / SPEED, max_interval=15 / SPEED, min_interval=2 / SPEED)
+    polling = PollPolicy(initial_interval=2 / SPEED, max_interval=LONGEST / SPEED, min_interval=2 / SPEED)
     luma = LumaClient(trial.relay.base_url, trial.relay.api_key, polling=polling)
     async with luma, luma.as_completed(ends, max_in_flight=5_000) as outcomes:
         async for outcome in outcomes:

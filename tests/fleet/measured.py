@@ -26,7 +26,8 @@ async def keep(outcome: Outcome) -> None:
 def client() -> LumaClient:
     """Poll four times as often as in life."""
     interval = float(os.environ["INTERVAL"])
-    policy = PollPolicy(initial_interval=interval, max_interval=max(15 / 4, interval), min_interval=2 / 4)
+    longest = float(os.environ["LONGEST"])
+    policy = PollPolicy(initial_interval=interval, max_interval=longest, min_interval=2 / 4)
     return LumaClient(polling=policy)
 
 
