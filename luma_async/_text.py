@@ -108,7 +108,13 @@ def text_of_page(page: str) -> str:
 
 def sense_of(text: str | None) -> str | None:
     """Return what *text* says without the tags of a web page in it; None if that is nothing."""
-    return without_markup(text or "").strip() or None
+    said = without_markup(text or "")
+    return said if said.strip() else None
+
+
+def without_pages(text: str) -> str:
+    """Return *text* with a web page in it replaced by what the page says; markup that is no page stays."""
+    return without_markup(text) if _PAGE.search(text[:_LONGEST_PAGE]) else text
 
 
 def without_markup(text: str) -> str:

@@ -1276,7 +1276,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ("another state carries an error status", "or self.word == word_of([own], self._reading)", ""),
     ],
     ("cli/test_entries.py",): [
-        ("a reason in the gallery has no HTML", "trouble=sense_of(generation.failure", "trouble=(generation.failure"),
+        ("a reason in the gallery has no page", "trouble=without_pages((generation and", "trouble=((generation and"),
         ("a deadline does not undo a video", "if not _has_ended(before) or _has_ended(after) else", "if True else"),
         (
             "no link to a picture beside a stored video",

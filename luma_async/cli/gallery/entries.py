@@ -11,7 +11,7 @@ from attrs import define, evolve, field, frozen
 
 from luma_async._records import OutcomeRecord
 from luma_async._relay.documents import NotJSONError
-from luma_async._text import sense_of
+from luma_async._text import without_pages
 from luma_async.cli.times import processed, queued, seconds_between
 from luma_async.models import Generation, Role, State, duration_of, size_of
 
@@ -71,7 +71,7 @@ class Entry:
         return cls(
             task_id=record.task_id,
             generation=generation,
-            trouble=sense_of(generation.failure_reason if generation else None) or record.trouble,
+            trouble=without_pages((generation and generation.failure_reason) or "") or record.trouble,
             waited=max(0.0, float(record.elapsed)),
             polls=record.polls,
             video=file or link("video"),
