@@ -51,14 +51,14 @@ PAGES = [
     ("<html><head><title>502 Bad Gateway</title></head><body><hr>nginx</body></html>", "502 Bad Gateway"),
     ("<!DOCTYPE html><title>Error</title><pre>Cannot GET /luma/x</pre>", "Cannot GET /luma/x"),
     ("upstream: <html><body><h1>Service &amp; proxy down</h1></body></html>", "upstream: Service & proxy down"),
-    ("the face is <b>not</b> visible", "the face is not visible"),
+    ("the face is <b>not</b> visible", "the face is <b>not</b> visible"),
     ("width < 512 and height > 64", "width < 512 and height > 64"),
 ]
 
 
 @pytest.mark.parametrize(("reason", "sense"), PAGES)
 def test_a_reason_that_is_a_page_has_its_sense(reason: str, sense: str) -> None:
-    """As in the error's message: the markup itself tells nobody anything."""
+    """As in the error's message; a text with a tag, which is no page, stays as it is."""
     assert entry(Told(status="FAILURE", task_id="a", reason=reason)).trouble == sense
 
 
