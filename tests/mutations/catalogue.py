@@ -1822,7 +1822,7 @@ _NOTICED_BY: dict[tuple[str, ...], list[tuple[str, str, str]]] = {
         ),
     ],
     ("cli/test_explain.py",): [
-        ("an explained reason has no HTML", "shown(sense_of(reason) or reason)", "shown(reason)"),
+        ("an explained reason has no page", "shown(without_pages(reason) or reason)", "shown(reason)"),
         ("the answer to a submit is explained", "(submitted := _submitted(captured))", "(submitted := [])"),
         ("with --id it was a poll", "if task_id is None and (submitted", "if (submitted"),
         ("another value shows the place", "if is_needed if then is _NOTHING else then != now:", "if True:"),

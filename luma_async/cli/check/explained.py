@@ -17,7 +17,7 @@ from luma_async._relay.structure import moment_or_none
 from luma_async._relay.submissions import read_submitted
 from luma_async._relay.tasks import read_task
 from luma_async._relay.unlisted import unlisted_task
-from luma_async._text import plain_word, sense_of, shown, without_media
+from luma_async._text import plain_word, shown, without_media, without_pages
 from luma_async.cli.check.missing import is_without_task, what_lacks
 from luma_async.cli.check.places import Captured, dotted
 from luma_async.cli.output import in_option_names
@@ -203,7 +203,7 @@ def _reason(captured: Captured, generation: Generation) -> Field:
         note = "missing: if the answer has one, name its key in reason_keys" if has_failed else "not there"
         return Field("reason", note=note)
     place = captured.place_of(lambda read: read.failure_reason, lambda value: value == reason, lambda _: "explained")
-    return Field("reason", shown(sense_of(reason) or reason), dotted(place))
+    return Field("reason", shown(without_pages(reason) or reason), dotted(place))
 
 
 def _code(captured: Captured, generation: Generation) -> Field:
